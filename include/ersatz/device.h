@@ -1,0 +1,270 @@
+/*
+ * The device: a simulated asynchronous crypto card. A program describes an operation (struct ersatz_op),
+ * makes a request of it, submits the request to an instance and is told when it is complete: by an eventfd,
+ * by a callback, or by waiting for it. This header is all that a front door (the OpenSSL ENGINE in engine/, a
+ * test, a program of twenty lines) needs; it knows C and POSIX only.
+ *
+ * Unless a function says otherwise: any thread may call it; lengths are in bytes; numbers are big-endian; a
+ * pointer argument must not be NULL; nothing is kept of the caller's memory after the call returns.
+ */
+#ifndef ERSATZ_DEVICE_H
+#define ERSATZ_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ersatz/stats.h"
+
+/* What came of an operation, or of a call. ersatz_result_text() says it in words. */
+enum ersatz_result {
+    ERSATZ_OK = 0,
+    ERSATZ_RING_FULL,      /* the instance has RING_DEPTH requests in flight; try again when one is done */
+    ERSATZ_BUSY,           /* the cipher state is in use by a request that is still in flight */
+    ERSATZ_BAD_CONFIG,     /* a size is out of range; struct ersatz_error names it */
+    ERSATZ_BAD_KEY,        /* the key lacks a part the operation needs, or its parts do not fit together */
+    ERSATZ_BAD_INPUT,      /* a length or a number is out of the range the operation takes */
+    ERSATZ_BAD_TAG,        /* authenticated decryption: the tag does not match; the output is cleansed */
+    ERSATZ_COMPUTE_FAILED, /* libcrypto refused the computation, or its result did not verify */
+    ERSATZ_NO_MEMORY,
+    ERSATZ_NO_DESCRIPTORS, /* no file descriptor was free for an eventfd or a ring */
+    ERSATZ_NO_THREADS,     /* a worker or reaper thread could not be started */
+    ERSATZ_NO_URING,       /* io_uring is missing, forbidden or too old; struct ersatz_error names which */
+    ERSATZ_STOPPED,        /* the device was closed before it took up the request, or the process forked */
+};
+
+/* A fault that a sentence describes better than a code. */
+struct ersatz_error {
+    enum ersatz_result result;
+    char text[240]; /* one sentence: cause and remedy; always terminated */
+};
+
+/* A constant sentence for result, never NULL. */
+const char *ersatz_result_text(enum ersatz_result result);
+
+/* True where result is the device's own fault, so that the calling core may do the work instead. */
+bool ersatz_result_is_device_fault(enum ersatz_result result);
+
+/* ------------------------------------------------------------------------------------------------ device */
+
+#define ERSATZ_WORKERS_MAX 64u /* one bit each in the mask of sleeping workers */
+#define ERSATZ_INSTANCES_MAX 64u
+#define ERSATZ_RING_DEPTH_MAX 32768u /* io_uring's own limit on completion-queue entries is twice that */
+
+struct ersatz_config {
+    unsigned workers;      /* threads that compute: 1 to ERSATZ_WORKERS_MAX */
+    unsigned instances;    /* ring pairs: 1 to ERSATZ_INSTANCES_MAX */
+    unsigned ring_depth;   /* requests in flight per instance: a power of two, 1 to ERSATZ_RING_DEPTH_MAX */
+    bool external_polling; /* callbacks run in ersatz_device_poll() only, not on a thread of the device */
+    struct ersatz_stats *stats; /* counted into; the caller's, must outlive the device and its requests */
+};
+
+struct ersatz_device;
+
+/* The defaults: one worker and one instance per core, depth 512, callbacks on the device's own threads. */
+void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats);
+
+/* Whether this kernel gives the process the io_uring that the device needs: ERSATZ_OK, or ERSATZ_NO_URING,
+ * ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY with *error filled in. */
+enum ersatz_result ersatz_device_probe(struct ersatz_error *error);
+
+/* Start a device: its threads run when this returns. On failure *device is NULL, everything that was started
+ * is stopped again, and *error says what is wrong (ERSATZ_BAD_CONFIG, _NO_MEMORY, _NO_DESCRIPTORS,
+ * _NO_THREADS, _NO_URING). The caller closes the device with ersatz_device_close(). */
+enum ersatz_result ersatz_device_open(
+    const struct ersatz_config *config, struct ersatz_device **device, struct ersatz_error *error);
+
+/* Stop: requests that no worker has taken up complete with ERSATZ_STOPPED, those being computed finish, every
+ * thread is joined. May be called once, and not from a callback. Requests that are still out stay valid; the
+ * memory goes when the last of them is freed and ersatz_device_free() was called. */
+void ersatz_device_stop(struct ersatz_device *device);
+
+/* Give the device up. Stops it first if that was not done. NULL is allowed. */
+void ersatz_device_free(struct ersatz_device *device);
+
+/* In the child of a fork: close the descriptors inherited with the parent's device. Its memory is given up,
+ * since a thread that is not here may hold its locks. Nothing else may be called on it afterwards, but
+ * requests that were in flight may still be asked for their state: they are ERSATZ_STOPPED. */
+void ersatz_device_forget(struct ersatz_device *device);
+
+unsigned ersatz_device_instances(const struct ersatz_device *device);
+
+/* Let the calling thread submit to this instance from now on, modulo the number of instances. Threads that
+ * never call this are spread over the instances in turn. */
+void ersatz_thread_bind(unsigned instance);
+
+/* External polling: take completions off every response ring and run their callbacks here, on the calling
+ * thread. Returns how many were taken. Any thread may poll; no lock is held while a callback runs, so a
+ * callback may submit, poll, or resume the job it belongs to. */
+unsigned ersatz_device_poll(struct ersatz_device *device);
+
+/* Where ersatz_device_hold() stops a request. */
+enum ersatz_hold {
+    ERSATZ_HOLD_NONE = 0,
+    ERSATZ_HOLD_COMPUTE, /* in the request ring, before a worker takes it up */
+    ERSATZ_HOLD_SIGNAL,  /* computed and complete, before the waiting job is told */
+};
+
+/* For tests: hold every request at a point of its life until it is released. ERSATZ_HOLD_NONE lets everything
+ * go. Release lets count requests pass, in the order in which they came to that point in their worker. */
+void ersatz_device_hold(struct ersatz_device *device, enum ersatz_hold where);
+void ersatz_device_release(struct ersatz_device *device, unsigned count);
+
+/* ---------------------------------------------------------------------------------------------- RSA keys */
+
+struct ersatz_bytes {
+    const uint8_t *data; /* NULL: not given */
+    size_t len;
+};
+
+#define ERSATZ_RSA_EXTRA_PRIMES_MAX 3u /* RFC 8017 multi-prime keys, as many as OpenSSL takes */
+
+/* The numbers of a key, RFC 8017 section 3. n and e are needed; d for a private key; p, q, dmp1, dmq1 and
+ * iqmp together or not at all. */
+struct ersatz_rsa_numbers {
+    struct ersatz_bytes n, e, d, p, q, dmp1, dmq1, iqmp;
+    unsigned extra_primes;
+    struct {
+        struct ersatz_bytes r, d, t; /* prime, exponent, coefficient */
+    } extra[ERSATZ_RSA_EXTRA_PRIMES_MAX];
+};
+
+struct ersatz_rsa_key;
+
+/* A copy of the key in the device's memory, with one reference that belongs to the caller. ERSATZ_BAD_KEY if
+ * the numbers do not make a key of 512 to 16,384 bits, ERSATZ_NO_MEMORY. */
+enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **key);
+
+/* Drop a reference; requests in flight keep theirs. The last one cleanses the key. NULL is allowed. */
+void ersatz_rsa_key_free(struct ersatz_rsa_key *key);
+
+/* The length of the modulus, which is the length of every input and output of the key. */
+size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key);
+
+/* False in the child of a fork for a key made before it: make it anew, its locks may be held by nobody. */
+bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key);
+
+/* --------------------------------------------------------------------------------------------- AES states */
+
+enum ersatz_mode { ERSATZ_CBC, ERSATZ_CTR, ERSATZ_GCM, ERSATZ_XTS, ERSATZ_MODES };
+
+/* A keyed AES state. For GCM it also carries a message from one operation to the next; the other modes carry
+ * nothing over, each operation brings its IV. One operation at a time: a second one while the first is in
+ * flight is refused with ERSATZ_BUSY. */
+struct ersatz_cipher;
+
+/* key_bits: 128, 192 or 256; for XTS 128 or 256 (the key itself is twice that: IEEE 1619). One reference, the
+ * caller's. ERSATZ_BAD_KEY for other sizes, ERSATZ_NO_MEMORY, ERSATZ_COMPUTE_FAILED if libcrypto's default
+ * provider cannot be had. */
+enum ersatz_result ersatz_cipher_new(enum ersatz_mode mode, unsigned key_bits, struct ersatz_cipher **cipher);
+void ersatz_cipher_free(struct ersatz_cipher *cipher);
+
+/* Set the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: halves that are equal), ERSATZ_BUSY. The
+ * state that GCM carries is dropped: the next operation must bring an IV. */
+enum ersatz_result ersatz_cipher_set_key(
+    struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt);
+
+/* An independent copy, in the middle of a GCM message too. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
+enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
+
+/* -------------------------------------------------------------------------------------------- operations */
+
+enum ersatz_op_kind { ERSATZ_RSA_PRIVATE, ERSATZ_RSA_PUBLIC, ERSATZ_CIPHER };
+
+/* One operation. in and out may be the same; otherwise they must not overlap. */
+struct ersatz_op {
+    enum ersatz_op_kind kind;
+    union {
+        struct {
+            struct ersatz_rsa_key *key;
+            const uint8_t *in; /* ersatz_rsa_key_size() bytes, a number below the modulus */
+            uint8_t *out;      /* ersatz_rsa_key_size() bytes */
+        } rsa;
+        struct {
+            struct ersatz_cipher *cipher;
+            uint8_t iv[16];         /* CBC, XTS: the IV; CTR: the first counter block; GCM: see long_iv */
+            const uint8_t *long_iv; /* GCM: a new message with this IV; NULL: go on with the message */
+            size_t iv_len;          /* GCM: 1 to 128 */
+            const uint8_t *aad;     /* GCM: more associated data, before any text; NULL with length 0 */
+            size_t aad_len;
+            const uint8_t
+                *in; /* len bytes: CBC a multiple of 16, XTS 16 to 2^24, else any; may be 0 for GCM */
+            uint8_t *out;
+            size_t len;
+            uint8_t *tag;   /* GCM: end the message, encrypting: written; decrypting: compared; NULL: go on */
+            size_t tag_len; /* 1 to 16 */
+        } cipher;
+    } u;
+};
+
+/* Do op on the calling core, with the same code the card runs. */
+enum ersatz_result ersatz_compute(const struct ersatz_op *op);
+
+/* Under which name the statistics count op. */
+enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op);
+
+/* ---------------------------------------------------------------------------------------------- requests */
+
+struct ersatz_request;
+
+/* A request for op. With copy, everything op points to is copied into the device's memory now, and the
+ * results reach op's output pointers in ersatz_request_finish(): for a caller that may go away. Without, the
+ * card works on the caller's memory, which must stay until the request is complete: for a thread that waits.
+ * ERSATZ_NO_MEMORY, ERSATZ_BUSY. The caller ends the request with ersatz_request_finish(). */
+enum ersatz_result ersatz_request_new(
+    struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **request);
+
+/* Submit, and be told through the waker's eventfd. A full ring does not refuse the request: it waits in line
+ * at the instance and is taken up in order. Always accepted, unless the device has stopped (ERSATZ_STOPPED).
+ */
+struct ersatz_waker;
+enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersatz_waker *waker);
+
+/* Submit, and be told by callback(arg), exactly once, after the request is complete: on a thread of the
+ * device, or in ersatz_device_poll() with external polling. ERSATZ_RING_FULL: not accepted, no callback will
+ * come, submit again later. ERSATZ_STOPPED. */
+enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*callback)(void *), void *arg);
+
+/* Submit and wait. retries: how often to try again while the ring is full, 100 microseconds apart; -1 waits
+ * in line for as long as it takes. ERSATZ_RING_FULL, ERSATZ_STOPPED, or ERSATZ_OK when the request is
+ * complete. */
+enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries);
+
+/* Whether the caller may go on: true when the request is complete and no signal for it can still arrive.
+ * Called by the one who submitted, each time it is resumed. For an eventfd this clears the signal. For a
+ * callback it is true from the moment the callback runs on this very thread, or has returned on another. */
+bool ersatz_request_is_done(struct ersatz_request *request);
+
+/* Sleep until ersatz_request_is_done() may have become true, or for at most timeout_ms. Takes the place of a
+ * pause where a job cannot pause. With external polling and a callback, the request is taken from the
+ * response ring by its submitter instead, and its callback does not run: nobody was told to wait for it. */
+void ersatz_request_wait(struct ersatz_request *request, int timeout_ms);
+
+/* End a request that is done, or that was never accepted: copies the results to the outputs of its op, gives
+ * the memory back (cleansed) and returns what came of the operation. */
+enum ersatz_result ersatz_request_finish(struct ersatz_request *request);
+
+/* ------------------------------------------------------------------------------------------------ wakers */
+
+/* An eventfd that tells one waiting context (an ASYNC_WAIT_CTX, say) of its requests, one after the other.
+ * The descriptor stays the same for the waker's life, whatever happens; it is non-blocking and close-on-exec.
+ */
+
+/* ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY. */
+enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **waker);
+
+/* The descriptor; the waker owns it. Readable from when a request is complete until its submitter has seen
+ * that. */
+int ersatz_waker_fd(const struct ersatz_waker *waker);
+
+/* Close the descriptor and free the waker. Requests submitted with it that were not finished become orphans:
+ * the card still computes them, nobody is told, and their memory comes back by itself. No signal goes to the
+ * descriptor's number after this returns. Not while another thread uses the waker. */
+void ersatz_waker_free(struct ersatz_waker *waker);
+
+/* In the child of a fork, before use: put an eventfd of the child's own behind the same descriptor number,
+ * and forget the parent's requests. Does nothing in the process that made the waker. ERSATZ_NO_DESCRIPTORS.
+ */
+enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker);
+
+#endif

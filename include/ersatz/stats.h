@@ -1,0 +1,68 @@
+/*
+ * What the card did, counted. The counters live apart from any device, so that they span a device's restart
+ * and include what the calling core computed by itself.
+ */
+#ifndef ERSATZ_STATS_H
+#define ERSATZ_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Names of operations, as they stand in the statistics' "requests" object. */
+enum ersatz_request_name {
+    ERSATZ_REQUEST_RSA_PRIV,
+    ERSATZ_REQUEST_RSA_PUB,
+    ERSATZ_REQUEST_AES_CBC,
+    ERSATZ_REQUEST_AES_CTR,
+    ERSATZ_REQUEST_AES_GCM,
+    ERSATZ_REQUEST_AES_XTS,
+    ERSATZ_REQUEST_NAMES
+};
+
+/* Kinds of request whose number in flight an application can watch; the values are those that
+ * GET_NUM_REQUESTS_IN_FLIGHT takes in Intel's QAT_Engine (docs/engine_specific_messages.md there). */
+enum ersatz_flight {
+    ERSATZ_FLIGHT_ALL = 0,
+    ERSATZ_FLIGHT_ASYM = 1,
+    ERSATZ_FLIGHT_KDF = 2,
+    ERSATZ_FLIGHT_CIPHER = 3,
+    ERSATZ_FLIGHTS
+};
+
+/*
+ * Every counter is relaxed: it orders nothing, and a reader may see one counter ahead of another. All may be
+ * read at any time. A zeroed structure is ready for use.
+ */
+struct ersatz_stats {
+    /* written by submitters */
+    _Alignas(64) _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES]; /* accepted by a request ring */
+    _Atomic uint64_t computed_inline;                             /* done by the calling core */
+    _Atomic uint64_t retries;                                     /* times a request found its ring full */
+    _Atomic uint64_t early_resumes; /* times a job was resumed before its request was done */
+    _Atomic uint64_t
+        orphans; /* requests whose wait context went away, or was used again, before they were done */
+    _Atomic uint64_t in_flight_max;
+    /* the application may hold the address of these (heuristic polling), hence int */
+    _Alignas(64) _Atomic int in_flight[ERSATZ_FLIGHTS];
+    /* written by workers, once a batch */
+    _Alignas(64) _Atomic uint64_t completed; /* computed, whatever came of it */
+    _Atomic uint64_t failed;                 /* of these: with a result other than ERSATZ_OK */
+    _Atomic uint64_t batches;
+    _Atomic uint64_t io_uring_enters; /* io_uring_enter calls of workers that posted completions */
+    _Atomic uint64_t wakeups;         /* eventfd signals posted */
+    _Atomic uint64_t messages;        /* completions sent to a response ring */
+    _Atomic uint64_t sleeps;    /* times a worker found nothing to do and slept, in io_uring_enter too */
+    _Atomic uint64_t callbacks; /* written by whoever reaps */
+};
+
+/* Write the counters as one JSON object and a newline. False: the stream reported an error. */
+int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream);
+
+/* Add to a counter; the one way the counters are written. */
+static inline void ersatz_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,18 @@
+/* AES states in the device's memory. */
+#ifndef ERSATZ_SIM_CIPHER_H
+#define ERSATZ_SIM_CIPHER_H
+
+#include "ersatz/device.h"
+
+void cipher_reference(struct ersatz_cipher *cipher);
+
+/* Claim the state for one request; false while another has it. Leave it when the computation is over. */
+bool cipher_enter(struct ersatz_cipher *cipher);
+void cipher_leave(struct ersatz_cipher *cipher);
+
+/* op->u.cipher on op->u.cipher.cipher: start, associated data, text, end, as far as op asks for them. */
+enum ersatz_result cipher_compute(const struct ersatz_op *op);
+
+enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
+
+#endif

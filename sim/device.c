@@ -1,0 +1,355 @@
+/* The device: opened, stopped, freed; and the small things its parts ask of it. */
+#include "device.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "process.h"
+#include "reaper.h"
+#include "waker.h"
+
+#define RING_DEPTH_DEFAULT 512u
+
+static unsigned cores(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return count < 1 ? 1 : count > (int)ERSATZ_WORKERS_MAX ? ERSATZ_WORKERS_MAX : (unsigned)count;
+}
+
+void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats)
+{
+    *config = (struct ersatz_config){
+        .workers = cores(),
+        .instances = cores(),
+        .ring_depth = RING_DEPTH_DEFAULT,
+        .stats = stats,
+    };
+}
+
+static enum ersatz_result refuse(
+    struct ersatz_error *error, const char *name, unsigned value, unsigned max, const char *more)
+{
+    error->result = ERSATZ_BAD_CONFIG;
+    snprintf(error->text, sizeof(error->text), "%s is %u; it must be %sfrom 1 to %u", name, value, more, max);
+    return ERSATZ_BAD_CONFIG;
+}
+
+static enum ersatz_result check(const struct ersatz_config *config, struct ersatz_error *error)
+{
+    if (config->workers < 1 || config->workers > ERSATZ_WORKERS_MAX)
+        return refuse(error, "WORKERS", config->workers, ERSATZ_WORKERS_MAX, "");
+    if (config->instances < 1 || config->instances > ERSATZ_INSTANCES_MAX)
+        return refuse(error, "INSTANCES", config->instances, ERSATZ_INSTANCES_MAX, "");
+    if (config->ring_depth < 1 || config->ring_depth > ERSATZ_RING_DEPTH_MAX ||
+        (config->ring_depth & (config->ring_depth - 1)) != 0)
+        return refuse(error, "RING_DEPTH", config->ring_depth, ERSATZ_RING_DEPTH_MAX, "a power of two ");
+    return ERSATZ_OK;
+}
+
+static enum ersatz_result no_memory(struct ersatz_error *error)
+{
+    error->result = ERSATZ_NO_MEMORY;
+    snprintf(error->text, sizeof(error->text), "no memory for the device");
+    return ERSATZ_NO_MEMORY;
+}
+
+static enum ersatz_result start(struct ersatz_device *device, struct ersatz_error *error)
+{
+    enum ersatz_result result = ERSATZ_OK;
+
+    device->instances = aligned_alloc(64, device->config.instances * sizeof(*device->instances));
+    device->workers = aligned_alloc(64, device->config.workers * sizeof(*device->workers));
+    if (device->instances == NULL || device->workers == NULL)
+        return no_memory(error);
+    memset(device->instances, 0, device->config.instances * sizeof(*device->instances));
+    memset(device->workers, 0, device->config.workers * sizeof(*device->workers));
+    while (result == ERSATZ_OK && device->instances_ready < device->config.instances) {
+        result = instance_init(
+            &device->instances[device->instances_ready], device, device->config.ring_depth, error);
+        device->instances_ready += result == ERSATZ_OK;
+    }
+    while (result == ERSATZ_OK && device->workers_started < device->config.workers) {
+        result =
+            worker_start(&device->workers[device->workers_started], device, device->workers_started, error);
+        device->workers_started += result == ERSATZ_OK;
+    }
+    return result;
+}
+
+enum ersatz_result ersatz_device_open(
+    const struct ersatz_config *config, struct ersatz_device **out, struct ersatz_error *error)
+{
+    enum ersatz_result result = check(config, error);
+    struct ersatz_device *device;
+
+    *out = NULL;
+    if (result == ERSATZ_OK)
+        result = ersatz_device_probe(error);
+    if (result != ERSATZ_OK)
+        return result;
+    device = aligned_alloc(64, sizeof(*device));
+    if (device == NULL)
+        return no_memory(error);
+    memset(device, 0, sizeof(*device));
+    device->config = *config;
+    device->generation = process_generation();
+    atomic_init(&device->references, 1);
+    if (!pool_init(&device->pool)) {
+        free(device);
+        return no_memory(error);
+    }
+    result = start(device, error);
+    if (result != ERSATZ_OK) {
+        ersatz_device_free(device);
+        return result;
+    }
+    *out = device;
+    return ERSATZ_OK;
+}
+
+void ersatz_device_stop(struct ersatz_device *device)
+{
+    /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
+     * rings. One of the two cancels what was pushed. */
+    if (atomic_exchange(&device->stopping, true))
+        return;
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_wake(&device->workers[i]);
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_join(&device->workers[i]);
+    device_cancel_all(device);
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        reaper_stop(&device->instances[i]);
+}
+
+static void release(struct ersatz_device *device)
+{
+    /* Acquire and release: the last one sees what the others did to the device. */
+    if (atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        instance_destroy(&device->instances[i]);
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_destroy(&device->workers[i]);
+    pool_destroy(&device->pool);
+    free(device->workers);
+    free(device->instances);
+    free(device);
+}
+
+/* With external polling, cancelled requests with callbacks are on response rings that nobody will poll again.
+ */
+static void drop_responses(struct ersatz_device *device)
+{
+    for (unsigned i = 0; device->config.external_polling && i < device->instances_ready; i++)
+        reaper_drop(&device->instances[i]);
+}
+
+void ersatz_device_free(struct ersatz_device *device)
+{
+    if (device == NULL)
+        return;
+    ersatz_device_stop(device);
+    drop_responses(device);
+    release(device);
+}
+
+void ersatz_device_forget(struct ersatz_device *device)
+{
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        io_uring_queue_exit(&device->instances[i].responses);
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_forget(&device->workers[i]);
+}
+
+unsigned ersatz_device_instances(const struct ersatz_device *device)
+{
+    return device->config.instances;
+}
+
+unsigned ersatz_device_poll(struct ersatz_device *device)
+{
+    unsigned taken = 0;
+
+    for (unsigned i = 0; i < device->config.instances; i++)
+        taken += reaper_take(&device->instances[i]);
+    return taken;
+}
+
+struct ersatz_request *device_take(struct ersatz_device *device)
+{
+    struct ersatz_request *request = pool_take(&device->pool);
+
+    if (request != NULL) {
+        request->device = device;
+        /* Relaxed: whoever takes a request holds a reference, or the device is not being freed. */
+        atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+    }
+    return request;
+}
+
+void device_return(struct ersatz_request *request)
+{
+    struct ersatz_device *device = request->device;
+
+    pool_return(&device->pool, request);
+    release(device);
+}
+
+void device_ring_doorbell(struct ersatz_device *device)
+{
+    /*
+     * The submitter has pushed, then reads the mask; a worker sets its bit, then looks for work. Sequential
+     * consistency forbids that both miss. Whoever clears the bit writes to the doorbell, so a burst wakes a
+     * worker once.
+     */
+    uint64_t mask = atomic_load(&device->sleepers);
+
+    while (mask != 0) {
+        unsigned index = (unsigned)__builtin_ctzll(mask);
+
+        if (atomic_fetch_and(&device->sleepers, ~(UINT64_C(1) << index)) & (UINT64_C(1) << index)) {
+            worker_wake(&device->workers[index]);
+            return;
+        }
+        mask = atomic_load(&device->sleepers);
+    }
+}
+
+bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where)
+{
+    long tickets;
+
+    if (atomic_load_explicit(&device->hold, memory_order_relaxed) != (int)where)
+        return true;
+    tickets = atomic_load_explicit(&device->tickets, memory_order_relaxed);
+    while (tickets > 0) {
+        if (atomic_compare_exchange_weak_explicit(
+                &device->tickets, &tickets, tickets - 1, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+bool device_has_work(struct ersatz_device *device)
+{
+    if (atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_COMPUTE &&
+        atomic_load_explicit(&device->tickets, memory_order_relaxed) <= 0)
+        return false;
+    for (unsigned i = 0; i < device->config.instances; i++) {
+        if (ring_count(&device->instances[i].requests) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void wake_all(struct ersatz_device *device)
+{
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_wake(&device->workers[i]);
+}
+
+void ersatz_device_hold(struct ersatz_device *device, enum ersatz_hold where)
+{
+    atomic_store_explicit(&device->tickets, 0, memory_order_relaxed);
+    atomic_store_explicit(&device->hold, (int)where, memory_order_relaxed);
+    wake_all(device);
+}
+
+void ersatz_device_release(struct ersatz_device *device, unsigned count)
+{
+    atomic_fetch_add_explicit(&device->tickets, (long)count, memory_order_relaxed);
+    wake_all(device);
+}
+
+static enum ersatz_flight flight_kind(const struct ersatz_request *request)
+{
+    return request->op.kind == ERSATZ_CIPHER ? ERSATZ_FLIGHT_CIPHER : ERSATZ_FLIGHT_ASYM;
+}
+
+void device_flight_began(struct ersatz_request *request)
+{
+    struct ersatz_stats *stats = device_stats(request->device);
+    uint64_t now, max = atomic_load_explicit(&stats->in_flight_max, memory_order_relaxed);
+
+    atomic_fetch_add_explicit(&stats->in_flight[flight_kind(request)], 1, memory_order_relaxed);
+    now = (uint64_t)atomic_fetch_add_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], 1, memory_order_relaxed) +
+          1;
+    while (now > max && !atomic_compare_exchange_weak_explicit(
+                            &stats->in_flight_max, &max, now, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+void device_flight_ended(struct ersatz_request *request)
+{
+    struct ersatz_stats *stats = device_stats(request->device);
+
+    atomic_fetch_sub_explicit(&stats->in_flight[flight_kind(request)], 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], 1, memory_order_relaxed);
+}
+
+void device_cancel(struct ersatz_request *request)
+{
+    request->result = ERSATZ_STOPPED;
+    request_idle(request);
+    request_step(request); /* PENDING -> COMPLETE */
+    if (request->notify == NOTIFY_CALLBACK) {
+        if (!instance_send(request->instance, request))
+            device_complain("a cancelled request could not be sent to its response ring", EBUSY);
+        return;
+    }
+    device_flight_ended(request);
+    if (!(request_step(request) & REQUEST_MUTED) && request->notify == NOTIFY_FD)
+        waker_signal(request->fd);
+    request_step(request);
+    request_release(request);
+}
+
+void device_cancel_all(struct ersatz_device *device)
+{
+    for (unsigned i = 0; i < device->instances_ready; i++) {
+        struct ersatz_request *request;
+
+        while ((request = instance_take_back(&device->instances[i])) != NULL)
+            device_cancel(request);
+    }
+}
+
+bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err == 0;
+}
+
+void device_complain(const char *what, int err)
+{
+    fprintf(stderr, "ersatz: %s: %s\n", what, strerror(err));
+}
+
+struct ersatz_stats *device_stats(const struct ersatz_device *device)
+{
+    return device->config.stats;
+}
+
+unsigned device_generation(const struct ersatz_device *device)
+{
+    return device->generation;
+}
+
+bool device_polled_externally(const struct ersatz_device *device)
+{
+    return device->config.external_polling;
+}

@@ -1,0 +1,60 @@
+/* The device as its own parts see it: workers, instances, pool, and what wakes or holds them. */
+#ifndef ERSATZ_SIM_DEVICE_H
+#define ERSATZ_SIM_DEVICE_H
+
+#include "instance.h"
+#include "pool.h"
+#include "worker.h"
+
+struct ersatz_device {
+    struct ersatz_config config;
+    unsigned generation;         /* of the process that opened it */
+    _Atomic uint32_t references; /* the opener's, and one per request that is out */
+    _Atomic bool stopping;       /* sequentially consistent: see ersatz_device_stop() */
+
+    _Atomic uint64_t
+        sleepers;     /* a bit per worker that sleeps; sequentially consistent, see device_ring_doorbell() */
+    _Atomic int hold; /* enum ersatz_hold; relaxed: a doorbell follows every change */
+    _Atomic long tickets; /* how many requests may still pass while held; relaxed */
+
+    struct worker *workers; /* config.workers of them */
+    unsigned workers_started;
+    struct instance *instances; /* config.instances of them */
+    unsigned instances_ready;
+    struct pool pool;
+};
+
+/* A request from the pool, with a reference to the device. NULL: out of memory. */
+struct ersatz_request *device_take(struct ersatz_device *device);
+void device_return(struct ersatz_request *request);
+
+/* Wake one sleeping worker, if any sleeps: after work was put where workers look. */
+void device_ring_doorbell(struct ersatz_device *device);
+
+/* Whether a request may go past the point `where`; uses up a ticket if requests are held there. */
+bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where);
+
+/* Whether there are requests in a ring that a worker may take. */
+bool device_has_work(struct ersatz_device *device);
+
+/* Count a request as in flight, and as no longer in flight. */
+void device_flight_began(struct ersatz_request *request);
+void device_flight_ended(struct ersatz_request *request);
+
+/* Complete a request that no worker will take up, with ERSATZ_STOPPED. */
+void device_cancel(struct ersatz_request *request);
+
+/* Cancel all that is in rings and lines. For a device that is stopping. */
+void device_cancel_all(struct ersatz_device *device);
+
+/* A thread with every signal blocked: signals are the application's. */
+bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
+
+/* Say on standard error what must not happen and cannot be reported to anybody. */
+void device_complain(const char *what, int err);
+
+struct ersatz_stats *device_stats(const struct ersatz_device *device);
+unsigned device_generation(const struct ersatz_device *device);
+bool device_polled_externally(const struct ersatz_device *device);
+
+#endif

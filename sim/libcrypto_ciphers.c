@@ -1,0 +1,118 @@
+/* Finds the default provider's AES functions, once for the process. */
+#include "libcrypto_ciphers.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/provider.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_SIZES 3u
+
+/* Constant once filled; pthread_once orders the filling before every use. The library context is the device's
+ * own, so that what the application loads or configures in its context changes nothing here. It stays until
+ * the process ends: cipher states may outlive any device. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
+static bool found[ERSATZ_MODES][KEY_SIZES];
+static OSSL_LIB_CTX *library_context;
+static void *context;
+
+static const char *const mode_names[ERSATZ_MODES] = {"CBC", "CTR", "GCM", "XTS"};
+
+static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)
+{
+    for (; entry->function_id != 0; entry++) {
+        switch (entry->function_id) {
+        case OSSL_FUNC_CIPHER_NEWCTX:
+            cipher->newctx = OSSL_FUNC_cipher_newctx(entry);
+            break;
+        case OSSL_FUNC_CIPHER_FREECTX:
+            cipher->freectx = OSSL_FUNC_cipher_freectx(entry);
+            break;
+        case OSSL_FUNC_CIPHER_DUPCTX:
+            cipher->dupctx = OSSL_FUNC_cipher_dupctx(entry);
+            break;
+        case OSSL_FUNC_CIPHER_ENCRYPT_INIT:
+            cipher->encrypt_init = OSSL_FUNC_cipher_encrypt_init(entry);
+            break;
+        case OSSL_FUNC_CIPHER_DECRYPT_INIT:
+            cipher->decrypt_init = OSSL_FUNC_cipher_decrypt_init(entry);
+            break;
+        case OSSL_FUNC_CIPHER_CIPHER:
+            cipher->cipher = OSSL_FUNC_cipher_cipher(entry);
+            break;
+        case OSSL_FUNC_CIPHER_GET_CTX_PARAMS:
+            cipher->get_ctx_params = OSSL_FUNC_cipher_get_ctx_params(entry);
+            break;
+        case OSSL_FUNC_CIPHER_SET_CTX_PARAMS:
+            cipher->set_ctx_params = OSSL_FUNC_cipher_set_ctx_params(entry);
+            break;
+        }
+    }
+}
+
+static bool is_whole(const struct libcrypto_cipher *cipher)
+{
+    return cipher->newctx != NULL && cipher->freectx != NULL && cipher->encrypt_init != NULL &&
+           cipher->decrypt_init != NULL && cipher->cipher != NULL && cipher->get_ctx_params != NULL &&
+           cipher->set_ctx_params != NULL;
+}
+
+/* An algorithm's names stand in one string, separated by colons; the canonical one comes first. */
+static bool is_named(const OSSL_ALGORITHM *algorithm, const char *name)
+{
+    size_t len = strlen(name);
+
+    return strncmp(algorithm->algorithm_names, name, len) == 0 &&
+           (algorithm->algorithm_names[len] == ':' || algorithm->algorithm_names[len] == '\0');
+}
+
+static void fill_table(const OSSL_ALGORITHM *algorithms)
+{
+    for (; algorithms->algorithm_names != NULL; algorithms++) {
+        for (unsigned mode = 0; mode < ERSATZ_MODES; mode++) {
+            for (unsigned size = 0; size < KEY_SIZES; size++) {
+                char name[32];
+
+                snprintf(name, sizeof(name), "AES-%u-%s", 128 + 64 * size, mode_names[mode]);
+                if (found[mode][size] || !is_named(algorithms, name))
+                    continue;
+                fill(&table[mode][size], algorithms->implementation);
+                found[mode][size] = is_whole(&table[mode][size]);
+            }
+        }
+    }
+}
+
+static void find_all(void)
+{
+    OSSL_PROVIDER *provider;
+    const OSSL_ALGORITHM *algorithms;
+    int no_cache = 0;
+
+    library_context = OSSL_LIB_CTX_new();
+    provider = library_context == NULL ? NULL : OSSL_PROVIDER_load(library_context, "default");
+    if (provider == NULL)
+        return;
+    context = OSSL_PROVIDER_get0_provider_ctx(provider);
+    algorithms = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &no_cache);
+    if (algorithms != NULL)
+        fill_table(algorithms);
+    /* The dispatch tables are constant; the query is given back, the provider stays loaded. */
+    OSSL_PROVIDER_unquery_operation(provider, OSSL_OP_CIPHER, algorithms);
+}
+
+const struct libcrypto_cipher *libcrypto_cipher_find(
+    enum ersatz_mode mode, unsigned key_bits, void **provider_context)
+{
+    unsigned size = (key_bits - 128) / 64;
+
+    pthread_once(&once, find_all);
+    if (mode >= ERSATZ_MODES || key_bits < 128 || key_bits % 64 != 0 || size >= KEY_SIZES ||
+        !found[mode][size])
+        return NULL;
+    *provider_context = context;
+    return &table[mode][size];
+}

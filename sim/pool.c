@@ -1,0 +1,97 @@
+/* A free list of requests, linked by index. */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct ersatz_request *at(struct pool *pool, uint32_t index)
+{
+    return &pool->chunks[index / POOL_CHUNK][index % POOL_CHUNK];
+}
+
+bool pool_init(struct pool *pool)
+{
+    memset(pool, 0, sizeof(*pool));
+    return pthread_mutex_init(&pool->grow_lock, NULL) == 0;
+}
+
+void pool_destroy(struct pool *pool)
+{
+    for (unsigned c = 0; c < atomic_load(&pool->chunk_count); c++) {
+        for (unsigned i = 0; i < POOL_CHUNK; i++)
+            request_drop_buffer(&pool->chunks[c][i]);
+        free(pool->chunks[c]);
+    }
+    pthread_mutex_destroy(&pool->grow_lock);
+}
+
+static struct ersatz_request *pop(struct pool *pool)
+{
+    /* Acquire: pairs with the release in pool_return(), so that chunk, link and contents are visible. */
+    uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
+
+    while ((uint32_t)head != 0) {
+        struct ersatz_request *first = at(pool, (uint32_t)head - 1);
+        /* May be stale where somebody else took `first`; then the change count differs and the swap fails. */
+        uint32_t next = atomic_load_explicit(&first->pool_next, memory_order_relaxed);
+        uint64_t wanted = (((head >> 32) + 1) << 32) | next;
+
+        if (atomic_compare_exchange_weak_explicit(
+                &pool->head, &head, wanted, memory_order_acquire, memory_order_acquire))
+            return first;
+    }
+    return NULL;
+}
+
+static bool grow(struct pool *pool)
+{
+    unsigned count = atomic_load_explicit(&pool->chunk_count, memory_order_relaxed);
+    struct ersatz_request *chunk;
+
+    if (count == POOL_CHUNKS_MAX)
+        return false;
+    chunk = aligned_alloc(64, POOL_CHUNK * sizeof(*chunk));
+    if (chunk == NULL)
+        return false;
+    memset(chunk, 0, POOL_CHUNK * sizeof(*chunk));
+    pool->chunks[count] = chunk;
+    atomic_store_explicit(&pool->chunk_count, count + 1, memory_order_release);
+    for (uint32_t i = 0; i < POOL_CHUNK; i++) {
+        chunk[i].pool_index = count * POOL_CHUNK + i;
+        pool_return(pool, &chunk[i]);
+    }
+    return true;
+}
+
+struct ersatz_request *pool_take(struct pool *pool)
+{
+    struct ersatz_request *request = pop(pool);
+
+    while (request == NULL) {
+        bool grown = true;
+
+        pthread_mutex_lock(&pool->grow_lock);
+        request = pop(pool); /* another thread may have grown the pool meanwhile */
+        if (request == NULL)
+            grown = grow(pool);
+        pthread_mutex_unlock(&pool->grow_lock);
+        if (!grown)
+            return NULL;
+        if (request == NULL)
+            request = pop(pool);
+    }
+    return request;
+}
+
+void pool_return(struct pool *pool, struct ersatz_request *request)
+{
+    uint64_t head = atomic_load_explicit(&pool->head, memory_order_relaxed);
+    uint64_t wanted;
+
+    do {
+        atomic_store_explicit(&request->pool_next, (uint32_t)head, memory_order_relaxed);
+        wanted = (((head >> 32) + 1) << 32) | (request->pool_index + 1);
+        /* Release: publishes the link, and the chunk it lies in, to pop(). */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &pool->head, &head, wanted, memory_order_release, memory_order_relaxed));
+}

@@ -1,0 +1,122 @@
+/* Runs callbacks: on a thread of the instance, or on the thread of an application that polls. */
+#include "reaper.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "device.h"
+
+#define TAKEN_AT_ONCE 32u
+
+static void deliver(struct ersatz_request *request)
+{
+    struct ersatz_stats *stats = device_stats(request->device);
+    uint32_t before;
+
+    device_flight_ended(request);
+    instance_give_slot(request->instance); /* before the callback, which may want to submit */
+    request->caller = pthread_self();
+    before = request_step(request); /* COMPLETE -> SIGNALLING */
+    if (!(before & REQUEST_MUTED)) {
+        ersatz_count(&stats->callbacks, 1);
+        request->callback(request->callback_arg);
+    }
+    request_step(request);
+    request_release(request);
+}
+
+/* Copies the entries out under the lock, so that callbacks run without it. */
+static unsigned take_some(struct instance *instance, struct ersatz_request **taken, bool *stop)
+{
+    struct io_uring_cqe *cqes[TAKEN_AT_ONCE];
+    unsigned count, requests = 0;
+
+    pthread_mutex_lock(&instance->reap_lock);
+    count = io_uring_peek_batch_cqe(&instance->responses, cqes, TAKEN_AT_ONCE);
+    for (unsigned i = 0; i < count; i++) {
+        struct ersatz_request *request = io_uring_cqe_get_data(cqes[i]);
+
+        if (request == NULL)
+            *stop = true;
+        else
+            taken[requests++] = request;
+    }
+    io_uring_cq_advance(&instance->responses, count);
+    pthread_mutex_unlock(&instance->reap_lock);
+    return requests;
+}
+
+static unsigned take_all(struct instance *instance, bool *stop)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned total = 0, count;
+
+    do {
+        count = take_some(instance, taken, stop);
+        for (unsigned i = 0; i < count; i++)
+            deliver(taken[i]);
+        total += count;
+    } while (count == TAKEN_AT_ONCE);
+    return total;
+}
+
+unsigned reaper_take(struct instance *instance)
+{
+    bool stop = false;
+
+    return take_all(instance, &stop);
+}
+
+void reaper_drop(struct instance *instance)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    bool stop = false;
+    unsigned count;
+
+    while ((count = take_some(instance, taken, &stop)) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            atomic_fetch_or_explicit(&taken[i]->state, REQUEST_MUTED, memory_order_acq_rel);
+            deliver(taken[i]);
+        }
+    }
+}
+
+static void *reap(void *arg)
+{
+    struct instance *instance = arg;
+    bool stop = false;
+
+    while (!stop) {
+        struct io_uring_cqe *cqe;
+        int err = io_uring_wait_cqe(&instance->responses, &cqe);
+
+        if (err == 0 || err == -EINTR)
+            take_all(instance, &stop);
+        else
+            device_complain("waiting on a response ring", -err);
+    }
+    return NULL;
+}
+
+bool reaper_start(struct instance *instance)
+{
+    /* Acquire: pairs with the release below; the thread is there. */
+    if (atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
+        return true;
+    pthread_mutex_lock(&instance->reap_lock);
+    if (!atomic_load_explicit(&instance->reaper_runs, memory_order_relaxed) &&
+        device_start_thread(&instance->reaper, reap, instance))
+        atomic_store_explicit(&instance->reaper_runs, true, memory_order_release);
+    pthread_mutex_unlock(&instance->reap_lock);
+    return atomic_load_explicit(&instance->reaper_runs, memory_order_acquire);
+}
+
+void reaper_stop(struct instance *instance)
+{
+    if (!atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
+        return;
+    while (!instance_send(instance, NULL))
+        sched_yield();
+    pthread_join(instance->reaper, NULL);
+    atomic_store_explicit(&instance->reaper_runs, false, memory_order_release);
+}

@@ -1,0 +1,19 @@
+/* The reaper: takes completions off a response ring and runs their callbacks. */
+#ifndef ERSATZ_SIM_REAPER_H
+#define ERSATZ_SIM_REAPER_H
+
+#include "instance.h"
+
+/* Start the instance's reaper thread if it does not run yet. False: it could not be started. */
+bool reaper_start(struct instance *instance);
+
+/* Run what is left on the response ring, then end the thread. */
+void reaper_stop(struct instance *instance);
+
+/* Take what is on the response ring now. Returns how many completions there were. */
+unsigned reaper_take(struct instance *instance);
+
+/* Take what is on the response ring without running callbacks: the device is going, nobody polls any more. */
+void reaper_drop(struct instance *instance);
+
+#endif

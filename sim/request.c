@@ -1,0 +1,301 @@
+/* A request's memory and states: made from an operation, stepped through its life, finished, cleaned up. */
+#include "request.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cipher.h"
+#include "device.h"
+#include "instance.h"
+#include "process.h"
+#include "rsa_key.h"
+#include "waker.h"
+
+/* Buffers up to this stay with their request for the next one; larger ones are given back. */
+#define BUFFER_KEPT_MAX ((size_t)128 * 1024)
+#define BUFFER_ALIGNMENT ((size_t)64) /* a cache line, and the widest vector */
+
+uint32_t request_step(struct ersatz_request *request)
+{
+    /* Acquire and release: the one who steps has seen, and passes on, all that went before. */
+    uint32_t before = atomic_fetch_add_explicit(&request->state, 1, memory_order_acq_rel);
+
+    if (before & REQUEST_WATCHED)
+        syscall(SYS_futex, &request->state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    return before;
+}
+
+void request_sleep_until(struct ersatz_request *request, enum request_state state, int timeout_ms)
+{
+    struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000L};
+    uint32_t word = atomic_load_explicit(&request->state, memory_order_acquire);
+
+    while ((word & REQUEST_STATE_MASK) < (uint32_t)state) {
+        if (!(word & REQUEST_WATCHED)) {
+            word = atomic_fetch_or_explicit(&request->state, REQUEST_WATCHED, memory_order_acq_rel) |
+                   REQUEST_WATCHED;
+            continue;
+        }
+        if (syscall(SYS_futex, &request->state, FUTEX_WAIT_PRIVATE, word, timeout_ms < 0 ? NULL : &timeout,
+                NULL, 0) != 0 &&
+            errno == ETIMEDOUT)
+            return;
+        word = atomic_load_explicit(&request->state, memory_order_acquire);
+    }
+}
+
+bool request_mute(struct ersatz_request *request)
+{
+    uint32_t before = atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
+
+    if ((before & REQUEST_STATE_MASK) < REQUEST_SIGNALLING)
+        return false; /* whoever takes the step to SIGNALLING sees the flag and stays silent */
+    /* The signal is on its way; it takes no longer than the system call that posts it. */
+    request_sleep_until(request, REQUEST_SIGNALLED, -1);
+    return true;
+}
+
+void request_reference(struct ersatz_request *request)
+{
+    /* Relaxed: whoever adds a reference holds one. */
+    atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+}
+
+void request_idle(struct ersatz_request *request)
+{
+    if (request->op.kind == ERSATZ_CIPHER)
+        cipher_leave(request->op.u.cipher.cipher);
+}
+
+void request_release(struct ersatz_request *request)
+{
+    /* Acquire and release: the last one sees all that the others did to the request. */
+    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (request->op.kind == ERSATZ_CIPHER) {
+        ersatz_cipher_free(request->op.u.cipher.cipher);
+    } else {
+        if (request->copied)
+            OPENSSL_cleanse(request->buffer, ersatz_rsa_key_size(request->op.u.rsa.key));
+        ersatz_rsa_key_free(request->op.u.rsa.key);
+    }
+    if (request->buffer_size > BUFFER_KEPT_MAX)
+        request_drop_buffer(request);
+    device_return(request);
+}
+
+void request_drop_buffer(struct ersatz_request *request)
+{
+    if (request->buffer != NULL)
+        OPENSSL_cleanse(request->buffer, request->buffer_size);
+    free(request->buffer);
+    request->buffer = NULL;
+    request->buffer_size = 0;
+}
+
+static bool reserve(struct ersatz_request *request, size_t size)
+{
+    size_t rounded = (size + BUFFER_ALIGNMENT - 1) & ~(BUFFER_ALIGNMENT - 1);
+
+    if (size <= request->buffer_size)
+        return true;
+    request_drop_buffer(request);
+    request->buffer = aligned_alloc(BUFFER_ALIGNMENT, rounded);
+    if (request->buffer == NULL)
+        return false;
+    request->buffer_size = rounded;
+    return true;
+}
+
+static bool copy_rsa(struct ersatz_request *request)
+{
+    size_t size = ersatz_rsa_key_size(request->op.u.rsa.key);
+
+    if (!reserve(request, size))
+        return false;
+    memcpy(request->buffer, request->op.u.rsa.in, size);
+    request->op.u.rsa.in = request->buffer;
+    request->op.u.rsa.out = request->buffer;
+    return true;
+}
+
+/* The text lies at the start of the buffer, where it is aligned; then IV, associated data and tag. */
+static bool copy_cipher(struct ersatz_request *request)
+{
+    size_t long_iv = request->op.u.cipher.long_iv == NULL ? 0 : request->op.u.cipher.iv_len;
+    size_t aad = request->op.u.cipher.aad_len;
+    size_t len = request->op.u.cipher.len;
+    size_t tag = request->op.u.cipher.tag == NULL ? 0 : request->op.u.cipher.tag_len;
+    uint8_t *at;
+
+    if (!reserve(request, len + long_iv + aad + tag + 1))
+        return false;
+    at = request->buffer;
+    if (len > 0)
+        memcpy(at, request->op.u.cipher.in, len);
+    request->op.u.cipher.in = at;
+    request->op.u.cipher.out = at;
+    at += len;
+    if (long_iv > 0) {
+        memcpy(at, request->op.u.cipher.long_iv, long_iv);
+        request->op.u.cipher.long_iv = at;
+        at += long_iv;
+    }
+    if (aad > 0) {
+        memcpy(at, request->op.u.cipher.aad, aad);
+        request->op.u.cipher.aad = at;
+        at += aad;
+    }
+    if (tag > 0) {
+        memcpy(at, request->op.u.cipher.tag, tag);
+        request->op.u.cipher.tag = at;
+    }
+    return true;
+}
+
+enum ersatz_result ersatz_request_new(
+    struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **out)
+{
+    struct ersatz_request *request;
+
+    *out = NULL;
+    if (op->kind == ERSATZ_CIPHER && !cipher_enter(op->u.cipher.cipher))
+        return ERSATZ_BUSY;
+    request = device_take(device);
+    if (request == NULL) {
+        if (op->kind == ERSATZ_CIPHER)
+            cipher_leave(op->u.cipher.cipher);
+        return ERSATZ_NO_MEMORY;
+    }
+    request->op = *op;
+    request->copied = copy;
+    request->instance = NULL;
+    request->waker = NULL;
+    request->result = ERSATZ_STOPPED;
+    atomic_store_explicit(&request->state, REQUEST_PENDING, memory_order_relaxed);
+    atomic_store_explicit(&request->references, 1, memory_order_relaxed);
+    if (op->kind == ERSATZ_CIPHER)
+        cipher_reference(op->u.cipher.cipher);
+    else
+        rsa_key_reference(op->u.rsa.key);
+    if (copy) {
+        request->caller_op = *op;
+        if (!(op->kind == ERSATZ_CIPHER ? copy_cipher(request) : copy_rsa(request))) {
+            request->copied = false;
+            request_idle(request);
+            request_release(request);
+            return ERSATZ_NO_MEMORY;
+        }
+    }
+    *out = request;
+    return ERSATZ_OK;
+}
+
+static void copy_results_out(const struct ersatz_request *request)
+{
+    const struct ersatz_op *from = &request->op;
+    const struct ersatz_op *to = &request->caller_op;
+
+    if (to->kind != ERSATZ_CIPHER) {
+        memcpy(to->u.rsa.out, from->u.rsa.out, ersatz_rsa_key_size(from->u.rsa.key));
+        return;
+    }
+    if (to->u.cipher.len > 0)
+        memcpy(to->u.cipher.out, from->u.cipher.out, to->u.cipher.len);
+    if (to->u.cipher.tag != NULL)
+        memcpy(to->u.cipher.tag, from->u.cipher.tag, to->u.cipher.tag_len);
+}
+
+static bool is_inherited(const struct ersatz_request *request)
+{
+    return device_generation(request->device) != process_generation();
+}
+
+static bool is_muted(const struct ersatz_request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
+}
+
+static bool is_done_fd(struct ersatz_request *request)
+{
+    bool drained;
+
+    if (is_muted(request)) /* the descriptor tells of others now: leave their signals alone */
+        return request_state(request) == REQUEST_SIGNALLED;
+    drained = waker_drain(request->waker);
+    if (drained && request_state(request) >= REQUEST_COMPLETE)
+        return true; /* the one signal of this request was just consumed: none can follow */
+    if (request_state(request) != REQUEST_SIGNALLED)
+        return false;
+    waker_drain(request->waker); /* posted after the first look, or consumed by the application itself */
+    return true;
+}
+
+static bool is_done_callback(struct ersatz_request *request)
+{
+    switch (request_state(request)) {
+    case REQUEST_PENDING:
+        return false;
+    case REQUEST_COMPLETE:
+        return is_muted(request); /* see ersatz_request_wait() */
+    case REQUEST_SIGNALLING:
+        if (!is_muted(request) && !pthread_equal(request->caller, pthread_self()))
+            request_sleep_until(request, REQUEST_SIGNALLED, -1); /* the callback is about to return */
+        return true;
+    default:
+        return true;
+    }
+}
+
+bool ersatz_request_is_done(struct ersatz_request *request)
+{
+    if (is_inherited(request))
+        return true;
+    switch (request->notify) {
+    case NOTIFY_FD:
+        return is_done_fd(request);
+    case NOTIFY_CALLBACK:
+        return is_done_callback(request);
+    default:
+        return request_state(request) == REQUEST_SIGNALLED;
+    }
+}
+
+void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
+{
+    if (request->notify == NOTIFY_FD) {
+        waker_wait(request->waker, timeout_ms);
+    } else if (request->notify == NOTIFY_CALLBACK && device_polled_externally(request->device)) {
+        request_sleep_until(request, REQUEST_COMPLETE, timeout_ms);
+        if (request_state(request) == REQUEST_COMPLETE)
+            request_mute(request);
+    } else {
+        request_sleep_until(request, REQUEST_SIGNALLED, timeout_ms);
+    }
+}
+
+enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
+{
+    enum ersatz_result result = ERSATZ_STOPPED;
+
+    if (is_inherited(request))
+        return result; /* its memory belongs to a device that was left behind in the parent */
+    if (request->instance == NULL) {
+        request_idle(request); /* never accepted: nobody else has it */
+    } else {
+        result = request->result;
+        if (request->notify == NOTIFY_FD)
+            waker_detach(request->waker, request);
+        if (request->copied && result == ERSATZ_OK)
+            copy_results_out(request);
+    }
+    request_release(request);
+    return result;
+}

@@ -1,0 +1,92 @@
+/*
+ * A request: one operation on its way through the card, in memory that the device owns.
+ *
+ * Its state moves one way, PENDING, COMPLETE, SIGNALLING, SIGNALLED, each step an addition of one, so that
+ * the flag bits beside it survive. Who takes which step:
+ *
+ *   PENDING -> COMPLETE       the worker, when result and outputs are stored
+ *   COMPLETE -> SIGNALLING    whoever tells: the worker for an eventfd, the reaper for a callback
+ *   SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback has returned
+ *
+ * A job that pauses returns when it has consumed its own signal, or has seen SIGNALLED; docs/architecture.md
+ * argues the races through.
+ */
+#ifndef ERSATZ_SIM_REQUEST_H
+#define ERSATZ_SIM_REQUEST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "ersatz/device.h"
+
+enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
+
+#define REQUEST_STATE_MASK 0x3u
+#define REQUEST_WATCHED 0x10u /* somebody sleeps on the state word: wake them at every step */
+#define REQUEST_MUTED 0x20u   /* an orphan: nobody is to be told any more */
+
+enum notify_kind { NOTIFY_FD, NOTIFY_CALLBACK, NOTIFY_WAIT };
+
+struct instance;
+
+struct ersatz_request {
+    /* Every step is a release of what the one who steps has written, and every look an acquire of it. */
+    _Alignas(64) _Atomic uint32_t state;
+    /* One for the submitter, one for the device from acceptance until it has told. The last one out cleans
+     * up. */
+    _Atomic uint32_t references;
+    enum ersatz_result result; /* written before COMPLETE */
+    struct ersatz_op op; /* what the kernel works on: the device's memory, or that of a waiting thread */
+
+    enum notify_kind notify;
+    int fd; /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED */
+    int (*callback)(void *);
+    void *callback_arg;
+    pthread_t caller; /* NOTIFY_CALLBACK: who runs the callback; written before SIGNALLING */
+
+    struct instance *instance; /* set when submitted */
+    struct ersatz_device *device;
+    struct ersatz_request *next; /* in the instance's line, or in a worker's list */
+
+    struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
+    struct ersatz_request *waker_older; /* the next older one attached to the same waker */
+
+    bool copied;
+    struct ersatz_op caller_op; /* copied: where the results go */
+    uint8_t *buffer;
+    size_t buffer_size;
+
+    _Atomic uint32_t pool_next; /* in the pool's free list */
+    uint32_t pool_index;
+};
+
+static inline enum request_state request_state(const struct ersatz_request *request)
+{
+    /* Acquire: pairs with the release in request_step(); what the other side wrote before its step is
+     * visible. */
+    return (enum request_state)(
+        atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_STATE_MASK);
+}
+
+/* Take one step. Returns the word as it was, flags included. */
+uint32_t request_step(struct ersatz_request *request);
+
+/* Forbid the signal. Returns when none can arrive any more; true if one had been posted before. */
+bool request_mute(struct ersatz_request *request);
+
+/* Sleep until the state is at least that, or for timeout_ms (-1: for ever). */
+void request_sleep_until(struct ersatz_request *request, enum request_state state, int timeout_ms);
+
+void request_reference(struct ersatz_request *request);
+
+/* Drop a reference; the last one gives the request back to the device. */
+void request_release(struct ersatz_request *request);
+
+/* The computation is over, or will never be: the cipher state is free for its next operation. */
+void request_idle(struct ersatz_request *request);
+
+/* Cleanse and free the buffer. */
+void request_drop_buffer(struct ersatz_request *request);
+
+#endif

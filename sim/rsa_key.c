@@ -1,0 +1,202 @@
+/*
+ * RSA keys, and the portable kernel: libcrypto's own RSA on a copy of the key that belongs to the device.
+ * libcrypto blinds the private operation, computes in constant time, and verifies a CRT result before it
+ * gives it out (it falls back to the plain exponent if a half was wrong).
+ */
+#include "rsa_key.h"
+
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "process.h"
+
+#define MODULUS_BITS_MIN 512
+#define MODULUS_BITS_MAX 16384 /* OPENSSL_RSA_MAX_MODULUS_BITS */
+
+struct ersatz_rsa_key {
+    _Atomic unsigned references; /* acquire and release on the last one: see ersatz_rsa_key_free() */
+    unsigned generation;         /* the process it was made in: the RSA holds locks */
+    size_t size;
+    bool is_private;
+    RSA *rsa; /* libcrypto locks what it caches in it; any worker may use it */
+};
+
+/* NULL for a number that is not given; *bad if memory ran out. */
+static BIGNUM *number(struct ersatz_bytes bytes, bool *bad)
+{
+    BIGNUM *bn;
+
+    if (bytes.data == NULL)
+        return NULL;
+    bn = BN_bin2bn(bytes.data, (int)bytes.len, NULL);
+    *bad |= bn == NULL;
+    return bn;
+}
+
+static bool set_public_and_exponent(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
+{
+    bool bad = false;
+    BIGNUM *n = number(numbers->n, &bad), *e = number(numbers->e, &bad), *d = number(numbers->d, &bad);
+
+    if (bad || n == NULL || e == NULL || !RSA_set0_key(rsa, n, e, d)) {
+        BN_free(n);
+        BN_free(e);
+        BN_clear_free(d);
+        return false;
+    }
+    return true;
+}
+
+static bool set_factors(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
+{
+    bool bad = false;
+    BIGNUM *p = number(numbers->p, &bad), *q = number(numbers->q, &bad);
+
+    if (bad || p == NULL || q == NULL || !RSA_set0_factors(rsa, p, q)) {
+        BN_clear_free(p);
+        BN_clear_free(q);
+        return false;
+    }
+    return true;
+}
+
+static bool set_crt(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
+{
+    bool bad = false;
+    BIGNUM *dmp1 = number(numbers->dmp1, &bad), *dmq1 = number(numbers->dmq1, &bad),
+           *iqmp = number(numbers->iqmp, &bad);
+
+    if (bad || dmp1 == NULL || dmq1 == NULL || iqmp == NULL || !RSA_set0_crt_params(rsa, dmp1, dmq1, iqmp)) {
+        BN_clear_free(dmp1);
+        BN_clear_free(dmq1);
+        BN_clear_free(iqmp);
+        return false;
+    }
+    return true;
+}
+
+static bool set_extra_primes(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
+{
+    BIGNUM *r[ERSATZ_RSA_EXTRA_PRIMES_MAX] = {NULL}, *d[ERSATZ_RSA_EXTRA_PRIMES_MAX] = {NULL},
+           *t[ERSATZ_RSA_EXTRA_PRIMES_MAX] = {NULL};
+    bool bad = numbers->extra_primes > ERSATZ_RSA_EXTRA_PRIMES_MAX;
+
+    for (unsigned i = 0; !bad && i < numbers->extra_primes; i++) {
+        r[i] = number(numbers->extra[i].r, &bad);
+        d[i] = number(numbers->extra[i].d, &bad);
+        t[i] = number(numbers->extra[i].t, &bad);
+        bad |= r[i] == NULL || d[i] == NULL || t[i] == NULL;
+    }
+    if (!bad && RSA_set0_multi_prime_params(rsa, r, d, t, (int)numbers->extra_primes))
+        return true;
+    for (unsigned i = 0; i < ERSATZ_RSA_EXTRA_PRIMES_MAX; i++) {
+        BN_clear_free(r[i]);
+        BN_clear_free(d[i]);
+        BN_clear_free(t[i]);
+    }
+    return false;
+}
+
+static bool set_numbers(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
+{
+    bool any_factor = numbers->p.data != NULL || numbers->q.data != NULL;
+    bool any_crt = numbers->dmp1.data != NULL || numbers->dmq1.data != NULL || numbers->iqmp.data != NULL;
+
+    if (!set_public_and_exponent(rsa, numbers))
+        return false;
+    if (any_factor && !set_factors(rsa, numbers))
+        return false;
+    if (any_crt && !set_crt(rsa, numbers))
+        return false;
+    return numbers->extra_primes == 0 || set_extra_primes(rsa, numbers);
+}
+
+/*
+ * An RSA that computes by itself. RSA_new() alone would give one with the method of whatever engine is the
+ * default for RSA, which may be the engine in front of this device.
+ */
+static RSA *new_plain_rsa(void)
+{
+    RSA *rsa = RSA_new();
+
+    if (rsa == NULL || !RSA_set_method(rsa, RSA_PKCS1_OpenSSL())) {
+        RSA_free(rsa);
+        return NULL;
+    }
+    RSA_clear_flags(rsa, RSA_FLAG_NO_BLINDING); /* a method may have set it for its own keys */
+    return rsa;
+}
+
+enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **out)
+{
+    struct ersatz_rsa_key *key = calloc(1, sizeof(*key));
+    int bits;
+
+    *out = NULL;
+    if (key == NULL)
+        return ERSATZ_NO_MEMORY;
+    atomic_init(&key->references, 1);
+    key->generation = process_generation();
+    key->rsa = new_plain_rsa();
+    if (key->rsa == NULL) {
+        free(key);
+        return ERSATZ_NO_MEMORY;
+    }
+    if (!set_numbers(key->rsa, numbers)) {
+        ersatz_rsa_key_free(key);
+        return ERSATZ_BAD_KEY;
+    }
+    bits = RSA_bits(key->rsa);
+    if (bits < MODULUS_BITS_MIN || bits > MODULUS_BITS_MAX) {
+        ersatz_rsa_key_free(key);
+        return ERSATZ_BAD_KEY;
+    }
+    key->size = (size_t)RSA_size(key->rsa);
+    key->is_private = numbers->d.data != NULL || numbers->dmp1.data != NULL;
+    *out = key;
+    return ERSATZ_OK;
+}
+
+void rsa_key_reference(struct ersatz_rsa_key *key)
+{
+    atomic_fetch_add_explicit(&key->references, 1, memory_order_relaxed);
+}
+
+void ersatz_rsa_key_free(struct ersatz_rsa_key *key)
+{
+    if (key == NULL || atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) != 1)
+        return;
+    RSA_free(key->rsa); /* cleanses the private numbers */
+    free(key);
+}
+
+size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key)
+{
+    return key->size;
+}
+
+bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key)
+{
+    return key->generation == process_generation();
+}
+
+enum ersatz_result rsa_key_compute(
+    struct ersatz_rsa_key *key, bool private_half, const uint8_t *in, uint8_t *out)
+{
+    int size = (int)key->size;
+    int got;
+
+    if (private_half && !key->is_private)
+        return ERSATZ_BAD_KEY;
+    if (private_half)
+        got = RSA_private_encrypt(size, in, out, key->rsa, RSA_NO_PADDING);
+    else
+        got = RSA_public_encrypt(size, in, out, key->rsa, RSA_NO_PADDING);
+    if (got == size)
+        return ERSATZ_OK;
+    if (ERR_GET_REASON(ERR_peek_last_error()) == RSA_R_DATA_TOO_LARGE_FOR_MODULUS)
+        return ERSATZ_BAD_INPUT;
+    return ERSATZ_COMPUTE_FAILED;
+}

@@ -1,0 +1,49 @@
+/* The statistics as one JSON object. */
+#include "ersatz/stats.h"
+
+#include <inttypes.h>
+
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
+{
+    static const char *const names[ERSATZ_REQUEST_NAMES] = {
+        [ERSATZ_REQUEST_RSA_PRIV] = "rsa_priv",
+        [ERSATZ_REQUEST_RSA_PUB] = "rsa_pub",
+        [ERSATZ_REQUEST_AES_CBC] = "aes_cbc",
+        [ERSATZ_REQUEST_AES_CTR] = "aes_ctr",
+        [ERSATZ_REQUEST_AES_GCM] = "aes_gcm",
+        [ERSATZ_REQUEST_AES_XTS] = "aes_xts",
+    };
+    const struct {
+        const char *name;
+        const _Atomic uint64_t *counter;
+    } rest[] = {
+        {"completed", &stats->completed},
+        {"failed", &stats->failed},
+        {"retries", &stats->retries},
+        {"batches", &stats->batches},
+        {"io_uring_enters", &stats->io_uring_enters},
+        {"wakeups", &stats->wakeups},
+        {"messages", &stats->messages},
+        {"callbacks", &stats->callbacks},
+        {"sleeps", &stats->sleeps},
+        {"early_resumes", &stats->early_resumes},
+        {"orphans", &stats->orphans},
+        {"inline", &stats->computed_inline},
+        {"in_flight_max", &stats->in_flight_max},
+    };
+
+    fputs("{\n  \"requests\": {", stream);
+    for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++)
+        fprintf(
+            stream, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", names[i], read_counter(&stats->requests[i]));
+    fputs("}", stream);
+    for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
+        fprintf(stream, ",\n  \"%s\": %" PRIu64, rest[i].name, read_counter(rest[i].counter));
+    fputs("\n}\n", stream);
+    return fflush(stream) == 0 && !ferror(stream);
+}

@@ -1,0 +1,99 @@
+/* Submission: which instance, how to be told, and what if the ring is full. */
+#include <unistd.h>
+
+#include "device.h"
+#include "reaper.h"
+#include "waker.h"
+
+#define RETRY_INTERVAL_US 100
+
+/* The calling thread's place among the instances; a cache of a choice, not state of any request. */
+static _Thread_local unsigned seat;
+static _Thread_local bool seated;
+static _Atomic unsigned next_seat; /* relaxed: spreads threads, orders nothing */
+
+/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
+__attribute__((noinline)) static unsigned own_seat(void)
+{
+    if (!seated) {
+        seat = atomic_fetch_add_explicit(&next_seat, 1, memory_order_relaxed);
+        seated = true;
+    }
+    return seat;
+}
+
+void ersatz_thread_bind(unsigned instance)
+{
+    seat = instance;
+    seated = true;
+}
+
+static bool enqueue(struct ersatz_request *request, bool wait_in_line)
+{
+    struct ersatz_device *device = request->device;
+    struct ersatz_stats *stats = device_stats(device);
+    struct instance *instance = request->instance;
+
+    device_flight_began(request); /* before a worker can end it */
+    request_reference(request);   /* the device's */
+    if (instance_enqueue(instance, request, wait_in_line)) {
+        ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
+        return true;
+    }
+    device_flight_ended(request);
+    request_release(request);
+    return false;
+}
+
+static enum ersatz_result submit(struct ersatz_request *request, enum notify_kind notify, bool wait_in_line)
+{
+    struct ersatz_device *device = request->device;
+
+    if (atomic_load(&device->stopping))
+        return ERSATZ_STOPPED;
+    request->notify = notify;
+    request->instance = &device->instances[own_seat() % device->config.instances];
+    if (!enqueue(request, wait_in_line)) {
+        request->instance = NULL; /* not accepted */
+        return ERSATZ_RING_FULL;
+    }
+    if (atomic_load(&device->stopping)) /* see ersatz_device_stop(): it may have looked before we pushed */
+        device_cancel_all(device);
+    return ERSATZ_OK;
+}
+
+enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersatz_waker *waker)
+{
+    enum ersatz_result result;
+
+    waker_attach(waker, request);
+    result = submit(request, NOTIFY_FD, true);
+    if (result != ERSATZ_OK)
+        waker_detach(waker, request);
+    return result;
+}
+
+enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*callback)(void *), void *arg)
+{
+    struct ersatz_device *device = request->device;
+
+    request->callback = callback;
+    request->callback_arg = arg;
+    if (!device->config.external_polling &&
+        !reaper_start(&device->instances[own_seat() % device->config.instances]))
+        return ERSATZ_NO_THREADS;
+    return submit(request, NOTIFY_CALLBACK, false);
+}
+
+enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
+{
+    enum ersatz_result result = submit(request, NOTIFY_WAIT, retries < 0);
+
+    while (result == ERSATZ_RING_FULL && retries-- > 0) {
+        usleep(RETRY_INTERVAL_US);
+        result = submit(request, NOTIFY_WAIT, false);
+    }
+    if (result == ERSATZ_OK)
+        request_sleep_until(request, REQUEST_SIGNALLED, -1);
+    return result;
+}

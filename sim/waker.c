@@ -1,0 +1,151 @@
+/* Eventfds that belong to waiting contexts, and what becomes of requests whose context goes away. */
+#include "waker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "process.h"
+
+/* Non-blocking: io_uring then writes to it inside io_uring_enter; a blocking one goes through a kernel
+ * thread. */
+#define EVENTFD_FLAGS (EFD_NONBLOCK | EFD_CLOEXEC)
+
+enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **out)
+{
+    struct ersatz_waker *waker = malloc(sizeof(*waker));
+
+    *out = NULL;
+    if (waker == NULL)
+        return ERSATZ_NO_MEMORY;
+    waker->fd = eventfd(0, EVENTFD_FLAGS);
+    if (waker->fd < 0) {
+        enum ersatz_result result = errno == ENOMEM ? ERSATZ_NO_MEMORY : ERSATZ_NO_DESCRIPTORS;
+
+        free(waker);
+        return result;
+    }
+    waker->generation = process_generation();
+    waker->stats = stats;
+    waker->attached = NULL;
+    pthread_mutex_init(&waker->lock, NULL); /* cannot fail for a default mutex on Linux */
+    *out = waker;
+    return ERSATZ_OK;
+}
+
+int ersatz_waker_fd(const struct ersatz_waker *waker)
+{
+    return waker->fd;
+}
+
+/* Silence one that nobody will come back for. True if its signal had been posted. */
+static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request)
+{
+    bool known = atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
+
+    if (known)
+        return false;
+    ersatz_count(&waker->stats->orphans, 1);
+    return request_mute(request);
+}
+
+void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
+{
+    pthread_mutex_lock(&waker->lock);
+    if (waker->attached != NULL && orphan(waker, waker->attached))
+        waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
+    request->waker = waker;
+    request->fd = waker->fd;
+    request->waker_older = waker->attached;
+    waker->attached = request;
+    pthread_mutex_unlock(&waker->lock);
+}
+
+void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request)
+{
+    struct ersatz_request **link = &waker->attached;
+
+    pthread_mutex_lock(&waker->lock);
+    while (*link != NULL && *link != request)
+        link = &(*link)->waker_older;
+    if (*link != NULL)
+        *link = request->waker_older;
+    request->waker = NULL;
+    pthread_mutex_unlock(&waker->lock);
+}
+
+bool waker_drain(struct ersatz_waker *waker)
+{
+    uint64_t count;
+    ssize_t got;
+
+    do
+        got = read(waker->fd, &count, sizeof(count));
+    while (got < 0 && errno == EINTR);
+    return got == (ssize_t)sizeof(count);
+}
+
+void waker_wait(struct ersatz_waker *waker, int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = waker->fd, .events = POLLIN};
+
+    poll(&poll_fd, 1, timeout_ms); /* interrupted or timed out: the caller looks, and comes back */
+}
+
+void waker_signal(int fd)
+{
+    const uint64_t one = 1;
+    ssize_t put;
+
+    do
+        put = write(fd, &one, sizeof(one));
+    while (put < 0 && errno == EINTR);
+    /* EAGAIN would mean 2^64 - 2 unread signals, which is a readable descriptor all the same. */
+}
+
+void ersatz_waker_free(struct ersatz_waker *waker)
+{
+    struct ersatz_request *request;
+
+    if (waker->generation == process_generation()) {
+        pthread_mutex_lock(&waker->lock);
+        request = waker->attached;
+        waker->attached = NULL;
+        while (request != NULL) {
+            struct ersatz_request *older = request->waker_older;
+
+            orphan(waker, request);
+            request_release(request); /* for the submitter, who is gone */
+            request = older;
+        }
+        pthread_mutex_unlock(&waker->lock);
+    }
+    close(waker->fd);
+    pthread_mutex_destroy(&waker->lock);
+    free(waker);
+}
+
+enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker)
+{
+    int fd;
+
+    if (waker->generation == process_generation())
+        return ERSATZ_OK;
+    fd = eventfd(0, EVENTFD_FLAGS);
+    if (fd < 0)
+        return ERSATZ_NO_DESCRIPTORS;
+    /* The old one is shared with the parent: what one reads, the other misses. Replacing it in place keeps
+     * the number that the wait context knows. */
+    if (dup3(fd, waker->fd, O_CLOEXEC) < 0) {
+        close(fd);
+        return ERSATZ_NO_DESCRIPTORS;
+    }
+    close(fd);
+    waker->attached = NULL;
+    pthread_mutex_init(&waker->lock, NULL); /* a thread of the parent may have held it */
+    waker->generation = process_generation();
+    return ERSATZ_OK;
+}

@@ -1,0 +1,31 @@
+/*
+ * The waker: an eventfd and the requests that signal it. A request is attached from its submission until its
+ * submitter finishes it; by the contract of ASYNC_WAIT_CTX_new(3) there is one at a time. One that is still
+ * attached when the next comes, or when the waker goes, is an orphan.
+ */
+#ifndef ERSATZ_SIM_WAKER_H
+#define ERSATZ_SIM_WAKER_H
+
+#include "request.h"
+
+struct ersatz_waker {
+    int fd;
+    unsigned generation; /* of the process that made the eventfd */
+    struct ersatz_stats *stats;
+    pthread_mutex_t lock; /* the list of attached requests, newest first */
+    struct ersatz_request *attached;
+};
+
+void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request);
+void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request);
+
+/* Make the descriptor unreadable. True if it was readable. */
+bool waker_drain(struct ersatz_waker *waker);
+
+/* Wait until it is readable, or for timeout_ms. */
+void waker_wait(struct ersatz_waker *waker, int timeout_ms);
+
+/* Post a signal without io_uring: for what completes outside a worker. */
+void waker_signal(int fd);
+
+#endif

@@ -184,7 +184,7 @@ enum ersatz_result ersatz_request_new(
     if (op->kind == ERSATZ_CIPHER)
         cipher_reference(op->u.cipher.cipher);
     else
-        rsa_key_reference(op->u.rsa.key);
+        ersatz_rsa_key_reference(op->u.rsa.key);
     if (copy) {
         request->caller_op = *op;
         if (!(op->kind == ERSATZ_CIPHER ? copy_cipher(request) : copy_rsa(request))) {

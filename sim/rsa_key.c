@@ -159,7 +159,7 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
     return ERSATZ_OK;
 }
 
-void rsa_key_reference(struct ersatz_rsa_key *key)
+void ersatz_rsa_key_reference(struct ersatz_rsa_key *key)
 {
     atomic_fetch_add_explicit(&key->references, 1, memory_order_relaxed);
 }

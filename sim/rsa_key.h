@@ -4,8 +4,6 @@
 
 #include "ersatz/device.h"
 
-void rsa_key_reference(struct ersatz_rsa_key *key);
-
 /* out = in^d or in^e modulo n, both of the modulus' length; in and out may be the same. */
 enum ersatz_result rsa_key_compute(
     struct ersatz_rsa_key *key, bool private_half, const uint8_t *in, uint8_t *out);

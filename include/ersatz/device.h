@@ -135,6 +135,9 @@ struct ersatz_rsa_key;
  * the numbers do not make a key of 512 to 16,384 bits, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **key);
 
+/* Add a reference, for ersatz_rsa_key_free() to drop. */
+void ersatz_rsa_key_reference(struct ersatz_rsa_key *key);
+
 /* Drop a reference; requests in flight keep theirs. The last one cleanses the key. NULL is allowed. */
 void ersatz_rsa_key_free(struct ersatz_rsa_key *key);
 

@@ -1,0 +1,93 @@
+/* The module's entry: makes an ENGINE of it, and takes it apart again. */
+#include <openssl/engine.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "card.h"
+#include "cipher.h"
+#include "commands.h"
+#include "error.h"
+#include "rsa.h"
+
+#define ENGINE_ID "ersatz"
+#define ENGINE_NAME "ersatz: a simulated asynchronous crypto accelerator"
+
+/* How many ENGINEs the module is bound to: each OSSL_LIB_CTX user or `dynamic` load makes one. */
+static pthread_mutex_t bound_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned bound;
+
+static int create_methods(void)
+{
+    return cipher_list_create() && rsa_method_create() && rsa_pkey_create();
+}
+
+static void destroy_methods(void)
+{
+    cipher_list_destroy();
+    rsa_method_destroy();
+    rsa_pkey_destroy();
+    error_unload();
+}
+
+/* The first functional reference. Finds out now whether io_uring can be had, and says so. */
+static int init(ENGINE *engine)
+{
+    struct ersatz_error error;
+
+    (void)engine;
+    if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK)
+        return 1;
+    error_raise(REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
+    return 0;
+}
+
+/* The last functional reference is gone: nobody can have work in flight that they may still wait for. */
+static int finish(ENGINE *engine)
+{
+    (void)engine;
+    card_stop();
+    return 1;
+}
+
+static int destroy(ENGINE *engine)
+{
+    (void)engine;
+    pthread_mutex_lock(&bound_lock);
+    if (--bound == 0) {
+        card_stop();
+        destroy_methods();
+    }
+    pthread_mutex_unlock(&bound_lock);
+    return 1;
+}
+
+static int set_up(ENGINE *engine)
+{
+    return ENGINE_set_id(engine, ENGINE_ID) && ENGINE_set_name(engine, ENGINE_NAME) &&
+           ENGINE_set_RSA(engine, rsa_method()) && ENGINE_set_ciphers(engine, cipher_list) &&
+           ENGINE_set_pkey_meths(engine, rsa_pkey_methods) && ENGINE_set_init_function(engine, init) &&
+           ENGINE_set_finish_function(engine, finish) && ENGINE_set_cmd_defns(engine, command_definitions) &&
+           ENGINE_set_ctrl_function(engine, command_run) && ENGINE_set_destroy_function(engine, destroy);
+}
+
+static int bind(ENGINE *engine, const char *id)
+{
+    int ok;
+
+    if (id != NULL && strcmp(id, ENGINE_ID) != 0)
+        return 0;
+    pthread_mutex_lock(&bound_lock);
+    error_load();
+    ok = card_set_up() && create_methods() && commands_from_environment() && set_up(engine);
+    if (ok)
+        bound++;
+    else if (bound == 0)
+        destroy_methods();
+    pthread_mutex_unlock(&bound_lock);
+    return ok;
+}
+
+#pragma GCC visibility push(default)
+IMPLEMENT_DYNAMIC_CHECK_FN()
+IMPLEMENT_DYNAMIC_BIND_FN(bind)
+#pragma GCC visibility pop

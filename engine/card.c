@@ -1,0 +1,214 @@
+/* The one device handle, with its lock beside it. */
+#include "card.h"
+
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+    /* Held while the device is started, stopped or configured, and across fork(), so that the child finds it
+     * free. */
+    pthread_mutex_t lock;
+    /* NULL or running. Release when it was started, acquire by whoever uses it. */
+    struct ersatz_device *_Atomic device;
+    struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
+    _Atomic unsigned generation;     /* relaxed: written in a child that has one thread */
+    struct ersatz_config config;
+    char *stats_file;
+    pid_t first_process; /* where the engine was loaded; others are forked children */
+    bool exiting;
+    struct card_policy policy;
+    struct ersatz_stats stats;
+} card = {.lock = PTHREAD_MUTEX_INITIALIZER, .generation = 1, .policy = {.max_retries = -1}};
+
+struct card_policy *card_policy(void)
+{
+    return &card.policy;
+}
+
+struct ersatz_stats *card_stats(void)
+{
+    return &card.stats;
+}
+
+unsigned card_generation(void)
+{
+    return atomic_load_explicit(&card.generation, memory_order_relaxed);
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&card.lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&card.lock);
+}
+
+static void after_fork_in_child(void)
+{
+    struct ersatz_device *device = atomic_load(&card.device);
+
+    if (device != NULL) {
+        ersatz_device_forget(device);
+        card.inherited = device;
+        atomic_store(&card.device, NULL);
+    }
+    atomic_fetch_add_explicit(&card.generation, 1, memory_order_relaxed);
+    memset(&card.stats, 0, sizeof(card.stats)); /* what the parent did is in the parent's */
+    pthread_mutex_unlock(&card.lock);
+}
+
+/* Replaces every %p by the process id; a forked child of a path without one gets the id appended. */
+static void stats_path(char *out, size_t size)
+{
+    bool has_id = strstr(card.stats_file, "%p") != NULL;
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (const char *at = card.stats_file; *at != '\0' && used + 1 < size;) {
+        if (at[0] == '%' && at[1] == 'p') {
+            used += (size_t)snprintf(out + used, size - used, "%ld", (long)getpid());
+            at += 2;
+        } else {
+            out[used++] = *at++;
+            out[used] = '\0';
+        }
+    }
+    if (!has_id && getpid() != card.first_process && used < size)
+        snprintf(out + used, size - used, ".%ld", (long)getpid());
+}
+
+static void write_stats(void)
+{
+    char path[4096];
+    FILE *file;
+
+    if (card.stats_file == NULL)
+        return;
+    stats_path(path, sizeof(path));
+    file = fopen(path, "we");
+    if (file == NULL) {
+        fprintf(stderr, "ersatz: STATS_FILE %s: %m\n", path);
+        return;
+    }
+    if (!ersatz_stats_write(&card.stats, file))
+        fprintf(stderr, "ersatz: STATS_FILE %s: %m\n", path);
+    fclose(file);
+}
+
+void card_stop(void)
+{
+    struct ersatz_device *device;
+
+    pthread_mutex_lock(&card.lock);
+    device = atomic_exchange(&card.device, NULL);
+    ersatz_device_free(device);
+    write_stats();
+    pthread_mutex_unlock(&card.lock);
+}
+
+/*
+ * The process ends, or libcrypto is about to be cleaned up: join every thread before what they use goes away.
+ * The memory stays: another thread of the application may be in the middle of an operation.
+ */
+static void stop_at_exit(void)
+{
+    struct ersatz_device *device;
+
+    pthread_mutex_lock(&card.lock);
+    device = atomic_load(&card.device);
+    if (!card.exiting) {
+        card.exiting = true;
+        if (device != NULL)
+            ersatz_device_stop(device);
+        write_stats();
+    }
+    pthread_mutex_unlock(&card.lock);
+}
+
+bool card_set_up(void)
+{
+    static bool done;
+    bool ok = true;
+
+    pthread_mutex_lock(&card.lock);
+    if (!done) {
+        ersatz_config_init(&card.config, &card.stats);
+        card.first_process = getpid();
+        /* libcrypto's handlers run at the start of OPENSSL_cleanup(); the other serves programs that told
+         * libcrypto not to clean up at exit. */
+        ok = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0 &&
+             OPENSSL_atexit(stop_at_exit) && atexit(stop_at_exit) == 0;
+        done = ok;
+    }
+    pthread_mutex_unlock(&card.lock);
+    return ok;
+}
+
+enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *error)
+{
+    /* Acquire: pairs with the release below; the device's contents are visible. */
+    struct ersatz_device *device = atomic_load_explicit(&card.device, memory_order_acquire);
+    enum ersatz_result result = ERSATZ_OK;
+
+    if (device == NULL) {
+        pthread_mutex_lock(&card.lock);
+        device = atomic_load_explicit(&card.device, memory_order_relaxed);
+        if (card.exiting) {
+            result = error->result = ERSATZ_STOPPED;
+            snprintf(error->text, sizeof(error->text), "the process is ending");
+        } else if (device == NULL) {
+            result = ersatz_device_open(&card.config, &device, error);
+            atomic_store_explicit(&card.device, device, memory_order_release);
+        }
+        pthread_mutex_unlock(&card.lock);
+    }
+    *out = device;
+    return result;
+}
+
+enum ersatz_result card_probe(struct ersatz_error *error)
+{
+    return atomic_load(&card.device) != NULL ? ERSATZ_OK : ersatz_device_probe(error);
+}
+
+bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&card.lock);
+    stopped = atomic_load(&card.device) == NULL;
+    if (stopped)
+        change(&card.config, value);
+    pthread_mutex_unlock(&card.lock);
+    return stopped;
+}
+
+struct ersatz_config card_config(void)
+{
+    struct ersatz_config config;
+
+    pthread_mutex_lock(&card.lock);
+    config = card.config;
+    pthread_mutex_unlock(&card.lock);
+    return config;
+}
+
+bool card_set_stats_file(const char *path)
+{
+    char *copy = strdup(path);
+
+    if (copy == NULL)
+        return false;
+    pthread_mutex_lock(&card.lock);
+    free(card.stats_file);
+    card.stats_file = copy;
+    pthread_mutex_unlock(&card.lock);
+    return true;
+}

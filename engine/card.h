@@ -1,0 +1,47 @@
+/*
+ * The card: the one device of this process, its settings and its statistics. It starts with the first
+ * operation that needs it; after a fork the child starts one of its own.
+ */
+#ifndef ERSATZ_ENGINE_CARD_H
+#define ERSATZ_ENGINE_CARD_H
+
+#include <stdbool.h>
+
+#include "ersatz/device.h"
+
+/* What an operation needs to know; each may be changed at any time, and is read without a lock. */
+struct card_policy {
+    _Atomic bool fallback;     /* compute on the calling core where the device cannot */
+    _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
+    _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
+};
+
+struct card_policy *card_policy(void);
+struct ersatz_stats *card_stats(void);
+
+/* The running device, started if need be. On failure the error says why. */
+enum ersatz_result card_device(struct ersatz_device **device, struct ersatz_error *error);
+
+/* Whether a device could be started, without starting it. */
+enum ersatz_result card_probe(struct ersatz_error *error);
+
+/* Change the configuration of a device that has not started; false if it has. `change` runs under the card's
+ * lock. */
+bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value);
+
+/* A copy of the configuration: the running device's, or what one would start with. */
+struct ersatz_config card_config(void);
+
+/* Where the statistics go when the device stops; takes a copy. False: out of memory. */
+bool card_set_stats_file(const char *path);
+
+/* Stop the device, if it runs, and write the statistics. The next operation starts another. */
+void card_stop(void);
+
+/* Defaults, and handlers for fork and exit. Once for the process. False: out of memory. */
+bool card_set_up(void);
+
+/* A number that every fork changes in the child. */
+unsigned card_generation(void);
+
+#endif

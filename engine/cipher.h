@@ -1,0 +1,30 @@
+/* AES as EVP_CIPHERs of the engine. */
+#ifndef ERSATZ_ENGINE_CIPHER_H
+#define ERSATZ_ENGINE_CIPHER_H
+
+#include <openssl/engine.h>
+#include <openssl/evp.h>
+
+#include "ersatz/device.h"
+
+/* For ENGINE_set_ciphers(). */
+int cipher_list(ENGINE *engine, const EVP_CIPHER **cipher, const int **nids, int nid);
+
+/* Make the EVP_CIPHERs, and free them. 0: out of memory. */
+int cipher_list_create(void);
+void cipher_list_destroy(void);
+
+/* Fill in what the modes have of their own: functions, flags, size of the data they keep in an
+ * EVP_CIPHER_CTX. */
+int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode);
+int cipher_gcm_define(EVP_CIPHER *cipher);
+
+/* Set the key of *state, which is made if it is NULL, and made anew if a request nobody waits for still has
+ * it. 0, with an error raised, if the key is refused. */
+int cipher_set_key(
+    struct ersatz_cipher **state, enum ersatz_mode mode, const unsigned char *key, int key_len, int encrypt);
+
+/* For EVP_CTRL_COPY: give the copy a state of its own. 0, with an error raised: it has none then. */
+int cipher_copy(struct ersatz_cipher *from, struct ersatz_cipher **to);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * AES-CBC, AES-CTR and AES-XTS. These carry no more from one call to the next than EVP keeps itself (the IV
+ * or counter, and for CTR a block of key stream), so each call is an operation that stands alone.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "cipher.h"
+#include "error.h"
+#include "offload.h"
+#include "thresholds.h"
+
+#define BLOCK 16u
+
+struct data {
+    struct ersatz_cipher *state; /* NULL until a key was set */
+};
+
+static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
+{
+    switch (EVP_CIPHER_CTX_get_mode(ctx)) {
+    case EVP_CIPH_CBC_MODE:
+        return ERSATZ_CBC;
+    case EVP_CIPH_CTR_MODE:
+        return ERSATZ_CTR;
+    default:
+        return ERSATZ_XTS;
+    }
+}
+
+static bool is_small(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, size_t len)
+{
+    unsigned bits = (unsigned)EVP_CIPHER_CTX_get_key_length(ctx) * 8 / (mode == ERSATZ_XTS ? 2 : 1);
+
+    return len < threshold_get(mode, bits);
+}
+
+static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned char *iv, int encrypt)
+{
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+    enum ersatz_mode mode = mode_of(ctx);
+
+    if (iv != NULL && mode == ERSATZ_XTS) /* the flag for a custom IV leaves it to us */
+        memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), iv, BLOCK);
+    return key == NULL ||
+           cipher_set_key(&data->state, mode, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt);
+}
+
+static int cleanup(EVP_CIPHER_CTX *ctx)
+{
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+
+    if (data != NULL) {
+        ersatz_cipher_free(data->state);
+        data->state = NULL;
+    }
+    return 1;
+}
+
+static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
+{
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+
+    (void)arg;
+    if (type != EVP_CTRL_COPY)
+        return -1; /* not a command of these modes */
+    return cipher_copy(data->state, &((struct data *)EVP_CIPHER_CTX_get_cipher_data(ptr))->state);
+}
+
+/* One operation with the IV that the context has now. */
+static bool run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out, const unsigned char *in,
+    size_t len, bool here)
+{
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+
+    if (data->state == NULL) {
+        error_raise(REASON_INPUT, "no key was set");
+        return false;
+    }
+    op.u.cipher.cipher = data->state;
+    memcpy(op.u.cipher.iv, EVP_CIPHER_CTX_iv(ctx), BLOCK);
+    op.u.cipher.in = in;
+    op.u.cipher.out = out;
+    op.u.cipher.len = len;
+    return offload(&op, here || is_small(ctx, mode, len)) == ERSATZ_OK;
+}
+
+static int cbc(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    unsigned char last[BLOCK];
+    bool encrypting = EVP_CIPHER_CTX_is_encrypting(ctx);
+
+    if (len % BLOCK != 0) {
+        error_raise(REASON_INPUT, "%zu bytes for AES-CBC; expected a multiple of 16", len);
+        return 0;
+    }
+    if (len == 0)
+        return 1;
+    if (!encrypting)
+        memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
+    if (!run(ctx, ERSATZ_CBC, out, in, len, false))
+        return 0;
+    memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), encrypting ? out + len - BLOCK : last, BLOCK);
+    return 1;
+}
+
+/*
+ * OpenSSL's random generator makes its output by encrypting zeros in place with AES-CTR, through the ordinary
+ * route: this engine is called inside it when it is the default for AES-CTR (drbg_ctr.c in libcrypto, all
+ * of 3.x). A pause there would let another job into the half-updated generator. So zeros in place, which is
+ * what asking for bare key stream looks like, never leave the calling core. Every byte is looked at whatever
+ * the others are: the data may be secret.
+ */
+static bool is_key_stream(const unsigned char *out, const unsigned char *in, size_t len)
+{
+    uint64_t seen = 0;
+
+    if (in != out)
+        return false;
+    for (size_t i = 0; i + sizeof(seen) <= len; i += sizeof(seen)) {
+        uint64_t word;
+
+        memcpy(&word, in + i, sizeof(word));
+        seen |= word;
+    }
+    return seen == 0;
+}
+
+static void add_to_counter(unsigned char *counter, uint64_t blocks)
+{
+    for (int i = (int)BLOCK - 1; i >= 0 && blocks != 0; i--) {
+        blocks += counter[i];
+        counter[i] = (unsigned char)blocks;
+        blocks >>= 8;
+    }
+}
+
+/* The last bytes of a call that ends inside a block: the rest of that block's key stream waits for the next
+ * call. */
+static bool ctr_tail(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    unsigned char *stream = EVP_CIPHER_CTX_buf_noconst(ctx);
+
+    memset(stream, 0, BLOCK);
+    if (!run(ctx, ERSATZ_CTR, stream, stream, BLOCK, true))
+        return false;
+    add_to_counter(EVP_CIPHER_CTX_iv_noconst(ctx), 1);
+    for (size_t i = 0; i < len; i++)
+        out[i] = in[i] ^ stream[i];
+    return EVP_CIPHER_CTX_set_num(ctx, (int)len);
+}
+
+static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    const unsigned char *stream = EVP_CIPHER_CTX_buf_noconst(ctx);
+    unsigned used = (unsigned)EVP_CIPHER_CTX_get_num(ctx); /* of the key stream that waits; 0: none does */
+    size_t whole;
+
+    if (used >= BLOCK)
+        return 0;
+    for (; used != 0 && len > 0; len--, used = (used + 1) % BLOCK)
+        *out++ = *in++ ^ stream[used];
+    EVP_CIPHER_CTX_set_num(ctx, (int)used);
+    whole = len - len % BLOCK;
+    if (whole > 0) {
+        if (!run(ctx, ERSATZ_CTR, out, in, whole, is_key_stream(out, in, whole)))
+            return 0;
+        add_to_counter(EVP_CIPHER_CTX_iv_noconst(ctx), whole / BLOCK);
+    }
+    return len == whole || ctr_tail(ctx, out + whole, in + whole, len - whole);
+}
+
+static int xts(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    if (len < BLOCK) {
+        error_raise(REASON_INPUT, "%zu bytes for AES-XTS; a data unit has at least 16", len);
+        return 0;
+    }
+    return run(ctx, ERSATZ_XTS, out, in, len, false);
+}
+
+int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
+{
+    static const struct {
+        unsigned long flags;
+        int (*run)(EVP_CIPHER_CTX *, unsigned char *, const unsigned char *, size_t);
+    } own[ERSATZ_MODES] = {
+        [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE, cbc},
+        [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, ctr},
+        [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, xts},
+    };
+
+    return EVP_CIPHER_meth_set_flags(
+               cipher, own[mode].flags | EVP_CIPH_FLAG_DEFAULT_ASN1 | EVP_CIPH_CUSTOM_COPY) &&
+           EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct data)) &&
+           EVP_CIPHER_meth_set_init(cipher, init) && EVP_CIPHER_meth_set_do_cipher(cipher, own[mode].run) &&
+           EVP_CIPHER_meth_set_cleanup(cipher, cleanup) && EVP_CIPHER_meth_set_ctrl(cipher, ctrl);
+}

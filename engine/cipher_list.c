@@ -1,0 +1,128 @@
+/* The list of the engine's ciphers, and what all modes share. */
+#include "cipher.h"
+
+#include <openssl/objects.h>
+
+#include "error.h"
+
+#define BLOCK 16
+#define GCM_IV_DEFAULT 12
+
+static const struct {
+    int nid;
+    enum ersatz_mode mode;
+    int key_len;
+} known[] = {
+    {NID_aes_128_cbc, ERSATZ_CBC, 16},
+    {NID_aes_192_cbc, ERSATZ_CBC, 24},
+    {NID_aes_256_cbc, ERSATZ_CBC, 32},
+    {NID_aes_128_ctr, ERSATZ_CTR, 16},
+    {NID_aes_192_ctr, ERSATZ_CTR, 24},
+    {NID_aes_256_ctr, ERSATZ_CTR, 32},
+    {NID_aes_128_gcm, ERSATZ_GCM, 16},
+    {NID_aes_192_gcm, ERSATZ_GCM, 24},
+    {NID_aes_256_gcm, ERSATZ_GCM, 32},
+    {NID_aes_128_xts, ERSATZ_XTS, 32},
+    {NID_aes_256_xts, ERSATZ_XTS, 64},
+};
+
+#define KNOWN (sizeof(known) / sizeof(known[0]))
+
+/* Made by the first bind, freed after the last; ENGINE's own lock orders both with their use. */
+static EVP_CIPHER *ciphers[KNOWN];
+static int nids[KNOWN];
+
+static EVP_CIPHER *make(enum ersatz_mode mode, int nid, int key_len)
+{
+    EVP_CIPHER *cipher = EVP_CIPHER_meth_new(nid, mode == ERSATZ_CBC ? BLOCK : 1, key_len);
+
+    if (cipher == NULL)
+        return NULL;
+    if (EVP_CIPHER_meth_set_iv_length(cipher, mode == ERSATZ_GCM ? GCM_IV_DEFAULT : BLOCK) &&
+        (mode == ERSATZ_GCM ? cipher_gcm_define(cipher) : cipher_blocks_define(cipher, mode)))
+        return cipher;
+    EVP_CIPHER_meth_free(cipher);
+    return NULL;
+}
+
+int cipher_list_create(void)
+{
+    for (unsigned i = 0; i < KNOWN; i++) {
+        nids[i] = known[i].nid;
+        if (ciphers[i] == NULL)
+            ciphers[i] = make(known[i].mode, known[i].nid, known[i].key_len);
+        if (ciphers[i] == NULL) {
+            cipher_list_destroy();
+            return 0;
+        }
+    }
+    return 1;
+}
+
+void cipher_list_destroy(void)
+{
+    for (unsigned i = 0; i < KNOWN; i++) {
+        EVP_CIPHER_meth_free(ciphers[i]);
+        ciphers[i] = NULL;
+    }
+}
+
+int cipher_list(ENGINE *engine, const EVP_CIPHER **cipher, const int **list, int nid)
+{
+    (void)engine;
+    if (cipher == NULL) {
+        *list = nids;
+        return (int)KNOWN;
+    }
+    for (unsigned i = 0; i < KNOWN; i++) {
+        if (known[i].nid == nid) {
+            *cipher = ciphers[i];
+            return 1;
+        }
+    }
+    *cipher = NULL;
+    return 0;
+}
+
+static void refuse_key(enum ersatz_mode mode, enum ersatz_result result)
+{
+    if (mode == ERSATZ_XTS && result == ERSATZ_BAD_KEY)
+        error_raise(REASON_INPUT, "the two halves of the XTS key are equal; they must differ (IEEE 1619)");
+    else
+        error_raise_result(result);
+}
+
+int cipher_set_key(
+    struct ersatz_cipher **state, enum ersatz_mode mode, const unsigned char *key, int key_len, int encrypt)
+{
+    unsigned bits = (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1);
+    enum ersatz_result result = ERSATZ_OK;
+
+    if (*state != NULL) {
+        result = ersatz_cipher_set_key(*state, key, (size_t)key_len, encrypt);
+        if (result != ERSATZ_BUSY) {
+            if (result != ERSATZ_OK)
+                refuse_key(mode, result);
+            return result == ERSATZ_OK;
+        }
+        ersatz_cipher_free(*state);
+    }
+    result = ersatz_cipher_new(mode, bits, state);
+    if (result == ERSATZ_OK)
+        result = ersatz_cipher_set_key(*state, key, (size_t)key_len, encrypt);
+    if (result != ERSATZ_OK)
+        refuse_key(mode, result);
+    return result == ERSATZ_OK;
+}
+
+int cipher_copy(struct ersatz_cipher *from, struct ersatz_cipher **to)
+{
+    enum ersatz_result result;
+
+    *to = NULL;
+    if (from == NULL)
+        return 1;
+    result = ersatz_cipher_dup(from, to);
+    error_raise_result(result);
+    return result == ERSATZ_OK;
+}

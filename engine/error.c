@@ -1,0 +1,55 @@
+/* The engine's error library: name, reasons. */
+#include "error.h"
+
+#include <stdatomic.h>
+
+/* Assigned once, by the first bind; a reader sees 0 or the number, both of which ERR takes. */
+static _Atomic int library;
+
+static ERR_STRING_DATA reasons[] = {
+    {0, "ersatz"},
+    {ERR_PACK(0, 0, REASON_BAD_COMMAND), "bad control command"},
+    {ERR_PACK(0, 0, REASON_DEVICE), "device not available"},
+    {ERR_PACK(0, 0, REASON_OPERATION), "operation failed"},
+    {ERR_PACK(0, 0, REASON_INPUT), "bad input"},
+    {ERR_PACK(0, 0, REASON_TOO_LATE), "device already started"},
+    {ERR_PACK(0, 0, REASON_NO_MEMORY), "out of memory"},
+    {0, NULL},
+};
+
+int error_library(void)
+{
+    return atomic_load_explicit(&library, memory_order_relaxed);
+}
+
+void error_load(void)
+{
+    if (error_library() == 0)
+        atomic_store_explicit(&library, ERR_get_next_error_library(), memory_order_relaxed);
+    ERR_load_strings(error_library(), reasons);
+}
+
+void error_unload(void)
+{
+    ERR_unload_strings(error_library(), reasons);
+}
+
+void error_raise_result(enum ersatz_result result)
+{
+    switch (result) {
+    case ERSATZ_OK:
+    case ERSATZ_BAD_TAG:
+        break;
+    case ERSATZ_NO_MEMORY:
+        error_raise(REASON_NO_MEMORY, "%s", ersatz_result_text(result));
+        break;
+    case ERSATZ_BAD_INPUT:
+    case ERSATZ_BAD_KEY:
+    case ERSATZ_BUSY:
+        error_raise(REASON_INPUT, "%s", ersatz_result_text(result));
+        break;
+    default:
+        error_raise(ersatz_result_is_device_fault(result) ? REASON_DEVICE : REASON_OPERATION, "%s",
+            ersatz_result_text(result));
+    }
+}

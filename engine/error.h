@@ -1,0 +1,31 @@
+/* Errors of the engine, on OpenSSL's error queue. */
+#ifndef ERSATZ_ENGINE_ERROR_H
+#define ERSATZ_ENGINE_ERROR_H
+
+#include <openssl/err.h>
+
+#include "ersatz/device.h"
+
+enum error_reason {
+    REASON_BAD_COMMAND = 100, /* a control command or its value */
+    REASON_DEVICE,            /* the device could not be started, or failed */
+    REASON_OPERATION,         /* an operation could not be done; what the card said */
+    REASON_INPUT,             /* the caller's input */
+    REASON_TOO_LATE,          /* a setting after the device started */
+    REASON_NO_MEMORY,
+};
+
+int error_library(void);
+
+/* Register the library's name and reasons; and take them back. */
+void error_load(void);
+void error_unload(void);
+
+/* Put an error with a sentence (printf style) on the queue of the calling thread. */
+#define error_raise(reason, ...) ERR_raise_data(error_library(), (reason), __VA_ARGS__)
+
+/* What came of an operation on the card, unless it was a success or a wrong tag (which EVP reports by
+ * itself). */
+void error_raise_result(enum ersatz_result result);
+
+#endif

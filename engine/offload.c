@@ -1,0 +1,169 @@
+/* Offloading: where an operation is done, and the wait for it. */
+#include "offload.h"
+
+#include <openssl/async.h>
+#include <unistd.h>
+
+#include "card.h"
+#include "error.h"
+
+/*
+ * ASYNC_pause_job(3) returns at once where ASYNC_block_pause() is in force, and nothing says so: it looks
+ * like a job that is resumed too early. After so many fruitless pauses of one operation the thread sleeps
+ * between them, until the request is done or a moment has passed: a blocked pause then costs no core, and a
+ * program that resumes its jobs in a busy loop is slowed down but never stuck.
+ */
+#define FRUITLESS_PAUSES 1000u
+#define SLEEP_MS 1
+
+/* Under which the engine's eventfd is kept in a wait context: the address is unique to this module. */
+static const char waker_key;
+
+static void close_waker(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD fd, void *waker)
+{
+    (void)context;
+    (void)key;
+    (void)fd; /* the waker knows it, and closes it */
+    ersatz_waker_free(waker);
+}
+
+/* The wait context's waker, made on first use. */
+static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker **waker)
+{
+    OSSL_ASYNC_FD fd;
+    void *known;
+    enum ersatz_result result;
+
+    if (ASYNC_WAIT_CTX_get_fd(context, &waker_key, &fd, &known)) {
+        *waker = known;
+        return ersatz_waker_after_fork(known);
+    }
+    result = ersatz_waker_new(card_stats(), waker);
+    if (result != ERSATZ_OK)
+        return result;
+    if (!ASYNC_WAIT_CTX_set_wait_fd(context, &waker_key, ersatz_waker_fd(*waker), *waker, close_waker)) {
+        ersatz_waker_free(*waker);
+        return ERSATZ_NO_MEMORY;
+    }
+    return ERSATZ_OK;
+}
+
+static enum ersatz_result submit_by_fd(struct ersatz_request *request, ASYNC_WAIT_CTX *context)
+{
+    struct ersatz_waker *waker;
+    enum ersatz_result result = find_waker(context, &waker);
+
+    return result == ERSATZ_OK ? ersatz_submit_fd(request, waker) : result;
+}
+
+/* In callback mode a full ring is the application's to wait for: it sees the status and resumes the job. */
+static enum ersatz_result submit_by_callback(
+    struct ersatz_request *request, ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg)
+{
+    enum ersatz_result result = ersatz_submit_callback(request, callback, arg);
+
+    for (unsigned pauses = 0; result == ERSATZ_RING_FULL; pauses++) {
+        ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_EAGAIN);
+        if (!ASYNC_pause_job() || pauses >= FRUITLESS_PAUSES)
+            usleep(SLEEP_MS * 1000);
+        result = ersatz_submit_callback(request, callback, arg);
+    }
+    ASYNC_WAIT_CTX_set_status(context, result == ERSATZ_OK ? ASYNC_STATUS_OK : ASYNC_STATUS_ERR);
+    return result;
+}
+
+static void pause_until_done(struct ersatz_request *request)
+{
+    unsigned fruitless = 0;
+
+    for (;;) {
+        /* A pause that fails (the fibre cannot be left) must not end the operation: the card has its request.
+         */
+        bool paused = ASYNC_pause_job();
+
+        if (ersatz_request_is_done(request))
+            break;
+        fruitless++;
+        if (!paused || fruitless >= FRUITLESS_PAUSES)
+            ersatz_request_wait(request, SLEEP_MS);
+    }
+    ersatz_count(&card_stats()->early_resumes, fruitless);
+}
+
+static enum ersatz_result run_in_job(struct ersatz_device *device, const struct ersatz_op *op, ASYNC_JOB *job)
+{
+    ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
+    ASYNC_callback_fn callback;
+    void *arg;
+    struct ersatz_request *request;
+    enum ersatz_result result = ersatz_request_new(device, op, true, &request);
+    bool by_callback = ASYNC_WAIT_CTX_get_callback(context, &callback, &arg);
+
+    if (result != ERSATZ_OK) {
+        if (by_callback)
+            ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_ERR);
+        return result;
+    }
+    result =
+        by_callback ? submit_by_callback(request, context, callback, arg) : submit_by_fd(request, context);
+    if (result != ERSATZ_OK) {
+        ersatz_request_finish(request);
+        return result;
+    }
+    pause_until_done(request);
+    return ersatz_request_finish(request);
+}
+
+static enum ersatz_result run_and_wait(struct ersatz_device *device, const struct ersatz_op *op)
+{
+    struct ersatz_request *request;
+    int retries = atomic_load_explicit(&card_policy()->max_retries, memory_order_relaxed);
+    enum ersatz_result result = ersatz_request_new(device, op, false, &request);
+
+    if (result != ERSATZ_OK)
+        return result;
+    result = ersatz_submit_wait(request, retries);
+    if (result != ERSATZ_OK) {
+        ersatz_request_finish(request);
+        return result;
+    }
+    return ersatz_request_finish(request);
+}
+
+static enum ersatz_result run_here(const struct ersatz_op *op)
+{
+    ersatz_count(&card_stats()->computed_inline, 1);
+    return ersatz_compute(op);
+}
+
+enum ersatz_result offload(const struct ersatz_op *op, bool small)
+{
+    ASYNC_JOB *job = ASYNC_get_current_job();
+    bool alone = job == NULL && op->kind == ERSATZ_CIPHER &&
+                 !atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);
+    struct ersatz_device *device;
+    struct ersatz_error error;
+    enum ersatz_result result;
+
+    if (small || alone) {
+        result = run_here(op);
+        error_raise_result(result);
+        return result;
+    }
+    result = card_device(&device, &error);
+    if (result == ERSATZ_OK) {
+        error.text[0] = '\0';
+        result = job != NULL ? run_in_job(device, op, job) : run_and_wait(device, op);
+    }
+    if (ersatz_result_is_device_fault(result) &&
+        atomic_load_explicit(&card_policy()->fallback, memory_order_relaxed)) {
+        error.text[0] = '\0';
+        result = run_here(op);
+    }
+    if (ersatz_result_is_device_fault(result) && error.text[0] != '\0')
+        error_raise(
+            REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
+    else
+        error_raise_result(result);
+    return result;
+}

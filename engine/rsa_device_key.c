@@ -1,0 +1,163 @@
+/* Keeps the device's copy of an RSA key with the key itself, and renews it when the key's numbers change. */
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "card.h"
+#include "error.h"
+#include "rsa.h"
+
+#define NUMBERS 8u
+
+struct attached {
+    pthread_mutex_t lock; /* for what follows: any number of threads may use one key */
+    unsigned generation;  /* of the process in which the lock was made */
+    struct ersatz_rsa_key *key;
+    const BIGNUM *made_from[NUMBERS]; /* addresses only, never followed: RSA_set0_*() changes them */
+};
+
+/* Made once for the process: the index of the room in a key's ex_data. -1: not yet. */
+static int ex_index = -1;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_index(void)
+{
+    ex_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+int rsa_device_key_attach(RSA *rsa)
+{
+    struct attached *attached;
+
+    pthread_once(&once, make_index);
+    attached = calloc(1, sizeof(*attached));
+    if (attached == NULL || ex_index < 0 || !RSA_set_ex_data(rsa, ex_index, attached)) {
+        free(attached);
+        return 0;
+    }
+    attached->generation = card_generation();
+    pthread_mutex_init(&attached->lock, NULL);
+    return 1;
+}
+
+void rsa_device_key_detach(RSA *rsa)
+{
+    struct attached *attached = RSA_get_ex_data(rsa, ex_index);
+
+    if (attached == NULL)
+        return;
+    RSA_set_ex_data(rsa, ex_index, NULL);
+    ersatz_rsa_key_free(attached->key);
+    pthread_mutex_destroy(&attached->lock);
+    free(attached);
+}
+
+static void numbers_of(const RSA *rsa, const BIGNUM *numbers[NUMBERS])
+{
+    RSA_get0_key(rsa, &numbers[0], &numbers[1], &numbers[2]);
+    RSA_get0_factors(rsa, &numbers[3], &numbers[4]);
+    RSA_get0_crt_params(rsa, &numbers[5], &numbers[6], &numbers[7]);
+}
+
+/* Bytes of a number, at *at, which moves on. */
+static struct ersatz_bytes write_number(const BIGNUM *number, unsigned char **at)
+{
+    struct ersatz_bytes bytes = {NULL, 0};
+
+    if (number == NULL)
+        return bytes;
+    bytes.data = *at;
+    bytes.len = (size_t)BN_num_bytes(number);
+    BN_bn2bin(number, *at);
+    *at += bytes.len;
+    return bytes;
+}
+
+static size_t room_for(const BIGNUM *const *numbers, unsigned count)
+{
+    size_t room = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        room += numbers[i] == NULL ? 0 : (size_t)BN_num_bytes(numbers[i]);
+    return room;
+}
+
+static struct ersatz_rsa_key *build(const RSA *rsa, const BIGNUM *const numbers[NUMBERS])
+{
+    const BIGNUM *primes[ERSATZ_RSA_EXTRA_PRIMES_MAX], *exponents[ERSATZ_RSA_EXTRA_PRIMES_MAX],
+        *coefficients[ERSATZ_RSA_EXTRA_PRIMES_MAX];
+    int extra = RSA_get_multi_prime_extra_count(rsa);
+    bool factors = numbers[3] != NULL && numbers[4] != NULL;
+    bool crt = factors && numbers[5] != NULL && numbers[6] != NULL && numbers[7] != NULL;
+    struct ersatz_rsa_numbers as_bytes = {.extra_primes = (unsigned)extra};
+    struct ersatz_rsa_key *key = NULL;
+    enum ersatz_result result;
+    unsigned char *memory, *at;
+    size_t room;
+
+    if (extra < 0 || extra > (int)ERSATZ_RSA_EXTRA_PRIMES_MAX ||
+        (extra > 0 && (!RSA_get0_multi_prime_factors(rsa, primes) ||
+                          !RSA_get0_multi_prime_crt_params(rsa, exponents, coefficients)))) {
+        error_raise(REASON_INPUT, "an RSA key of %d primes; at most %u are taken", extra + 2,
+            ERSATZ_RSA_EXTRA_PRIMES_MAX + 2);
+        return NULL;
+    }
+    room = room_for(numbers, NUMBERS) + room_for(primes, (unsigned)extra) +
+           room_for(exponents, (unsigned)extra) + room_for(coefficients, (unsigned)extra);
+    at = memory = OPENSSL_malloc(room + 1);
+    if (memory == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        return NULL;
+    }
+    as_bytes.n = write_number(numbers[0], &at);
+    as_bytes.e = write_number(numbers[1], &at);
+    as_bytes.d = write_number(numbers[2], &at);
+    as_bytes.p = write_number(factors ? numbers[3] : NULL, &at);
+    as_bytes.q = write_number(factors ? numbers[4] : NULL, &at);
+    as_bytes.dmp1 = write_number(crt ? numbers[5] : NULL, &at);
+    as_bytes.dmq1 = write_number(crt ? numbers[6] : NULL, &at);
+    as_bytes.iqmp = write_number(crt ? numbers[7] : NULL, &at);
+    for (int i = 0; i < extra; i++) {
+        as_bytes.extra[i].r = write_number(primes[i], &at);
+        as_bytes.extra[i].d = write_number(exponents[i], &at);
+        as_bytes.extra[i].t = write_number(coefficients[i], &at);
+    }
+    result = ersatz_rsa_key_new(&as_bytes, &key);
+    OPENSSL_clear_free(memory, room + 1);
+    error_raise_result(result);
+    return key;
+}
+
+struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
+{
+    struct attached *attached = RSA_get_ex_data(rsa, ex_index);
+    const BIGNUM *numbers[NUMBERS] = {NULL};
+    struct ersatz_rsa_key *key;
+
+    if (attached == NULL) {
+        error_raise(REASON_OPERATION, "the RSA key was not made for this engine");
+        return NULL;
+    }
+    if (attached->generation != card_generation()) { /* a thread of the parent may have held it */
+        pthread_mutex_init(&attached->lock, NULL);
+        attached->generation = card_generation();
+    }
+    numbers_of(rsa, numbers);
+    pthread_mutex_lock(&attached->lock);
+    if (attached->key != NULL && (memcmp(numbers, attached->made_from, sizeof(numbers)) != 0 ||
+                                     !ersatz_rsa_key_is_current(attached->key))) {
+        ersatz_rsa_key_free(attached->key);
+        attached->key = NULL;
+    }
+    if (attached->key == NULL) {
+        attached->key = build(rsa, numbers);
+        memcpy(attached->made_from, numbers, sizeof(numbers));
+    }
+    key = attached->key;
+    if (key != NULL)
+        ersatz_rsa_key_reference(key);
+    pthread_mutex_unlock(&attached->lock);
+    return key;
+}

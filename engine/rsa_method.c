@@ -1,0 +1,176 @@
+/*
+ * The RSA_METHOD. Padding, checks of ranges and implicit rejection are libcrypto's own: its method is copied,
+ * and only the two modular exponentiations in the middle go to the card.
+ */
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <stddef.h>
+
+#include "error.h"
+#include "offload.h"
+#include "rsa.h"
+
+#define MODULUS_BITS_MIN 512 /* the device takes 512 to 16,384; smaller keys stay with libcrypto */
+#define MODULUS_BYTES_MAX 2048
+
+typedef int rsa_fn(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding);
+
+/* libcrypto's, and our copy of it; made by the first bind, freed after the last. */
+static const RSA_METHOD *original;
+static RSA_METHOD *method;
+
+/*
+ * libcrypto calls bn_mod_exp with numbers only. The key they belong to is remembered from the call of the
+ * method to that of the exponentiation; no pause lies between the two, so both run on one thread.
+ */
+struct pending {
+    RSA *rsa;
+    enum ersatz_op_kind kind;
+};
+
+static _Thread_local struct pending *pending;
+
+/* Not inlined: after a pause a fibre may go on in another thread, where the compiler must not use this one's
+ * addresses. */
+__attribute__((noinline)) static void set_pending(struct pending *what)
+{
+    pending = what;
+}
+
+__attribute__((noinline)) static struct pending *take_pending(void)
+{
+    struct pending *what = pending;
+
+    pending = NULL;
+    return what;
+}
+
+/* result = base to the private or public exponent, on the card. */
+static int exponentiate(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result)
+{
+    unsigned char in[MODULUS_BYTES_MAX], out[MODULUS_BYTES_MAX];
+    struct ersatz_rsa_key *key = rsa_device_key(rsa);
+    struct ersatz_op op = {.kind = kind, .u.rsa = {.key = key, .in = in, .out = out}};
+    int size, ok;
+
+    if (key == NULL)
+        return 0;
+    size = (int)ersatz_rsa_key_size(key);
+    ok = BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK &&
+         BN_bin2bn(out, size, result) != NULL;
+    if (kind == ERSATZ_RSA_PRIVATE) {
+        OPENSSL_cleanse(in, (size_t)size);
+        OPENSSL_cleanse(out, (size_t)size);
+    }
+    ersatz_rsa_key_free(key);
+    return ok;
+}
+
+static int is_for_card(const RSA *rsa)
+{
+    return RSA_bits(rsa) >= MODULUS_BITS_MIN;
+}
+
+/* Called by libcrypto for private operations of keys with CRT values. */
+static int mod_exp(BIGNUM *result, const BIGNUM *base, RSA *rsa, BN_CTX *ctx)
+{
+    take_pending();
+    if (is_for_card(rsa))
+        return exponentiate(rsa, ERSATZ_RSA_PRIVATE, base, result);
+    return RSA_meth_get_mod_exp(original)(result, base, rsa, ctx);
+}
+
+/* Called by libcrypto for public operations, and for private ones of keys without CRT values. */
+static int bn_mod_exp(BIGNUM *result, const BIGNUM *base, const BIGNUM *exponent, const BIGNUM *modulus,
+    BN_CTX *ctx, BN_MONT_CTX *montgomery)
+{
+    struct pending *what = take_pending();
+
+    if (what != NULL && is_for_card(what->rsa))
+        return exponentiate(what->rsa, what->kind, base, result);
+    return RSA_meth_get_bn_mod_exp(original)(result, base, exponent, modulus, ctx, montgomery);
+}
+
+static int run(rsa_fn *function, enum ersatz_op_kind kind, int len, const unsigned char *from,
+    unsigned char *to, RSA *rsa, int padding)
+{
+    struct pending what = {.rsa = rsa, .kind = kind};
+    int done;
+
+    set_pending(&what);
+    done = function(len, from, to, rsa, padding);
+    /* Left over where libcrypto refused the input before it came to exponentiate; then this is still the same
+     * thread, and anywhere else there is nothing to take. */
+    take_pending();
+    return done;
+}
+
+/*
+ * libcrypto would blind here, between its padding and our exponentiation. It keeps the blinding value in the
+ * key, where a second job on the same thread changes it while the first is paused: the first would unblind
+ * with the wrong one. The device's copy of the key is blinded instead, inside the card.
+ */
+static void leave_blinding_to_the_card(RSA *rsa)
+{
+    if (is_for_card(rsa) && !RSA_test_flags(rsa, RSA_FLAG_NO_BLINDING))
+        RSA_set_flags(rsa, RSA_FLAG_NO_BLINDING);
+}
+
+static int public_encrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+    return run(RSA_meth_get_pub_enc(original), ERSATZ_RSA_PUBLIC, len, from, to, rsa, padding);
+}
+
+static int public_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+    return run(RSA_meth_get_pub_dec(original), ERSATZ_RSA_PUBLIC, len, from, to, rsa, padding);
+}
+
+static int private_encrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+    leave_blinding_to_the_card(rsa);
+    return run(RSA_meth_get_priv_enc(original), ERSATZ_RSA_PRIVATE, len, from, to, rsa, padding);
+}
+
+static int private_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+    leave_blinding_to_the_card(rsa);
+    return run(RSA_meth_get_priv_dec(original), ERSATZ_RSA_PRIVATE, len, from, to, rsa, padding);
+}
+
+static int init(RSA *rsa)
+{
+    return rsa_device_key_attach(rsa) && RSA_meth_get_init(original)(rsa);
+}
+
+static int finish(RSA *rsa)
+{
+    rsa_device_key_detach(rsa);
+    return RSA_meth_get_finish(original)(rsa);
+}
+
+RSA_METHOD *rsa_method(void)
+{
+    return method;
+}
+
+int rsa_method_create(void)
+{
+    if (method != NULL)
+        return 1;
+    original = RSA_PKCS1_OpenSSL();
+    method = RSA_meth_dup(original);
+    if (method == NULL)
+        return 0;
+    return RSA_meth_set1_name(method, "ersatz RSA") && RSA_meth_set_pub_enc(method, public_encrypt) &&
+           RSA_meth_set_pub_dec(method, public_decrypt) && RSA_meth_set_priv_enc(method, private_encrypt) &&
+           RSA_meth_set_priv_dec(method, private_decrypt) && RSA_meth_set_mod_exp(method, mod_exp) &&
+           RSA_meth_set_bn_mod_exp(method, bn_mod_exp) && RSA_meth_set_init(method, init) &&
+           RSA_meth_set_finish(method, finish);
+}
+
+void rsa_method_destroy(void)
+{
+    RSA_meth_free(method);
+    method = NULL;
+}

@@ -1,0 +1,20 @@
+/* From which size on a cipher's operations are worth the way to the card. */
+#ifndef ERSATZ_ENGINE_THRESHOLDS_H
+#define ERSATZ_ENGINE_THRESHOLDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ersatz/device.h"
+
+#define THRESHOLD_DEFAULT 2048u
+#define THRESHOLD_MAX 16384u /* as in QAT_Engine */
+
+/* In bytes. key_bits: 128, 192 or 256. Any thread, at any time. */
+size_t threshold_get(enum ersatz_mode mode, unsigned key_bits);
+
+/* Take "AES-128-CBC:4096,AES-256-GCM:8192". On a mistake nothing is changed, an error is raised that shows
+ * where, and the answer is false. */
+bool thresholds_parse(const char *text);
+
+#endif

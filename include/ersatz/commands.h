@@ -1,0 +1,56 @@
+/*
+ * The engine's control commands. Names and parameters are those of Intel's QAT_Engine wherever it has the
+ * same thing (docs/engine_specific_messages.md there), so that a program written for that engine drives this
+ * one unchanged.
+ *
+ * A command is given by ENGINE_ctrl_cmd(3) or ENGINE_ctrl_cmd_string(3), by a line in an engine section of
+ * openssl.cnf, by `openssl engine -pre NAME:VALUE`, or in the environment: ERSATZ_CTRL="NAME:VALUE;NAME;...",
+ * read with secure_getenv(3) when the engine is loaded.
+ */
+#ifndef ERSATZ_COMMANDS_H
+#define ERSATZ_COMMANDS_H
+
+/*
+ * X(name, takes, description). takes:
+ *   NOTHING  no value
+ *   NUMBER   a decimal number (parameter i of ENGINE_ctrl_cmd)
+ *   STRING   text (parameter p)
+ *   POINTER  no value in text; in a program, parameter p is where the answer goes
+ *   QUERY    a number i says what is asked, parameter p is where the answer goes
+ *
+ * What may be set only before the device starts says so; the device starts with the first operation that goes
+ * to the card, or with INIT_ENGINE.
+ */
+#define ERSATZ_COMMANDS(X)                                                                                   \
+    X(WORKERS, NUMBER, "Worker threads, 1 to 64 (default: one per core). Before the device starts.")         \
+    X(INSTANCES, NUMBER,                                                                                     \
+        "Instances (ring pairs), 1 to 64 (default: one per core). Before the device starts.")                \
+    X(RING_DEPTH, NUMBER,                                                                                    \
+        "Requests in flight per instance, a power of two, 1 to 32768 (default 512). Before the device "      \
+        "starts.")                                                                                           \
+    X(ENABLE_EXTERNAL_POLLING, NOTHING,                                                                      \
+        "Run callbacks in the application's POLL, not on the device's threads. Before the device starts.")   \
+    X(POLL, POINTER,                                                                                         \
+        "Take completions off the response rings and run their callbacks; int *: 0 is success.")             \
+    X(ENABLE_SW_FALLBACK, NOTHING, "Compute on the calling core whenever the device cannot.")                \
+    X(SYNC_OFFLOAD, NUMBER, "1: AES goes to the card outside a job too, and the thread waits (default 0).")  \
+    X(SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD, STRING,                                                     \
+        "Smallest size that goes to the card, by cipher: AES-128-CBC:4096,AES-256-GCM:8192 (default 2048).") \
+    X(SET_MAX_RETRY_COUNT, NUMBER,                                                                           \
+        "How often a synchronous request tries again on a full ring, -1 to 100000 (default -1: waits for "   \
+        "room).")                                                                                            \
+    X(GET_NUM_OP_RETRIES, POINTER, "How often a request found its ring full; unsigned int *.")               \
+    X(GET_NUM_REQUESTS_IN_FLIGHT, QUERY,                                                                     \
+        "0 all, 1 asymmetric, 2 key derivation, 3 cipher; int **: the address of the live counter.")         \
+    X(GET_NUM_CRYPTO_INSTANCES, POINTER, "How many instances there are; int *.")                             \
+    X(SET_INSTANCE_FOR_THREAD, NUMBER, "Submit from the calling thread to this instance, from 0.")           \
+    X(INIT_ENGINE, NOTHING, "Start the device now; in the child of a fork, its own.")                        \
+    X(STATS, POINTER, "Write the statistics as JSON to standard output, or to a BIO *.")                     \
+    X(STATS_FILE, STRING,                                                                                    \
+        "Write them to this file when the device stops or the process exits; %p is the process id.")         \
+    X(HOLD, STRING,                                                                                          \
+        "For tests: hold requests before they are computed (compute), before their job is told (signal), "   \
+        "or not (none).")                                                                                    \
+    X(RELEASE, NUMBER, "For tests: let so many held requests pass.")
+
+#endif

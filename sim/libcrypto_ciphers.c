@@ -2,11 +2,11 @@
 #include "libcrypto_ciphers.h"
 
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/provider.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "library_context.h"
 
 #define KEY_SIZES 3u
 
@@ -16,7 +16,6 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
-static OSSL_LIB_CTX *library_context;
 static void *context;
 
 static const char *const mode_names[ERSATZ_MODES] = {"CBC", "CTR", "GCM", "XTS"};
@@ -88,12 +87,10 @@ static void fill_table(const OSSL_ALGORITHM *algorithms)
 
 static void find_all(void)
 {
-    OSSL_PROVIDER *provider;
+    OSSL_PROVIDER *provider = library_context_provider();
     const OSSL_ALGORITHM *algorithms;
     int no_cache = 0;
 
-    library_context = OSSL_LIB_CTX_new();
-    provider = library_context == NULL ? NULL : OSSL_PROVIDER_load(library_context, "default");
     if (provider == NULL)
         return;
     context = OSSL_PROVIDER_get0_provider_ctx(provider);

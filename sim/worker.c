@@ -10,6 +10,7 @@
 
 #include "compute.h"
 #include "device.h"
+#include "library_context.h"
 #include "uring.h"
 #include "waker.h"
 
@@ -285,6 +286,7 @@ static enum ersatz_result set_up(struct worker *worker)
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
     worker->next_instance = worker->index;
+    library_context_adopt();
     return uring_init_worker(&worker->uring, URING_ENTRIES, worker->start_error);
 }
 

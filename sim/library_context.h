@@ -1,0 +1,17 @@
+/*
+ * A library context of libcrypto that belongs to the device: with the default provider, whatever the
+ * application loads or configures in its own, and with a random generator of its own for the workers.
+ */
+#ifndef ERSATZ_SIM_LIBRARY_CONTEXT_H
+#define ERSATZ_SIM_LIBRARY_CONTEXT_H
+
+#include <openssl/provider.h>
+
+/* Made on first use; stays until the process ends, since cipher states may outlive any device. NULL: it could
+ * not be made. */
+OSSL_PROVIDER *library_context_provider(void);
+
+/* Let the calling thread, a worker, use the device's context and generator from now on. */
+void library_context_adopt(void);
+
+#endif

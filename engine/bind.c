@@ -26,7 +26,6 @@ static void destroy_methods(void)
     cipher_list_destroy();
     rsa_method_destroy();
     rsa_pkey_destroy();
-    error_unload();
 }
 
 /* The first functional reference. Finds out now whether io_uring can be had, and says so. */

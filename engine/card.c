@@ -22,12 +22,28 @@ static struct {
     pid_t first_process; /* where the engine was loaded; others are forked children */
     bool exiting;
     struct card_policy policy;
+    struct ersatz_polling polling;
     struct ersatz_stats stats;
-} card = {.lock = PTHREAD_MUTEX_INITIALIZER, .generation = 1, .policy = {.max_retries = -1}};
+} card = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .generation = 1,
+    .policy = {.max_retries = -1},
+    .polling = {.interval_ns = 10000}, /* as in QAT_Engine */
+};
 
 struct card_policy *card_policy(void)
 {
     return &card.policy;
+}
+
+struct ersatz_polling *card_polling(void)
+{
+    return &card.polling;
+}
+
+struct ersatz_device *card_running_device(void)
+{
+    return atomic_load_explicit(&card.device, memory_order_acquire);
 }
 
 struct ersatz_stats *card_stats(void)
@@ -140,6 +156,7 @@ bool card_set_up(void)
     pthread_mutex_lock(&card.lock);
     if (!done) {
         ersatz_config_init(&card.config, &card.stats);
+        card.config.polling = &card.polling;
         card.first_process = getpid();
         /* libcrypto's handlers run at the start of OPENSSL_cleanup(); the other serves programs that told
          * libcrypto not to clean up at exit. */

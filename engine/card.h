@@ -13,14 +13,19 @@
 struct card_policy {
     _Atomic bool fallback;     /* compute on the calling core where the device cannot */
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
+    _Atomic bool spin;         /* a thread that waits for RSA spins */
     _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
 };
 
 struct card_policy *card_policy(void);
+struct ersatz_polling *card_polling(void);
 struct ersatz_stats *card_stats(void);
 
 /* The running device, started if need be. On failure the error says why. */
 enum ersatz_result card_device(struct ersatz_device **device, struct ersatz_error *error);
+
+/* The running device, or NULL: nothing is started. */
+struct ersatz_device *card_running_device(void);
 
 /* Whether a device could be started, without starting it. */
 enum ersatz_result card_probe(struct ersatz_error *error);

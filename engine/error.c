@@ -29,11 +29,6 @@ void error_load(void)
     ERR_load_strings(error_library(), reasons);
 }
 
-void error_unload(void)
-{
-    ERR_unload_strings(error_library(), reasons);
-}
-
 void error_raise_result(enum ersatz_result result)
 {
     switch (result) {

@@ -17,9 +17,8 @@ enum error_reason {
 
 int error_library(void);
 
-/* Register the library's name and reasons; and take them back. */
+/* Register the library's name and reasons. They stay: an error may be printed after the engine is gone. */
 void error_load(void);
-void error_unload(void);
 
 /* Put an error with a sentence (printf style) on the queue of the calling thread. */
 #define error_raise(reason, ...) ERR_raise_data(error_library(), (reason), __VA_ARGS__)

@@ -122,7 +122,10 @@ static enum ersatz_result run_and_wait(struct ersatz_device *device, const struc
 
     if (result != ERSATZ_OK)
         return result;
-    result = ersatz_submit_wait(request, retries);
+    if (op->kind != ERSATZ_CIPHER && atomic_load_explicit(&card_policy()->spin, memory_order_relaxed))
+        result = ersatz_submit_spin(request, retries);
+    else
+        result = ersatz_submit_wait(request, retries);
     if (result != ERSATZ_OK) {
         ersatz_request_finish(request);
         return result;

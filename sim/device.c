@@ -174,6 +174,16 @@ unsigned ersatz_device_instances(const struct ersatz_device *device)
     return device->config.instances;
 }
 
+int ersatz_device_response_fd(const struct ersatz_device *device, unsigned instance)
+{
+    return instance < device->config.instances ? device->instances[instance].responses.ring_fd : -1;
+}
+
+bool ersatz_device_is_running(const struct ersatz_device *device)
+{
+    return !atomic_load(&device->stopping);
+}
+
 unsigned ersatz_device_poll(struct ersatz_device *device)
 {
     unsigned taken = 0;
@@ -342,6 +352,11 @@ void device_complain(const char *what, int err)
 struct ersatz_stats *device_stats(const struct ersatz_device *device)
 {
     return device->config.stats;
+}
+
+const struct ersatz_polling *device_polling(const struct ersatz_device *device)
+{
+    return device->config.polling;
 }
 
 unsigned device_generation(const struct ersatz_device *device)

@@ -54,6 +54,7 @@ bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 void device_complain(const char *what, int err);
 
 struct ersatz_stats *device_stats(const struct ersatz_device *device);
+const struct ersatz_polling *device_polling(const struct ersatz_device *device); /* NULL: event-driven */
 unsigned device_generation(const struct ersatz_device *device);
 bool device_polled_externally(const struct ersatz_device *device);
 

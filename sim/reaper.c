@@ -2,7 +2,7 @@
 #include "reaper.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <time.h>
 
 #include "device.h"
 
@@ -81,19 +81,48 @@ void reaper_drop(struct instance *instance)
     }
 }
 
+#define NS_PER_S INT64_C(1000000000)
+
+/* Sleep to the next tick: completions that arrived since the last one are then taken together, as by a thread
+ * that polls at that interval, but with nothing in flight nobody wakes. */
+static void wait_for_tick(const struct ersatz_polling *polling)
+{
+    int64_t interval = atomic_load_explicit(&polling->interval_ns, memory_order_relaxed);
+    struct timespec now;
+    int64_t tick;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    tick = ((now.tv_sec * NS_PER_S + now.tv_nsec) / interval + 1) * interval;
+    now = (struct timespec){.tv_sec = tick / NS_PER_S, .tv_nsec = tick % NS_PER_S};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL);
+}
+
+static int wait_for_completion(struct instance *instance, const struct ersatz_polling *polling)
+{
+    int timeout_ms = polling == NULL ? 0 : atomic_load_explicit(&polling->timeout_ms, memory_order_relaxed);
+    struct __kernel_timespec timeout = {
+        .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000LL};
+    struct io_uring_cqe *cqe;
+
+    if (timeout_ms == 0)
+        return io_uring_wait_cqe(&instance->responses, &cqe);
+    return io_uring_wait_cqe_timeout(&instance->responses, &cqe, &timeout);
+}
+
 static void *reap(void *arg)
 {
     struct instance *instance = arg;
+    const struct ersatz_polling *polling = device_polling(instance->device);
     bool stop = false;
 
     while (!stop) {
-        struct io_uring_cqe *cqe;
-        int err = io_uring_wait_cqe(&instance->responses, &cqe);
+        int err = wait_for_completion(instance, polling);
 
-        if (err == 0 || err == -EINTR)
-            take_all(instance, &stop);
-        else
+        if (err != 0 && err != -EINTR && err != -ETIME)
             device_complain("waiting on a response ring", -err);
+        if (polling != NULL && atomic_load_explicit(&polling->timed, memory_order_relaxed))
+            wait_for_tick(polling);
+        take_all(instance, &stop);
     }
     return NULL;
 }

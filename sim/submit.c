@@ -1,4 +1,5 @@
 /* Submission: which instance, how to be told, and what if the ring is full. */
+#include <sched.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -85,7 +86,7 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     return submit(request, NOTIFY_CALLBACK, false);
 }
 
-enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
+static enum ersatz_result submit_with_retries(struct ersatz_request *request, int retries)
 {
     enum ersatz_result result = submit(request, NOTIFY_WAIT, retries < 0);
 
@@ -93,7 +94,23 @@ enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retrie
         usleep(RETRY_INTERVAL_US);
         result = submit(request, NOTIFY_WAIT, false);
     }
+    return result;
+}
+
+enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
+{
+    enum ersatz_result result = submit_with_retries(request, retries);
+
     if (result == ERSATZ_OK)
         request_sleep_until(request, REQUEST_SIGNALLED, -1);
+    return result;
+}
+
+enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries)
+{
+    enum ersatz_result result = submit_with_retries(request, retries);
+
+    while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED)
+        sched_yield(); /* the worker may need this very core */
     return result;
 }

@@ -44,6 +44,23 @@
         "0 all, 1 asymmetric, 2 key derivation, 3 cipher; int **: the address of the live counter.")         \
     X(GET_NUM_CRYPTO_INSTANCES, POINTER, "How many instances there are; int *.")                             \
     X(SET_INSTANCE_FOR_THREAD, NUMBER, "Submit from the calling thread to this instance, from 0.")           \
+    X(ENABLE_EVENT_DRIVEN_POLLING_MODE, NOTHING,                                                             \
+        "Take completions when they arrive (default); with external polling, response rings can be polled. " \
+        "Before the device starts.")                                                                         \
+    X(DISABLE_EVENT_DRIVEN_POLLING_MODE, NOTHING,                                                            \
+        "Take completions at ticks of SET_INTERNAL_POLL_INTERVAL. Before the device starts.")                \
+    X(GET_EXTERNAL_POLLING_FD, QUERY,                                                                        \
+        "The descriptor of instance i's response ring, readable while completions wait for POLL; int *.")    \
+    X(SET_INTERNAL_POLL_INTERVAL, NUMBER, "Nanoseconds between ticks, 1 to 10000000 (default 10000).")       \
+    X(SET_EPOLL_TIMEOUT, NUMBER,                                                                             \
+        "Milliseconds a reaper sleeps at most in event-driven mode, 1 to 10000 (default: until a "           \
+        "completion arrives).")                                                                              \
+    X(ENABLE_INLINE_POLLING, NOTHING,                                                                        \
+        "A thread that waits for RSA without a job spins instead of sleeping.")                              \
+    X(ENABLE_HEURISTIC_POLLING, NOTHING,                                                                     \
+        "The application polls by GET_NUM_REQUESTS_IN_FLIGHT; needs ENABLE_EXTERNAL_POLLING. Before the "    \
+        "device starts.")                                                                                    \
+    X(HEARTBEAT_POLL, POINTER, "Whether the device works; int *: 0 is success, -1 failure.")                 \
     X(INIT_ENGINE, NOTHING, "Start the device now; in the child of a fork, its own.")                        \
     X(STATS, POINTER, "Write the statistics as JSON to standard output, or to a BIO *.")                     \
     X(STATS_FILE, STRING,                                                                                    \

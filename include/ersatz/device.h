@@ -51,12 +51,23 @@ bool ersatz_result_is_device_fault(enum ersatz_result result);
 #define ERSATZ_INSTANCES_MAX 64u
 #define ERSATZ_RING_DEPTH_MAX 32768u /* io_uring's own limit on completion-queue entries is twice that */
 
+/* How the device's own threads take completions off the response rings. May be changed while the device runs;
+ * each field is relaxed and stands for itself. */
+struct ersatz_polling {
+    _Atomic bool timed;           /* at ticks of the interval, instead of when a completion arrives */
+    _Atomic uint32_t interval_ns; /* 1 to 10,000,000 */
+    _Atomic int
+        timeout_ms; /* look at least so often even if nothing arrived; 0: sleep until something does */
+};
+
 struct ersatz_config {
     unsigned workers;      /* threads that compute: 1 to ERSATZ_WORKERS_MAX */
     unsigned instances;    /* ring pairs: 1 to ERSATZ_INSTANCES_MAX */
     unsigned ring_depth;   /* requests in flight per instance: a power of two, 1 to ERSATZ_RING_DEPTH_MAX */
     bool external_polling; /* callbacks run in ersatz_device_poll() only, not on a thread of the device */
     struct ersatz_stats *stats; /* counted into; the caller's, must outlive the device and its requests */
+    const struct ersatz_polling
+        *polling; /* the caller\'s, must outlive the device; NULL: when completions arrive */
 };
 
 struct ersatz_device;
@@ -97,6 +108,13 @@ void ersatz_thread_bind(unsigned instance);
  * thread. Returns how many were taken. Any thread may poll; no lock is held while a callback runs, so a
  * callback may submit, poll, or resume the job it belongs to. */
 unsigned ersatz_device_poll(struct ersatz_device *device);
+
+/* The descriptor of an instance's response ring, for poll(2) and its like: readable while completions wait to
+ * be taken with ersatz_device_poll(). It belongs to the device. -1: there is no such instance. */
+int ersatz_device_response_fd(const struct ersatz_device *device, unsigned instance);
+
+/* Whether the device takes requests: it was not stopped. */
+bool ersatz_device_is_running(const struct ersatz_device *device);
 
 /* Where ersatz_device_hold() stops a request. */
 enum ersatz_hold {
@@ -232,6 +250,10 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
  * in line for as long as it takes. ERSATZ_RING_FULL, ERSATZ_STOPPED, or ERSATZ_OK when the request is
  * complete. */
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries);
+
+/* The same, but the thread spins instead of sleeping: the quickest answer, for a core that has nothing else
+ * to do. */
+enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries);
 
 /* Whether the caller may go on: true when the request is complete and no signal for it can still arrive.
  * Called by the one who submitted, each time it is resumed. For an eventfd this clears the signal. For a

@@ -1,0 +1,60 @@
+/* Commands that ask. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "card.h"
+#include "command_handlers.h"
+#include "error.h"
+
+int command_retries(int command, long i, void *p)
+{
+    (void)command;
+    (void)i;
+    *(unsigned *)p = (unsigned)atomic_load(&card_stats()->retries);
+    return 1;
+}
+
+int command_in_flight(int command, long i, void *p)
+{
+    if (!command_check_range(command, i, 0, ERSATZ_FLIGHTS - 1))
+        return 0;
+    /* The interface is older than _Atomic; an aligned int is read whole on every machine we build for. */
+    *(int **)p = (int *)&card_stats()->in_flight[i];
+    return 1;
+}
+
+int command_count_instances(int command, long i, void *p)
+{
+    (void)command;
+    (void)i;
+    *(int *)p = (int)card_config().instances;
+    return 1;
+}
+
+static int write_to_bio(BIO *bio)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    int ok = memory != NULL && ersatz_stats_write(card_stats(), memory);
+
+    if (memory != NULL)
+        fclose(memory);
+    ok = ok && BIO_write(bio, text, (int)size) == (int)size;
+    free(text);
+    if (!ok)
+        error_raise(REASON_OPERATION, "STATS could not be written to the BIO");
+    return ok;
+}
+
+int command_statistics(int command, long i, void *p)
+{
+    (void)command;
+    (void)i;
+    if (p != NULL)
+        return write_to_bio(p);
+    if (ersatz_stats_write(card_stats(), stdout))
+        return 1;
+    error_raise(REASON_OPERATION, "STATS could not be written to standard output");
+    return 0;
+}

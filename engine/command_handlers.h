@@ -1,0 +1,42 @@
+/* What each control command does, and what they share. */
+#ifndef ERSATZ_ENGINE_COMMAND_HANDLERS_H
+#define ERSATZ_ENGINE_COMMAND_HANDLERS_H
+
+#include <openssl/engine.h>
+
+#include "ersatz/commands.h"
+
+/* Their numbers, ENGINE_CMD_BASE and on, in the order of ERSATZ_COMMANDS. */
+enum command_number {
+    COMMAND_BEFORE_FIRST = ENGINE_CMD_BASE - 1,
+#define NUMBER_OF(name, takes, description) COMMAND_##name,
+    ERSATZ_COMMANDS(NUMBER_OF)
+#undef NUMBER_OF
+        COMMAND_AFTER_LAST
+};
+
+/* i and p as ENGINE_ctrl(3) has them; p is not NULL where the command takes a text or gives an answer. 1, or
+ * 0 with an error raised. */
+typedef int command_handler(int command, long i, void *p);
+
+/* command_settings.c */
+command_handler command_workers, command_instances, command_ring_depth, command_external_polling,
+    command_fallback, command_sync_offload, command_thresholds, command_max_retries, command_stats_file;
+
+/* command_polling.c */
+command_handler command_poll, command_event_driven, command_poll_interval, command_epoll_timeout,
+    command_inline_polling, command_heuristic_polling, command_polling_fd, command_heartbeat;
+
+/* command_device.c */
+command_handler command_bind_thread, command_init, command_hold, command_release;
+
+/* command_answers.c */
+command_handler command_retries, command_in_flight, command_count_instances, command_statistics;
+
+/* Shared: each raises the error it speaks of. */
+const char *command_name(int command);
+int command_check_range(int command, long value, long min, long max);
+int command_too_late(int command); /* always 0 */
+struct ersatz_device *command_running_device(void);
+
+#endif

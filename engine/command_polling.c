@@ -1,0 +1,105 @@
+/* Commands about polling: who takes completions off the response rings, and when. */
+#include "card.h"
+#include "command_handlers.h"
+#include "error.h"
+
+static int need_external_polling(int command)
+{
+    if (card_config().external_polling)
+        return 1;
+    error_raise(REASON_BAD_COMMAND, "%s without ENABLE_EXTERNAL_POLLING: the device polls by itself",
+        command_name(command));
+    return 0;
+}
+
+int command_poll(int command, long i, void *p)
+{
+    struct ersatz_device *device;
+    int *status = p;
+
+    (void)i;
+    if (!need_external_polling(command))
+        return 0;
+    device = command_running_device();
+    if (device != NULL)
+        ersatz_device_poll(device);
+    if (status != NULL)
+        *status = device != NULL ? 0 : -1; /* as QAT_Engine: CPA_STATUS_SUCCESS, CPA_STATUS_FAIL */
+    return device != NULL;
+}
+
+int command_event_driven(int command, long i, void *p)
+{
+    (void)i;
+    (void)p;
+    if (card_running_device() != NULL)
+        return command_too_late(command);
+    atomic_store(&card_polling()->timed, command == COMMAND_DISABLE_EVENT_DRIVEN_POLLING_MODE);
+    return 1;
+}
+
+int command_poll_interval(int command, long i, void *p)
+{
+    (void)p;
+    if (!command_check_range(command, i, 1, 10000000))
+        return 0;
+    atomic_store(&card_polling()->interval_ns, (uint32_t)i);
+    return 1;
+}
+
+int command_epoll_timeout(int command, long i, void *p)
+{
+    (void)p;
+    if (!command_check_range(command, i, 1, 10000))
+        return 0;
+    atomic_store(&card_polling()->timeout_ms, (int)i);
+    return 1;
+}
+
+int command_inline_polling(int command, long i, void *p)
+{
+    (void)command;
+    (void)i;
+    (void)p;
+    atomic_store(&card_policy()->spin, true);
+    return 1;
+}
+
+/* The counters are always there to be read; the command only checks what that engine's manual asks for. */
+int command_heuristic_polling(int command, long i, void *p)
+{
+    (void)i;
+    (void)p;
+    if (card_running_device() != NULL)
+        return command_too_late(command);
+    return need_external_polling(command);
+}
+
+int command_polling_fd(int command, long i, void *p)
+{
+    struct ersatz_device *device;
+
+    if (!need_external_polling(command) ||
+        !command_check_range(command, i, 0, (long)card_config().instances - 1))
+        return 0;
+    if (atomic_load(&card_polling()->timed)) {
+        error_raise(REASON_BAD_COMMAND, "%s after DISABLE_EVENT_DRIVEN_POLLING_MODE", command_name(command));
+        return 0;
+    }
+    device = command_running_device();
+    if (device != NULL)
+        *(int *)p = ersatz_device_response_fd(device, (unsigned)i);
+    return device != NULL;
+}
+
+int command_heartbeat(int command, long i, void *p)
+{
+    struct ersatz_device *device;
+
+    (void)i;
+    if (!need_external_polling(command))
+        return 0;
+    device = command_running_device();
+    *(int *)p = device != NULL && ersatz_device_is_running(device) ? 0 : -1;
+    return device != NULL;
+}

@@ -6,8 +6,9 @@
 /* Assigned once, by the first bind; a reader sees 0 or the number, both of which ERR takes. */
 static _Atomic int library;
 
+/* Not const: libcrypto writes the library's number into both. */
+static ERR_STRING_DATA name[] = {{0, "ersatz"}, {0, NULL}};
 static ERR_STRING_DATA reasons[] = {
-    {0, "ersatz"},
     {ERR_PACK(0, 0, REASON_BAD_COMMAND), "bad control command"},
     {ERR_PACK(0, 0, REASON_DEVICE), "device not available"},
     {ERR_PACK(0, 0, REASON_OPERATION), "operation failed"},
@@ -26,6 +27,8 @@ void error_load(void)
 {
     if (error_library() == 0)
         atomic_store_explicit(&library, ERR_get_next_error_library(), memory_order_relaxed);
+    name[0].error = ERR_PACK(error_library(), 0, 0);
+    ERR_load_strings(0, name);
     ERR_load_strings(error_library(), reasons);
 }
 

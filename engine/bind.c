@@ -6,6 +6,7 @@
 #include "card.h"
 #include "cipher.h"
 #include "commands.h"
+#include "digests.h"
 #include "error.h"
 #include "rsa.h"
 
@@ -18,7 +19,7 @@ static unsigned bound;
 
 static int create_methods(void)
 {
-    return cipher_list_create() && rsa_method_create() && rsa_pkey_create();
+    return cipher_list_create() && rsa_method_create() && rsa_pkey_create() && digest_list_create();
 }
 
 static void destroy_methods(void)
@@ -26,6 +27,7 @@ static void destroy_methods(void)
     cipher_list_destroy();
     rsa_method_destroy();
     rsa_pkey_destroy();
+    digest_list_destroy();
 }
 
 /* The first functional reference. Finds out now whether io_uring can be had, and says so. */
@@ -64,8 +66,9 @@ static int set_up(ENGINE *engine)
 {
     return ENGINE_set_id(engine, ENGINE_ID) && ENGINE_set_name(engine, ENGINE_NAME) &&
            ENGINE_set_RSA(engine, rsa_method()) && ENGINE_set_ciphers(engine, cipher_list) &&
-           ENGINE_set_pkey_meths(engine, rsa_pkey_methods) && ENGINE_set_init_function(engine, init) &&
-           ENGINE_set_finish_function(engine, finish) && ENGINE_set_cmd_defns(engine, command_definitions) &&
+           ENGINE_set_pkey_meths(engine, rsa_pkey_methods) && ENGINE_set_digests(engine, digest_list) &&
+           ENGINE_set_init_function(engine, init) && ENGINE_set_finish_function(engine, finish) &&
+           ENGINE_set_cmd_defns(engine, command_definitions) &&
            ENGINE_set_ctrl_function(engine, command_run) && ENGINE_set_destroy_function(engine, destroy);
 }
 

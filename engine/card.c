@@ -17,6 +17,7 @@ static struct {
     struct ersatz_device *_Atomic device;
     struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
     _Atomic unsigned generation;     /* relaxed: written in a child that has one thread */
+    struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
     struct ersatz_config config;
     char *stats_file;
     pid_t first_process; /* where the engine was loaded; others are forked children */
@@ -124,6 +125,7 @@ void card_stop(void)
 
     pthread_mutex_lock(&card.lock);
     device = atomic_exchange(&card.device, NULL);
+    card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
     ersatz_device_free(device);
     write_stats();
     pthread_mutex_unlock(&card.lock);
@@ -180,8 +182,13 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
         if (card.exiting) {
             result = error->result = ERSATZ_STOPPED;
             snprintf(error->text, sizeof(error->text), "the process is ending");
+        } else if (device == NULL && card.refused.result == ERSATZ_NO_URING) {
+            *error = card.refused;
+            result = error->result;
         } else if (device == NULL) {
             result = ersatz_device_open(&card.config, &device, error);
+            if (result == ERSATZ_NO_URING)
+                card.refused = *error;
             atomic_store_explicit(&card.device, device, memory_order_release);
         }
         pthread_mutex_unlock(&card.lock);

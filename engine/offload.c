@@ -139,9 +139,17 @@ static enum ersatz_result run_here(const struct ersatz_op *op)
     return ersatz_compute(op);
 }
 
-enum ersatz_result offload(const struct ersatz_op *op, bool small)
+/* The job to pause, or NULL. One that was started without a wait context has nothing to be told through. */
+static ASYNC_JOB *current_job(void)
 {
     ASYNC_JOB *job = ASYNC_get_current_job();
+
+    return job != NULL && ASYNC_get_wait_ctx(job) != NULL ? job : NULL;
+}
+
+enum ersatz_result offload(const struct ersatz_op *op, bool small)
+{
+    ASYNC_JOB *job = current_job();
     bool alone = job == NULL && op->kind == ERSATZ_CIPHER &&
                  !atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);
     struct ersatz_device *device;

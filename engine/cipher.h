@@ -18,6 +18,22 @@ void cipher_list_destroy(void);
  * EVP_CIPHER_CTX. */
 int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode);
 int cipher_gcm_define(EVP_CIPHER *cipher);
+int cipher_ccm_define(EVP_CIPHER *cipher);
+
+/* Of GCM and CCM. */
+#define CIPHER_AEAD_FLAGS                                                                                    \
+    (EVP_CIPH_FLAG_AEAD_CIPHER | EVP_CIPH_FLAG_CUSTOM_CIPHER | EVP_CIPH_FLAG_DEFAULT_ASN1 |                  \
+        EVP_CIPH_CUSTOM_IV | EVP_CIPH_CUSTOM_IV_LENGTH | EVP_CIPH_ALWAYS_CALL_INIT | EVP_CIPH_CTRL_INIT |    \
+        EVP_CIPH_CUSTOM_COPY)
+
+/* For cipher_blocks_define(): the modes in cipher_feedback.c. */
+int cipher_cfb(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len);
+int cipher_ofb(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len);
+
+/* One operation of a mode that cipher_blocks_define() defined, with the IV that the context has now. here: on
+ * the calling core, whatever its size. False: an error was raised. */
+bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out,
+    const unsigned char *in, size_t len, bool here);
 
 /* Set the key of *state, which is made if it is NULL, and made anew if a request nobody waits for still has
  * it. 0, with an error raised, if the key is refused. */

@@ -1,6 +1,7 @@
 /*
- * AES-CBC, AES-CTR and AES-XTS. These carry no more from one call to the next than EVP keeps itself (the IV
- * or counter, and for CTR a block of key stream), so each call is an operation that stands alone.
+ * AES-CBC, AES-CTR, AES-ECB and AES-XTS, and what AES-CFB and AES-OFB share with them. These carry no more
+ * from one call to the next than EVP keeps itself (the IV or counter, and for CTR a block of key stream), so
+ * each call is an operation that stands alone.
  */
 #include <limits.h>
 #include <string.h>
@@ -23,6 +24,12 @@ static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
         return ERSATZ_CBC;
     case EVP_CIPH_CTR_MODE:
         return ERSATZ_CTR;
+    case EVP_CIPH_ECB_MODE:
+        return ERSATZ_ECB;
+    case EVP_CIPH_CFB_MODE:
+        return ERSATZ_CFB;
+    case EVP_CIPH_OFB_MODE:
+        return ERSATZ_OFB;
     default:
         return ERSATZ_XTS;
     }
@@ -67,9 +74,8 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     return cipher_copy(data->state, &((struct data *)EVP_CIPHER_CTX_get_cipher_data(ptr))->state);
 }
 
-/* One operation with the IV that the context has now. */
-static bool run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out, const unsigned char *in,
-    size_t len, bool here)
+bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out,
+    const unsigned char *in, size_t len, bool here)
 {
     struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
     struct ersatz_op op = {.kind = ERSATZ_CIPHER};
@@ -79,11 +85,20 @@ static bool run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out, 
         return false;
     }
     op.u.cipher.cipher = data->state;
-    memcpy(op.u.cipher.iv, EVP_CIPHER_CTX_iv(ctx), BLOCK);
+    if (mode != ERSATZ_ECB)
+        memcpy(op.u.cipher.iv, EVP_CIPHER_CTX_iv(ctx), BLOCK);
     op.u.cipher.in = in;
     op.u.cipher.out = out;
     op.u.cipher.len = len;
     return offload(&op, here || is_small(ctx, mode, len)) == ERSATZ_OK;
+}
+
+static bool is_whole_blocks(const char *mode, size_t len)
+{
+    if (len % BLOCK == 0)
+        return true;
+    error_raise(REASON_INPUT, "%zu bytes for AES-%s; expected a multiple of 16", len, mode);
+    return false;
 }
 
 static int cbc(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
@@ -91,18 +106,32 @@ static int cbc(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
     unsigned char last[BLOCK];
     bool encrypting = EVP_CIPHER_CTX_is_encrypting(ctx);
 
-    if (len % BLOCK != 0) {
-        error_raise(REASON_INPUT, "%zu bytes for AES-CBC; expected a multiple of 16", len);
+    if (!is_whole_blocks("CBC", len))
         return 0;
-    }
     if (len == 0)
         return 1;
     if (!encrypting)
         memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
-    if (!run(ctx, ERSATZ_CBC, out, in, len, false))
+    if (!cipher_blocks_run(ctx, ERSATZ_CBC, out, in, len, false))
         return 0;
     memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), encrypting ? out + len - BLOCK : last, BLOCK);
     return 1;
+}
+
+/*
+ * OpenSSL's random generator derives its key and counter with AES-ECB, through the ordinary route, up to
+ * three blocks at a time (ctr_update() and ctr_BCC_block() in libcrypto's drbg_ctr.c, all of 3.x): this
+ * engine is called inside it when it is the default for AES-ECB. A pause there would let another job into the
+ * half-updated generator. So what is not longer never leaves the calling core, whatever the threshold;
+ * is_key_stream() below is the counterpart for the generator's output, which it makes with AES-CTR.
+ */
+#define GENERATOR_ECB_MAX 48u
+
+static int ecb(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    if (!is_whole_blocks("ECB", len))
+        return 0;
+    return len == 0 || cipher_blocks_run(ctx, ERSATZ_ECB, out, in, len, len <= GENERATOR_ECB_MAX);
 }
 
 /*
@@ -143,7 +172,7 @@ static bool ctr_tail(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned cha
     unsigned char *stream = EVP_CIPHER_CTX_buf_noconst(ctx);
 
     memset(stream, 0, BLOCK);
-    if (!run(ctx, ERSATZ_CTR, stream, stream, BLOCK, true))
+    if (!cipher_blocks_run(ctx, ERSATZ_CTR, stream, stream, BLOCK, true))
         return false;
     add_to_counter(EVP_CIPHER_CTX_iv_noconst(ctx), 1);
     for (size_t i = 0; i < len; i++)
@@ -164,7 +193,7 @@ static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
     EVP_CIPHER_CTX_set_num(ctx, (int)used);
     whole = len - len % BLOCK;
     if (whole > 0) {
-        if (!run(ctx, ERSATZ_CTR, out, in, whole, is_key_stream(out, in, whole)))
+        if (!cipher_blocks_run(ctx, ERSATZ_CTR, out, in, whole, is_key_stream(out, in, whole)))
             return 0;
         add_to_counter(EVP_CIPHER_CTX_iv_noconst(ctx), whole / BLOCK);
     }
@@ -177,7 +206,7 @@ static int xts(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
         error_raise(REASON_INPUT, "%zu bytes for AES-XTS; a data unit has at least 16", len);
         return 0;
     }
-    return run(ctx, ERSATZ_XTS, out, in, len, false);
+    return cipher_blocks_run(ctx, ERSATZ_XTS, out, in, len, false);
 }
 
 int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
@@ -188,6 +217,9 @@ int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
     } own[ERSATZ_MODES] = {
         [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE, cbc},
         [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, ctr},
+        [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE, ecb},
+        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE, cipher_cfb},
+        [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE, cipher_ofb},
         [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, xts},
     };
 

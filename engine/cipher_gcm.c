@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cipher.h"
+#include "cipher_tls.h"
 #include "error.h"
 #include "offload.h"
 #include "thresholds.h"
@@ -154,28 +155,17 @@ static int set_invocation(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned
     return 1;
 }
 
-/* RFC 5246, 6.2.3.3. The length in the associated data is that of the record; the text's is what is
- * authenticated. */
 static int set_tls_aad(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned char *aad, int len)
 {
-    unsigned text;
+    unsigned around = EVP_GCM_TLS_EXPLICIT_IV_LEN;
 
     if (len != EVP_AEAD_TLS1_AAD_LEN)
         return 0;
+    if (!EVP_CIPHER_CTX_is_encrypting(ctx))
+        around += EVP_GCM_TLS_TAG_LEN;
     memcpy(data->tls_aad, aad, EVP_AEAD_TLS1_AAD_LEN);
-    text = (unsigned)data->tls_aad[len - 2] << 8 | data->tls_aad[len - 1];
-    if (text < EVP_GCM_TLS_EXPLICIT_IV_LEN)
-        return 0;
-    text -= EVP_GCM_TLS_EXPLICIT_IV_LEN;
-    if (!EVP_CIPHER_CTX_is_encrypting(ctx)) {
-        if (text < EVP_GCM_TLS_TAG_LEN)
-            return 0;
-        text -= EVP_GCM_TLS_TAG_LEN;
-    }
-    data->tls_aad[len - 2] = (unsigned char)(text >> 8);
-    data->tls_aad[len - 1] = (unsigned char)text;
-    data->tls_record = true;
-    return EVP_GCM_TLS_TAG_LEN; /* what a record grows by at its end */
+    data->tls_record = cipher_tls_aad_of_text(data->tls_aad, around);
+    return data->tls_record ? EVP_GCM_TLS_TAG_LEN : 0; /* what a record grows by at its end */
 }
 
 static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
@@ -341,11 +331,7 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
 
 int cipher_gcm_define(EVP_CIPHER *cipher)
 {
-    unsigned long flags = EVP_CIPH_GCM_MODE | EVP_CIPH_FLAG_AEAD_CIPHER | EVP_CIPH_FLAG_CUSTOM_CIPHER |
-                          EVP_CIPH_FLAG_DEFAULT_ASN1 | EVP_CIPH_CUSTOM_IV | EVP_CIPH_CUSTOM_IV_LENGTH |
-                          EVP_CIPH_ALWAYS_CALL_INIT | EVP_CIPH_CTRL_INIT | EVP_CIPH_CUSTOM_COPY;
-
-    return EVP_CIPHER_meth_set_flags(cipher, flags) &&
+    return EVP_CIPHER_meth_set_flags(cipher, EVP_CIPH_GCM_MODE | CIPHER_AEAD_FLAGS) &&
            EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct data)) &&
            EVP_CIPHER_meth_set_init(cipher, init) && EVP_CIPHER_meth_set_do_cipher(cipher, update) &&
            EVP_CIPHER_meth_set_cleanup(cipher, cleanup) && EVP_CIPHER_meth_set_ctrl(cipher, ctrl);

@@ -6,7 +6,7 @@
 #include "error.h"
 
 #define BLOCK 16
-#define GCM_IV_DEFAULT 12
+#define AEAD_IV_DEFAULT 12
 
 static const struct {
     int nid;
@@ -24,6 +24,18 @@ static const struct {
     {NID_aes_256_gcm, ERSATZ_GCM, 32},
     {NID_aes_128_xts, ERSATZ_XTS, 32},
     {NID_aes_256_xts, ERSATZ_XTS, 64},
+    {NID_aes_128_ecb, ERSATZ_ECB, 16},
+    {NID_aes_192_ecb, ERSATZ_ECB, 24},
+    {NID_aes_256_ecb, ERSATZ_ECB, 32},
+    {NID_aes_128_cfb128, ERSATZ_CFB, 16},
+    {NID_aes_192_cfb128, ERSATZ_CFB, 24},
+    {NID_aes_256_cfb128, ERSATZ_CFB, 32},
+    {NID_aes_128_ofb128, ERSATZ_OFB, 16},
+    {NID_aes_192_ofb128, ERSATZ_OFB, 24},
+    {NID_aes_256_ofb128, ERSATZ_OFB, 32},
+    {NID_aes_128_ccm, ERSATZ_CCM, 16},
+    {NID_aes_192_ccm, ERSATZ_CCM, 24},
+    {NID_aes_256_ccm, ERSATZ_CCM, 32},
 };
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
@@ -32,14 +44,43 @@ static const struct {
 static EVP_CIPHER *ciphers[KNOWN];
 static int nids[KNOWN];
 
+static int block_size(enum ersatz_mode mode)
+{
+    return mode == ERSATZ_CBC || mode == ERSATZ_ECB ? BLOCK : 1;
+}
+
+static int iv_length(enum ersatz_mode mode)
+{
+    switch (mode) {
+    case ERSATZ_GCM:
+    case ERSATZ_CCM:
+        return AEAD_IV_DEFAULT;
+    case ERSATZ_ECB:
+        return 0;
+    default:
+        return BLOCK;
+    }
+}
+
+static int define(EVP_CIPHER *cipher, enum ersatz_mode mode)
+{
+    switch (mode) {
+    case ERSATZ_GCM:
+        return cipher_gcm_define(cipher);
+    case ERSATZ_CCM:
+        return cipher_ccm_define(cipher);
+    default:
+        return cipher_blocks_define(cipher, mode);
+    }
+}
+
 static EVP_CIPHER *make(enum ersatz_mode mode, int nid, int key_len)
 {
-    EVP_CIPHER *cipher = EVP_CIPHER_meth_new(nid, mode == ERSATZ_CBC ? BLOCK : 1, key_len);
+    EVP_CIPHER *cipher = EVP_CIPHER_meth_new(nid, block_size(mode), key_len);
 
     if (cipher == NULL)
         return NULL;
-    if (EVP_CIPHER_meth_set_iv_length(cipher, mode == ERSATZ_GCM ? GCM_IV_DEFAULT : BLOCK) &&
-        (mode == ERSATZ_GCM ? cipher_gcm_define(cipher) : cipher_blocks_define(cipher, mode)))
+    if (EVP_CIPHER_meth_set_iv_length(cipher, iv_length(mode)) && define(cipher, mode))
         return cipher;
     EVP_CIPHER_meth_free(cipher);
     return NULL;

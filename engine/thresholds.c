@@ -18,7 +18,16 @@ struct entry {
 /* Holds threshold - default, so that zero-initialised means default. Relaxed: each stands for itself. */
 static _Atomic int from_default[ERSATZ_MODES][KEY_SIZES];
 
-static const char *const modes[ERSATZ_MODES] = {"CBC", "CTR", "GCM", "XTS"};
+static const char *const modes[ERSATZ_MODES] = {
+    [ERSATZ_CBC] = "CBC",
+    [ERSATZ_CTR] = "CTR",
+    [ERSATZ_GCM] = "GCM",
+    [ERSATZ_XTS] = "XTS",
+    [ERSATZ_ECB] = "ECB",
+    [ERSATZ_CFB] = "CFB",
+    [ERSATZ_OFB] = "OFB",
+    [ERSATZ_CCM] = "CCM",
+};
 
 size_t threshold_get(enum ersatz_mode mode, unsigned key_bits)
 {
@@ -47,7 +56,7 @@ static bool refuse(const char *what, int len)
     error_raise(REASON_BAD_COMMAND,
         "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD: \"%.*s\" is not understood; expected CIPHER:BYTES,... "
         "with "
-        "AES-{128,192,256}-{CBC,CTR,GCM} or AES-{128,256}-XTS and 0 to %u",
+        "AES-{128,192,256}-{CBC,CTR,GCM,ECB,CFB,OFB,CCM} or AES-{128,256}-XTS and 0 to %u",
         len, what, THRESHOLD_MAX);
     return false;
 }

@@ -31,6 +31,10 @@ enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op)
         [ERSATZ_CTR] = ERSATZ_REQUEST_AES_CTR,
         [ERSATZ_GCM] = ERSATZ_REQUEST_AES_GCM,
         [ERSATZ_XTS] = ERSATZ_REQUEST_AES_XTS,
+        [ERSATZ_ECB] = ERSATZ_REQUEST_AES_ECB,
+        [ERSATZ_CFB] = ERSATZ_REQUEST_AES_CFB,
+        [ERSATZ_OFB] = ERSATZ_REQUEST_AES_OFB,
+        [ERSATZ_CCM] = ERSATZ_REQUEST_AES_CCM,
     };
 
     if (op->kind == ERSATZ_CIPHER)

@@ -18,7 +18,16 @@ static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
 static void *context;
 
-static const char *const mode_names[ERSATZ_MODES] = {"CBC", "CTR", "GCM", "XTS"};
+static const char *const mode_names[ERSATZ_MODES] = {
+    [ERSATZ_CBC] = "CBC",
+    [ERSATZ_CTR] = "CTR",
+    [ERSATZ_GCM] = "GCM",
+    [ERSATZ_XTS] = "XTS",
+    [ERSATZ_ECB] = "ECB",
+    [ERSATZ_CFB] = "CFB",
+    [ERSATZ_OFB] = "OFB",
+    [ERSATZ_CCM] = "CCM",
+};
 
 static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)
 {
@@ -39,6 +48,9 @@ static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)
         case OSSL_FUNC_CIPHER_DECRYPT_INIT:
             cipher->decrypt_init = OSSL_FUNC_cipher_decrypt_init(entry);
             break;
+        case OSSL_FUNC_CIPHER_UPDATE:
+            cipher->update = OSSL_FUNC_cipher_update(entry);
+            break;
         case OSSL_FUNC_CIPHER_CIPHER:
             cipher->cipher = OSSL_FUNC_cipher_cipher(entry);
             break;
@@ -55,8 +67,8 @@ static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)
 static bool is_whole(const struct libcrypto_cipher *cipher)
 {
     return cipher->newctx != NULL && cipher->freectx != NULL && cipher->encrypt_init != NULL &&
-           cipher->decrypt_init != NULL && cipher->cipher != NULL && cipher->get_ctx_params != NULL &&
-           cipher->set_ctx_params != NULL;
+           cipher->decrypt_init != NULL && cipher->update != NULL && cipher->cipher != NULL &&
+           cipher->get_ctx_params != NULL && cipher->set_ctx_params != NULL;
 }
 
 /* An algorithm's names stand in one string, separated by colons; the canonical one comes first. */

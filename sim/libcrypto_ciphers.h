@@ -16,6 +16,7 @@ struct libcrypto_cipher {
     OSSL_FUNC_cipher_dupctx_fn *dupctx; /* NULL for GCM in some early 3.0 releases */
     OSSL_FUNC_cipher_encrypt_init_fn *encrypt_init;
     OSSL_FUNC_cipher_decrypt_init_fn *decrypt_init;
+    OSSL_FUNC_cipher_update_fn *update; /* CCM: the only way to give the length; other modes may buffer */
     OSSL_FUNC_cipher_cipher_fn *cipher; /* one piece, no padding, no buffering */
     OSSL_FUNC_cipher_get_ctx_params_fn *get_ctx_params;
     OSSL_FUNC_cipher_set_ctx_params_fn *set_ctx_params;

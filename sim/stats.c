@@ -17,6 +17,10 @@ int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
         [ERSATZ_REQUEST_AES_CTR] = "aes_ctr",
         [ERSATZ_REQUEST_AES_GCM] = "aes_gcm",
         [ERSATZ_REQUEST_AES_XTS] = "aes_xts",
+        [ERSATZ_REQUEST_AES_ECB] = "aes_ecb",
+        [ERSATZ_REQUEST_AES_CFB] = "aes_cfb",
+        [ERSATZ_REQUEST_AES_OFB] = "aes_ofb",
+        [ERSATZ_REQUEST_AES_CCM] = "aes_ccm",
     };
     const struct {
         const char *name;

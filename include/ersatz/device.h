@@ -167,11 +167,21 @@ bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key);
 
 /* --------------------------------------------------------------------------------------------- AES states */
 
-enum ersatz_mode { ERSATZ_CBC, ERSATZ_CTR, ERSATZ_GCM, ERSATZ_XTS, ERSATZ_MODES };
+enum ersatz_mode {
+    ERSATZ_CBC,
+    ERSATZ_CTR,
+    ERSATZ_GCM,
+    ERSATZ_XTS,
+    ERSATZ_ECB,
+    ERSATZ_CFB, /* with 128 bits of feedback */
+    ERSATZ_OFB,
+    ERSATZ_CCM,
+    ERSATZ_MODES
+};
 
 /* A keyed AES state. For GCM it also carries a message from one operation to the next; the other modes carry
- * nothing over, each operation brings its IV. One operation at a time: a second one while the first is in
- * flight is refused with ERSATZ_BUSY. */
+ * nothing over, each operation brings its IV, and for CCM the whole message. One operation at a time: a
+ * second one while the first is in flight is refused with ERSATZ_BUSY. */
 struct ersatz_cipher;
 
 /* key_bits: 128, 192 or 256; for XTS 128 or 256 (the key itself is twice that: IEEE 1619). One reference, the
@@ -203,17 +213,21 @@ struct ersatz_op {
         } rsa;
         struct {
             struct ersatz_cipher *cipher;
-            uint8_t iv[16];         /* CBC, XTS: the IV; CTR: the first counter block; GCM: see long_iv */
-            const uint8_t *long_iv; /* GCM: a new message with this IV; NULL: go on with the message */
-            size_t iv_len;          /* GCM: 1 to 128 */
-            const uint8_t *aad;     /* GCM: more associated data, before any text; NULL with length 0 */
+            uint8_t iv[16];         /* CBC, CFB, OFB, XTS: the IV; CTR: the first counter block; GCM, CCM: see
+                                       long_iv; ECB: not looked at */
+            const uint8_t *long_iv; /* GCM: a new message with this IV; NULL: go on with the message. CCM: the
+                                       nonce, always */
+            size_t iv_len;          /* GCM: 1 to 128; CCM: 7 to 13 */
+            const uint8_t *aad;     /* GCM: more associated data, before any text; CCM: all of it; NULL with
+                                       length 0 */
             size_t aad_len;
-            const uint8_t
-                *in; /* len bytes: CBC a multiple of 16, XTS 16 to 2^24, else any; may be 0 for GCM */
+            const uint8_t *in; /* len bytes: CBC, ECB a multiple of 16, XTS 16 to 2^24, CCM less than
+                                  256^(15 - iv_len), else any; may be 0 for GCM and CCM */
             uint8_t *out;
             size_t len;
-            uint8_t *tag;   /* GCM: end the message, encrypting: written; decrypting: compared; NULL: go on */
-            size_t tag_len; /* 1 to 16 */
+            uint8_t *tag;   /* GCM: end the message, encrypting: written; decrypting: compared; NULL: go on.
+                               CCM: always */
+            size_t tag_len; /* GCM: 1 to 16; CCM: 4 to 16 and even */
         } cipher;
     } u;
 };

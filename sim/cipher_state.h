@@ -1,0 +1,45 @@
+/* An AES state from within: what cipher.c keeps and the modes' own files work on. */
+#ifndef ERSATZ_SIM_CIPHER_STATE_H
+#define ERSATZ_SIM_CIPHER_STATE_H
+
+#include <stdatomic.h>
+
+#include "cipher.h"
+#include "libcrypto_ciphers.h"
+
+#define CIPHER_KEY_MAX 32u /* of the modes that keep their key */
+
+struct ersatz_cipher {
+    _Atomic unsigned references;
+    /* IDLE, or the generation of the process whose request has the state: in the child of a fork the parent's
+     * request does not count. Acquire on entering, release on leaving: what one operation wrote the next one
+     * reads. */
+    _Atomic unsigned owner;
+    enum ersatz_mode mode;
+    size_t key_len;
+    bool encrypt, keyed;
+    const struct libcrypto_cipher *functions;
+    void *context; /* libcrypto's; touched by whoever has entered, or by set_key and dup on the caller's
+                      thread */
+    struct {
+        uint8_t key[CIPHER_KEY_MAX];
+        size_t iv_len, tag_len; /* that the key was set up for; 0: none yet */
+    } ccm;
+};
+
+/* libcrypto's init function. key NULL: keep the key; iv NULL: keep the IV. */
+bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t *iv, size_t iv_len);
+
+/* One piece of text. out NULL: associated data; in NULL: the end of the message. */
+bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len);
+
+/* The modes' own kernels. */
+enum ersatz_result cipher_gcm(const struct ersatz_op *op);
+enum ersatz_result cipher_ccm(const struct ersatz_op *op);
+
+/* CCM keeps the key until an operation brings its lengths, and copies a state by its key: the context that
+ * libcrypto keeps for it points into itself. */
+void cipher_ccm_set_key(struct ersatz_cipher *cipher, const uint8_t *key);
+enum ersatz_result cipher_ccm_dup(const struct ersatz_cipher *cipher, struct ersatz_cipher **out);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * What every test stands on: CHECK() says what was wrong and where, and ends the program; test_begin() ends
+ * it if it hangs. A test tells by its exit code.
+ */
+#ifndef ERSATZ_TESTS_CHECK_H
+#define ERSATZ_TESTS_CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                          \
+            abort();                                                                                         \
+        }                                                                                                    \
+    } while (0)
+
+/* For numbers: shows both. */
+#define CHECK_EQ(got, wanted)                                                                                \
+    do {                                                                                                     \
+        long long check_got = (long long)(got), check_wanted = (long long)(wanted);                          \
+        if (check_got != check_wanted) {                                                                     \
+            fprintf(stderr, "%s:%d: %s is %lld, wanted %s = %lld\n", __FILE__, __LINE__, #got, check_got,    \
+                #wanted, check_wanted);                                                                      \
+            abort();                                                                                         \
+        }                                                                                                    \
+    } while (0)
+
+/* Ends the test by a signal if it takes longer: a hang is a failure, however slow the machine. */
+static inline void test_begin(unsigned seconds)
+{
+    alarm(seconds);
+}
+
+#endif

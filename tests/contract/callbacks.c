@@ -1,0 +1,135 @@
+/* N7: no descriptor; once per request; on the poller's own thread a callback may resume its job on the spot.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define JOBS 64
+#define TIMES 20
+
+static void no_descriptor(struct job *job)
+{
+    size_t count = 99;
+
+    CHECK(ASYNC_WAIT_CTX_get_all_fds(job->context, NULL, &count));
+    CHECK_EQ(count, 0);
+}
+
+static void once_each(ENGINE *engine)
+{
+    struct job jobs[JOBS];
+    struct work *works[JOBS];
+
+    for (int i = 0; i < JOBS; i++) {
+        works[i] = i % 8 == 0 ? work_rsa(engine, (unsigned char)i) : work_aes(engine, (unsigned char)i);
+        works[i]->times = TIMES;
+        job_init(&jobs[i], BY_CALLBACK, work_do, works[i]);
+        CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
+        no_descriptor(&jobs[i]);
+    }
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_EQ(job_finish(&jobs[i]), 1);
+        no_descriptor(&jobs[i]);
+    }
+    usleep(20000);
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_EQ(jobs[i].callbacks, TIMES);
+        job_free(&jobs[i]);
+        work_free(works[i]);
+    }
+    CHECK_EQ(engine_count(engine, "callbacks"), JOBS * TIMES);
+    CHECK_EQ(engine_count(engine, "wakeups"), 0);
+}
+
+/* ------------------------------------------------------------------------------------- resumed on the spot
+ */
+
+static pthread_t poller;
+static int finished;
+
+static int resume_on_the_spot(void *arg)
+{
+    struct job *job = arg;
+
+    CHECK(pthread_equal(pthread_self(), poller));
+    CHECK_EQ(job->status, ASYNC_PAUSE);
+    atomic_fetch_add(&job->callbacks, 1);
+    if (job_run(job) == ASYNC_FINISH)
+        finished++;
+    return 1;
+}
+
+static void on_the_spot(ENGINE *engine)
+{
+    struct job jobs[JOBS];
+    struct work *works[JOBS];
+
+    poller = pthread_self();
+    for (int i = 0; i < JOBS; i++) {
+        works[i] = work_aes(engine, (unsigned char)i);
+        works[i]->times = TIMES;
+        job_init(&jobs[i], BY_CALLBACK, work_do, works[i]);
+        CHECK(ASYNC_WAIT_CTX_set_callback(jobs[i].context, resume_on_the_spot, &jobs[i]));
+        CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
+    }
+    while (finished < JOBS) {
+        int status = -1;
+
+        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+        CHECK_EQ(status, 0);
+    }
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_EQ(jobs[i].result, 1);
+        CHECK_EQ(jobs[i].callbacks, TIMES);
+        job_free(&jobs[i]);
+        work_free(works[i]);
+    }
+}
+
+/* Without a poll no callback comes, however long the card has been done. */
+static void only_when_polled(ENGINE *engine)
+{
+    struct work *work = work_aes(engine, 1);
+    struct job job;
+    long completed = engine_count(engine, "completed");
+    int fd, instances;
+
+    job_init(&job, BY_CALLBACK, work_do, work);
+    engine_command(engine, "SET_INSTANCE_FOR_THREAD", "0");
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0) && instances > 0);
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+    CHECK(!fd_is_readable(fd));
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    engine_wait_for(engine, "completed", completed + 1);
+    while (!fd_is_readable(fd))
+        usleep(100); /* the response ring says that there is something to poll for */
+    CHECK_EQ(job.callbacks, 0);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* complete, but not told */
+    engine_command(engine, "POLL", NULL);
+    CHECK_EQ(job.callbacks, 1);
+    CHECK(!fd_is_readable(fd));
+    CHECK_EQ(job_run(&job), ASYNC_FINISH);
+    CHECK_EQ(job.result, 1);
+    job_free(&job);
+    work_free(work);
+}
+
+int main(int argc, char **argv)
+{
+    ENGINE *engine;
+
+    (void)argv;
+    test_begin(60);
+    engine = engine_load(argc > 1 ? "ENABLE_EXTERNAL_POLLING;ENABLE_HEURISTIC_POLLING;INSTANCES:2" : NULL);
+    if (argc > 1) {
+        on_the_spot(engine);
+        only_when_polled(engine);
+    } else {
+        once_each(engine);
+    }
+    engine_unload(engine);
+    return 0;
+}

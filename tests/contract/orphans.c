@@ -1,0 +1,176 @@
+/*
+ * N3, N4, N10: an application that frees its wait context, key, cipher context and buffers while the card
+ * works hurts nobody: the descriptor is closed at once, its number gets no signal when others have it, and
+ * the resources come back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define OTHERS 16
+
+/* AES from and to pages that go away while the card works. */
+struct pages {
+    unsigned char *memory;
+    EVP_CIPHER_CTX *ctx;
+};
+
+static int encrypt_pages(void *arg)
+{
+    struct pages *pages = *(struct pages **)arg;
+    int len;
+
+    EVP_EncryptUpdate(pages->ctx, pages->memory, &len, pages->memory, WORK_BYTES);
+    CHECK(!"a job whose wait context is gone came back");
+    return 0;
+}
+
+static int sign_and_vanish(void *arg)
+{
+    RSA *rsa = *(RSA **)arg;
+    unsigned char in[32] = {1}, out[256];
+
+    RSA_private_encrypt(32, in, out, rsa, RSA_PKCS1_PADDING);
+    CHECK(!"a job whose wait context is gone came back");
+    return 0;
+}
+
+/* The lowest numbers: whoever had one before us has it no longer. */
+static void open_others(int *others)
+{
+    for (int i = 0; i < OTHERS; i++) {
+        others[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        CHECK(others[i] >= 0);
+    }
+}
+
+static void check_and_close_others(int *others)
+{
+    for (int i = 0; i < OTHERS; i++) {
+        CHECK(!fd_is_readable(others[i]));
+        close(others[i]);
+    }
+}
+
+static void wait_until_back(ENGINE *engine, long completed)
+{
+    int *in_flight;
+
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
+    engine_wait_for(engine, "completed", completed);
+    while (atomic_load((_Atomic int *)in_flight) != 0)
+        usleep(200);
+    usleep(10000);
+}
+
+static void abandon(ENGINE *engine, const char *where, struct job *job, void (*destroy)(void *), void *what)
+{
+    int others[OTHERS], fd = -1;
+    long completed = engine_count(engine, "completed"), orphans = engine_count(engine, "orphans");
+
+    engine_command(engine, "HOLD", where);
+    CHECK_EQ(job_run(job), ASYNC_PAUSE);
+    if (strcmp(where, "signal") == 0)
+        engine_wait_for(engine, "completed", completed + 1);
+    if (job->told_by == BY_FD)
+        fd = job_fd(job);
+    destroy(what);
+    job_free(job);
+    if (fd >= 0) {
+        CHECK(fcntl(fd, F_GETFD) == -1 && errno == EBADF); /* N4: closed, now */
+        CHECK_EQ(engine_count(engine, "orphans"), orphans + 1);
+    }
+    open_others(others);
+    engine_command(engine, "HOLD", "none");
+    wait_until_back(engine, completed + 1);
+    check_and_close_others(others);
+}
+
+static void destroy_pages(void *arg)
+{
+    struct pages *pages = arg;
+
+    EVP_CIPHER_CTX_free(pages->ctx);
+    munmap(pages->memory, WORK_BYTES); /* a touch by the card would end the test */
+}
+
+static void destroy_rsa(void *arg)
+{
+    RSA_free(arg);
+}
+
+static void abandon_aes(ENGINE *engine, enum told_by told_by, const char *where)
+{
+    static const unsigned char zero[16];
+    struct pages pages = {.ctx = EVP_CIPHER_CTX_new()};
+    struct job job;
+
+    pages.memory = mmap(NULL, WORK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(pages.memory != MAP_FAILED);
+    CHECK(EVP_EncryptInit_ex(pages.ctx, EVP_aes_256_gcm(), engine, zero, zero));
+    job_init(&job, told_by, encrypt_pages, &pages);
+    abandon(engine, where, &job, destroy_pages, &pages);
+}
+
+static void abandon_rsa(ENGINE *engine, enum told_by told_by, const char *where)
+{
+    RSA *rsa = test_rsa(engine);
+    struct job job;
+
+    job_init(&job, told_by, sign_and_vanish, rsa);
+    abandon(engine, where, &job, destroy_rsa, rsa);
+}
+
+/* The wait context of an orphan, used for the next job while the orphan is in flight: told of its own
+ * completion only. */
+static void reuse(ENGINE *engine, const char *where)
+{
+    struct work *lost = work_aes(engine, 3), *next = work_aes(engine, 4);
+    long completed = engine_count(engine, "completed");
+    struct job job;
+
+    engine_command(engine, "HOLD", where);
+    job_init(&job, BY_FD, work_do, lost);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    if (strcmp(where, "signal") == 0)
+        engine_wait_for(engine, "completed", completed + 1);
+    job.job = NULL; /* never resumed */
+    job.arg = next;
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    if (strcmp(where, "signal") == 0)
+        engine_wait_for(engine, "completed", completed + 2);
+    engine_command(engine, "RELEASE", "1"); /* the orphan's: nobody is told */
+    usleep(20000);
+    CHECK(!fd_is_readable(job_fd(&job)));
+    engine_command(engine, "HOLD", "none");
+    CHECK_EQ(job_finish(&job), 1);
+    usleep(10000);
+    CHECK(!fd_is_readable(job_fd(&job)));
+    job_free(&job);
+    work_free(lost);
+    work_free(next);
+}
+
+int main(void)
+{
+    static const char *const places[] = {"compute", "signal"};
+    ENGINE *engine;
+
+    test_begin(60);
+    engine = engine_load("WORKERS:1");
+    for (int place = 0; place < 2; place++) {
+        for (int told_by = BY_FD; told_by <= BY_CALLBACK; told_by++) {
+            abandon_aes(engine, (enum told_by)told_by, places[place]);
+            abandon_rsa(engine, (enum told_by)told_by, places[place]);
+        }
+        reuse(engine, places[place]);
+    }
+    engine_unload(engine);
+    return 0;
+}

@@ -68,7 +68,8 @@ static enum ersatz_result submit_by_callback(
             usleep(SLEEP_MS * 1000);
         result = ersatz_submit_callback(request, callback, arg);
     }
-    ASYNC_WAIT_CTX_set_status(context, result == ERSATZ_OK ? ASYNC_STATUS_OK : ASYNC_STATUS_ERR);
+    if (result == ERSATZ_OK)
+        ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_OK);
     return result;
 }
 
@@ -90,6 +91,18 @@ static void pause_until_done(struct ersatz_request *request)
     ersatz_count(&card_stats()->early_resumes, fruitless);
 }
 
+/* The request was not accepted, and never will be: an application that is told by callback reads it from the
+ * status. */
+static void set_failed(ASYNC_JOB *job)
+{
+    ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
+    ASYNC_callback_fn callback;
+    void *arg;
+
+    if (ASYNC_WAIT_CTX_get_callback(context, &callback, &arg))
+        ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_ERR);
+}
+
 static enum ersatz_result run_in_job(struct ersatz_device *device, const struct ersatz_op *op, ASYNC_JOB *job)
 {
     ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
@@ -97,15 +110,13 @@ static enum ersatz_result run_in_job(struct ersatz_device *device, const struct 
     void *arg;
     struct ersatz_request *request;
     enum ersatz_result result = ersatz_request_new(device, op, true, &request);
-    bool by_callback = ASYNC_WAIT_CTX_get_callback(context, &callback, &arg);
 
-    if (result != ERSATZ_OK) {
-        if (by_callback)
-            ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_ERR);
+    if (result != ERSATZ_OK)
         return result;
-    }
-    result =
-        by_callback ? submit_by_callback(request, context, callback, arg) : submit_by_fd(request, context);
+    if (ASYNC_WAIT_CTX_get_callback(context, &callback, &arg))
+        result = submit_by_callback(request, context, callback, arg);
+    else
+        result = submit_by_fd(request, context);
     if (result != ERSATZ_OK) {
         ersatz_request_finish(request);
         return result;
@@ -171,6 +182,8 @@ enum ersatz_result offload(const struct ersatz_op *op, bool small)
         error.text[0] = '\0';
         result = run_here(op);
     }
+    if (job != NULL && (ersatz_result_is_device_fault(result) || result == ERSATZ_BUSY))
+        set_failed(job);
     if (ersatz_result_is_device_fault(result) && error.text[0] != '\0')
         error_raise(
             REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);

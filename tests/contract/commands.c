@@ -1,0 +1,120 @@
+/* Control commands: what is wrong is refused with an error that names it; what is right has its effect. */
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+static void refuse_settings(ENGINE *engine)
+{
+    CHECK(engine_refuses(engine, "WORKERS", "0", "WORKERS is 0; it must be from 1 to 64"));
+    CHECK(engine_refuses(engine, "WORKERS", "65", "from 1 to 64"));
+    CHECK(engine_refuses(engine, "INSTANCES", "-1", "INSTANCES is -1"));
+    CHECK(engine_refuses(engine, "RING_DEPTH", "3", "power of two"));
+    CHECK(engine_refuses(engine, "RING_DEPTH", "0", "power of two"));
+    CHECK(engine_refuses(engine, "RING_DEPTH", "65536", "power of two"));
+    CHECK(engine_refuses(engine, "SET_MAX_RETRY_COUNT", "-2", "from -1 to 100000"));
+    CHECK(engine_refuses(engine, "SYNC_OFFLOAD", "2", "from 0 to 1"));
+    CHECK(engine_refuses(engine, "STATS_FILE", "", "path of a file"));
+    CHECK(engine_refuses(engine, "SET_INTERNAL_POLL_INTERVAL", "0", "from 1 to 10000000"));
+    CHECK(engine_refuses(engine, "SET_EPOLL_TIMEOUT", "10001", "from 1 to 10000"));
+    CHECK(engine_refuses(engine, "POLL", NULL, "without ENABLE_EXTERNAL_POLLING"));
+    CHECK(engine_refuses(engine, "ENABLE_HEURISTIC_POLLING", NULL, "without ENABLE_EXTERNAL_POLLING"));
+    CHECK(engine_refuses(engine, "GET_NUM_OP_RETRIES", NULL, "address"));
+    CHECK(engine_refuses(engine, "NO_SUCH_COMMAND", NULL, "invalid cmd name"));
+    CHECK(engine_refuses(engine, "WORKERS", "many", "not a number"));
+    CHECK(engine_refuses(engine, "HOLD", "everything", "expected none, compute or signal"));
+    CHECK(engine_refuses(engine, "RELEASE", "0", "RELEASE is 0"));
+    CHECK(engine_refuses(engine, "SET_INSTANCE_FOR_THREAD", "64", "SET_INSTANCE_FOR_THREAD is 64"));
+}
+
+static void refuse_thresholds(ENGINE *engine)
+{
+    static const char *const wrong[] = {"", "AES-128-CBC", "AES-128-CBC:", "AES-128-CBC:x",
+        "AES-128-CBC:16385", "AES-512-CBC:1", "AES-192-XTS:1", "AES-128-CBC:1,",
+        "AES-128-CBC:1,,AES-256-CBC:2", "AES-128-CBC:-1"};
+
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK(engine_refuses(
+            engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", wrong[i], "is not understood"));
+}
+
+static void obey_thresholds(ENGINE *engine)
+{
+    struct work *work = work_aes(engine, 1);
+    struct job job;
+
+    job_init(&job, BY_FD, work_do, work);
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "aes-128-cbc:4097,AES-256-GCM:0");
+    CHECK_EQ(job_run(&job), ASYNC_FINISH); /* one byte too small: done on the spot */
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "AES-128-CBC:4096");
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    CHECK_EQ(job_finish(&job), 1);
+    CHECK_EQ(engine_count(engine, "aes_cbc"), 1);
+    job_free(&job);
+    work_free(work);
+}
+
+static void too_late(ENGINE *engine)
+{
+    CHECK(engine_refuses(engine, "WORKERS", "2", "must come before"));
+    CHECK(engine_refuses(engine, "ENABLE_EXTERNAL_POLLING", NULL, "must come before"));
+    CHECK(engine_refuses(engine, "DISABLE_EVENT_DRIVEN_POLLING_MODE", NULL, "must come before"));
+}
+
+static void answers(ENGINE *engine)
+{
+    int instances = 0, *in_flight = NULL;
+    struct work *work = work_rsa(engine, 1);
+    struct job job;
+
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0));
+    CHECK_EQ(instances, 3);
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 1, &in_flight, NULL, 0));
+    CHECK_EQ(*in_flight, 0);
+    engine_command(engine, "HOLD", "compute");
+    job_init(&job, BY_FD, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    CHECK_EQ(*in_flight, 1); /* the address is that of the live counter */
+    engine_command(engine, "HOLD", "none");
+    CHECK_EQ(job_finish(&job), 1);
+    CHECK_EQ(*in_flight, 0);
+    job_free(&job);
+    work_free(work);
+}
+
+/* From the environment: the engine does not load with a mistake in it, and says which. */
+static void environment(void)
+{
+    static const struct {
+        const char *text, *error;
+    } wrong[] = {{"WORKERS:99", "WORKERS is 99"}, {"WORKERS", "WORKERS takes a value"},
+        {"POLL:1", "POLL takes no value"}, {"NONSENSE", "\"NONSENSE\" is no command"},
+        {"WORKERS:2x", "expected a number"}};
+    ENGINE *engine;
+
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        setenv("ERSATZ_CTRL", wrong[i].text, 1);
+        ERR_clear_error();
+        CHECK(engine_try(NULL) == NULL);
+        CHECK(error_speaks_of(wrong[i].error));
+    }
+    setenv("ERSATZ_CTRL", "INSTANCES:3;ENABLE_SW_FALLBACK;", 1);
+    engine = engine_load(NULL);
+    answers(engine);
+    engine_unload(engine);
+    unsetenv("ERSATZ_CTRL");
+}
+
+int main(void)
+{
+    ENGINE *engine;
+
+    test_begin(30);
+    environment();
+    engine = engine_load(NULL);
+    refuse_settings(engine);
+    refuse_thresholds(engine);
+    obey_thresholds(engine);
+    too_late(engine);
+    engine_unload(engine);
+    return 0;
+}

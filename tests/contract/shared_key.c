@@ -1,0 +1,101 @@
+/* One RSA key for many: two jobs on one thread at once (each would unblind with the other's value), many
+ * threads, and a key whose numbers are replaced between operations. */
+#include <openssl/bn.h>
+#include <pthread.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define JOBS 48
+#define THREADS 8
+
+static ENGINE *engine;
+
+static void many_jobs(void)
+{
+    struct work *works[JOBS];
+    struct job jobs[JOBS];
+
+    for (int i = 0; i < JOBS; i++) {
+        works[i] = work_rsa(engine, (unsigned char)i);
+        if (i > 0) {
+            RSA_free(works[i]->rsa);
+            works[i]->rsa = works[0]->rsa;
+            RSA_up_ref(works[0]->rsa);
+        }
+        works[i]->times = 3;
+        job_init(&jobs[i], BY_FD, work_do, works[i]);
+        CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
+    }
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_EQ(job_finish(&jobs[i]), 1);
+        job_free(&jobs[i]);
+        work_free(works[i]);
+    }
+}
+
+static void *sign_often(void *arg)
+{
+    struct work *work = arg;
+
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(work_do(&work), 1);
+    return NULL;
+}
+
+static void many_threads(void)
+{
+    struct work *works[THREADS];
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++) {
+        works[i] = work_rsa(engine, (unsigned char)i);
+        if (i > 0) {
+            RSA_free(works[i]->rsa);
+            works[i]->rsa = works[0]->rsa;
+            RSA_up_ref(works[0]->rsa);
+        }
+    }
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, sign_often, works[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        work_free(works[i]);
+    }
+}
+
+static void changed_key(void)
+{
+    RSA *rsa = test_rsa(engine), *other = RSA_new();
+    BIGNUM *f4 = BN_new();
+    const BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *qi;
+    unsigned char in[20] = {1}, out[256], wanted[256];
+
+    CHECK(RSA_set_method(other, RSA_PKCS1_OpenSSL()) && BN_set_word(f4, RSA_F4) &&
+          RSA_generate_key_ex(other, 2048, f4, NULL));
+    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
+    RSA_get0_key(other, &n, &e, &d);
+    RSA_get0_factors(other, &p, &q);
+    RSA_get0_crt_params(other, &dp, &dq, &qi);
+    CHECK(RSA_set0_key(rsa, BN_dup(n), BN_dup(e), BN_dup(d)) && RSA_set0_factors(rsa, BN_dup(p), BN_dup(q)) &&
+          RSA_set0_crt_params(rsa, BN_dup(dp), BN_dup(dq), BN_dup(qi)));
+    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
+    CHECK_EQ(RSA_private_encrypt(20, in, wanted, other, RSA_PKCS1_PADDING), 256);
+    CHECK_EQ(memcmp(out, wanted, 256), 0);
+    BN_free(f4);
+    RSA_free(rsa);
+    RSA_free(other);
+}
+
+int main(void)
+{
+    test_begin(60);
+    engine = engine_load(NULL);
+    many_jobs();
+    many_threads();
+    changed_key();
+    CHECK_EQ(engine_count(engine, "rsa_priv"), JOBS * 3 + THREADS * 20 + 2);
+    engine_unload(engine);
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* The ways in which an operation can go through the engine. */
+#ifndef ERSATZ_TESTS_WAYS_H
+#define ERSATZ_TESTS_WAYS_H
+
+#include "support/engine.h"
+
+enum way { OUTSIDE, IN_JOB_BY_FD, IN_JOB_BY_CALLBACK, INLINE };
+
+/* "outside", "fd", "callback" or "inline", from the command line; loads the engine to match and makes every
+ * size go to the card, or none (inline). */
+ENGINE *way_begin(int argc, char **argv);
+
+/* Run work(arg) that way; it must return 1. arg is given to work as in ASYNC_start_job: the address of the
+ * pointer. */
+void way_run(int (*work)(void *), void *arg);
+
+/* The card has done at least so many operations under this name; or, inline, none at all. */
+void way_check_card(const char *name, long at_least);
+
+#endif

@@ -19,6 +19,7 @@ void cipher_list_destroy(void);
 int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode);
 int cipher_gcm_define(EVP_CIPHER *cipher);
 int cipher_ccm_define(EVP_CIPHER *cipher);
+int cipher_cbc_hmac_define(EVP_CIPHER *cipher);
 
 /* Of GCM and CCM. */
 #define CIPHER_AEAD_FLAGS                                                                                    \

@@ -36,17 +36,31 @@ static const struct {
     {NID_aes_128_ccm, ERSATZ_CCM, 16},
     {NID_aes_192_ccm, ERSATZ_CCM, 24},
     {NID_aes_256_ccm, ERSATZ_CCM, 32},
+    {NID_aes_128_cbc_hmac_sha1, ERSATZ_CBC_HMAC_SHA1, 16},
+    {NID_aes_256_cbc_hmac_sha1, ERSATZ_CBC_HMAC_SHA1, 32},
+    {NID_aes_128_cbc_hmac_sha256, ERSATZ_CBC_HMAC_SHA256, 16},
+    {NID_aes_256_cbc_hmac_sha256, ERSATZ_CBC_HMAC_SHA256, 32},
 };
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
-/* Made by the first bind, freed after the last; ENGINE's own lock orders both with their use. */
+/* Made by the first bind, freed after the last; ENGINE's own lock orders both with their use. What the card
+ * has no kernel for on this processor is not among them. */
 static EVP_CIPHER *ciphers[KNOWN];
 static int nids[KNOWN];
+static unsigned listed;
 
 static int block_size(enum ersatz_mode mode)
 {
-    return mode == ERSATZ_CBC || mode == ERSATZ_ECB ? BLOCK : 1;
+    switch (mode) {
+    case ERSATZ_CBC:
+    case ERSATZ_ECB:
+    case ERSATZ_CBC_HMAC_SHA1:
+    case ERSATZ_CBC_HMAC_SHA256:
+        return BLOCK;
+    default:
+        return 1;
+    }
 }
 
 static int iv_length(enum ersatz_mode mode)
@@ -69,6 +83,9 @@ static int define(EVP_CIPHER *cipher, enum ersatz_mode mode)
         return cipher_gcm_define(cipher);
     case ERSATZ_CCM:
         return cipher_ccm_define(cipher);
+    case ERSATZ_CBC_HMAC_SHA1:
+    case ERSATZ_CBC_HMAC_SHA256:
+        return cipher_cbc_hmac_define(cipher);
     default:
         return cipher_blocks_define(cipher, mode);
     }
@@ -86,26 +103,33 @@ static EVP_CIPHER *make(enum ersatz_mode mode, int nid, int key_len)
     return NULL;
 }
 
+static unsigned key_bits(enum ersatz_mode mode, int key_len)
+{
+    return (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1);
+}
+
 int cipher_list_create(void)
 {
+    if (listed > 0)
+        return 1; /* by an earlier bind */
     for (unsigned i = 0; i < KNOWN; i++) {
-        nids[i] = known[i].nid;
-        if (ciphers[i] == NULL)
-            ciphers[i] = make(known[i].mode, known[i].nid, known[i].key_len);
-        if (ciphers[i] == NULL) {
+        if (!ersatz_cipher_is_available(known[i].mode, key_bits(known[i].mode, known[i].key_len)))
+            continue;
+        nids[listed] = known[i].nid;
+        ciphers[listed] = make(known[i].mode, known[i].nid, known[i].key_len);
+        if (ciphers[listed] == NULL) {
             cipher_list_destroy();
             return 0;
         }
+        listed++;
     }
     return 1;
 }
 
 void cipher_list_destroy(void)
 {
-    for (unsigned i = 0; i < KNOWN; i++) {
-        EVP_CIPHER_meth_free(ciphers[i]);
-        ciphers[i] = NULL;
-    }
+    while (listed > 0)
+        EVP_CIPHER_meth_free(ciphers[--listed]);
 }
 
 int cipher_list(ENGINE *engine, const EVP_CIPHER **cipher, const int **list, int nid)
@@ -113,10 +137,10 @@ int cipher_list(ENGINE *engine, const EVP_CIPHER **cipher, const int **list, int
     (void)engine;
     if (cipher == NULL) {
         *list = nids;
-        return (int)KNOWN;
+        return (int)listed;
     }
-    for (unsigned i = 0; i < KNOWN; i++) {
-        if (known[i].nid == nid) {
+    for (unsigned i = 0; i < listed; i++) {
+        if (nids[i] == nid) {
             *cipher = ciphers[i];
             return 1;
         }
@@ -136,7 +160,6 @@ static void refuse_key(enum ersatz_mode mode, enum ersatz_result result)
 int cipher_set_key(
     struct ersatz_cipher **state, enum ersatz_mode mode, const unsigned char *key, int key_len, int encrypt)
 {
-    unsigned bits = (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1);
     enum ersatz_result result = ERSATZ_OK;
 
     if (*state != NULL) {
@@ -148,7 +171,7 @@ int cipher_set_key(
         }
         ersatz_cipher_free(*state);
     }
-    result = ersatz_cipher_new(mode, bits, state);
+    result = ersatz_cipher_new(mode, key_bits(mode, key_len), state);
     if (result == ERSATZ_OK)
         result = ersatz_cipher_set_key(*state, key, (size_t)key_len, encrypt);
     if (result != ERSATZ_OK)

@@ -103,13 +103,32 @@ static void set_failed(ASYNC_JOB *job)
         ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_ERR);
 }
 
-static enum ersatz_result run_in_job(struct ersatz_device *device, const struct ersatz_op *op, ASYNC_JOB *job)
+/* One request, or a group of them. */
+static enum ersatz_result make_requests(struct ersatz_device *device, const struct ersatz_op *ops,
+    unsigned count, bool copy, struct ersatz_request **first)
+{
+    enum ersatz_result result = ersatz_request_new(device, &ops[0], copy, first);
+
+    for (unsigned i = 1; i < count && result == ERSATZ_OK; i++) {
+        struct ersatz_request *request;
+
+        result = ersatz_request_new(device, &ops[i], copy, &request);
+        if (result == ERSATZ_OK)
+            ersatz_request_join(*first, request);
+        else
+            ersatz_request_finish(*first);
+    }
+    return result;
+}
+
+static enum ersatz_result run_in_job(
+    struct ersatz_device *device, const struct ersatz_op *ops, unsigned count, ASYNC_JOB *job)
 {
     ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
     ASYNC_callback_fn callback;
     void *arg;
     struct ersatz_request *request;
-    enum ersatz_result result = ersatz_request_new(device, op, true, &request);
+    enum ersatz_result result = make_requests(device, ops, count, true, &request);
 
     if (result != ERSATZ_OK)
         return result;
@@ -125,15 +144,18 @@ static enum ersatz_result run_in_job(struct ersatz_device *device, const struct 
     return ersatz_request_finish(request);
 }
 
-static enum ersatz_result run_and_wait(struct ersatz_device *device, const struct ersatz_op *op)
+static enum ersatz_result run_and_wait(
+    struct ersatz_device *device, const struct ersatz_op *ops, unsigned count)
 {
     struct ersatz_request *request;
     int retries = atomic_load_explicit(&card_policy()->max_retries, memory_order_relaxed);
-    enum ersatz_result result = ersatz_request_new(device, op, false, &request);
+    /* Of several, one may be refused for the device's fault when another has been computed in place: copies
+     * leave the inputs as they were for the calling core. */
+    enum ersatz_result result = make_requests(device, ops, count, count > 1, &request);
 
     if (result != ERSATZ_OK)
         return result;
-    if (op->kind != ERSATZ_CIPHER && atomic_load_explicit(&card_policy()->spin, memory_order_relaxed))
+    if (ops->kind != ERSATZ_CIPHER && atomic_load_explicit(&card_policy()->spin, memory_order_relaxed))
         result = ersatz_submit_spin(request, retries);
     else
         result = ersatz_submit_wait(request, retries);
@@ -144,10 +166,21 @@ static enum ersatz_result run_and_wait(struct ersatz_device *device, const struc
     return ersatz_request_finish(request);
 }
 
-static enum ersatz_result run_here(const struct ersatz_op *op)
+static enum ersatz_result run_here(const struct ersatz_op *ops, unsigned count)
 {
-    ersatz_count(&card_stats()->computed_inline, 1);
-    return ersatz_compute(op);
+    enum ersatz_result result = ERSATZ_OK;
+
+    ERR_set_mark();
+    for (unsigned i = 0; i < count && result == ERSATZ_OK; i++) {
+        ersatz_count(&card_stats()->computed_inline, 1);
+        result = ersatz_compute(&ops[i]);
+    }
+    /* Of a wrong tag libcrypto's kernels leave an error here, but none where the card computes. */
+    if (result == ERSATZ_BAD_TAG)
+        ERR_pop_to_mark();
+    else
+        ERR_clear_last_mark();
+    return result;
 }
 
 /* The job to pause, or NULL. One that was started without a wait context has nothing to be told through. */
@@ -160,27 +193,32 @@ static ASYNC_JOB *current_job(void)
 
 enum ersatz_result offload(const struct ersatz_op *op, bool small)
 {
+    return offload_all(op, 1, small);
+}
+
+enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small)
+{
     ASYNC_JOB *job = current_job();
-    bool alone = job == NULL && op->kind == ERSATZ_CIPHER &&
+    bool alone = job == NULL && ops->kind == ERSATZ_CIPHER &&
                  !atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);
     struct ersatz_device *device;
     struct ersatz_error error;
     enum ersatz_result result;
 
     if (small || alone) {
-        result = run_here(op);
+        result = run_here(ops, count);
         error_raise_result(result);
         return result;
     }
     result = card_device(&device, &error);
     if (result == ERSATZ_OK) {
         error.text[0] = '\0';
-        result = job != NULL ? run_in_job(device, op, job) : run_and_wait(device, op);
+        result = job != NULL ? run_in_job(device, ops, count, job) : run_and_wait(device, ops, count);
     }
     if (ersatz_result_is_device_fault(result) &&
         atomic_load_explicit(&card_policy()->fallback, memory_order_relaxed)) {
         error.text[0] = '\0';
-        result = run_here(op);
+        result = run_here(ops, count);
     }
     if (job != NULL && (ersatz_result_is_device_fault(result) || result == ERSATZ_BUSY))
         set_failed(job);

@@ -14,4 +14,9 @@
  */
 enum ersatz_result offload(const struct ersatz_op *op, bool small);
 
+/* The same for count operations of one kind, 1 or more, on states of their own: the card has them all before
+ * the job pauses, once, until all are done. Returns the first result that is not a success; then outputs are
+ * as they were, or some of them computed. */
+enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small);
+
 #endif

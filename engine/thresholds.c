@@ -27,6 +27,8 @@ static const char *const modes[ERSATZ_MODES] = {
     [ERSATZ_CFB] = "CFB",
     [ERSATZ_OFB] = "OFB",
     [ERSATZ_CCM] = "CCM",
+    [ERSATZ_CBC_HMAC_SHA1] = "CBC-HMAC-SHA1",
+    [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
 };
 
 size_t threshold_get(enum ersatz_mode mode, unsigned key_bits)
@@ -35,13 +37,18 @@ size_t threshold_get(enum ersatz_mode mode, unsigned key_bits)
                     atomic_load_explicit(&from_default[mode][(key_bits - 128) / 64], memory_order_relaxed));
 }
 
+static bool has_no_192(enum ersatz_mode mode)
+{
+    return mode == ERSATZ_XTS || mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256;
+}
+
 static bool find_cipher(const char *name, size_t len, struct entry *entry)
 {
     for (entry->mode = 0; entry->mode < ERSATZ_MODES; entry->mode++) {
         for (entry->size = 0; entry->size < KEY_SIZES; entry->size++) {
             char known[32];
 
-            if (entry->mode == ERSATZ_XTS && entry->size == 1)
+            if (entry->size == 1 && has_no_192(entry->mode))
                 continue;
             snprintf(known, sizeof(known), "AES-%u-%s", 128 + 64 * entry->size, modes[entry->mode]);
             if (strlen(known) == len && strncasecmp(known, name, len) == 0)
@@ -55,8 +62,8 @@ static bool refuse(const char *what, int len)
 {
     error_raise(REASON_BAD_COMMAND,
         "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD: \"%.*s\" is not understood; expected CIPHER:BYTES,... "
-        "with "
-        "AES-{128,192,256}-{CBC,CTR,GCM,ECB,CFB,OFB,CCM} or AES-{128,256}-XTS and 0 to %u",
+        "with AES-{128,192,256}-{CBC,CTR,GCM,ECB,CFB,OFB,CCM} or "
+        "AES-{128,256}-{XTS,CBC-HMAC-SHA1,CBC-HMAC-SHA256} and 0 to %u",
         len, what, THRESHOLD_MAX);
     return false;
 }

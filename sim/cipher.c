@@ -33,13 +33,21 @@ static enum ersatz_result make(enum ersatz_mode mode, size_t key_len,
     return ERSATZ_OK;
 }
 
+bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits)
+{
+    void *provider_context;
+
+    return libcrypto_cipher_find(mode, key_bits, &provider_context) != NULL;
+}
+
 enum ersatz_result ersatz_cipher_new(enum ersatz_mode mode, unsigned key_bits, struct ersatz_cipher **out)
 {
     void *provider_context = NULL;
     const struct libcrypto_cipher *functions;
 
     *out = NULL;
-    if ((key_bits != 128 && key_bits != 192 && key_bits != 256) || (mode == ERSATZ_XTS && key_bits == 192))
+    if ((key_bits != 128 && key_bits != 192 && key_bits != 256) ||
+        (key_bits == 192 && (mode == ERSATZ_XTS || cipher_mode_has_mac_key(mode))))
         return ERSATZ_BAD_KEY;
     functions = libcrypto_cipher_find(mode, key_bits, &provider_context);
     if (functions == NULL)
@@ -149,6 +157,8 @@ static bool length_fits(enum ersatz_mode mode, size_t len)
     switch (mode) {
     case ERSATZ_CBC:
     case ERSATZ_ECB:
+    case ERSATZ_CBC_HMAC_SHA1:
+    case ERSATZ_CBC_HMAC_SHA256:
         return len % BLOCK == 0;
     case ERSATZ_XTS:
         return len >= BLOCK && len <= XTS_LEN_MAX;
@@ -169,6 +179,8 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op)
         return cipher_gcm(op);
     if (cipher->mode == ERSATZ_CCM)
         return cipher_ccm(op);
+    if (cipher_mode_has_mac_key(cipher->mode))
+        return cipher_cbc_hmac(op);
     if (op->u.cipher.len == 0)
         return ERSATZ_OK;
     if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK) ||

@@ -36,6 +36,12 @@ bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in,
 /* The modes' own kernels. */
 enum ersatz_result cipher_gcm(const struct ersatz_op *op);
 enum ersatz_result cipher_ccm(const struct ersatz_op *op);
+enum ersatz_result cipher_cbc_hmac(const struct ersatz_op *op);
+
+static inline bool cipher_mode_has_mac_key(enum ersatz_mode mode)
+{
+    return mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256;
+}
 
 /* CCM keeps the key until an operation brings its lengths, and copies a state by its key: the context that
  * libcrypto keeps for it points into itself. */

@@ -35,6 +35,8 @@ enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op)
         [ERSATZ_CFB] = ERSATZ_REQUEST_AES_CFB,
         [ERSATZ_OFB] = ERSATZ_REQUEST_AES_OFB,
         [ERSATZ_CCM] = ERSATZ_REQUEST_AES_CCM,
+        [ERSATZ_CBC_HMAC_SHA1] = ERSATZ_REQUEST_AES_CBC_HMAC_SHA1,
+        [ERSATZ_CBC_HMAC_SHA256] = ERSATZ_REQUEST_AES_CBC_HMAC_SHA256,
     };
 
     if (op->kind == ERSATZ_CIPHER)

@@ -65,11 +65,10 @@ static enum ersatz_result start(struct ersatz_device *device, struct ersatz_erro
     enum ersatz_result result = ERSATZ_OK;
 
     device->instances = aligned_alloc(64, device->config.instances * sizeof(*device->instances));
-    device->workers = aligned_alloc(64, device->config.workers * sizeof(*device->workers));
+    device->workers = calloc(device->config.workers, sizeof(*device->workers));
     if (device->instances == NULL || device->workers == NULL)
         return no_memory(error);
     memset(device->instances, 0, device->config.instances * sizeof(*device->instances));
-    memset(device->workers, 0, device->config.workers * sizeof(*device->workers));
     while (result == ERSATZ_OK && device->instances_ready < device->config.instances) {
         result = instance_init(
             &device->instances[device->instances_ready], device, device->config.ring_depth, error);
@@ -127,6 +126,10 @@ void ersatz_device_stop(struct ersatz_device *device)
     device_cancel_all(device);
     for (unsigned i = 0; i < device->instances_ready; i++)
         reaper_stop(&device->instances[i]);
+    /* A reaper that gave a slot back meanwhile may have admitted from the line what was looked for there. */
+    device_cancel_all(device);
+    for (unsigned i = 0; !device->config.external_polling && i < device->instances_ready; i++)
+        reaper_take(&device->instances[i]);
 }
 
 static void release(struct ersatz_device *device)
@@ -307,9 +310,9 @@ void device_flight_ended(struct ersatz_request *request)
 
 void device_cancel(struct ersatz_request *request)
 {
-    request->result = ERSATZ_STOPPED;
-    request_idle(request);
-    request_step(request); /* PENDING -> COMPLETE */
+    request = request_complete(request, ERSATZ_STOPPED);
+    if (request == NULL)
+        return;
     if (request->notify == NOTIFY_CALLBACK) {
         if (!instance_send(request->instance, request))
             device_complain("a cancelled request could not be sent to its response ring", EBUSY);

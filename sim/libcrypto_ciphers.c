@@ -27,6 +27,8 @@ static const char *const mode_names[ERSATZ_MODES] = {
     [ERSATZ_CFB] = "CFB",
     [ERSATZ_OFB] = "OFB",
     [ERSATZ_CCM] = "CCM",
+    [ERSATZ_CBC_HMAC_SHA1] = "CBC-HMAC-SHA1",
+    [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
 };
 
 static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)

@@ -10,9 +10,12 @@
 
 static void deliver(struct ersatz_request *request)
 {
-    struct ersatz_stats *stats = device_stats(request->device);
+    struct ersatz_stats *stats;
     uint32_t before;
 
+    /* Acquire: pairs with the step to COMPLETE; the language knows nothing of the kernel's queue between us. */
+    (void)request_state(request);
+    stats = device_stats(request->device);
     device_flight_ended(request);
     instance_give_slot(request->instance); /* before the callback, which may want to submit */
     request->caller = pthread_self();

@@ -74,11 +74,43 @@ void request_idle(struct ersatz_request *request)
         cipher_leave(request->op.u.cipher.cipher);
 }
 
+struct ersatz_request *request_complete(struct ersatz_request *request, enum ersatz_result result)
+{
+    struct ersatz_request *first = request->first;
+    bool in_group = first->group_next != NULL;
+
+    request->result = result;
+    request_idle(request);
+    /* Acquire and release: the last one sees the results of the others, and passes them on with its step. Who
+     * is not the last must not touch the first any more, but by a reference of its own: see submit(). */
+    if (atomic_fetch_sub_explicit(&first->group_open, 1, memory_order_acq_rel) != 1) {
+        device_flight_ended(request);
+        request_release(request);
+        return NULL;
+    }
+    request_step(first); /* PENDING -> COMPLETE */
+    if (in_group)
+        request_release(request);
+    return first;
+}
+
+static void release_group(struct ersatz_request *request)
+{
+    while (request != NULL) {
+        struct ersatz_request *next = request->group_next;
+
+        request_release(request);
+        request = next;
+    }
+}
+
 void request_release(struct ersatz_request *request)
 {
     /* Acquire and release: the last one sees all that the others did to the request. */
     if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) != 1)
         return;
+    if (request->first == request)
+        release_group(request->group_next);
     if (request->op.kind == ERSATZ_CIPHER) {
         ersatz_cipher_free(request->op.u.cipher.cipher);
     } else {
@@ -178,6 +210,9 @@ enum ersatz_result ersatz_request_new(
     request->copied = copy;
     request->instance = NULL;
     request->waker = NULL;
+    request->first = request;
+    request->group_next = NULL;
+    atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
     request->result = ERSATZ_STOPPED;
     atomic_store_explicit(&request->state, REQUEST_PENDING, memory_order_relaxed);
     atomic_store_explicit(&request->references, 1, memory_order_relaxed);
@@ -196,6 +231,18 @@ enum ersatz_result ersatz_request_new(
     }
     *out = request;
     return ERSATZ_OK;
+}
+
+void ersatz_request_join(struct ersatz_request *first, struct ersatz_request *request)
+{
+    struct ersatz_request **end = &first->group_next;
+
+    while (*end != NULL)
+        end = &(*end)->group_next;
+    *end = request;
+    request->first = first;
+    /* Relaxed: submission publishes it. */
+    atomic_fetch_add_explicit(&first->group_open, 1, memory_order_relaxed);
 }
 
 static void copy_results_out(const struct ersatz_request *request)
@@ -281,20 +328,34 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
     }
 }
 
+/* What came of a group: the first result that is not a success. */
+static enum ersatz_result group_result(const struct ersatz_request *request)
+{
+    enum ersatz_result result = ERSATZ_OK;
+
+    for (; request != NULL && result == ERSATZ_OK; request = request->group_next)
+        result = request->result;
+    return result;
+}
+
 enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
 {
     enum ersatz_result result = ERSATZ_STOPPED;
 
     if (is_inherited(request))
-        return result; /* its memory belongs to a device that was left behind in the parent */
-    if (request->instance == NULL) {
-        request_idle(request); /* never accepted: nobody else has it */
+        return result;               /* its memory belongs to a device that was left behind in the parent */
+    if (request->instance == NULL) { /* never accepted: nobody else has it */
+        for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
+            request_idle(each);
     } else {
-        result = request->result;
+        result = group_result(request);
         if (request->notify == NOTIFY_FD)
             waker_detach(request->waker, request);
-        if (request->copied && result == ERSATZ_OK)
-            copy_results_out(request);
+        for (struct ersatz_request *each = request; each != NULL && result == ERSATZ_OK;
+             each = each->group_next) {
+            if (each->copied)
+                copy_results_out(each);
+        }
     }
     request_release(request);
     return result;

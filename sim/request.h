@@ -4,9 +4,10 @@
  * Its state moves one way, PENDING, COMPLETE, SIGNALLING, SIGNALLED, each step an addition of one, so that
  * the flag bits beside it survive. Who takes which step:
  *
- *   PENDING -> COMPLETE       the worker, when result and outputs are stored
- *   COMPLETE -> SIGNALLING    whoever tells: the worker for an eventfd, the reaper for a callback
- *   SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback has returned
+ *   PENDING -> COMPLETE       the worker, when result and outputs are stored; in a group, for its first
+ * request only, whoever computed the last COMPLETE -> SIGNALLING    whoever tells: the worker for an eventfd,
+ * the reaper for a callback SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback
+ * has returned
  *
  * A job that pauses returns when it has consumed its own signal, or has seen SIGNALLED; docs/architecture.md
  * argues the races through.
@@ -52,6 +53,11 @@ struct ersatz_request {
     struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
     struct ersatz_request *waker_older; /* the next older one attached to the same waker */
 
+    /* A group: see ersatz_request_join(). The first has the others' submitter's references, and tells. */
+    struct ersatz_request *first;      /* of the group; itself where there is none */
+    struct ersatz_request *group_next; /* before submission as they join; then constant */
+    _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
+
     bool copied;
     struct ersatz_op caller_op; /* copied: where the results go */
     uint8_t *buffer;
@@ -83,8 +89,13 @@ void request_reference(struct ersatz_request *request);
 /* Drop a reference; the last one gives the request back to the device. */
 void request_release(struct ersatz_request *request);
 
-/* The computation is over, or will never be: the cipher state is free for its next operation. */
+/* Never to be computed: the cipher state is free for its next operation. */
 void request_idle(struct ersatz_request *request);
+
+/* The computation is over: store the result. Returns the request to tell of, now COMPLETE: this one, or the
+ * first of its group if this was the last, which takes over this one's slot. NULL: the rest of the group is not
+ * complete; the caller gives the slot back, and must not touch the request any more. */
+struct ersatz_request *request_complete(struct ersatz_request *request, enum ersatz_result result);
 
 /* Cleanse and free the buffer. */
 void request_drop_buffer(struct ersatz_request *request);

@@ -21,6 +21,8 @@ int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
         [ERSATZ_REQUEST_AES_CFB] = "aes_cfb",
         [ERSATZ_REQUEST_AES_OFB] = "aes_ofb",
         [ERSATZ_REQUEST_AES_CCM] = "aes_ccm",
+        [ERSATZ_REQUEST_AES_CBC_HMAC_SHA1] = "aes_cbc_hmac_sha1",
+        [ERSATZ_REQUEST_AES_CBC_HMAC_SHA256] = "aes_cbc_hmac_sha256",
     };
     const struct {
         const char *name;

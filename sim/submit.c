@@ -46,16 +46,40 @@ static bool enqueue(struct ersatz_request *request, bool wait_in_line)
     return false;
 }
 
+/* One instance for a whole group: the last one's slot passes to the first. NULL: not accepted. */
+static void assign(struct ersatz_request *request, struct instance *instance, enum notify_kind notify)
+{
+    for (; request != NULL; request = request->group_next) {
+        request->notify = notify;
+        request->instance = instance;
+    }
+}
+
+/* A group is accepted with its first request; the others take slots as there are, or wait in line. Were a
+ * slot kept for a request until the whole group is complete, groups could starve each other. */
+static bool enqueue_group(struct ersatz_request *request, bool wait_in_line)
+{
+    if (request->group_next == NULL)
+        return enqueue(request, wait_in_line);
+    request_reference(request); /* for telling, when the one for computing it may be gone */
+    if (!enqueue(request, wait_in_line)) {
+        request_release(request);
+        return false;
+    }
+    for (request = request->group_next; request != NULL; request = request->group_next)
+        enqueue(request, true);
+    return true;
+}
+
 static enum ersatz_result submit(struct ersatz_request *request, enum notify_kind notify, bool wait_in_line)
 {
     struct ersatz_device *device = request->device;
 
     if (atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
-    request->notify = notify;
-    request->instance = &device->instances[own_seat() % device->config.instances];
-    if (!enqueue(request, wait_in_line)) {
-        request->instance = NULL; /* not accepted */
+    assign(request, &device->instances[own_seat() % device->config.instances], notify);
+    if (!enqueue_group(request, wait_in_line)) {
+        assign(request, NULL, notify);
         return ERSATZ_RING_FULL;
     }
     if (atomic_load(&device->stopping)) /* see ersatz_device_stop(): it may have looked before we pushed */

@@ -77,23 +77,29 @@ static void gather(struct worker *worker, struct batch *batch)
 
 /* ------------------------------------------------------------------------------------------------ compute */
 
-static void compute(struct worker *worker, const struct batch *batch)
+/* What is left in the batch is to be told of. */
+static void compute(struct worker *worker, struct batch *batch)
 {
     struct ersatz_stats *stats = device_stats(worker->device);
-    unsigned failed = 0;
+    unsigned failed = 0, to_tell = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
+        struct instance *instance = request->instance;
+        enum ersatz_result result = compute_op(&request->op);
 
-        request->result = compute_op(&request->op);
-        failed += request->result != ERSATZ_OK;
-        request_idle(request);
-        request_step(request); /* PENDING -> COMPLETE */
+        failed += result != ERSATZ_OK;
+        request = request_complete(request, result);
+        if (request != NULL)
+            batch->requests[to_tell++] = request;
+        else
+            instance_give_slot(instance);
     }
     ERR_clear_error(); /* the result says it; this thread's queue is read by nobody */
     ersatz_count(&stats->batches, 1);
     ersatz_count(&stats->completed, batch->count);
     ersatz_count(&stats->failed, failed);
+    batch->count = to_tell;
 }
 
 /* --------------------------------------------------------------------------------------------------- post */
@@ -303,13 +309,16 @@ static void *work(void *arg)
     }
     sem_post(&worker->started);
     for (;;) {
+        bool busy;
+
         gather(worker, &batch);
-        if (batch.count > 0) {
+        busy = batch.count > 0;
+        if (busy) {
             compute(worker, &batch);
             post_or_hold(worker, &batch);
         }
         post_held(worker);
-        if (batch.count > 0)
+        if (busy)
             continue;
         if (atomic_load(&worker->device->stopping) && worker->held_first == NULL)
             break;

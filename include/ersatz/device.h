@@ -176,6 +176,8 @@ enum ersatz_mode {
     ERSATZ_CFB, /* with 128 bits of feedback */
     ERSATZ_OFB,
     ERSATZ_CCM,
+    ERSATZ_CBC_HMAC_SHA1, /* TLS records: MAC, then pad, then encrypt */
+    ERSATZ_CBC_HMAC_SHA256,
     ERSATZ_MODES
 };
 
@@ -184,16 +186,24 @@ enum ersatz_mode {
  * second one while the first is in flight is refused with ERSATZ_BUSY. */
 struct ersatz_cipher;
 
-/* key_bits: 128, 192 or 256; for XTS 128 or 256 (the key itself is twice that: IEEE 1619). One reference, the
- * caller's. ERSATZ_BAD_KEY for other sizes, ERSATZ_NO_MEMORY, ERSATZ_COMPUTE_FAILED if libcrypto's default
- * provider cannot be had. */
+/* Whether there is a kernel for it: CBC with HMAC needs AES instructions of the processor's. */
+bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits);
+
+/* key_bits: 128, 192 or 256; for XTS (where the key itself is twice that: IEEE 1619) and CBC with HMAC, 128
+ * or 256. One reference, the caller's. ERSATZ_BAD_KEY for other sizes, ERSATZ_NO_MEMORY,
+ * ERSATZ_COMPUTE_FAILED if libcrypto's default provider cannot be had or has no such cipher. */
 enum ersatz_result ersatz_cipher_new(enum ersatz_mode mode, unsigned key_bits, struct ersatz_cipher **cipher);
 void ersatz_cipher_free(struct ersatz_cipher *cipher);
 
 /* Set the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: halves that are equal), ERSATZ_BUSY. The
- * state that GCM carries is dropped: the next operation must bring an IV. */
+ * state that GCM carries is dropped: the next operation must bring an IV. CBC with HMAC: set the MAC key anew
+ * after it. */
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt);
+
+/* CBC with HMAC: set the key of the HMAC, of any length. ERSATZ_BAD_KEY: no cipher key was set, or the mode
+ * has no MAC key. ERSATZ_BUSY. */
+enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const uint8_t *key, size_t len);
 
 /* An independent copy, in the middle of a GCM message too. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
@@ -213,13 +223,15 @@ struct ersatz_op {
         } rsa;
         struct {
             struct ersatz_cipher *cipher;
-            uint8_t iv[16];         /* CBC, CFB, OFB, XTS: the IV; CTR: the first counter block; GCM, CCM: see
-                                       long_iv; ECB: not looked at */
+            uint8_t iv[16]; /* CBC (with HMAC too), CFB, OFB, XTS: the IV; CTR: the first counter block; GCM,
+                               CCM: see long_iv; ECB: not looked at */
             const uint8_t *long_iv; /* GCM: a new message with this IV; NULL: go on with the message. CCM: the
                                        nonce, always */
             size_t iv_len;          /* GCM: 1 to 128; CCM: 7 to 13 */
             const uint8_t *aad;     /* GCM: more associated data, before any text; CCM: all of it; NULL with
-                                       length 0 */
+                                       length 0. CBC with HMAC: the 13 bytes of RFC 5246, 6.2.3.1, with the
+                                       record's length as libssl gives it, and in and out are a record; NULL:
+                                       plain CBC */
             size_t aad_len;
             const uint8_t *in; /* len bytes: CBC, ECB a multiple of 16, XTS 16 to 2^24, CCM less than
                                   256^(15 - iv_len), else any; may be 0 for GCM and CCM */
@@ -248,6 +260,11 @@ struct ersatz_request;
  * ERSATZ_NO_MEMORY, ERSATZ_BUSY. The caller ends the request with ersatz_request_finish(). */
 enum ersatz_result ersatz_request_new(
     struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **request);
+
+/* Make request part of first's group, which is submitted, waited for and finished as one, through first: told
+ * of once, when all are complete. Each is computed by whichever worker takes it up. The operations are of one
+ * kind, on states of their own. Before submission; first may not itself be in another's group. */
+void ersatz_request_join(struct ersatz_request *first, struct ersatz_request *request);
 
 /* Submit, and be told through the waker's eventfd. A full ring does not refuse the request: it waits in line
  * at the instance and is taken up in order. Always accepted, unless the device has stopped (ERSATZ_STOPPED).
@@ -280,7 +297,8 @@ bool ersatz_request_is_done(struct ersatz_request *request);
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms);
 
 /* End a request that is done, or that was never accepted: copies the results to the outputs of its op, gives
- * the memory back (cleansed) and returns what came of the operation. */
+ * the memory back (cleansed) and returns what came of the operation. Of a group: the first result that is not
+ * a success; results are copied only if all were. */
 enum ersatz_result ersatz_request_finish(struct ersatz_request *request);
 
 /* ------------------------------------------------------------------------------------------------ wakers */

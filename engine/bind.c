@@ -9,6 +9,7 @@
 #include "digests.h"
 #include "error.h"
 #include "rsa.h"
+#include "thresholds.h"
 
 #define ENGINE_ID "ersatz"
 #define ENGINE_NAME "ersatz: a simulated asynchronous crypto accelerator"
@@ -36,17 +37,20 @@ static int init(ENGINE *engine)
     struct ersatz_error error;
 
     (void)engine;
-    if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK)
+    if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK) {
+        card_use();
         return 1;
+    }
     error_raise(REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
     return 0;
 }
 
-/* The last functional reference is gone: nobody can have work in flight that they may still wait for. */
+/* This ENGINE's last functional reference is gone. libcrypto holds no lock here: another thread may have made
+ * a new one already. */
 static int finish(ENGINE *engine)
 {
     (void)engine;
-    card_stop();
+    card_leave();
     return 1;
 }
 
@@ -80,11 +84,19 @@ static int bind(ENGINE *engine, const char *id)
         return 0;
     pthread_mutex_lock(&bound_lock);
     error_load();
-    ok = card_set_up() && create_methods() && commands_from_environment() && set_up(engine);
-    if (ok)
+    ok = card_set_up() && create_methods();
+    if (ok && bound == 0) { /* the settings are the card's: of one that others use, they stay */
+        card_set_defaults();
+        thresholds_reset();
+        ok = commands_from_environment();
+    }
+    ok = ok && set_up(engine);
+    if (ok) {
         bound++;
-    else if (bound == 0)
+    } else if (bound == 0) {
+        card_stop(); /* a command may have started it */
         destroy_methods();
+    }
     pthread_mutex_unlock(&bound_lock);
     return ok;
 }

@@ -15,6 +15,7 @@ static struct {
     pthread_mutex_t lock;
     /* NULL or running. Release when it was started, acquire by whoever uses it. */
     struct ersatz_device *_Atomic device;
+    _Atomic unsigned users;          /* functional references; sequentially consistent, see card_leave() */
     struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
     _Atomic unsigned generation;     /* relaxed: written in a child that has one thread */
     struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
@@ -28,9 +29,9 @@ static struct {
 } card = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .generation = 1,
-    .policy = {.max_retries = -1},
-    .polling = {.interval_ns = 10000}, /* as in QAT_Engine */
 };
+
+#define POLL_INTERVAL_NS_DEFAULT 10000u /* as in QAT_Engine */
 
 struct card_policy *card_policy(void)
 {
@@ -119,15 +120,43 @@ static void write_stats(void)
     fclose(file);
 }
 
-void card_stop(void)
+/* Under the card's lock; the device was taken out of the card. */
+static void stop(struct ersatz_device *device)
 {
-    struct ersatz_device *device;
-
-    pthread_mutex_lock(&card.lock);
-    device = atomic_exchange(&card.device, NULL);
     card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
     ersatz_device_free(device);
     write_stats();
+}
+
+void card_stop(void)
+{
+    pthread_mutex_lock(&card.lock);
+    stop(atomic_exchange(&card.device, NULL));
+    pthread_mutex_unlock(&card.lock);
+}
+
+void card_use(void)
+{
+    atomic_fetch_add(&card.users, 1);
+}
+
+void card_leave(void)
+{
+    struct ersatz_device *device;
+
+    if (atomic_fetch_sub(&card.users, 1) != 1)
+        return;
+    pthread_mutex_lock(&card.lock);
+    /*
+     * Another thread may be a user again by now, with work on the way to the card. It counts itself, then
+     * looks for the device; we take the device out, then look at the count: sequential consistency forbids
+     * that both miss. Who found no device waits for the lock, and finds it put back.
+     */
+    device = atomic_exchange(&card.device, NULL);
+    if (atomic_load(&card.users) == 0)
+        stop(device);
+    else
+        atomic_store(&card.device, device);
     pthread_mutex_unlock(&card.lock);
 }
 
@@ -157,8 +186,6 @@ bool card_set_up(void)
 
     pthread_mutex_lock(&card.lock);
     if (!done) {
-        ersatz_config_init(&card.config, &card.stats);
-        card.config.polling = &card.polling;
         card.first_process = getpid();
         /* libcrypto's handlers run at the start of OPENSSL_cleanup(); the other serves programs that told
          * libcrypto not to clean up at exit. */
@@ -170,10 +197,29 @@ bool card_set_up(void)
     return ok;
 }
 
+void card_set_defaults(void)
+{
+    pthread_mutex_lock(&card.lock);
+    ersatz_config_init(&card.config, &card.stats);
+    card.config.polling = &card.polling;
+    atomic_store(&card.polling.timed, false);
+    atomic_store(&card.polling.interval_ns, POLL_INTERVAL_NS_DEFAULT);
+    atomic_store(&card.polling.timeout_ms, 0);
+    atomic_store(&card.policy.fallback, false);
+    atomic_store(&card.policy.sync_offload, false);
+    atomic_store(&card.policy.spin, false);
+    atomic_store(&card.policy.max_retries, -1);
+    free(card.stats_file);
+    card.stats_file = NULL;
+    pthread_mutex_unlock(&card.lock);
+}
+
 enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *error)
 {
-    /* Acquire: pairs with the release below; the device's contents are visible. */
-    struct ersatz_device *device = atomic_load_explicit(&card.device, memory_order_acquire);
+    /* Pairs with the release below: the device's contents are visible. Sequentially consistent: see
+     * card_leave().
+     */
+    struct ersatz_device *device = atomic_load(&card.device);
     enum ersatz_result result = ERSATZ_OK;
 
     if (device == NULL) {

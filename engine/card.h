@@ -43,8 +43,15 @@ bool card_set_stats_file(const char *path);
 /* Stop the device, if it runs, and write the statistics. The next operation starts another. */
 void card_stop(void);
 
-/* Defaults, and handlers for fork and exit. Once for the process. False: out of memory. */
+/* Count a user in, and out again; when the last one leaves, as card_stop(). */
+void card_use(void);
+void card_leave(void);
+
+/* Handlers for fork and exit, once for the process. False: out of memory. */
 bool card_set_up(void);
+
+/* Every setting as it is without a command. Not while the device runs. */
+void card_set_defaults(void);
 
 /* A number that every fork changes in the child. */
 unsigned card_generation(void);

@@ -106,3 +106,11 @@ bool thresholds_parse(const char *text)
             (int)entries[i].bytes - (int)THRESHOLD_DEFAULT, memory_order_relaxed);
     return true;
 }
+
+void thresholds_reset(void)
+{
+    for (unsigned mode = 0; mode < ERSATZ_MODES; mode++) {
+        for (unsigned size = 0; size < KEY_SIZES; size++)
+            atomic_store_explicit(&from_default[mode][size], 0, memory_order_relaxed);
+    }
+}

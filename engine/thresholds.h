@@ -17,4 +17,7 @@ size_t threshold_get(enum ersatz_mode mode, unsigned key_bits);
  * where, and the answer is false. */
 bool thresholds_parse(const char *text);
 
+/* Back to the default for every cipher. */
+void thresholds_reset(void);
+
 #endif

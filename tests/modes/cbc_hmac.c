@@ -5,7 +5,7 @@
  */
 #include <openssl/err.h>
 
-#include "records.h"
+#include "tls_records.h"
 
 #define ROUNDS 12u
 #define RECORDS 4u

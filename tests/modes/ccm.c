@@ -5,7 +5,7 @@
  */
 #include <openssl/err.h>
 
-#include "ways.h"
+#include "all_ways.h"
 
 #define TEXT_MAX 3000u
 #define AAD_MAX 300u

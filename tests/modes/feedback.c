@@ -2,7 +2,7 @@
  * AES-ECB, AES-CFB128 and AES-OFB: the same calls to plain libcrypto and to the engine give the same bytes,
  * the same updated IV and the same number, however the text is split, with copies taken in mid-stream.
  */
-#include "ways.h"
+#include "all_ways.h"
 
 #define TEXT_MAX 4096u
 #define ROUNDS 60u

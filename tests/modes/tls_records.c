@@ -1,5 +1,5 @@
 /* TLS records for AES-CBC-HMAC contexts. */
-#include "records.h"
+#include "tls_records.h"
 
 void record_keys_make_up(struct record_keys *keys, const EVP_CIPHER *cipher, struct numbers *numbers)
 {

@@ -3,8 +3,8 @@
  * that is told by callback; with the engine given explicitly or as the default. And repeatable numbers, to
  * make up inputs from.
  */
-#ifndef ERSATZ_TESTS_WAYS_H
-#define ERSATZ_TESTS_WAYS_H
+#ifndef ERSATZ_TESTS_ALL_WAYS_H
+#define ERSATZ_TESTS_ALL_WAYS_H
 
 #include "check.h"
 #include "support/engine.h"

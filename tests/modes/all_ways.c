@@ -1,5 +1,5 @@
 /* The ways an operation can take. */
-#include "ways.h"
+#include "all_ways.h"
 
 ENGINE *ways_engine(const char *more)
 {

@@ -1,11 +1,11 @@
 /* TLS records for AES-CBC-HMAC contexts, sealed and opened as libssl does it. */
-#ifndef ERSATZ_TESTS_RECORDS_H
-#define ERSATZ_TESTS_RECORDS_H
+#ifndef ERSATZ_TESTS_TLS_RECORDS_H
+#define ERSATZ_TESTS_TLS_RECORDS_H
 
 #include <openssl/evp.h>
 #include <stdbool.h>
 
-#include "ways.h"
+#include "all_ways.h"
 
 #define RECORD_TEXT_MAX 16384u
 #define RECORD_MAX (RECORD_TEXT_MAX + 512u)

@@ -1,0 +1,271 @@
+/*
+ * Pipelined TLS records through the engine: what it seals, plain libcrypto opens, and the other way round; a
+ * job pauses once for all records and is told once, when the last is done; and one forged record spoils them
+ * all.
+ */
+#include <openssl/err.h>
+
+#include "tls_records.h"
+
+#define PIPES_MAX 32
+#define ROUNDS 10
+
+struct pipeline {
+    const struct record_keys *keys;
+    ENGINE *impl;
+    unsigned pipes;
+    struct record records[PIPES_MAX];
+    unsigned char opened[PIPES_MAX][RECORD_MAX];
+    int result;
+    unsigned long error;
+};
+
+static bool run(EVP_CIPHER_CTX *ctx, struct pipeline *pipeline, bool seal)
+{
+    unsigned char *ins[PIPES_MAX], *outs[PIPES_MAX];
+    size_t lens[PIPES_MAX];
+
+    for (unsigned i = 0; i < pipeline->pipes; i++) {
+        struct record *record = &pipeline->records[i];
+
+        record_announce(ctx, record);
+        ins[i] = record->sealed;
+        outs[i] = seal ? record->sealed : pipeline->opened[i];
+        lens[i] = record->sealed_len;
+    }
+    CHECK_EQ(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, (int)pipeline->pipes, outs), 1);
+    CHECK_EQ(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_INPUT_BUFS, (int)pipeline->pipes, ins), 1);
+    CHECK_EQ(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_INPUT_LENS, (int)pipeline->pipes, lens), 1);
+    return EVP_Cipher(ctx, outs[0], ins[0], (unsigned)lens[0]) > 0;
+}
+
+/* Twice on one context, so that states and IV go on. */
+static int seal(void *arg)
+{
+    struct pipeline *pipeline = arg;
+    EVP_CIPHER_CTX *ctx = record_context(pipeline->keys, pipeline->impl, true);
+
+    CHECK(run(ctx, pipeline, true));
+    CHECK(run(ctx, pipeline, true));
+    EVP_CIPHER_CTX_free(ctx);
+    return 1;
+}
+
+static int open_all(void *arg)
+{
+    struct pipeline *pipeline = arg;
+    EVP_CIPHER_CTX *ctx = record_context(pipeline->keys, pipeline->impl, false);
+
+    ERR_clear_error();
+    pipeline->result = run(ctx, pipeline, false);
+    pipeline->error = ERR_peek_error();
+    EVP_CIPHER_CTX_free(ctx);
+    return 1;
+}
+
+static void open_with_libcrypto(struct pipeline *pipeline)
+{
+    EVP_CIPHER_CTX *ctx = record_context(pipeline->keys, NULL, false);
+
+    for (unsigned i = 0; i < pipeline->pipes; i++) {
+        record_announce(ctx, &pipeline->records[i]);
+        CHECK(record_open(ctx, &pipeline->records[i], pipeline->opened[i], i % 2 == 0));
+        CHECK(record_is_open(&pipeline->records[i], pipeline->opened[i]));
+    }
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void seal_with_libcrypto(struct pipeline *pipeline)
+{
+    EVP_CIPHER_CTX *ctx = record_context(pipeline->keys, NULL, true);
+
+    for (unsigned i = 0; i < pipeline->pipes; i++) {
+        record_announce(ctx, &pipeline->records[i]);
+        CHECK(record_seal(ctx, &pipeline->records[i]));
+    }
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/* How often a job in this way is told of what went through here. */
+static void check_told(ENGINE *engine, enum way way, long requests, long wakeups, long callbacks,
+    unsigned pipes, unsigned calls, const char *name)
+{
+    bool on_card = way != WAY_PLAIN;
+
+    CHECK_EQ(engine_count(engine, name) - requests, on_card ? pipes * calls : 0);
+    CHECK_EQ(engine_count(engine, "wakeups") - wakeups, way == WAY_FD ? calls : 0);
+    CHECK_EQ(engine_count(engine, "callbacks") - callbacks, way == WAY_CALLBACK ? calls : 0);
+}
+
+static void run_counted(ENGINE *engine, enum way way, int (*function)(void *), struct pipeline *pipeline,
+    unsigned calls, const char *name)
+{
+    long requests = engine_count(engine, name), wakeups = engine_count(engine, "wakeups"),
+         callbacks = engine_count(engine, "callbacks");
+
+    CHECK(way_run(way, function, pipeline));
+    check_told(engine, way, requests, wakeups, callbacks, pipeline->pipes, calls, name);
+}
+
+static void spoil_one(ENGINE *engine, enum way way, struct pipeline *pipeline, struct numbers *numbers)
+{
+    struct record *record = &pipeline->records[number_below(numbers, pipeline->pipes)];
+
+    memset(pipeline->opened, 0xa5, sizeof(pipeline->opened));
+    record->sealed[record->sealed_len - 1] ^= 0x10;
+    CHECK(way_run(way, open_all, pipeline));
+    record->sealed[record->sealed_len - 1] ^= 0x10;
+    CHECK_EQ(pipeline->result, 0);
+    CHECK_EQ(pipeline->error, 0);
+    for (unsigned i = 0; i < pipeline->pipes; i++) {
+        for (unsigned at = 0; at < pipeline->records[i].sealed_len; at++)
+            CHECK(pipeline->opened[i][at] == 0 || pipeline->opened[i][at] == 0xa5);
+    }
+    (void)engine;
+}
+
+static void compare(ENGINE *engine, const EVP_CIPHER *cipher, const char *name, struct numbers *numbers)
+{
+    static struct pipeline pipeline;
+    struct record_keys keys;
+
+    record_keys_make_up(&keys, cipher, numbers);
+    pipeline.keys = &keys;
+    pipeline.impl = engine;
+    pipeline.pipes = number_below(numbers, 6) == 0 ? PIPES_MAX : 1 + number_below(numbers, 8);
+    for (unsigned i = 0; i < pipeline.pipes; i++)
+        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    for (unsigned way = 0; way < WAYS; way++) {
+        run_counted(engine, way, seal, &pipeline, 2, name);
+        open_with_libcrypto(&pipeline);
+        seal_with_libcrypto(&pipeline);
+        run_counted(engine, way, open_all, &pipeline, 1, name);
+        CHECK_EQ(pipeline.result, 1);
+        for (unsigned i = 0; i < pipeline.pipes; i++)
+            CHECK(record_is_open(&pipeline.records[i], pipeline.opened[i]));
+        spoil_one(engine, way, &pipeline, numbers);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- one job
+ */
+
+static int open_in_job(void *arg)
+{
+    return open_all(*(struct pipeline **)arg);
+}
+
+/* Told when the last record is done, not before; resumed early, it pauses again; nothing is left over. */
+static void told_by_the_last(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+{
+    static struct pipeline pipeline;
+    struct record_keys keys;
+    struct job job;
+    long completed, early;
+
+    record_keys_make_up(&keys, cipher, numbers);
+    pipeline.keys = &keys;
+    pipeline.impl = engine;
+    pipeline.pipes = 5;
+    for (unsigned i = 0; i < pipeline.pipes; i++)
+        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    seal_with_libcrypto(&pipeline);
+    completed = engine_count(engine, "completed");
+    early = engine_count(engine, "early_resumes");
+    engine_command(engine, "HOLD", "compute");
+    job_init(&job, BY_FD, open_in_job, &pipeline);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    for (unsigned done = 0; done < 5; done++) {
+        engine_wait_for(engine, "completed", completed + done);
+        usleep(1000);
+        CHECK(!fd_is_readable(job_fd(&job)));
+        CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+        engine_command(engine, "RELEASE", "1");
+    }
+    CHECK_EQ(job_finish(&job), 1);
+    CHECK(!fd_is_readable(job_fd(&job)));
+    CHECK_EQ(pipeline.result, 1);
+    CHECK_EQ(engine_count(engine, "early_resumes"), early + 5);
+    job_free(&job);
+    engine_command(engine, "HOLD", "none");
+}
+
+/* The job is given up in the middle: one orphan, and the card goes on. */
+static void given_up(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+{
+    static struct pipeline pipeline;
+    struct record_keys keys;
+    struct job job;
+    long completed = engine_count(engine, "completed"), orphans = engine_count(engine, "orphans");
+
+    record_keys_make_up(&keys, cipher, numbers);
+    pipeline.keys = &keys;
+    pipeline.impl = engine;
+    pipeline.pipes = 4;
+    for (unsigned i = 0; i < pipeline.pipes; i++)
+        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    seal_with_libcrypto(&pipeline);
+    engine_command(engine, "HOLD", "compute");
+    job_init(&job, BY_FD, open_in_job, &pipeline);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    engine_command(engine, "RELEASE", "2");
+    engine_wait_for(engine, "completed", completed + 2);
+    job_free(&job);
+    CHECK_EQ(engine_count(engine, "orphans"), orphans + 1);
+    engine_command(engine, "HOLD", "none");
+    engine_wait_for(engine, "completed", completed + 4);
+    CHECK(way_run(WAY_FD, open_all, &pipeline)); /* a context of its own */
+    CHECK_EQ(pipeline.result, 1);
+}
+
+/* Half a pipeline is none. */
+static void check_rules(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+{
+    static struct pipeline pipeline;
+    struct record_keys keys;
+    EVP_CIPHER_CTX *ctx;
+    unsigned char *bufs[PIPES_MAX + 1] = {0};
+
+    record_keys_make_up(&keys, cipher, numbers);
+    ctx = record_context(&keys, engine, true);
+    record_make_up(&pipeline.records[0], 0x0303, numbers);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, PIPES_MAX + 1, bufs) != 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, 0, bufs) != 1);
+    record_announce(ctx, &pipeline.records[0]);
+    record_announce(ctx, &pipeline.records[0]);
+    CHECK(!record_seal(ctx, &pipeline.records[0])); /* two announced, one record */
+    record_announce(ctx, &pipeline.records[0]);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, 2, bufs) == 1);
+    CHECK(!record_seal(ctx, &pipeline.records[0])); /* one announced, two records, no inputs */
+    record_announce(ctx, &pipeline.records[0]);
+    CHECK(record_seal(ctx, &pipeline.records[0])); /* and all is well again */
+    EVP_CIPHER_CTX_free(ctx);
+    ERR_clear_error();
+}
+
+static void run_all(const char *commands)
+{
+    ENGINE *engine = ways_engine(commands);
+    struct numbers numbers = {61};
+
+    if (ENGINE_get_cipher(engine, NID_aes_128_cbc_hmac_sha1) == NULL) {
+        puts("no such cipher on this processor");
+        engine_unload(engine);
+        return;
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        compare(engine, EVP_aes_128_cbc_hmac_sha1(), "aes_cbc_hmac_sha1", &numbers);
+        compare(engine, EVP_aes_256_cbc_hmac_sha256(), "aes_cbc_hmac_sha256", &numbers);
+    }
+    told_by_the_last(engine, EVP_aes_256_cbc_hmac_sha1(), &numbers);
+    given_up(engine, EVP_aes_128_cbc_hmac_sha256(), &numbers);
+    check_rules(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
+    engine_unload(engine);
+}
+
+int main(int argc, char **argv)
+{
+    test_begin(120);
+    run_all(argc > 1 ? argv[1] : NULL);
+    return 0;
+}

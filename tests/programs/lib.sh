@@ -1,0 +1,104 @@
+# What the drives of real programs share. Each drive gets the module's path in ERSATZ_MODULE, works in a directory of its own
+# that goes away, keeps to loopback, and ends what it started by its process id.
+# shellcheck shell=bash
+set -euo pipefail
+
+: "${ERSATZ_MODULE:?the path of the module under test}"
+
+work=$(mktemp -d)
+started=()
+unset ERSATZ_CTRL
+
+finish() {
+    local status=$?
+    for pid in "${started[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$work"
+    exit "$status"
+}
+trap finish EXIT
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# start LOG COMMAND ...: in the background, with $input as its standard input; its process id is in $last. What it says on
+# standard error goes to LOG.err.
+start() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>"$log.err" <"${input:-/dev/null}" &
+    last=$!
+    started+=("$last")
+}
+
+# stop PID: asks it to end, and waits.
+stop() {
+    kill -TERM "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
+# is_listening PORT: without connecting, which some servers count.
+is_listening() {
+    awk -v port="$(printf ':%04X' "$1")" 'substr($2, length($2) - 4) == port && $4 == "0A" { found = 1 }
+        END { exit !found }' /proc/net/tcp
+}
+
+# A port of 127.0.0.1 that nobody listens on.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 20000))
+        if ! is_listening "$port"; then
+            echo "$port"
+            return
+        fi
+    done
+}
+
+# wait_for_port PORT PID: until it listens.
+wait_for_port() {
+    for _ in $(seq 200); do
+        kill -0 "$2" 2>/dev/null || fail "the server ended before it listened"
+        if is_listening "$1"; then
+            return
+        fi
+        sleep 0.05
+    done
+    fail "nobody listens on $1"
+}
+
+# stat_of NAME FILE ...: a number of the card's statistics; for several files their sum.
+stat_of() {
+    local name=$1
+    shift
+    jq -s --arg name "$name" 'map(.[$name] // .requests[$name] // error("no \($name)")) | add' "$@"
+}
+
+# at_least WHAT NUMBER FILE ...
+at_least() {
+    local name=$1 wanted=$2 got
+    shift 2
+    [ -e "$1" ] || fail "no statistics in $1: the engine did not load"
+    got=$(stat_of "$name" "$@")
+    echo "  $name: $got"
+    [ "$got" -ge "$wanted" ] || fail "$name is $got, at least $wanted expected"
+}
+
+# exactly WHAT NUMBER FILE ...
+exactly() {
+    local name=$1 wanted=$2 got
+    shift 2
+    got=$(stat_of "$name" "$@")
+    [ "$got" -eq "$wanted" ] || fail "$name is $got, expected $wanted"
+}
+
+make_key_and_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 30 \
+        -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+    openssl pkey -in "$work/key.pem" -pubout -out "$work/public.pem"
+    cat "$work/key.pem" "$work/cert.pem" >"$work/both.pem"
+}

@@ -1,0 +1,67 @@
+/* A device to test, and operations for it. */
+#ifndef ERSATZ_TESTS_CARD_H
+#define ERSATZ_TESTS_CARD_H
+
+#include <ersatz/device.h>
+
+#include "check.h"
+
+#define TEXT 2048
+
+/* A running device of this shape; 0 is the default. */
+static inline struct ersatz_device *card_open(
+    struct ersatz_stats *stats, unsigned workers, unsigned depth, bool external)
+{
+    struct ersatz_config config;
+    struct ersatz_device *device;
+    struct ersatz_error error;
+
+    ersatz_config_init(&config, stats);
+    config.workers = workers != 0 ? workers : config.workers;
+    config.instances = workers == 1 ? 1 : config.instances;
+    config.ring_depth = depth != 0 ? depth : config.ring_depth;
+    config.external_polling = external;
+    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    return device;
+}
+
+/* AES-128-CBC of TEXT bytes with a state of its own. */
+struct aes {
+    struct ersatz_op op;
+    uint8_t in[TEXT], out[TEXT];
+};
+
+static inline struct aes *aes_new(uint8_t seed)
+{
+    static const uint8_t key[16] = {7};
+    struct aes *aes = calloc(1, sizeof(*aes));
+
+    CHECK(aes != NULL);
+    memset(aes->in, seed, TEXT);
+    aes->op.kind = ERSATZ_CIPHER;
+    CHECK_EQ(ersatz_cipher_new(ERSATZ_CBC, 128, &aes->op.u.cipher.cipher), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_key(aes->op.u.cipher.cipher, key, sizeof(key), true), ERSATZ_OK);
+    aes->op.u.cipher.in = aes->in;
+    aes->op.u.cipher.out = aes->out;
+    aes->op.u.cipher.len = TEXT;
+    return aes;
+}
+
+/* Whether the card's output is what the calling core computes. */
+static inline bool aes_is_right(struct aes *aes)
+{
+    uint8_t again[TEXT];
+
+    aes->op.u.cipher.out = again;
+    CHECK_EQ(ersatz_compute(&aes->op), ERSATZ_OK);
+    aes->op.u.cipher.out = aes->out;
+    return memcmp(again, aes->out, TEXT) == 0;
+}
+
+static inline void aes_free(struct aes *aes)
+{
+    ersatz_cipher_free(aes->op.u.cipher.cipher);
+    free(aes);
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* Stopping with work in flight: all of it is told, as stopped or as done, and every thread and descriptor
+ * goes. */
+#include <dirent.h>
+#include <stdatomic.h>
+
+#include "card.h"
+
+#define REQUESTS 12
+
+static int entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+
+    CHECK(directory != NULL);
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count;
+}
+
+static int count(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return 1;
+}
+
+static void stop_with(enum ersatz_hold where, bool callbacks, bool external)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = card_open(&stats, 1, 4, external);
+    struct ersatz_request *requests[REQUESTS];
+    struct ersatz_waker *wakers[REQUESTS];
+    struct aes *aes[REQUESTS];
+    _Atomic int called = 0;
+    int accepted = 0;
+
+    ersatz_device_hold(device, where);
+    for (int i = 0; i < REQUESTS; i++) {
+        aes[i] = aes_new((uint8_t)i);
+        CHECK_EQ(ersatz_waker_new(&stats, &wakers[i]), ERSATZ_OK);
+        CHECK_EQ(ersatz_request_new(device, &aes[i]->op, true, &requests[i]), ERSATZ_OK);
+        if (callbacks) {
+            enum ersatz_result result = ersatz_submit_callback(requests[i], count, &called);
+
+            CHECK_EQ(result, i < 4 ? ERSATZ_OK : ERSATZ_RING_FULL);
+            accepted += result == ERSATZ_OK;
+        } else {
+            CHECK_EQ(ersatz_submit_fd(requests[i], wakers[i]), ERSATZ_OK);
+            accepted++;
+        }
+    }
+    ersatz_device_stop(device);
+    for (int i = 0; i < REQUESTS; i++) {
+        if (i < accepted && !external)
+            CHECK(ersatz_request_is_done(requests[i]));
+        if (i < accepted && external)
+            continue; /* told by a poll that nobody makes any more: abandoned */
+        enum ersatz_result result = ersatz_request_finish(requests[i]);
+
+        CHECK(result == ERSATZ_STOPPED || (result == ERSATZ_OK && where == ERSATZ_HOLD_SIGNAL));
+    }
+    CHECK_EQ(called, callbacks && !external ? accepted : 0);
+    for (int i = 0; i < REQUESTS; i++)
+        ersatz_waker_free(wakers[i]);
+    ersatz_device_free(device);
+    for (int i = 0; i < REQUESTS; i++)
+        aes_free(aes[i]);
+}
+
+int main(void)
+{
+    int tasks = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
+
+    test_begin(60);
+    for (enum ersatz_hold where = ERSATZ_HOLD_COMPUTE; where <= ERSATZ_HOLD_SIGNAL; where++) {
+        stop_with(where, false, false);
+        stop_with(where, true, false);
+    }
+    for (int i = 0; i < 300; i++) {
+        struct ersatz_stats stats = {0};
+
+        ersatz_device_free(card_open(&stats, 2, 8, false));
+    }
+    while (entries("/proc/self/task") != tasks)
+        usleep(100); /* joined, but the kernel still takes them apart; one that stayed would hang the test */
+    CHECK_EQ(entries("/proc/self/fd"), descriptors);
+    return 0;
+}

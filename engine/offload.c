@@ -57,15 +57,17 @@ static enum ersatz_result submit_by_fd(struct ersatz_request *request, ASYNC_WAI
 }
 
 /* In callback mode a full ring is the application's to wait for: it sees the status and resumes the job. */
-static enum ersatz_result submit_by_callback(
-    struct ersatz_request *request, ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg)
+static enum ersatz_result submit_by_callback(struct ersatz_device *device, struct ersatz_request *request,
+    ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg)
 {
     enum ersatz_result result = ersatz_submit_callback(request, callback, arg);
 
     for (unsigned pauses = 0; result == ERSATZ_RING_FULL; pauses++) {
         ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_EAGAIN);
-        if (!ASYNC_pause_job() || pauses >= FRUITLESS_PAUSES)
+        if (!ASYNC_pause_job() || pauses >= FRUITLESS_PAUSES) {
             usleep(SLEEP_MS * 1000);
+            ersatz_device_make_room(device); /* this may be the thread that polls */
+        }
         result = ersatz_submit_callback(request, callback, arg);
     }
     if (result == ERSATZ_OK)
@@ -133,7 +135,7 @@ static enum ersatz_result run_in_job(
     if (result != ERSATZ_OK)
         return result;
     if (ASYNC_WAIT_CTX_get_callback(context, &callback, &arg))
-        result = submit_by_callback(request, context, callback, arg);
+        result = submit_by_callback(device, request, context, callback, arg);
     else
         result = submit_by_fd(request, context);
     if (result != ERSATZ_OK) {

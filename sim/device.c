@@ -139,8 +139,6 @@ static void release(struct ersatz_device *device)
         return;
     for (unsigned i = 0; i < device->instances_ready; i++)
         instance_destroy(&device->instances[i]);
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_destroy(&device->workers[i]);
     pool_destroy(&device->pool);
     free(device->workers);
     free(device->instances);
@@ -161,13 +159,18 @@ void ersatz_device_free(struct ersatz_device *device)
         return;
     ersatz_device_stop(device);
     drop_responses(device);
+    /* Descriptors go now: a request whose job was abandoned with a callback keeps the memory for ever. */
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        instance_close(&device->instances[i]);
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_destroy(&device->workers[i]);
     release(device);
 }
 
 void ersatz_device_forget(struct ersatz_device *device)
 {
     for (unsigned i = 0; i < device->instances_ready; i++)
-        io_uring_queue_exit(&device->instances[i].responses);
+        instance_close(&device->instances[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_forget(&device->workers[i]);
 }
@@ -194,6 +197,12 @@ unsigned ersatz_device_poll(struct ersatz_device *device)
     for (unsigned i = 0; i < device->config.instances; i++)
         taken += reaper_take(&device->instances[i]);
     return taken;
+}
+
+void ersatz_device_make_room(struct ersatz_device *device)
+{
+    for (unsigned i = 0; device->config.external_polling && i < device->config.instances; i++)
+        reaper_park(&device->instances[i]);
 }
 
 struct ersatz_request *device_take(struct ersatz_device *device)

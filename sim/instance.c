@@ -20,6 +20,9 @@ enum ersatz_result instance_init(
     atomic_init(&instance->reaper_runs, false);
     instance->line_first = NULL;
     instance->line_end = &instance->line_first;
+    instance->parked_first = NULL;
+    instance->parked_end = &instance->parked_first;
+    instance->marked = false;
     if (!ring_init(&instance->requests, depth)) {
         error->result = ERSATZ_NO_MEMORY;
         snprintf(error->text, sizeof(error->text), "no memory for a request ring of depth %u", depth);
@@ -35,9 +38,13 @@ enum ersatz_result instance_init(
     return ERSATZ_OK;
 }
 
-void instance_destroy(struct instance *instance)
+void instance_close(struct instance *instance)
 {
     io_uring_queue_exit(&instance->responses);
+}
+
+void instance_destroy(struct instance *instance)
+{
     ring_destroy(&instance->requests);
     pthread_mutex_destroy(&instance->line_lock);
     pthread_mutex_destroy(&instance->reap_lock);

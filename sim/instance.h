@@ -26,8 +26,10 @@ struct instance {
     struct ersatz_request **line_end;
 
     struct io_uring responses;
-    bool responses_ready;
     pthread_mutex_t reap_lock; /* taking completions off, and sending to the ring from outside a worker */
+    struct ersatz_request *parked_first; /* off the ring, not told yet: see reaper_park() */
+    struct ersatz_request **parked_end;
+    bool marked; /* an empty completion is on the ring */
     pthread_t reaper;
     _Atomic bool reaper_runs; /* set under reap_lock; release, after the thread is there */
 };
@@ -35,6 +37,11 @@ struct instance {
 /* On failure nothing is left behind. */
 enum ersatz_result instance_init(
     struct instance *instance, struct ersatz_device *device, unsigned depth, struct ersatz_error *error);
+
+/* Give its descriptors back: nothing is sent to it any more. */
+void instance_close(struct instance *instance);
+
+/* The memory, after the descriptors. */
 void instance_destroy(struct instance *instance);
 
 /* Accept a request into the ring; where there is no slot, let it wait in line, or refuse it (false). */

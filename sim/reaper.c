@@ -13,11 +13,13 @@ static void deliver(struct ersatz_request *request)
     struct ersatz_stats *stats;
     uint32_t before;
 
-    /* Acquire: pairs with the step to COMPLETE; the language knows nothing of the kernel's queue between us. */
+    /* Acquire: pairs with the step to COMPLETE; the language knows nothing of the kernel's queue between us.
+     */
     (void)request_state(request);
     stats = device_stats(request->device);
     device_flight_ended(request);
-    instance_give_slot(request->instance); /* before the callback, which may want to submit */
+    if (!request->parked)
+        instance_give_slot(request->instance); /* before the callback, which may want to submit */
     request->caller = pthread_self();
     before = request_step(request); /* COMPLETE -> SIGNALLING */
     if (!(before & REQUEST_MUTED)) {
@@ -28,25 +30,41 @@ static void deliver(struct ersatz_request *request)
     request_release(request);
 }
 
-/* Copies the entries out under the lock, so that callbacks run without it. */
-static unsigned take_some(struct instance *instance, struct ersatz_request **taken, bool *stop)
+/* Take at most max requests off the ring. Under the reap lock. */
+static unsigned take_ring(struct instance *instance, struct ersatz_request **taken, unsigned max, bool *stop)
 {
     struct io_uring_cqe *cqes[TAKEN_AT_ONCE];
-    unsigned count, requests = 0;
+    unsigned count = io_uring_peek_batch_cqe(&instance->responses, cqes, max), requests = 0;
 
-    pthread_mutex_lock(&instance->reap_lock);
-    count = io_uring_peek_batch_cqe(&instance->responses, cqes, TAKEN_AT_ONCE);
     for (unsigned i = 0; i < count; i++) {
         struct ersatz_request *request = io_uring_cqe_get_data(cqes[i]);
 
-        if (request == NULL)
+        if (request == NULL) {
+            instance->marked = false;
             *stop = true;
-        else
+        } else {
             taken[requests++] = request;
+        }
     }
     io_uring_cq_advance(&instance->responses, count);
-    pthread_mutex_unlock(&instance->reap_lock);
     return requests;
+}
+
+/* Those that were parked, then the ring's. Out of the lock, so that callbacks run without it. */
+static unsigned take_some(struct instance *instance, struct ersatz_request **taken, bool *stop)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&instance->reap_lock);
+    for (; instance->parked_first != NULL && count < TAKEN_AT_ONCE; count++) {
+        taken[count] = instance->parked_first;
+        instance->parked_first = taken[count]->next;
+    }
+    if (instance->parked_first == NULL)
+        instance->parked_end = &instance->parked_first;
+    count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, stop);
+    pthread_mutex_unlock(&instance->reap_lock);
+    return count;
 }
 
 static unsigned take_all(struct instance *instance, bool *stop)
@@ -68,6 +86,31 @@ unsigned reaper_take(struct instance *instance)
     bool stop = false;
 
     return take_all(instance, &stop);
+}
+
+void reaper_park(struct instance *instance)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    bool seen_marker = false, mark;
+    unsigned count;
+
+    pthread_mutex_lock(&instance->reap_lock);
+    count = take_ring(instance, taken, TAKEN_AT_ONCE, &seen_marker);
+    for (unsigned i = 0; i < count; i++) {
+        taken[i]->parked = true;
+        taken[i]->next = NULL;
+        *instance->parked_end = taken[i];
+        instance->parked_end = &taken[i]->next;
+    }
+    mark = instance->parked_first != NULL && !instance->marked;
+    instance->marked = instance->marked || mark;
+    pthread_mutex_unlock(&instance->reap_lock);
+    /* One empty completion, for which the ring has room to spare, keeps its descriptor readable while there
+     * is something to poll for. */
+    if (mark && !instance_send(instance, NULL))
+        device_complain("a response ring could not be marked", EBUSY);
+    for (unsigned i = 0; i < count; i++)
+        instance_give_slot(instance);
 }
 
 void reaper_drop(struct instance *instance)

@@ -13,6 +13,10 @@ void reaper_stop(struct instance *instance);
 /* Take what is on the response ring now. Returns how many completions there were. */
 unsigned reaper_take(struct instance *instance);
 
+/* Make room on the response ring: what is there gives its slots back now, and its callbacks run in the next
+ * reaper_take(). */
+void reaper_park(struct instance *instance);
+
 /* Take what is on the response ring without running callbacks: the device is going, nobody polls any more. */
 void reaper_drop(struct instance *instance);
 

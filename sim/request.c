@@ -209,6 +209,7 @@ enum ersatz_result ersatz_request_new(
     request->op = *op;
     request->copied = copy;
     request->instance = NULL;
+    request->parked = false;
     request->waker = NULL;
     request->first = request;
     request->group_next = NULL;
@@ -318,6 +319,7 @@ bool ersatz_request_is_done(struct ersatz_request *request)
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
 {
     if (request->notify == NOTIFY_FD) {
+        ersatz_device_make_room(request->device); /* it may still be in line */
         waker_wait(request->waker, timeout_ms);
     } else if (request->notify == NOTIFY_CALLBACK && device_polled_externally(request->device)) {
         request_sleep_until(request, REQUEST_COMPLETE, timeout_ms);

@@ -48,7 +48,8 @@ struct ersatz_request {
 
     struct instance *instance; /* set when submitted */
     struct ersatz_device *device;
-    struct ersatz_request *next; /* in the instance's line, or in a worker's list */
+    struct ersatz_request *next; /* in the instance's line, in a worker's list, or parked */
+    bool parked; /* has given its slot back before it was told; under the instance's reap lock */
 
     struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
     struct ersatz_request *waker_older; /* the next older one attached to the same waker */
@@ -93,8 +94,8 @@ void request_release(struct ersatz_request *request);
 void request_idle(struct ersatz_request *request);
 
 /* The computation is over: store the result. Returns the request to tell of, now COMPLETE: this one, or the
- * first of its group if this was the last, which takes over this one's slot. NULL: the rest of the group is not
- * complete; the caller gives the slot back, and must not touch the request any more. */
+ * first of its group if this was the last, which takes over this one's slot. NULL: the rest of the group is
+ * not complete; the caller gives the slot back, and must not touch the request any more. */
 struct ersatz_request *request_complete(struct ersatz_request *request, enum ersatz_result result);
 
 /* Cleanse and free the buffer. */

@@ -7,6 +7,7 @@
 #include "waker.h"
 
 #define RETRY_INTERVAL_US 100
+#define ROOM_INTERVAL_MS 1
 
 /* The calling thread's place among the instances; a cache of a choice, not state of any request. */
 static _Thread_local unsigned seat;
@@ -116,6 +117,7 @@ static enum ersatz_result submit_with_retries(struct ersatz_request *request, in
 
     while (result == ERSATZ_RING_FULL && retries-- > 0) {
         usleep(RETRY_INTERVAL_US);
+        ersatz_device_make_room(request->device);
         result = submit(request, NOTIFY_WAIT, false);
     }
     return result;
@@ -124,9 +126,12 @@ static enum ersatz_result submit_with_retries(struct ersatz_request *request, in
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
 {
     enum ersatz_result result = submit_with_retries(request, retries);
+    bool may_be_the_poller = request->device->config.external_polling;
 
-    if (result == ERSATZ_OK)
-        request_sleep_until(request, REQUEST_SIGNALLED, -1);
+    while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
+        request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
+        ersatz_device_make_room(request->device);
+    }
     return result;
 }
 
@@ -134,7 +139,9 @@ enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retrie
 {
     enum ersatz_result result = submit_with_retries(request, retries);
 
-    while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED)
+    while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
+        ersatz_device_make_room(request->device);
         sched_yield(); /* the worker may need this very core */
+    }
     return result;
 }

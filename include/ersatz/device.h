@@ -90,7 +90,8 @@ enum ersatz_result ersatz_device_open(
  * memory goes when the last of them is freed and ersatz_device_free() was called. */
 void ersatz_device_stop(struct ersatz_device *device);
 
-/* Give the device up. Stops it first if that was not done. NULL is allowed. */
+/* Give the device up. Stops it first if that was not done. Its descriptors are closed when this returns, so
+ * no other thread may be submitting or polling. NULL is allowed. */
 void ersatz_device_free(struct ersatz_device *device);
 
 /* In the child of a fork: close the descriptors inherited with the parent's device. Its memory is given up,
@@ -108,6 +109,11 @@ void ersatz_thread_bind(unsigned instance);
  * thread. Returns how many were taken. Any thread may poll; no lock is held while a callback runs, so a
  * callback may submit, poll, or resume the job it belongs to. */
 unsigned ersatz_device_poll(struct ersatz_device *device);
+
+/* External polling: take completions off every response ring, so that their slots come free, but leave their
+ * callbacks to the next ersatz_device_poll(). For a thread that waits for a slot and may be the very one that
+ * polls. Otherwise does nothing. */
+void ersatz_device_make_room(struct ersatz_device *device);
 
 /* The descriptor of an instance's response ring, for poll(2) and its like: readable while completions wait to
  * be taken with ersatz_device_poll(). It belongs to the device. -1: there is no such instance. */

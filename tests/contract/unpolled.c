@@ -1,0 +1,59 @@
+/*
+ * With external polling a completion keeps its slot until somebody polls. A thread that is itself the one who
+ * polls, and waits where it cannot pause, would wait for ever for a slot: it must get its answer all the
+ * same.
+ */
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+static int blocked_work(void *arg)
+{
+    int result;
+
+    ASYNC_block_pause();
+    result = work_do(arg);
+    ASYNC_unblock_pause();
+    return result;
+}
+
+static void run(ENGINE *engine, enum told_by told_by)
+{
+    struct work *first = work_aes(engine, 1), *second = work_rsa(engine, 2);
+    long completed = engine_count(engine, "completed");
+    struct job job, blocked;
+    int status = -1, fd;
+
+    job_init(&job, BY_CALLBACK, work_do, first);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    engine_wait_for(engine, "completed", completed + 1); /* done, not polled for: the ring is full */
+    CHECK_EQ(work_do(&second), 1);
+    job_init(&blocked, told_by, blocked_work, second);
+    CHECK_EQ(job_run(&blocked), ASYNC_FINISH);
+    CHECK_EQ(blocked.result, 1);
+    CHECK_EQ(blocked.callbacks, 0);
+    CHECK_EQ(job.callbacks, 0); /* not behind the application's back either */
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+    CHECK(fd_is_readable(fd)); /* and still to be seen from outside */
+    CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0) && status == 0);
+    CHECK_EQ(job.callbacks, 1);
+    CHECK(!fd_is_readable(fd));
+    CHECK_EQ(job_run(&job), ASYNC_FINISH);
+    CHECK_EQ(job.result, 1);
+    job_free(&job);
+    job_free(&blocked);
+    work_free(first);
+    work_free(second);
+}
+
+int main(void)
+{
+    ENGINE *engine;
+
+    test_begin(20);
+    engine = engine_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:1;RING_DEPTH:1");
+    run(engine, BY_FD);
+    run(engine, BY_CALLBACK);
+    engine_unload(engine);
+    return 0;
+}

@@ -58,6 +58,19 @@ unsigned card_generation(void)
     return atomic_load_explicit(&card.generation, memory_order_relaxed);
 }
 
+void card_renew_after_fork(_Atomic unsigned *generation, void (*renew)(void *), void *arg)
+{
+    /* Acquire: pairs with the release below; what was renewed is visible. */
+    if (atomic_load_explicit(generation, memory_order_acquire) == card_generation())
+        return;
+    pthread_mutex_lock(&card.lock);
+    if (atomic_load_explicit(generation, memory_order_relaxed) != card_generation()) {
+        renew(arg);
+        atomic_store_explicit(generation, card_generation(), memory_order_release);
+    }
+    pthread_mutex_unlock(&card.lock);
+}
+
 static void before_fork(void)
 {
     pthread_mutex_lock(&card.lock);

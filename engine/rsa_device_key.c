@@ -12,10 +12,13 @@
 #define NUMBERS 8u
 
 struct attached {
-    pthread_mutex_t lock; /* for what follows: any number of threads may use one key */
-    unsigned generation;  /* of the process in which the lock was made */
+    pthread_mutex_t lock;        /* for what follows: any number of threads may use one key */
+    _Atomic unsigned generation; /* of the process in which the lock was made: card_renew_after_fork() */
     struct ersatz_rsa_key *key;
-    const BIGNUM *made_from[NUMBERS]; /* addresses only, never followed: RSA_set0_*() changes them */
+    /* Addresses only, never followed: RSA_set0_*() changes them. A number may come to lie where an older one
+     * lay, so what is public is compared as well; it determines the rest. */
+    const BIGNUM *made_from[NUMBERS];
+    BIGNUM *modulus, *exponent;
 };
 
 /* Made once for the process: the index of the room in a key's ex_data. -1: not yet. */
@@ -37,9 +40,18 @@ int rsa_device_key_attach(RSA *rsa)
         free(attached);
         return 0;
     }
-    attached->generation = card_generation();
+    atomic_init(&attached->generation, card_generation());
     pthread_mutex_init(&attached->lock, NULL);
     return 1;
+}
+
+static void forget(struct attached *attached)
+{
+    ersatz_rsa_key_free(attached->key);
+    BN_free(attached->modulus);
+    BN_free(attached->exponent);
+    attached->key = NULL;
+    attached->modulus = attached->exponent = NULL;
 }
 
 void rsa_device_key_detach(RSA *rsa)
@@ -49,7 +61,7 @@ void rsa_device_key_detach(RSA *rsa)
     if (attached == NULL)
         return;
     RSA_set_ex_data(rsa, ex_index, NULL);
-    ersatz_rsa_key_free(attached->key);
+    forget(attached);
     pthread_mutex_destroy(&attached->lock);
     free(attached);
 }
@@ -130,6 +142,36 @@ static struct ersatz_rsa_key *build(const RSA *rsa, const BIGNUM *const numbers[
     return key;
 }
 
+static bool is_up_to_date(const struct attached *attached, const BIGNUM *const numbers[NUMBERS])
+{
+    return attached->key != NULL && ersatz_rsa_key_is_current(attached->key) &&
+           memcmp(numbers, attached->made_from, sizeof(attached->made_from)) == 0 &&
+           BN_cmp(numbers[0], attached->modulus) == 0 && BN_cmp(numbers[1], attached->exponent) == 0;
+}
+
+static void make(struct attached *attached, const RSA *rsa, const BIGNUM *const numbers[NUMBERS])
+{
+    struct ersatz_rsa_key *key = build(rsa, numbers);
+
+    if (key == NULL)
+        return;
+    attached->key = key;
+    attached->modulus = BN_dup(numbers[0]);
+    attached->exponent = BN_dup(numbers[1]);
+    memcpy(attached->made_from, numbers, sizeof(attached->made_from));
+    if (attached->modulus == NULL || attached->exponent == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        forget(attached);
+    }
+}
+
+static void renew_lock(void *arg)
+{
+    struct attached *attached = arg;
+
+    pthread_mutex_init(&attached->lock, NULL); /* a thread of the parent may have held it */
+}
+
 struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
@@ -140,20 +182,12 @@ struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
         error_raise(REASON_OPERATION, "the RSA key was not made for this engine");
         return NULL;
     }
-    if (attached->generation != card_generation()) { /* a thread of the parent may have held it */
-        pthread_mutex_init(&attached->lock, NULL);
-        attached->generation = card_generation();
-    }
+    card_renew_after_fork(&attached->generation, renew_lock, attached);
     numbers_of(rsa, numbers);
     pthread_mutex_lock(&attached->lock);
-    if (attached->key != NULL && (memcmp(numbers, attached->made_from, sizeof(numbers)) != 0 ||
-                                     !ersatz_rsa_key_is_current(attached->key))) {
-        ersatz_rsa_key_free(attached->key);
-        attached->key = NULL;
-    }
-    if (attached->key == NULL) {
-        attached->key = build(rsa, numbers);
-        memcpy(attached->made_from, numbers, sizeof(numbers));
+    if (!is_up_to_date(attached, numbers)) {
+        forget(attached);
+        make(attached, rsa, numbers);
     }
     key = attached->key;
     if (key != NULL)

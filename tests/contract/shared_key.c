@@ -88,6 +88,76 @@ static void changed_key(void)
     RSA_free(other);
 }
 
+static RSA *new_key(void)
+{
+    RSA *rsa = RSA_new();
+    BIGNUM *f4 = BN_new();
+
+    CHECK(RSA_set_method(rsa, RSA_PKCS1_OpenSSL()) && BN_set_word(f4, RSA_F4) &&
+          RSA_generate_key_ex(rsa, 2048, f4, NULL));
+    BN_free(f4);
+    return rsa;
+}
+
+static void get_numbers(const RSA *rsa, const BIGNUM *numbers[8])
+{
+    RSA_get0_key(rsa, &numbers[0], &numbers[1], &numbers[2]);
+    RSA_get0_factors(rsa, &numbers[3], &numbers[4]);
+    RSA_get0_crt_params(rsa, &numbers[5], &numbers[6], &numbers[7]);
+}
+
+static void set_numbers(RSA *rsa, BIGNUM *const numbers[8])
+{
+    CHECK(RSA_set0_key(rsa, numbers[0], numbers[1], numbers[2]) &&
+          RSA_set0_factors(rsa, numbers[3], numbers[4]) &&
+          RSA_set0_crt_params(rsa, numbers[5], numbers[6], numbers[7]));
+}
+
+static void sign_like(RSA *rsa, RSA *other)
+{
+    unsigned char in[20] = {1}, out[256], wanted[256];
+
+    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
+    CHECK_EQ(RSA_private_encrypt(20, in, wanted, other, RSA_PKCS1_PADDING), 256);
+    CHECK_EQ(memcmp(out, wanted, 256), 0);
+}
+
+/* A key changed twice between two operations, so that its numbers may lie where the first ones lay. */
+static void recycled_numbers(void)
+{
+    enum { SPARE = 400 };
+    RSA *rsa = test_rsa(engine), *other = new_key();
+    const BIGNUM *before[8], *source[8];
+    BIGNUM *numbers[8], *spare[SPARE];
+
+    get_numbers(other, source);
+    sign_like(rsa, test_rsa(NULL));
+    get_numbers(rsa, before);
+    for (int i = 0; i < 8; i++)
+        numbers[i] = BN_dup(source[i]);
+    set_numbers(rsa, numbers); /* frees the numbers of before */
+    for (int i = 0; i < SPARE; i++)
+        spare[i] = BN_new();
+    for (int n = 0; n < 8; n++) {
+        numbers[n] = NULL;
+        for (int i = 0; i < SPARE && numbers[n] == NULL; i++) {
+            if (spare[i] == before[n]) {
+                numbers[n] = spare[i];
+                spare[i] = NULL;
+            }
+        }
+        if (numbers[n] == NULL) /* this allocator does not give memory back soon */
+            numbers[n] = BN_new();
+        CHECK(BN_copy(numbers[n], source[n]));
+    }
+    set_numbers(rsa, numbers);
+    sign_like(rsa, other);
+    for (int i = 0; i < SPARE; i++)
+        BN_free(spare[i]);
+    RSA_free(rsa);
+    RSA_free(other);
+}
+
 int main(void)
 {
     test_begin(60);
@@ -95,7 +165,8 @@ int main(void)
     many_jobs();
     many_threads();
     changed_key();
-    CHECK_EQ(engine_count(engine, "rsa_priv"), JOBS * 3 + THREADS * 20 + 2);
+    recycled_numbers();
+    CHECK_EQ(engine_count(engine, "rsa_priv"), JOBS * 3 + THREADS * 20 + 2 + 2);
     engine_unload(engine);
     return 0;
 }

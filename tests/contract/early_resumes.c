@@ -33,6 +33,27 @@ static void resume_early(ENGINE *engine, enum told_by told_by, const char *where
     job_free(&job);
 }
 
+/* So often that the engine takes it for a pause that does not pause, and slows the resumer down: still not
+ * done before the card is. */
+static void resume_very_often(ENGINE *engine, enum told_by told_by, int times, struct work *work)
+{
+    struct job job;
+
+    engine_command(engine, "HOLD", "compute");
+    job_init(&job, told_by, work_do, work);
+    for (int i = 0; i < times; i++)
+        CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    CHECK_EQ(job.callbacks, 0);
+    engine_command(engine, "HOLD", "none");
+    CHECK_EQ(job_finish(&job), 1);
+    usleep(20000);
+    CHECK_EQ(job.callbacks, told_by == BY_CALLBACK);
+    if (told_by == BY_FD)
+        CHECK(!fd_is_readable(job_fd(&job)));
+    job_free(&job);
+    work_free(work);
+}
+
 int main(void)
 {
     static const char *const places[] = {"compute", "signal"};
@@ -50,6 +71,8 @@ int main(void)
             work_free(aes);
         }
     }
+    resume_very_often(engine, BY_FD, 10000, work_aes(engine, 3));
+    resume_very_often(engine, BY_CALLBACK, 3000, work_rsa(engine, 4));
     engine_unload(engine);
     return 0;
 }

@@ -81,6 +81,7 @@ int main(void)
     }
     /* What paused was the text; not one request for the generator's key stream reached the card. */
     CHECK_EQ(engine_count(engine, "aes_ctr"), JOBS * SIZES);
+    CHECK_EQ(engine_count(engine, "aes_ecb"), 0); /* the generator's own keys */
     CHECK(engine_count(engine, "inline") > JOBS * SIZES * 2);
     qsort(seen, seen_count, sizeof(*seen), compare);
     CHECK(seen_count > 100000);

@@ -6,6 +6,7 @@
 #include <openssl/engine.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,10 +36,11 @@ void engine_wait_for(ENGINE *engine, const char *name, long value);
 bool error_speaks_of(const char *text);
 
 /* All thresholds 0: every size goes to the card. */
+#define ALL_SIZES_OF(mode) "AES-128-" mode ":0,AES-192-" mode ":0,AES-256-" mode ":0,"
 #define ALL_SIZES                                                                                            \
-    "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD:AES-128-CBC:0,AES-192-CBC:0,AES-256-CBC:0,AES-128-CTR:0,AES-" \
-    "192-CTR:0,"                                                                                             \
-    "AES-256-CTR:0,AES-128-GCM:0,AES-192-GCM:0,AES-256-GCM:0,AES-128-XTS:0,AES-256-XTS:0"
+    "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD:" ALL_SIZES_OF("CBC") ALL_SIZES_OF("CTR") ALL_SIZES_OF("GCM") \
+        ALL_SIZES_OF("ECB") ALL_SIZES_OF("CFB") ALL_SIZES_OF("OFB")                                          \
+            ALL_SIZES_OF("CCM") "AES-128-XTS:0,AES-256-XTS:0"
 
 /* A key of 2048 bits that stays the same for the process, with the engine's method (explicit) or libcrypto's
  * (NULL). */
@@ -59,6 +61,7 @@ struct job {
     int status; /* what ASYNC_start_job said last */
     int result; /* of work, when finished */
     _Atomic int callbacks;
+    sem_t told; /* posted by each callback */
 };
 
 /* A wait context, with the harness' counting callback if BY_CALLBACK. */

@@ -147,6 +147,7 @@ static int count_callback(void *arg)
     struct job *job = arg;
 
     atomic_fetch_add(&job->callbacks, 1);
+    sem_post(&job->told);
     return 1;
 }
 
@@ -154,6 +155,7 @@ void job_init(struct job *job, enum told_by told_by, int (*work)(void *), void *
 {
     *job = (struct job){.told_by = told_by, .work = work, .arg = arg, .context = ASYNC_WAIT_CTX_new()};
     CHECK(job->context != NULL);
+    CHECK_EQ(sem_init(&job->told, 0, 0), 0);
     if (told_by == BY_CALLBACK)
         CHECK(ASYNC_WAIT_CTX_set_callback(job->context, count_callback, job));
 }
@@ -162,6 +164,7 @@ void job_free(struct job *job)
 {
     ASYNC_WAIT_CTX_free(job->context);
     job->context = NULL;
+    sem_destroy(&job->told);
 }
 
 int job_run(struct job *job)
@@ -191,25 +194,25 @@ bool fd_is_readable(int fd)
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN);
 }
 
-static void wait_to_be_told(struct job *job, int seen)
+static void wait_to_be_told(struct job *job)
 {
-    if (job->told_by == BY_FD) {
-        struct pollfd poll_fd = {.fd = job_fd(job), .events = POLLIN};
+    struct pollfd poll_fd = {.events = POLLIN};
 
+    if (job->told_by == BY_FD) {
+        poll_fd.fd = job_fd(job);
         CHECK_EQ(poll(&poll_fd, 1, -1), 1);
-        return;
+    } else if (ASYNC_WAIT_CTX_get_status(job->context) == ASYNC_STATUS_OK) {
+        while (sem_wait(&job->told) != 0)
+            ;
+    } else {
+        usleep(50); /* the ring was full: try again */
     }
-    while (ASYNC_WAIT_CTX_get_status(job->context) == ASYNC_STATUS_OK && atomic_load(&job->callbacks) == seen)
-        usleep(50);
 }
 
 int job_finish(struct job *job)
 {
-    int seen = 0;
-
     while (job->status == ASYNC_PAUSE) {
-        wait_to_be_told(job, seen);
-        seen = atomic_load(&job->callbacks);
+        wait_to_be_told(job);
         job_run(job);
     }
     CHECK_EQ(job->status, ASYNC_FINISH);

@@ -126,12 +126,13 @@ static void sign_like(RSA *rsa, RSA *other)
 static void recycled_numbers(void)
 {
     enum { SPARE = 400 };
-    RSA *rsa = test_rsa(engine), *other = new_key();
+    RSA *rsa = test_rsa(engine), *other = new_key(), *plain = test_rsa(NULL);
     const BIGNUM *before[8], *source[8];
     BIGNUM *numbers[8], *spare[SPARE];
 
     get_numbers(other, source);
-    sign_like(rsa, test_rsa(NULL));
+    sign_like(rsa, plain);
+    RSA_free(plain);
     get_numbers(rsa, before);
     for (int i = 0; i < 8; i++)
         numbers[i] = BN_dup(source[i]);

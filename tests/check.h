@@ -18,6 +18,13 @@
         }                                                                                                    \
     } while (0)
 
+/* For what must not be reached. */
+#define FAIL(what)                                                                                           \
+    do {                                                                                                     \
+        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, what);                                            \
+        abort();                                                                                             \
+    } while (0)
+
 /* For numbers: shows both. */
 #define CHECK_EQ(got, wanted)                                                                                \
     do {                                                                                                     \

@@ -22,7 +22,7 @@ static int encrypt_and_vanish(void *arg)
     int len;
 
     EVP_EncryptUpdate(ctx, text, &len, text, TEXT_BYTES);
-    CHECK(!"a job whose wait context is gone came back");
+    FAIL("a job whose wait context is gone came back");
     return 0;
 }
 

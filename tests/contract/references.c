@@ -22,7 +22,7 @@ static void *sign_with_own_key(void *arg)
 
         if (RSA_private_encrypt(32, model->input, out, rsa, RSA_PKCS1_PADDING) != model->size) {
             ERR_print_errors_fp(stderr);
-            CHECK(!"an operation failed because another thread let go of the engine");
+            FAIL("an operation failed because another thread let go of the engine");
         }
         CHECK_EQ(memcmp(out, model->expected, (size_t)model->size), 0);
         RSA_free(rsa);

@@ -27,7 +27,7 @@ static SSL *connect_to_server(void)
     CHECK(SSL_set_fd(ssl, fd));
     if (SSL_connect(ssl) != 1) {
         ERR_print_errors_fp(stderr);
-        CHECK(!"handshake");
+        FAIL("handshake");
     }
     return ssl;
 }

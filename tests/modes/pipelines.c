@@ -218,6 +218,33 @@ static void given_up(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *n
     CHECK_EQ(pipeline.result, 1);
 }
 
+/* A context that had one key gets another, and another MAC key alone: no pipe goes on with what was. */
+static void change_keys(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+{
+    static struct pipeline pipeline;
+    struct record_keys keys;
+    EVP_CIPHER_CTX *ctx;
+
+    record_keys_make_up(&keys, cipher, numbers);
+    ctx = record_context(&keys, engine, true);
+    pipeline.keys = &keys;
+    pipeline.pipes = 4;
+    for (unsigned i = 0; i < pipeline.pipes; i++)
+        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    CHECK(run(ctx, &pipeline, true));
+    open_with_libcrypto(&pipeline);
+    number_fill(numbers, keys.mac_key, sizeof(keys.mac_key));
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_MAC_KEY, keys.mac_key_len, keys.mac_key) == 1);
+    CHECK(run(ctx, &pipeline, true));
+    open_with_libcrypto(&pipeline);
+    number_fill(numbers, keys.key, sizeof(keys.key));
+    CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, keys.key, keys.iv, 1));
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_MAC_KEY, keys.mac_key_len, keys.mac_key) == 1);
+    CHECK(run(ctx, &pipeline, true));
+    open_with_libcrypto(&pipeline);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
 /* Half a pipeline is none. */
 static void check_rules(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
@@ -259,6 +286,7 @@ static void run_all(const char *commands)
     }
     told_by_the_last(engine, EVP_aes_256_cbc_hmac_sha1(), &numbers);
     given_up(engine, EVP_aes_128_cbc_hmac_sha256(), &numbers);
+    change_keys(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
     check_rules(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
     engine_unload(engine);
 }

@@ -110,11 +110,8 @@ static int growth(const EVP_CIPHER_CTX *ctx, const unsigned char *aad)
 
     if (!EVP_CIPHER_CTX_is_encrypting(ctx))
         return (int)mac_size(ctx);
-    if (version >= TLS1_1_VERSION) {
-        if (len < BLOCK)
-            return 0;
-        len -= BLOCK; /* the explicit IV */
-    }
+    if (version >= TLS1_1_VERSION && len < BLOCK)
+        return 0; /* the explicit IV: one block, which makes no difference to the padding */
     return (int)(((len + mac_size(ctx) + BLOCK) & ~(BLOCK - 1)) - len);
 }
 

@@ -172,6 +172,82 @@ static void play_all_ways(ENGINE *engine, struct message *m)
     }
 }
 
+/* Lengths that change from one message to the next, with the key as it was. */
+static void change_lengths(ENGINE *engine)
+{
+    static struct message m, plain;
+    struct numbers numbers = {44};
+    EVP_CIPHER_CTX *ctx;
+    unsigned char out[TEXT_MAX], tag[16];
+    int len;
+
+    m.cipher = EVP_aes_256_ccm();
+    write_message(&m, &numbers);
+    m.impl = engine;
+    ctx = begin(&m, NULL, 1);
+    for (m.nonce_len = 7; m.nonce_len <= 13; m.nonce_len++) {
+        for (m.tag_len = 4; m.tag_len <= 16; m.tag_len += 2) {
+            m.len = 100 + m.tag_len;
+            m.aad_len = 0;
+            plain = m;
+            plain.impl = NULL;
+            seal(&plain);
+            CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, m.nonce_len, NULL) == 1);
+            CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, m.tag_len, NULL) == 1);
+            CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, NULL, m.nonce, -1));
+            CHECK(EVP_EncryptUpdate(ctx, out, &len, m.text, m.len));
+            CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, m.tag_len, tag) == 1);
+            CHECK(memcmp(out, plain.sealed, (size_t)m.len) == 0);
+            CHECK(memcmp(tag, plain.tag, (size_t)m.tag_len) == 0);
+        }
+    }
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+struct tls_seal {
+    ENGINE *impl;
+    int tag_len, len; /* of the text */
+    unsigned char record[8 + 600 + 16];
+};
+
+/* One record as libssl has it sealed (RFC 6655): the explicit part of the nonce is the sequence number. */
+static int seal_tls(void *arg)
+{
+    static const unsigned char key[16] = {1}, fixed[4] = {2};
+    struct tls_seal *tls = arg;
+    unsigned char aad[13] = {9, 8, 7, 6, 5, 4, 3, 2, 23, 3, 3};
+    int total = 8 + tls->len + tls->tag_len;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+    aad[11] = (unsigned char)((8 + tls->len) >> 8);
+    aad[12] = (unsigned char)(8 + tls->len);
+    memset(tls->record, 0xee, sizeof(tls->record));
+    CHECK(EVP_CipherInit_ex(ctx, EVP_aes_128_ccm(), tls->impl, NULL, NULL, 1));
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 12, NULL) > 0);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tls->tag_len, NULL) > 0);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_CCM_SET_IV_FIXED, 4, (void *)fixed) > 0);
+    CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, key, NULL, -1));
+    CHECK_EQ(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_TLS1_AAD, sizeof(aad), aad), tls->tag_len);
+    CHECK(EVP_Cipher(ctx, tls->record, tls->record, (unsigned)total) > 0);
+    CHECK(memcmp(tls->record, aad, 8) == 0);
+    EVP_CIPHER_CTX_free(ctx);
+    return 1;
+}
+
+static void compare_tls(ENGINE *engine)
+{
+    for (int len = 0; len <= 600; len += 37) {
+        for (unsigned way = 0; way < WAYS; way++) {
+            struct tls_seal plain = {.len = len, .tag_len = len % 2 == 0 ? 16 : 8}, card = plain;
+
+            card.impl = engine;
+            seal_tls(&plain);
+            CHECK(way_run(way, seal_tls, &card));
+            CHECK(memcmp(card.record, plain.record, sizeof(plain.record)) == 0);
+        }
+    }
+}
+
 /* What libcrypto refuses is refused, and what it takes again after that works. */
 static void check_rules(ENGINE *engine)
 {
@@ -231,6 +307,8 @@ int main(void)
     compare_mode(engine, EVP_aes_192_ccm(), 42);
     compare_mode(engine, EVP_aes_256_ccm(), 43);
     CHECK(engine_count(engine, "aes_ccm") >= 3 * (long)ROUNDS * 8);
+    change_lengths(engine);
+    compare_tls(engine);
     check_rules(engine);
     engine_unload(engine);
     return 0;

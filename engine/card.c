@@ -22,7 +22,9 @@ static struct {
     struct ersatz_config config;
     char *stats_file;
     pid_t first_process; /* where the engine was loaded; others are forked children */
-    bool exiting;
+    bool exiting;        /* no device is started any more */
+    bool ending;         /* exit(3) runs, */
+    pthread_t ender;     /* in this thread */
     struct card_policy policy;
     struct ersatz_polling polling;
     struct ersatz_stats stats;
@@ -31,6 +33,7 @@ static struct {
     .generation = 1,
 };
 
+#define LINGER_SECONDS 1u
 #define POLL_INTERVAL_NS_DEFAULT 10000u /* as in QAT_Engine */
 
 struct card_policy *card_policy(void)
@@ -175,21 +178,47 @@ void card_leave(void)
 
 /*
  * The process ends, or libcrypto is about to be cleaned up: join every thread before what they use goes away.
- * The memory stays: another thread of the application may be in the middle of an operation.
+ * The memory stays: another thread of the application may be in the middle of an operation. Under the card's
+ * lock.
  */
+static void stop_for_good(void)
+{
+    struct ersatz_device *device = atomic_load(&card.device);
+
+    if (card.exiting)
+        return;
+    card.exiting = true;
+    if (device != NULL)
+        ersatz_device_stop(device);
+    write_stats();
+}
+
+static void stop_at_cleanup(void)
+{
+    pthread_mutex_lock(&card.lock);
+    stop_for_good();
+    pthread_mutex_unlock(&card.lock);
+}
+
 static void stop_at_exit(void)
 {
-    struct ersatz_device *device;
+    pthread_mutex_lock(&card.lock);
+    card.ending = true;
+    card.ender = pthread_self();
+    stop_for_good();
+    pthread_mutex_unlock(&card.lock);
+}
+
+void card_linger_if_process_ends(void)
+{
+    unsigned left = LINGER_SECONDS;
+    bool stay;
 
     pthread_mutex_lock(&card.lock);
-    device = atomic_load(&card.device);
-    if (!card.exiting) {
-        card.exiting = true;
-        if (device != NULL)
-            ersatz_device_stop(device);
-        write_stats();
-    }
+    stay = card.ending && !pthread_equal(card.ender, pthread_self());
     pthread_mutex_unlock(&card.lock);
+    while (stay && left > 0)
+        left = sleep(left); /* which a signal may interrupt */
 }
 
 bool card_set_up(void)
@@ -200,10 +229,9 @@ bool card_set_up(void)
     pthread_mutex_lock(&card.lock);
     if (!done) {
         card.first_process = getpid();
-        /* libcrypto's handlers run at the start of OPENSSL_cleanup(); the other serves programs that told
-         * libcrypto not to clean up at exit. */
+        /* The one for exit(3) was registered after libcrypto's own and so runs before it. */
         ok = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0 &&
-             OPENSSL_atexit(stop_at_exit) && atexit(stop_at_exit) == 0;
+             OPENSSL_atexit(stop_at_cleanup) && atexit(stop_at_exit) == 0;
         done = ok;
     }
     pthread_mutex_unlock(&card.lock);

@@ -53,6 +53,15 @@ bool card_set_up(void);
 /* Every setting as it is without a command. Not while the device runs. */
 void card_set_defaults(void);
 
+/*
+ * For an operation that was cut short because the device stopped. Where that is because another thread has
+ * called exit(3), it returns after a second, which the process does not commonly live to see. libcrypto is
+ * being taken apart meanwhile, and what the operation's caller does in it next, freeing a context say, could
+ * end the process by a signal instead of with its exit code. It does return, for a handler of exit(3) may be
+ * waiting for the calling thread.
+ */
+void card_linger_if_process_ends(void);
+
 /* A number that every fork changes in the child. */
 unsigned card_generation(void);
 

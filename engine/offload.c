@@ -217,6 +217,8 @@ enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool
         error.text[0] = '\0';
         result = job != NULL ? run_in_job(device, ops, count, job) : run_and_wait(device, ops, count);
     }
+    if (result == ERSATZ_STOPPED)
+        card_linger_if_process_ends();
     if (ersatz_result_is_device_fault(result) &&
         atomic_load_explicit(&card_policy()->fallback, memory_order_relaxed)) {
         error.text[0] = '\0';

@@ -1,0 +1,136 @@
+/* Forks and ends of a process while its other threads are at work on the card: the child starts from nothing
+ * that a thread of the parent held, and the end comes, with its exit code, whatever the others wait for. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define THREADS 3
+#define FORKS 60
+#define ENDS 20
+
+static _Atomic bool working = true;
+static _Atomic long done;
+
+/* An operation fails only because the process is ending. */
+static void *work_on(void *arg)
+{
+    struct work *work = arg;
+
+    while (atomic_load(&working) && work_do(&work) == 1)
+        atomic_fetch_add(&done, 1);
+    return NULL;
+}
+
+static void wait_for_child(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 7);
+}
+
+/* The keys are the parent's, and in use there at this moment. */
+static int child(ENGINE *engine, struct work *const *works)
+{
+    struct job job;
+
+    test_begin(20);
+    for (int i = 0; i < THREADS; i++) {
+        struct work *work = works[i];
+
+        CHECK_EQ(work_do(&work), 1);
+        job_init(&job, i % 2 == 0 ? BY_FD : BY_CALLBACK, work_do, work);
+        job_run(&job);
+        CHECK_EQ(job_finish(&job), 1);
+        job_free(&job);
+    }
+    CHECK_EQ(engine_count(engine, "completed"), THREADS * 2);
+    return 7;
+}
+
+static void fork_while_busy(ENGINE *engine)
+{
+    struct work *works[THREADS];
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++) {
+        works[i] = i == 0 ? work_aes(engine, 1) : work_rsa(engine, (unsigned char)i);
+        CHECK_EQ(pthread_create(&threads[i], NULL, work_on, works[i]), 0);
+    }
+    for (int i = 0; i < FORKS; i++) {
+        long before = atomic_load(&done);
+        pid_t pid = fork();
+
+        if (pid == 0)
+            exit(child(engine, works));
+        wait_for_child(pid);
+        while (atomic_load(&done) == before)
+            usleep(100); /* the parent's work goes on */
+    }
+    atomic_store(&working, false);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        work_free(works[i]);
+    }
+}
+
+static pthread_t threads_at_end[THREADS];
+
+/* Of a program that waits for its threads at the very end: they come back, with an error. */
+static void join_all(void)
+{
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads_at_end[i], NULL);
+}
+
+/* In a child of its own: threads wait for the card when main() returns, and are not waited for, or are. */
+static void end_while_busy(bool wait)
+{
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        ENGINE *engine;
+        int *in_flight;
+
+        test_begin(20);
+        /* After libcrypto's own handler and before the engine's, so it runs between the two. */
+        CHECK(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL));
+        if (wait)
+            CHECK_EQ(atexit(join_all), 0);
+        engine = engine_load("WORKERS:2;RING_DEPTH:2;SYNC_OFFLOAD:1");
+        engine_command(engine, "HOLD", "compute");
+        for (int i = 0; i < THREADS; i++)
+            CHECK_EQ(pthread_create(&threads_at_end[i], NULL, work_on,
+                         i == 0 ? work_aes(engine, 1) : work_rsa(engine, (unsigned char)i)),
+                0);
+        CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
+        while (atomic_load((_Atomic int *)in_flight) < THREADS)
+            usleep(200);
+        exit(7);
+    }
+    wait_for_child(pid);
+}
+
+int main(int argc, char **argv)
+{
+    ENGINE *engine;
+
+    test_begin(100);
+    if (argc > 1 && strcmp(argv[1], "end") == 0) {
+        RSA_free(test_rsa(NULL)); /* made once, for all children */
+        for (int i = 0; i < ENDS; i++)
+            end_while_busy(i == 0);
+        return 0;
+    }
+    engine = engine_load("SYNC_OFFLOAD:1");
+    fork_while_busy(engine);
+    engine_unload(engine);
+    return 0;
+}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "device.h"
+#include "kernel_order.h"
 #include "uring.h"
 
 enum ersatz_result instance_init(
@@ -149,6 +150,7 @@ bool instance_send(struct instance *instance, struct ersatz_request *request)
     if (sqe != NULL) {
         io_uring_prep_nop(sqe);
         io_uring_sqe_set_data(sqe, request);
+        kernel_order_give(request);
         do
             submitted = io_uring_submit(&instance->responses);
         while (submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "device.h"
+#include "kernel_order.h"
 
 #define TAKEN_AT_ONCE 32u
 
@@ -43,6 +44,7 @@ static unsigned take_ring(struct instance *instance, struct ersatz_request **tak
             instance->marked = false;
             *stop = true;
         } else {
+            kernel_order_take(request);
             taken[requests++] = request;
         }
     }

@@ -10,6 +10,7 @@
 
 #include "compute.h"
 #include "device.h"
+#include "kernel_order.h"
 #include "library_context.h"
 #include "uring.h"
 #include "waker.h"
@@ -126,6 +127,7 @@ static bool prepare(struct worker *worker, struct ersatz_request *request)
         sqe = get_sqe(worker);
         io_uring_prep_msg_ring(sqe, request->instance->responses.ring_fd, 0, (uintptr_t)request, 0);
         sqe->user_data = (uintptr_t)request | POSTED_MESSAGE;
+        kernel_order_give(request);
         return true;
     }
     device_flight_ended(request);

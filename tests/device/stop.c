@@ -70,12 +70,17 @@ static void stop_with(enum ersatz_hold where, bool callbacks, bool external)
 
 int main(void)
 {
-    int tasks = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
+    int tasks, descriptors;
 
     test_begin(60);
+    stop_with(ERSATZ_HOLD_COMPUTE, true, true); /* sanitizers start a thread of their own with the first one */
+    usleep(50000);
+    tasks = entries("/proc/self/task");
+    descriptors = entries("/proc/self/fd");
     for (enum ersatz_hold where = ERSATZ_HOLD_COMPUTE; where <= ERSATZ_HOLD_SIGNAL; where++) {
         stop_with(where, false, false);
         stop_with(where, true, false);
+        stop_with(where, true, true);
     }
     for (int i = 0; i < 300; i++) {
         struct ersatz_stats stats = {0};

@@ -17,21 +17,43 @@ static int blocked_work(void *arg)
     return result;
 }
 
-static void run(ENGINE *engine, enum told_by told_by)
+static int synchronous(struct work *work)
+{
+    return work_do(&work);
+}
+
+static int blocked(struct work *work, enum told_by told_by)
+{
+    struct job job;
+
+    job_init(&job, told_by, blocked_work, work);
+    CHECK_EQ(job_run(&job), ASYNC_FINISH);
+    CHECK_EQ(job.callbacks, 0);
+    job_free(&job);
+    return job.result;
+}
+
+static int blocked_by_fd(struct work *work)
+{
+    return blocked(work, BY_FD);
+}
+
+static int blocked_by_callback(struct work *work)
+{
+    return blocked(work, BY_CALLBACK);
+}
+
+static void run(ENGINE *engine, int (*wait_for_card)(struct work *))
 {
     struct work *first = work_aes(engine, 1), *second = work_rsa(engine, 2);
     long completed = engine_count(engine, "completed");
-    struct job job, blocked;
+    struct job job;
     int status = -1, fd;
 
     job_init(&job, BY_CALLBACK, work_do, first);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     engine_wait_for(engine, "completed", completed + 1); /* done, not polled for: the ring is full */
-    CHECK_EQ(work_do(&second), 1);
-    job_init(&blocked, told_by, blocked_work, second);
-    CHECK_EQ(job_run(&blocked), ASYNC_FINISH);
-    CHECK_EQ(blocked.result, 1);
-    CHECK_EQ(blocked.callbacks, 0);
+    CHECK_EQ(wait_for_card(second), 1);
     CHECK_EQ(job.callbacks, 0); /* not behind the application's back either */
     CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
     CHECK(fd_is_readable(fd)); /* and still to be seen from outside */
@@ -41,7 +63,6 @@ static void run(ENGINE *engine, enum told_by told_by)
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
     CHECK_EQ(job.result, 1);
     job_free(&job);
-    job_free(&blocked);
     work_free(first);
     work_free(second);
 }
@@ -52,8 +73,9 @@ int main(void)
 
     test_begin(20);
     engine = engine_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:1;RING_DEPTH:1");
-    run(engine, BY_FD);
-    run(engine, BY_CALLBACK);
+    run(engine, synchronous);
+    run(engine, blocked_by_fd);
+    run(engine, blocked_by_callback);
     engine_unload(engine);
     return 0;
 }

@@ -49,8 +49,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 
     if (iv != NULL && mode == ERSATZ_XTS) /* the flag for a custom IV leaves it to us */
         memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), iv, BLOCK);
-    return key == NULL ||
-           cipher_set_key(&data->state, mode, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt);
+    return cipher_set_key(&data->state, mode, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt);
 }
 
 static int cleanup(EVP_CIPHER_CTX *ctx)

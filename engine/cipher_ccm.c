@@ -62,8 +62,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
-    if (key != NULL &&
-        !cipher_set_key(&data->state, ERSATZ_CCM, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt))
+    if (!cipher_set_key(&data->state, ERSATZ_CCM, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt))
         return 0;
     if (nonce != NULL) {
         memcpy(data->nonce, nonce, (size_t)(NONCE_AND_LENGTH - data->length_field));

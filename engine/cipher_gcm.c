@@ -56,9 +56,9 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
+    if (!cipher_set_key(&data->state, ERSATZ_GCM, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt))
+        return 0;
     if (key != NULL) {
-        if (!cipher_set_key(&data->state, ERSATZ_GCM, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt))
-            return 0;
         data->tls_records_sealed = 0;
         data->begun = false; /* an IV that was set before the key holds for it */
     }

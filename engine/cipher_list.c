@@ -162,6 +162,12 @@ int cipher_set_key(
 {
     enum ersatz_result result = ERSATZ_OK;
 
+    if (key == NULL) {
+        if (*state != NULL)
+            result = ersatz_cipher_turn(*state, encrypt);
+        error_raise_result(result);
+        return result == ERSATZ_OK;
+    }
     if (*state != NULL) {
         result = ersatz_cipher_set_key(*state, key, (size_t)key_len, encrypt);
         if (result != ERSATZ_BUSY) {

@@ -56,7 +56,8 @@ static int exponentiate(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, 
     if (key == NULL)
         return 0;
     size = (int)ersatz_rsa_key_size(key);
-    ok = BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK &&
+    /* libcrypto looks into the words of the result even if it is zero: make sure that there are any. */
+    ok = BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK && BN_set_word(result, 1) &&
          BN_bin2bn(out, size, result) != NULL;
     if (kind == ERSATZ_RSA_PRIVATE) {
         OPENSSL_cleanse(in, (size_t)size);

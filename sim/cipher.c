@@ -138,6 +138,17 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     return result;
 }
 
+enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt)
+{
+    if (cipher->encrypt == encrypt)
+        return ERSATZ_OK; /* written on the caller's side only, never by a worker */
+    if (!cipher_enter(cipher))
+        return ERSATZ_BUSY;
+    cipher->encrypt = encrypt;
+    cipher_leave(cipher);
+    return ERSATZ_OK;
+}
+
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **out)
 {
     enum ersatz_result result;

@@ -211,6 +211,11 @@ enum ersatz_result ersatz_cipher_set_key(
  * has no MAC key. ERSATZ_BUSY. */
 enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const uint8_t *key, size_t len);
 
+/* Use the key that is set for the other direction. The modes that encrypt with the block cipher both ways
+ * (CTR, GCM, CCM, CFB, OFB) take it for their next message; for the others the key must be set anew, as in
+ * libcrypto. ERSATZ_BUSY. */
+enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt);
+
 /* An independent copy, in the middle of a GCM message too. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
 

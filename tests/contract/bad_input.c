@@ -43,6 +43,23 @@ static int rsa_ranges(void *arg)
     return 1;
 }
 
+/* Zero is its own signature; libcrypto's X9.31 looks into the number's words, of which a plain zero has none.
+ */
+static int zero_signature(void *arg)
+{
+    RSA *rsa = test_rsa(engine);
+    unsigned char zero[256] = {0}, out[256];
+
+    (void)arg;
+    CHECK_EQ(RSA_public_decrypt(256, zero, out, rsa, RSA_X931_PADDING), -1);
+    CHECK_EQ(RSA_public_decrypt(256, zero, out, rsa, RSA_PKCS1_PADDING), -1);
+    CHECK_EQ(RSA_private_encrypt(256, zero, out, rsa, RSA_NO_PADDING), 256);
+    CHECK_EQ(memcmp(out, zero, 256), 0);
+    ERR_clear_error();
+    RSA_free(rsa);
+    return 1;
+}
+
 static int truncated_ciphertext(void *arg)
 {
     RSA *rsa = test_rsa(engine);
@@ -120,6 +137,31 @@ static int gcm_rules(void *arg)
     return 1;
 }
 
+/* A GCM context that encrypted, and is turned to decrypt with the key it has: a wrong tag is refused there,
+ * too. */
+static int turned_around(void *arg)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    unsigned char text[4096] = {1}, sealed[4096], tag[16];
+    int len;
+
+    (void)arg;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), engine, key, iv));
+        CHECK(EVP_EncryptUpdate(ctx, sealed, &len, text, sizeof(text)));
+        CHECK(EVP_EncryptFinal_ex(ctx, sealed, &len));
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, tag) > 0);
+        tag[3] ^= (unsigned char)wrong;
+        CHECK(EVP_DecryptInit_ex(ctx, NULL, NULL, NULL, iv));
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, 16, tag) > 0);
+        CHECK(EVP_DecryptUpdate(ctx, sealed, &len, sealed, sizeof(text)));
+        CHECK_EQ(memcmp(sealed, text, sizeof(text)), 0);
+        CHECK_EQ(EVP_DecryptFinal_ex(ctx, sealed, &len), !wrong);
+    }
+    EVP_CIPHER_CTX_free(ctx);
+    return 1;
+}
+
 static void in_a_job(int (*work)(void *), enum told_by told_by)
 {
     struct job job;
@@ -163,8 +205,8 @@ static void shared_context(void)
 
 int main(void)
 {
-    static int (*const works[])(void *) = {
-        rsa_ranges, truncated_ciphertext, public_key_only, cipher_lengths, gcm_rules};
+    static int (*const works[])(void *) = {rsa_ranges, zero_signature, truncated_ciphertext, public_key_only,
+        cipher_lengths, gcm_rules, turned_around};
 
     test_begin(60);
     engine = engine_load(ALL_SIZES ";SYNC_OFFLOAD:1");

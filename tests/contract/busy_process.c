@@ -9,7 +9,8 @@
 #include "support/work.h"
 
 #define THREADS 3
-#define FORKS 60
+#define BASES 60
+#define FORKS 2
 #define ENDS 20
 
 static _Atomic bool working = true;
@@ -50,13 +51,14 @@ static void wait_for_child(pid_t pid)
     CHECK_EQ(WEXITSTATUS(status), 7);
 }
 
-/* The keys are the parent's, and in use there at this moment. */
+/* The keys are the parent's, and in use there at this moment. RSA only: to set up an EVP_CIPHER_CTX with an
+ * engine takes libcrypto's lock on ENGINEs. */
 static int child(ENGINE *engine, struct work *const *works)
 {
     struct job job;
 
     test_begin(20);
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 1; i < THREADS; i++) {
         struct work *work = works[i];
 
         CHECK_EQ(work_do(&work), 1);
@@ -65,22 +67,27 @@ static int child(ENGINE *engine, struct work *const *works)
         CHECK_EQ(job_finish(&job), 1);
         job_free(&job);
     }
-    CHECK_EQ(engine_count(engine, "completed"), THREADS * 2);
+    CHECK_EQ(engine_count(engine, "completed"), (THREADS - 1) * 2);
     return 7;
 }
 
-static void fork_while_busy(ENGINE *engine)
+static void fork_while_busy(ENGINE *engine, unsigned delay)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     struct work *works[THREADS];
     pthread_t threads[THREADS];
 
     CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_128_cbc(), engine, NULL, NULL));
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         works[i] = i == 0 ? work_aes(engine, 1) : work_rsa(engine, (unsigned char)i);
+        CHECK_EQ(work_do(&works[i]), 1); /* a key's first use takes that lock, too */
+    }
     CHECK_EQ(pthread_create(&threads[0], NULL, encrypt_on, ctx), 0);
     for (int i = 1; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, work_on, works[i]), 0);
+    while (engine_count(engine, "rsa_priv") == 0)
+        ;
+    usleep(delay); /* into a worker's first RSA operation */
     for (int i = 0; i < FORKS; i++) {
         long before = atomic_load(&done);
         pid_t pid = fork();
@@ -97,6 +104,24 @@ static void fork_while_busy(ENGINE *engine)
         work_free(works[i]);
     }
     EVP_CIPHER_CTX_free(ctx);
+}
+
+/* In a process of its own, where the card starts for the first time: it is then that its workers hold most
+ * locks. */
+static void fork_from_a_base(unsigned delay)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        ENGINE *engine;
+
+        test_begin(60);
+        engine = engine_load("SYNC_OFFLOAD:1");
+        fork_while_busy(engine, delay);
+        engine_unload(engine);
+        exit(7);
+    }
+    wait_for_child(pid);
 }
 
 static pthread_t threads_at_end[THREADS];
@@ -139,17 +164,15 @@ static void end_while_busy(bool wait)
 
 int main(int argc, char **argv)
 {
-    ENGINE *engine;
-
     test_begin(100);
-    if (argc > 1 && strcmp(argv[1], "end") == 0) {
-        RSA_free(test_rsa(NULL)); /* made once, for all children */
+    CHECK_EQ(argc, 2);
+    RSA_free(test_rsa(NULL)); /* made once, for all children */
+    if (strcmp(argv[1], "end") == 0) {
         for (int i = 0; i < ENDS; i++)
             end_while_busy(i == 0);
-        return 0;
+    } else {
+        for (unsigned i = 0; i < BASES; i++)
+            fork_from_a_base(i * 20);
     }
-    engine = engine_load("SYNC_OFFLOAD:1");
-    fork_while_busy(engine);
-    engine_unload(engine);
     return 0;
 }

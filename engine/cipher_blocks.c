@@ -15,6 +15,7 @@
 
 struct data {
     struct ersatz_cipher *state; /* NULL until a key was set */
+    bool tweak_set;              /* XTS: an IV was; EVP keeps it, but does not tell zeros from none */
 };
 
 static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
@@ -47,8 +48,10 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
     struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
     enum ersatz_mode mode = mode_of(ctx);
 
-    if (iv != NULL && mode == ERSATZ_XTS) /* the flag for a custom IV leaves it to us */
+    if (iv != NULL && mode == ERSATZ_XTS) { /* the flag for a custom IV leaves it to us */
         memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), iv, BLOCK);
+        data->tweak_set = true;
+    }
     return cipher_set_key(&data->state, mode, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt);
 }
 
@@ -201,6 +204,12 @@ static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
 
 static int xts(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
 {
+    const struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+
+    if (!data->tweak_set) {
+        error_raise(REASON_INPUT, "no IV was set for this data unit of AES-XTS");
+        return 0;
+    }
     if (len < BLOCK) {
         error_raise(REASON_INPUT, "%zu bytes for AES-XTS; a data unit has at least 16", len);
         return 0;

@@ -3,13 +3,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "check.h"
 #include "support/engine.h"
 #include "support/work.h"
 
 #define THREADS 3
-#define BASES 60
+#define BASES 200
 #define FORKS 2
 #define ENDS 20
 
@@ -39,6 +40,17 @@ static void *work_on(void *arg)
     while (atomic_load(&working) && work_do(&work) == 1)
         atomic_fetch_add(&done, 1);
     return NULL;
+}
+
+/* Finer than a sleep. */
+static void spin(long us)
+{
+    struct timespec begin, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begin.tv_sec) * 1000000 + (now.tv_nsec - begin.tv_nsec) / 1000 < us);
 }
 
 static void wait_for_child(pid_t pid)
@@ -71,7 +83,7 @@ static int child(ENGINE *engine, struct work *const *works)
     return 7;
 }
 
-static void fork_while_busy(ENGINE *engine, unsigned delay)
+static void fork_while_busy(ENGINE *engine, long delay)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     struct work *works[THREADS];
@@ -85,9 +97,7 @@ static void fork_while_busy(ENGINE *engine, unsigned delay)
     CHECK_EQ(pthread_create(&threads[0], NULL, encrypt_on, ctx), 0);
     for (int i = 1; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, work_on, works[i]), 0);
-    while (engine_count(engine, "rsa_priv") == 0)
-        ;
-    usleep(delay); /* into a worker's first RSA operation */
+    spin(delay);
     for (int i = 0; i < FORKS; i++) {
         long before = atomic_load(&done);
         pid_t pid = fork();
@@ -108,7 +118,7 @@ static void fork_while_busy(ENGINE *engine, unsigned delay)
 
 /* In a process of its own, where the card starts for the first time: it is then that its workers hold most
  * locks. */
-static void fork_from_a_base(unsigned delay)
+static void fork_from_a_base(long delay)
 {
     pid_t pid = fork();
 
@@ -171,8 +181,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < ENDS; i++)
             end_while_busy(i == 0);
     } else {
-        for (unsigned i = 0; i < BASES; i++)
-            fork_from_a_base(i * 20);
+        for (int i = 0; i < BASES; i++)
+            fork_from_a_base(i * 8);
     }
     return 0;
 }

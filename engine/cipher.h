@@ -37,7 +37,8 @@ bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char
     const unsigned char *in, size_t len, bool here);
 
 /* Set the key of *state, which is made if it is NULL, and made anew if a request nobody waits for still has
- * it; key NULL keeps the key, for this direction from now on. 0, with an error raised, if the key is refused. */
+ * it; key NULL keeps the key, for this direction from now on. 0, with an error raised, if the key is refused.
+ */
 int cipher_set_key(
     struct ersatz_cipher **state, enum ersatz_mode mode, const unsigned char *key, int key_len, int encrypt);
 

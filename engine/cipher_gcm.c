@@ -225,18 +225,26 @@ static enum ersatz_result run(EVP_CIPHER_CTX *ctx, struct data *data, struct ers
     return result;
 }
 
+/* A record of TLS 1.2 as one operation, in place: explicit IV, text, tag. */
+static struct ersatz_op record_op(struct data *data, unsigned char *record, size_t len)
+{
+    unsigned char *text = record + EVP_GCM_TLS_EXPLICIT_IV_LEN;
+    size_t text_len = len - EVP_GCM_TLS_EXPLICIT_IV_LEN - EVP_GCM_TLS_TAG_LEN;
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+
+    op.u.cipher.aad = data->tls_aad;
+    op.u.cipher.aad_len = EVP_AEAD_TLS1_AAD_LEN;
+    op.u.cipher.in = text;
+    op.u.cipher.out = text;
+    op.u.cipher.len = text_len;
+    op.u.cipher.tag = text + text_len;
+    op.u.cipher.tag_len = EVP_GCM_TLS_TAG_LEN;
+    return op;
+}
+
 static int seal_record(EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *record, size_t len)
 {
-    size_t text = len - EVP_GCM_TLS_EXPLICIT_IV_LEN - EVP_GCM_TLS_TAG_LEN;
-    struct ersatz_op op = {.u.cipher = {
-                               .aad = data->tls_aad,
-                               .aad_len = EVP_AEAD_TLS1_AAD_LEN,
-                               .in = record + EVP_GCM_TLS_EXPLICIT_IV_LEN,
-                               .out = record + EVP_GCM_TLS_EXPLICIT_IV_LEN,
-                               .len = text,
-                               .tag = record + EVP_GCM_TLS_EXPLICIT_IV_LEN + text,
-                               .tag_len = EVP_GCM_TLS_TAG_LEN,
-                           }};
+    struct ersatz_op op = record_op(data, record, len);
 
     if (++data->tls_records_sealed == 0) {
         error_raise(REASON_INPUT, "2^64 records were sealed with this key; it must not be used any more");
@@ -249,24 +257,15 @@ static int seal_record(EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *re
 
 static int open_record(EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *record, size_t len)
 {
-    size_t text = len - EVP_GCM_TLS_EXPLICIT_IV_LEN - EVP_GCM_TLS_TAG_LEN;
-    struct ersatz_op op = {.u.cipher = {
-                               .aad = data->tls_aad,
-                               .aad_len = EVP_AEAD_TLS1_AAD_LEN,
-                               .in = record + EVP_GCM_TLS_EXPLICIT_IV_LEN,
-                               .out = record + EVP_GCM_TLS_EXPLICIT_IV_LEN,
-                               .len = text,
-                               .tag = record + EVP_GCM_TLS_EXPLICIT_IV_LEN + text,
-                               .tag_len = EVP_GCM_TLS_TAG_LEN,
-                           }};
+    struct ersatz_op op = record_op(data, record, len);
     enum ersatz_result result;
 
     if (!set_invocation(ctx, data, record, EVP_GCM_TLS_EXPLICIT_IV_LEN))
         return -1;
     result = run(ctx, data, &op);
     if (result == ERSATZ_BAD_TAG) /* on the card, the refused text never left its memory */
-        OPENSSL_cleanse(record + EVP_GCM_TLS_EXPLICIT_IV_LEN, text);
-    return result == ERSATZ_OK ? (int)text : -1;
+        OPENSSL_cleanse(op.u.cipher.out, op.u.cipher.len);
+    return result == ERSATZ_OK ? (int)op.u.cipher.len : -1;
 }
 
 static int tls_record(

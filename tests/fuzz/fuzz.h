@@ -33,7 +33,8 @@ void fuzz_same(bool same, const char *what, const char *file, int line);
  * or NULL. */
 ENGINE *fuzz_bind(const char *environment);
 
-/* The one that the cipher and RSA targets use, initialised: everything goes to the card, whatever its size. */
+/* The one that the cipher and RSA targets use, initialised: everything goes to the card, whatever its size.
+ */
 ENGINE *fuzz_engine(void);
 
 #endif

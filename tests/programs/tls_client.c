@@ -40,7 +40,8 @@ static void disconnect(SSL *ssl)
     SSL_shutdown(ssl);
     shutdown(fd, SHUT_WR);
     while (read(fd, rest, sizeof(rest)) > 0)
-        ; /* closing over unread bytes (session tickets) would reset the connection before the peer has read all */
+        ; /* closing over unread bytes (session tickets) would reset the connection before the peer has read
+             all */
     SSL_free(ssl);
     close(fd);
 }

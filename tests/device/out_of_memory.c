@@ -1,0 +1,123 @@
+/* Each allocation of the device made to fail in turn: "out of memory", nothing left behind, and the next try
+ * works. */
+#include <errno.h>
+#include <poll.h>
+
+#include "card.h"
+
+/* The linker sends the device's calls here (--wrap). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+static long countdown; /* the call that fails; 0: none */
+
+static bool fails(void)
+{
+    if (countdown == 0 || --countdown > 0)
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+struct card {
+    struct ersatz_stats stats;
+    struct ersatz_device *device;
+    struct ersatz_cipher *cipher;
+    struct ersatz_waker *waker;
+    struct ersatz_request *request;
+};
+
+static enum ersatz_result set_up(struct card *card)
+{
+    static const uint8_t key[16] = {1};
+    struct ersatz_config config;
+    struct ersatz_error error;
+    enum ersatz_result result;
+
+    ersatz_config_init(&config, &card->stats);
+    result = ersatz_device_open(&config, &card->device, &error);
+    if (result == ERSATZ_OK)
+        result = ersatz_cipher_new(ERSATZ_CBC, 128, &card->cipher);
+    if (result == ERSATZ_OK)
+        result = ersatz_cipher_set_key(card->cipher, key, sizeof(key), true);
+    if (result == ERSATZ_OK)
+        result = ersatz_waker_new(&card->stats, &card->waker);
+    return result;
+}
+
+static enum ersatz_result operate(struct card *card)
+{
+    static uint8_t text[TEXT];
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+    enum ersatz_result result;
+
+    op.u.cipher.cipher = card->cipher;
+    op.u.cipher.in = op.u.cipher.out = text;
+    op.u.cipher.len = TEXT;
+    result = ersatz_request_new(card->device, &op, true, &card->request);
+    if (result != ERSATZ_OK)
+        return result;
+    CHECK_EQ(ersatz_submit_fd(card->request, card->waker), ERSATZ_OK);
+    while (!ersatz_request_is_done(card->request))
+        poll(&(struct pollfd){.fd = ersatz_waker_fd(card->waker), .events = POLLIN}, 1, -1);
+    return ersatz_request_finish(card->request);
+}
+
+static enum ersatz_result run(long failing)
+{
+    struct card card = {.device = NULL};
+    enum ersatz_result result;
+
+    countdown = failing;
+    result = set_up(&card);
+    if (result == ERSATZ_OK) {
+        result = operate(&card);
+        if (result != ERSATZ_OK) /* only that operation failed: the next one works */
+            CHECK_EQ(operate(&card), ERSATZ_OK);
+    }
+    failing = countdown;
+    countdown = 0;
+    if (card.waker != NULL)
+        ersatz_waker_free(card.waker);
+    ersatz_cipher_free(card.cipher);
+    ersatz_device_free(card.device);
+    CHECK(failing == 0 || result == ERSATZ_OK);
+    return failing != 0 ? ERSATZ_OK : result; /* fewer calls than that: nothing failed */
+}
+
+int main(void)
+{
+    long failures = 0;
+
+    test_begin(60);
+    CHECK_EQ(run(0), ERSATZ_OK); /* libcrypto's own context is made once, here */
+    for (long call = 1;; call++) {
+        enum ersatz_result result = run(call);
+
+        if (result == ERSATZ_OK)
+            break;
+        CHECK_EQ(result, ERSATZ_NO_MEMORY);
+        failures++;
+    }
+    CHECK(failures >= 7); /* device, instances, workers, a ring, state, waker, pool, buffer */
+    return 0;
+}

@@ -47,11 +47,12 @@ is_listening() {
         END { exit !found }' /proc/net/tcp
 }
 
-# A port of 127.0.0.1 that nobody listens on.
+# A port of 127.0.0.1 that nobody listens on, below those the kernel gives to clients: one that lingers after its connection
+# would keep a server from binding.
 free_port() {
     local port
     while :; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((12000 + RANDOM % 20000))
         if ! is_listening "$port"; then
             echo "$port"
             return
@@ -62,7 +63,7 @@ free_port() {
 # wait_for_port PORT PID: until it listens.
 wait_for_port() {
     for _ in $(seq 200); do
-        kill -0 "$2" 2>/dev/null || fail "the server ended before it listened"
+        kill -0 "$2" 2>/dev/null || fail "the server ended before it listened: $(cat ./*.err)"
         if is_listening "$1"; then
             return
         fi

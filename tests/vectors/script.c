@@ -64,8 +64,9 @@ static void fill(struct script *s, unsigned char *out, size_t len)
         *out++ = (unsigned char)next(&s->state);
 }
 
-/* The library's random bytes while a script runs: those of SET_IV_FIXED have to repeat too. */
-static uint64_t random_state;
+/* The library's random bytes while a script runs: those of SET_IV_FIXED have to repeat too. The card's
+ * workers have their own. */
+static _Thread_local uint64_t random_state;
 
 static int repeatable_bytes(unsigned char *out, int len)
 {
@@ -79,7 +80,7 @@ static int random_is_there(void)
     return 1;
 }
 
-static void make_random_repeat(uint64_t number)
+void make_random_repeat(uint64_t number)
 {
     static RAND_METHOD method;
 
@@ -122,7 +123,7 @@ static void make_iv(struct script *s)
 
 /* ----------------------------------------------------------------------------------------- written down */
 
-static uint64_t digest(const unsigned char *bytes, size_t len)
+uint64_t transcript_digest(const unsigned char *bytes, size_t len)
 {
     uint64_t value = UINT64_C(0xcbf29ce484222325); /* FNV-1a, eight bytes at a time */
 
@@ -138,21 +139,36 @@ static uint64_t digest(const unsigned char *bytes, size_t len)
     return value;
 }
 
-__attribute__((format(printf, 4, 5))) static void note(
-    struct script *s, bool failed, bool plain, const char *format, ...)
+static void write_line(
+    struct transcript *transcript, bool failed, bool plain, const char *format, va_list arguments)
 {
-    struct transcript *transcript = s->transcript;
     struct line *line = &transcript->lines[transcript->count++];
-    va_list arguments;
 
     CHECK(transcript->count < SCRIPT_LINES_MAX);
-    va_start(arguments, format);
     vsnprintf(line->text, sizeof(line->text), format, arguments);
-    va_end(arguments);
     line->failed = failed;
     line->error = ERR_peek_error() != 0;
     line->plain = plain;
     ERR_clear_error();
+}
+
+void transcript_note(struct transcript *transcript, bool failed, bool plain, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_line(transcript, failed, plain, format, arguments);
+    va_end(arguments);
+}
+
+__attribute__((format(printf, 4, 5))) static void note(
+    struct script *s, bool failed, bool plain, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_line(s->transcript, failed, plain, format, arguments);
+    va_end(arguments);
 }
 
 /* A call that has to fail is next: from here on the script is not for providers, which keep other states
@@ -172,11 +188,11 @@ static void look_around(struct script *s, EVP_CIPHER_CTX *ctx)
         EVP_CIPHER_CTX_get_nid(ctx), EVP_CIPHER_CTX_get_block_size(ctx), EVP_CIPHER_CTX_get_key_length(ctx),
         EVP_CIPHER_CTX_get_iv_length(ctx), (int)EVP_CIPHER_CTX_get_mode(ctx),
         s->mode == EVP_CIPH_CTR_MODE ? EVP_CIPHER_CTX_get_num(ctx) : 0, EVP_CIPHER_CTX_is_encrypting(ctx),
-        has_iv ? (unsigned long long)digest(EVP_CIPHER_CTX_iv(ctx), BLOCK) : 0);
+        has_iv ? (unsigned long long)transcript_digest(EVP_CIPHER_CTX_iv(ctx), BLOCK) : 0);
     note(s, false, false, "look: updated IV %d, original IV %d, original %llx, tag length %d",
         EVP_CIPHER_CTX_get_updated_iv(ctx, iv, sizeof(iv)),
         EVP_CIPHER_CTX_get_original_iv(ctx, iv, sizeof(iv)),
-        has_iv ? (unsigned long long)digest(EVP_CIPHER_CTX_original_iv(ctx), BLOCK) : 0,
+        has_iv ? (unsigned long long)transcript_digest(EVP_CIPHER_CTX_original_iv(ctx), BLOCK) : 0,
         EVP_CIPHER_CTX_get_tag_length(ctx));
 }
 
@@ -201,7 +217,7 @@ static struct text place(struct script *s, size_t len, bool in_place)
 
 static unsigned long long arena_digest(const struct text *text)
 {
-    return digest(arena, text->span);
+    return transcript_digest(arena, text->span);
 }
 
 /* EVP refuses in place where it holds a block back: then the call is made apart. */
@@ -217,7 +233,7 @@ static void update_one(struct script *s, EVP_CIPHER_CTX *ctx, struct text text, 
 
     /* A provider's CBC leaves other bytes behind what it gives out. */
     note(s, done != 1, true, "update of %d: %d, %d, %llx", len, done, got,
-        done == 1 && got >= 0 ? (unsigned long long)digest(text.out, (size_t)got) : 0);
+        done == 1 && got >= 0 ? (unsigned long long)transcript_digest(text.out, (size_t)got) : 0);
     if (done == 1)
         note(s, false, false, "update left %llx", arena_digest(&text));
 }
@@ -276,7 +292,7 @@ static void final_one(struct script *s, EVP_CIPHER_CTX *ctx)
 
     s->ended = done == 1;
     note(s, done != 1, true, "final: %d, %d, %llx", done, done == 1 ? got : 0,
-        done == 1 ? (unsigned long long)digest(out, sizeof(out)) : 0);
+        done == 1 ? (unsigned long long)transcript_digest(out, sizeof(out)) : 0);
 }
 
 static void final(struct script *s)
@@ -489,7 +505,8 @@ static void get_tag(struct script *s, EVP_CIPHER_CTX *ctx, int len)
     unsigned char tag[TAG + 4] = {0};
     int done = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, len, tag);
 
-    note(s, done <= 0, true, "get tag %d: %d, %llx", len, done, (unsigned long long)digest(tag, sizeof(tag)));
+    note(s, done <= 0, true, "get tag %d: %d, %llx", len, done,
+        (unsigned long long)transcript_digest(tag, sizeof(tag)));
 }
 
 static void gcm_encrypt(struct script *s)
@@ -613,7 +630,7 @@ static void gcm_generated_iv(struct script *s)
 
             done = EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_GCM_IV_GEN, len, made);
             note(s, done <= 0, true, "generate %d of the IV: %d, %llx", len, done,
-                (unsigned long long)digest(made, sizeof(made)));
+                (unsigned long long)transcript_digest(made, sizeof(made)));
             gcm_encrypt(s);
             drop_copy(s);
         }

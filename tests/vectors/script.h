@@ -40,6 +40,17 @@ void script_run(const struct implementation *whose, uint64_t number, struct tran
  * too long. */
 void script_run_unready(const struct implementation *whose, uint64_t number, struct transcript *transcript);
 
+/* A line of the caller's own, with what is on the error queue, which is cleared. */
+__attribute__((format(printf, 4, 5))) void transcript_note(
+    struct transcript *transcript, bool failed, bool plain, const char *format, ...);
+
+/* Stands for bytes that are too many to write down. */
+uint64_t transcript_digest(const unsigned char *bytes, size_t len);
+
+/* From here on libcrypto's random bytes are those that this number gives, until RAND_set_rand_method(NULL).
+ */
+void make_random_repeat(uint64_t number);
+
 /* Ends the test, with the number and the lines, if the two are not the same. only_plain: compare what a
  * provider's cipher must have in common with an engine's. */
 void script_compare(uint64_t number, const char *cipher, const struct transcript *wanted,

@@ -178,10 +178,11 @@ static bool length_fits(enum ersatz_mode mode, size_t len)
     }
 }
 
-enum ersatz_result cipher_compute(const struct ersatz_op *op)
+enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     struct ersatz_cipher *cipher = op->u.cipher.cipher;
 
+    *kernel = ERSATZ_KERNEL_PORTABLE;
     if (!cipher->keyed)
         return ERSATZ_BAD_KEY;
     if (!length_fits(cipher->mode, op->u.cipher.len))

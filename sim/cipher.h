@@ -10,8 +10,9 @@ void cipher_reference(struct ersatz_cipher *cipher);
 bool cipher_enter(struct ersatz_cipher *cipher);
 void cipher_leave(struct ersatz_cipher *cipher);
 
-/* op->u.cipher on op->u.cipher.cipher: start, associated data, text, end, as far as op asks for them. */
-enum ersatz_result cipher_compute(const struct ersatz_op *op);
+/* op->u.cipher on op->u.cipher.cipher: start, associated data, text, end, as far as op asks for them.
+ * *kernel: which one computed it. */
+enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
 

@@ -3,9 +3,30 @@
 
 #include <inttypes.h>
 
+#include "ersatz/device.h"
+
 static uint64_t read_counter(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Those in use, and how many operations each one computed, on the card and on calling cores. */
+static void write_kernels(const struct ersatz_stats *stats, FILE *stream)
+{
+    unsigned in_use = ersatz_kernels_in_use();
+    const char *between = "";
+
+    fputs(",\n  \"kernels\": {", stream);
+    for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++) {
+        uint64_t count =
+            read_counter(&stats->by_kernel[kernel]) + read_counter(&stats->computed_inline[kernel]);
+
+        if ((in_use & 1u << kernel) == 0 && count == 0)
+            continue;
+        fprintf(stream, "%s\"%s\": %" PRIu64, between, ersatz_kernel_name(kernel), count);
+        between = ", ";
+    }
+    fputs("}", stream);
 }
 
 int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
@@ -39,10 +60,12 @@ int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
         {"sleeps", &stats->sleeps},
         {"early_resumes", &stats->early_resumes},
         {"orphans", &stats->orphans},
-        {"inline", &stats->computed_inline},
         {"in_flight_max", &stats->in_flight_max},
     };
+    uint64_t computed_inline = 0;
 
+    for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++)
+        computed_inline += read_counter(&stats->computed_inline[kernel]);
     fputs("{\n  \"requests\": {", stream);
     for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++)
         fprintf(
@@ -50,6 +73,8 @@ int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
     fputs("}", stream);
     for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
         fprintf(stream, ",\n  \"%s\": %" PRIu64, rest[i].name, read_counter(rest[i].counter));
+    fprintf(stream, ",\n  \"inline\": %" PRIu64, computed_inline);
+    write_kernels(stats, stream);
     fputs("\n}\n", stream);
     return fflush(stream) == 0 && !ferror(stream);
 }

@@ -22,6 +22,8 @@
 #define POSTED_MASK 3u
 #define DOORBELL UINT64_C(0)
 
+_Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
+
 /* A batch and the doorbell. */
 #define URING_ENTRIES (2 * WORKER_BATCH)
 
@@ -82,15 +84,19 @@ static void gather(struct worker *worker, struct batch *batch)
 static void compute(struct worker *worker, struct batch *batch)
 {
     struct ersatz_stats *stats = device_stats(worker->device);
+    const struct ersatz_op *ops[WORKER_BATCH];
+    enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
 
+    for (unsigned i = 0; i < batch->count; i++)
+        ops[i] = &batch->requests[i]->op;
+    compute_batch(worker->lanes, ops, results, batch->count, stats);
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
         struct instance *instance = request->instance;
-        enum ersatz_result result = compute_op(&request->op);
 
-        failed += result != ERSATZ_OK;
-        request = request_complete(request, result);
+        failed += results[i] != ERSATZ_OK;
+        request = request_complete(request, results[i]);
         if (request != NULL)
             batch->requests[to_tell++] = request;
         else
@@ -295,6 +301,12 @@ static enum ersatz_result set_up(struct worker *worker)
     worker->held_end = &worker->held_first;
     worker->next_instance = worker->index;
     library_context_adopt();
+    worker->lanes = compute_lanes_new();
+    if (worker->lanes == NULL) {
+        worker->start_error->result = ERSATZ_NO_MEMORY;
+        snprintf(worker->start_error->text, sizeof(worker->start_error->text), "no memory for a worker");
+        return ERSATZ_NO_MEMORY;
+    }
     return uring_init_worker(&worker->uring, URING_ENTRIES, worker->start_error);
 }
 
@@ -306,6 +318,7 @@ static void *work(void *arg)
     worker->start_result =
         set_up(worker); /* here, since the kernel takes submissions from the thread that set up */
     if (worker->start_result != ERSATZ_OK) {
+        compute_lanes_free(worker->lanes);
         sem_post(&worker->started);
         return NULL;
     }
@@ -327,6 +340,7 @@ static void *work(void *arg)
         sleep_until_rung(worker);
     }
     io_uring_queue_exit(&worker->uring);
+    compute_lanes_free(worker->lanes);
     return NULL;
 }
 

@@ -24,6 +24,7 @@ struct worker {
 
     /* The thread's own. */
     struct io_uring uring;
+    struct compute_lanes *lanes;
     bool doorbell_armed; /* a read of the doorbell is in the kernel */
     uint64_t doorbell_value;
     unsigned next_instance;            /* where to look first for work */

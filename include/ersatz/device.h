@@ -134,6 +134,26 @@ enum ersatz_hold {
 void ersatz_device_hold(struct ersatz_device *device, enum ersatz_hold where);
 void ersatz_device_release(struct ersatz_device *device, unsigned count);
 
+/* ----------------------------------------------------------------------------------------------- kernels */
+
+/* Sets of kernels have a bit 1 << kernel for each. */
+#define ERSATZ_KERNELS_ALL ((1u << ERSATZ_KERNELS) - 1)
+
+/* Those that were built in and that this processor runs; the portable one is always among them. */
+unsigned ersatz_kernels_available(void);
+
+/* Let operations from now on be computed by kernels of this set, on the card and on calling cores. The
+ * portable kernel does whatever no other one of them does, in the set or not; what is not available is left
+ * out. A message that comes in pieces stays with the kernel it began with. For the whole process; all, until
+ * this is called. */
+void ersatz_kernels_choose(unsigned set);
+
+/* Those in use: chosen and available. */
+unsigned ersatz_kernels_in_use(void);
+
+/* "portable", "ipsec-mb", "ifma". */
+const char *ersatz_kernel_name(enum ersatz_kernel kernel);
+
 /* ---------------------------------------------------------------------------------------------- RSA keys */
 
 struct ersatz_bytes {
@@ -255,8 +275,8 @@ struct ersatz_op {
     } u;
 };
 
-/* Do op on the calling core, with the same code the card runs. */
-enum ersatz_result ersatz_compute(const struct ersatz_op *op);
+/* Do op on the calling core, with the same code the card runs. Counted in stats->computed_inline. */
+enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
 /* Under which name the statistics count op. */
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op);

@@ -26,6 +26,14 @@ enum ersatz_request_name {
     ERSATZ_REQUEST_NAMES
 };
 
+/* The code that computes. */
+enum ersatz_kernel {
+    ERSATZ_KERNEL_PORTABLE, /* libcrypto: computes everything, on every processor */
+    ERSATZ_KERNEL_IPSEC_MB, /* AES by Intel's multi-buffer library, with wide vectors */
+    ERSATZ_KERNEL_IFMA,     /* RSA, several at once, with AVX-512 multiply-add of 52-bit integers */
+    ERSATZ_KERNELS
+};
+
 /* Kinds of request whose number in flight an application can watch; the values are those that
  * GET_NUM_REQUESTS_IN_FLIGHT takes in Intel's QAT_Engine (docs/engine_specific_messages.md there). */
 enum ersatz_flight {
@@ -43,7 +51,7 @@ enum ersatz_flight {
 struct ersatz_stats {
     /* written by submitters */
     _Alignas(64) _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES]; /* accepted by a request ring */
-    _Atomic uint64_t computed_inline;                             /* done by the calling core */
+    _Atomic uint64_t computed_inline[ERSATZ_KERNELS];             /* done by the calling core */
     _Atomic uint64_t retries;                                     /* times a request found its ring full */
     _Atomic uint64_t early_resumes; /* times a job was resumed before its request was done */
     _Atomic uint64_t
@@ -52,8 +60,9 @@ struct ersatz_stats {
     /* the application may hold the address of these (heuristic polling), hence int */
     _Alignas(64) _Atomic int in_flight[ERSATZ_FLIGHTS];
     /* written by workers, once a batch */
-    _Alignas(64) _Atomic uint64_t completed; /* computed, whatever came of it */
-    _Atomic uint64_t failed;                 /* of these: with a result other than ERSATZ_OK */
+    _Alignas(64) _Atomic uint64_t completed;    /* computed, whatever came of it */
+    _Atomic uint64_t failed;                    /* of these: with a result other than ERSATZ_OK */
+    _Atomic uint64_t by_kernel[ERSATZ_KERNELS]; /* of these: which kernel computed them */
     _Atomic uint64_t batches;
     _Atomic uint64_t io_uring_enters; /* io_uring_enter calls of workers that posted completions */
     _Atomic uint64_t wakeups;         /* eventfd signals posted */

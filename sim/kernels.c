@@ -1,0 +1,51 @@
+/* Which kernels there are, and which are in use. */
+#include "kernels.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static unsigned available; /* constant once pthread_once has filled it */
+static _Atomic unsigned chosen = ERSATZ_KERNELS_ALL;
+/* Chosen and available; 0: not looked yet. Relaxed: what a kernel needs was made when it was found available,
+ * and each operation uses the kernel that its state was made for. */
+static _Atomic unsigned in_use;
+
+static const char *const names[ERSATZ_KERNELS] = {
+    [ERSATZ_KERNEL_PORTABLE] = "portable",
+    [ERSATZ_KERNEL_IPSEC_MB] = "ipsec-mb",
+    [ERSATZ_KERNEL_IFMA] = "ifma",
+};
+
+static void look(void)
+{
+    available = 1u << ERSATZ_KERNEL_PORTABLE;
+}
+
+unsigned ersatz_kernels_available(void)
+{
+    pthread_once(&once, look);
+    return available;
+}
+
+void ersatz_kernels_choose(unsigned set)
+{
+    atomic_store_explicit(&chosen, set, memory_order_relaxed);
+    atomic_store_explicit(
+        &in_use, (set & ersatz_kernels_available()) | 1u << ERSATZ_KERNEL_PORTABLE, memory_order_release);
+}
+
+unsigned ersatz_kernels_in_use(void)
+{
+    unsigned set = atomic_load_explicit(&in_use, memory_order_acquire);
+
+    if (set != 0)
+        return set;
+    ersatz_kernels_choose(atomic_load_explicit(&chosen, memory_order_relaxed));
+    return atomic_load_explicit(&in_use, memory_order_acquire);
+}
+
+const char *ersatz_kernel_name(enum ersatz_kernel kernel)
+{
+    return names[kernel];
+}

@@ -1,0 +1,13 @@
+/* Which kernels there are, and which are in use. */
+#ifndef ERSATZ_SIM_KERNELS_H
+#define ERSATZ_SIM_KERNELS_H
+
+#include "ersatz/device.h"
+
+/* Whether operations that begin now are for this kernel. */
+static inline bool kernel_in_use(enum ersatz_kernel kernel)
+{
+    return (ersatz_kernels_in_use() & 1u << kernel) != 0;
+}
+
+#endif

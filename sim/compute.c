@@ -4,20 +4,42 @@
 #include <stdlib.h>
 
 #include "cipher.h"
+#include "kernels.h"
+#include "rsa_ifma.h"
+#include "rsa_ifma_cost.h"
 #include "rsa_key.h"
 
 struct compute_lanes {
-    unsigned none; /* no batch kernel yet */
+    struct rsa_ifma *ifma; /* NULL: this machine does not have it */
 };
 
 struct compute_lanes *compute_lanes_new(void)
 {
-    return calloc(1, sizeof(struct compute_lanes));
+    struct compute_lanes *lanes = calloc(1, sizeof(*lanes));
+
+    if (lanes == NULL)
+        return NULL;
+    if (!kernel_is_available(ERSATZ_KERNEL_IFMA))
+        return lanes;
+    lanes->ifma = rsa_ifma_new();
+    if (lanes->ifma != NULL)
+        return lanes;
+    compute_lanes_free(lanes);
+    return NULL;
 }
 
 void compute_lanes_free(struct compute_lanes *lanes)
 {
+    if (lanes == NULL)
+        return;
+    rsa_ifma_free(lanes->ifma);
     free(lanes);
+}
+
+static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint32_t done)
+{
+    if (done != 0)
+        ersatz_count(&stats->by_kernel[kernel], (uint64_t)__builtin_popcount(done));
 }
 
 /* Do op by itself; its cipher state has been entered. */
@@ -34,16 +56,34 @@ static enum ersatz_result compute_one(const struct ersatz_op *op, _Atomic uint64
     return result;
 }
 
+/* RSA, and let the batch kernel know what it would have had to beat. */
+static enum ersatz_result compute_timed(
+    struct rsa_ifma *ifma, const struct ersatz_op *op, _Atomic uint64_t by_kernel[])
+{
+    uint64_t begin = rsa_ifma_cost_now();
+    enum ersatz_result result = compute_one(op, by_kernel);
+
+    rsa_ifma_portable_took(ifma, op, rsa_ifma_cost_now() - begin);
+    return result;
+}
+
 void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats)
 {
-    uint32_t open = (uint32_t)((UINT64_C(1) << count) - 1);
+    uint32_t open = (uint32_t)((UINT64_C(1) << count) - 1), done;
 
-    (void)lanes;
+    if (kernel_in_use(ERSATZ_KERNEL_IFMA)) {
+        done = rsa_ifma_compute(lanes->ifma, ops, results, open, !kernel_is_forced(ERSATZ_KERNEL_IFMA));
+        count_batch(stats, ERSATZ_KERNEL_IFMA, done);
+        open &= ~done;
+    }
     for (; open != 0; open &= open - 1) {
         unsigned i = (unsigned)__builtin_ctz(open);
 
-        results[i] = compute_one(ops[i], stats->by_kernel);
+        if (ops[i]->kind != ERSATZ_CIPHER && kernel_in_use(ERSATZ_KERNEL_IFMA))
+            results[i] = compute_timed(lanes->ifma, ops[i], stats->by_kernel);
+        else
+            results[i] = compute_one(ops[i], stats->by_kernel);
     }
 }
 

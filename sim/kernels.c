@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "rsa_ifma.h"
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static unsigned available; /* constant once pthread_once has filled it */
 static _Atomic unsigned chosen = ERSATZ_KERNELS_ALL;
@@ -20,6 +22,8 @@ static const char *const names[ERSATZ_KERNELS] = {
 static void look(void)
 {
     available = 1u << ERSATZ_KERNEL_PORTABLE;
+    if (rsa_ifma_is_available())
+        available |= 1u << ERSATZ_KERNEL_IFMA;
 }
 
 unsigned ersatz_kernels_available(void)
@@ -43,6 +47,13 @@ unsigned ersatz_kernels_in_use(void)
         return set;
     ersatz_kernels_choose(atomic_load_explicit(&chosen, memory_order_relaxed));
     return atomic_load_explicit(&in_use, memory_order_acquire);
+}
+
+bool kernel_is_forced(enum ersatz_kernel kernel)
+{
+    unsigned set = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+    return set != ERSATZ_KERNELS_ALL && (set & 1u << kernel) != 0;
 }
 
 const char *ersatz_kernel_name(enum ersatz_kernel kernel)

@@ -10,4 +10,13 @@ static inline bool kernel_in_use(enum ersatz_kernel kernel)
     return (ersatz_kernels_in_use() & 1u << kernel) != 0;
 }
 
+static inline bool kernel_is_available(enum ersatz_kernel kernel)
+{
+    return (ersatz_kernels_available() & 1u << kernel) != 0;
+}
+
+/* Whether this kernel was asked for by name: then it computes whatever it can, and not only what it computes
+ * faster than the others. */
+bool kernel_is_forced(enum ersatz_kernel kernel);
+
 #endif

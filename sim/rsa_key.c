@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "kernels.h"
 #include "process.h"
+#include "rsa_ifma_key.h"
 
 #define MODULUS_BITS_MIN 512
 #define MODULUS_BITS_MAX 16384 /* OPENSSL_RSA_MAX_MODULUS_BITS */
@@ -21,6 +23,7 @@ struct ersatz_rsa_key {
     size_t size;
     bool is_private;
     RSA *rsa; /* libcrypto locks what it caches in it; any worker may use it */
+    struct rsa_ifma_key *ifma; /* NULL: not for the batch kernel */
 };
 
 /* NULL for a number that is not given; *bad if memory ran out. */
@@ -155,6 +158,10 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
     }
     key->size = (size_t)RSA_size(key->rsa);
     key->is_private = numbers->d.data != NULL || numbers->dmp1.data != NULL;
+    if (kernel_in_use(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma)) {
+        ersatz_rsa_key_free(key);
+        return ERSATZ_NO_MEMORY;
+    }
     *out = key;
     return ERSATZ_OK;
 }
@@ -169,6 +176,7 @@ void ersatz_rsa_key_free(struct ersatz_rsa_key *key)
     if (key == NULL || atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) != 1)
         return;
     RSA_free(key->rsa); /* cleanses the private numbers */
+    rsa_ifma_key_free(key->ifma);
     free(key);
 }
 
@@ -180,6 +188,11 @@ size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key)
 bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key)
 {
     return key->generation == process_generation();
+}
+
+const struct rsa_ifma_key *rsa_key_ifma(const struct ersatz_rsa_key *key)
+{
+    return key->ifma;
 }
 
 enum ersatz_result rsa_key_compute(

@@ -8,4 +8,9 @@
 enum ersatz_result rsa_key_compute(
     struct ersatz_rsa_key *key, bool private_half, const uint8_t *in, uint8_t *out);
 
+struct rsa_ifma_key;
+
+/* The key's numbers for the batch kernel. NULL: this key is not for it. */
+const struct rsa_ifma_key *rsa_key_ifma(const struct ersatz_rsa_key *key);
+
 #endif

@@ -36,8 +36,8 @@ struct batch {
 
 /* ------------------------------------------------------------------------------------------------- gather */
 
-/* A fair share of what waits, so that the other workers get theirs; whatever it is, it does not wait for
- * more. */
+/* A fair share of what waits, so that the other workers get theirs, rounded so that the lanes of a batch
+ * kernel are full; whatever it is, it does not wait for more. */
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
@@ -47,6 +47,8 @@ static unsigned share(struct worker *worker)
     for (unsigned i = 0; i < device->config.instances; i++)
         waiting += ring_count(&device->instances[i].requests);
     waiting = (waiting + workers - 1) / workers;
+    if (waiting > 1)
+        waiting = (waiting + WORKER_BATCH_UNIT - 1) / WORKER_BATCH_UNIT * WORKER_BATCH_UNIT;
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
 }
 

@@ -1,0 +1,75 @@
+/*
+ * Montgomery arithmetic on eight numbers at once, with AVX-512 IFMA.
+ *
+ * A number is an array of vectors: vector i holds digit i of all eight, one in each 64-bit lane. A digit has
+ * 52 bits, which is what vpmadd52 multiplies; products are added up in 64 bits, so carries can wait: a column
+ * of the longest product (4 * 80 terms below 2^52) stays below 2^61. Lanes never touch one another, and
+ * nothing here branches on, or addresses memory by, a number: only shapes and bit counts, which are public.
+ *
+ * Every modulus m is odd and below R / 4, R = 2^(52 * digits). Residues are below 2m and need no subtraction
+ * between operations (C. Walter, "Montgomery exponentiation needs no final subtractions", 1999).
+ */
+#ifndef ERSATZ_SIM_MONTGOMERY_H
+#define ERSATZ_SIM_MONTGOMERY_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "digits.h"
+
+#define LANES 8u
+
+/* Windows of 5 bits up to WIDE_WINDOW_DIGITS, of 4 beyond: the table of powers is to stay in the first cache,
+ * and all of it is read for each window. */
+#define WIDE_WINDOW_DIGITS 24u
+#define TABLE_DIGITS                                                                                         \
+    (DIGITS_MAX / 2 << 4 > WIDE_WINDOW_DIGITS << 5 ? DIGITS_MAX / 2 << 4 : WIDE_WINDOW_DIGITS << 5)
+
+/* What the eight moduli share is their shape. */
+struct montgomery {
+    struct shape shape;
+    __m512i m[DIGITS_MAX];
+    __m512i k0; /* -1/m modulo 2^52 */
+    /* Scratch, here and not on the stack so that its owner can cleanse it. */
+    __m512i product[2 * DIGITS_MAX];
+    __m512i quotient[DIGITS_MAX];
+    __m512i operand[DIGITS_MAX];
+};
+
+/* out = a * b / R modulo m. out may be a or b. a * b < m * R. */
+void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b);
+void montgomery_square(struct montgomery *mont, __m512i *out, const __m512i *a);
+
+/* out = wide / R modulo m, where wide is a number of twice the digits, below m * R; its digits may be as
+ * large as 2^61. */
+void montgomery_reduce(struct montgomery *mont, __m512i *out, const __m512i *wide);
+
+/* product = a * b of twice the digits, carries not propagated. */
+void montgomery_product(struct montgomery *mont, __m512i *product, const __m512i *a, const __m512i *b);
+
+/* out = a / R modulo m, fully reduced: below m. This is how a residue leaves Montgomery's form. */
+void montgomery_leave(struct montgomery *mont, __m512i *out, const __m512i *a);
+
+/* a below 2m becomes a below m. */
+void montgomery_subtract_once(struct montgomery *mont, __m512i *a);
+
+/* out = base^exponent, in Montgomery's form, for secret exponents: fixed windows, and every look into the
+ * table of powers reads all of it. one: R modulo m. exponents: one for each lane, exponent_bits long at most,
+ * readable for 8 bytes beyond. DIGITS_MAX / 2 digits at most. table: TABLE_DIGITS vectors. */
+void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
+    const uint8_t *const exponents[LANES], unsigned exponent_bits, __m512i *table);
+
+/* The same for public exponents of 64 bits at most, square and multiply. None is 0. */
+void montgomery_public_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
+    const uint64_t exponents[LANES]);
+
+/* Make every digit one of 52 bits. The carry out of the last one must be 0. Digits are signed, and the number
+ * is not negative. */
+void montgomery_carry(__m512i *a, unsigned digits);
+
+/* Vectors from eight arrays of digits, and back. */
+void montgomery_load(__m512i *out, const uint64_t *const digits[LANES], unsigned count);
+void montgomery_store(uint64_t *const digits[LANES], const __m512i *a, unsigned count);
+
+#endif

@@ -103,3 +103,61 @@ make_key_and_certificate() {
     openssl pkey -in "$work/key.pem" -pubout -out "$work/public.pem"
     cat "$work/key.pem" "$work/cert.pem" >"$work/both.pem"
 }
+
+# descriptors PID: what its open descriptors are, by kind: "eventfd 3", "socket 2", ...
+descriptors() {
+    find "/proc/$1/fd" -mindepth 1 -printf '%l\n' | sed -E 's/:?\[[0-9]+\]$//; s/^anon_inode:\[?([a-z_]*)\]?/\1/' | sort | uniq -c
+}
+
+# settle PID FILE: waits until its descriptors have stayed the same for half a second, and writes them to FILE.
+settle() {
+    local same=0
+    descriptors "$1" >"$2"
+    for _ in $(seq 200); do
+        sleep 0.05
+        descriptors "$1" >"$2.now"
+        if cmp -s "$2" "$2.now"; then
+            same=$((same + 1))
+            [ "$same" -lt 10 ] || return 0
+        else
+            same=0
+            mv "$2.now" "$2"
+        fi
+    done
+    fail "the descriptors of $1 do not settle"
+}
+
+# settle_as PID FILE: waits until its descriptors are as in FILE.
+settle_as() {
+    for _ in $(seq 200); do
+        kill -0 "$1" 2>/dev/null || fail "$1 is gone: $(tail -3 ./*.err)"
+        descriptors "$1" >"$2.now"
+        if cmp -s "$2" "$2.now"; then
+            return
+        fi
+        sleep 0.05
+    done
+    fail "descriptors before and now: $(diff "$2" "$2.now")"
+}
+
+resident_kb() {
+    awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"
+}
+
+# The processor time that a process has used so far, in hundredths of a second.
+used_ticks() {
+    awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+# is_idle PID: it uses no processor time to speak of. A wake-up that was left over makes an event loop spin.
+is_idle() {
+    local before
+    before=$(used_ticks "$1")
+    sleep 1
+    [ $(($(used_ticks "$1") - before)) -lt 25 ] || fail "$1 is busy with nothing to do"
+}
+
+# none_in_flight FILE: every request that the card accepted was computed.
+none_in_flight() {
+    jq -e '(.requests | add) == .completed' "$1" >/dev/null || fail "requests are still in flight: $(cat "$1")"
+}

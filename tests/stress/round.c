@@ -1,0 +1,326 @@
+/* A round, from the questions to the counts. */
+#include "round.h"
+
+#include <sched.h>
+
+#include "application.h"
+#include "check.h"
+#include "counts.h"
+#include "hold.h"
+#include "support/engine.h"
+#include "totals.h"
+#include "watch.h"
+
+#define AES_QUESTIONS 96
+#define RSA_QUESTIONS 32
+#define KEYS_MAX 32
+
+/* --------------------------------------------------------------------------------------------- questions */
+
+static void make_questions(const struct plan *plan, struct question *aes, struct question *rsa)
+{
+    struct random random = random_from(plan->seed, 4000, plan->round);
+
+    for (unsigned i = 0; i < AES_QUESTIONS; i++)
+        question_make_aes(&aes[i], &random, plan->value[AXIS_SIZE]);
+    for (unsigned i = 0; i < RSA_QUESTIONS; i++)
+        question_make_rsa(&rsa[i], &random);
+}
+
+/* libcrypto fetches an algorithm when it is first used, and keeps it: use all, so that the rounds need no
+ * more.
+ */
+static void warm_up(const struct plan *plan)
+{
+    struct random random = random_from(plan->seed, 6000, 0);
+
+    for (int i = 0; i < 2000; i++) {
+        struct question question;
+
+        question_make_aes(&question, &random, 64);
+        question_clear(&question);
+    }
+}
+
+static void clear_questions(struct question *aes, struct question *rsa)
+{
+    for (unsigned i = 0; i < AES_QUESTIONS; i++)
+        question_clear(&aes[i]);
+    for (unsigned i = 0; i < RSA_QUESTIONS; i++)
+        question_clear(&rsa[i]);
+}
+
+/* ------------------------------------------------------------------------------------------------ engine */
+
+static void put_threshold(char *line, size_t size, unsigned bytes)
+{
+    static const char *const modes[] = {"CBC", "CTR", "GCM", "XTS", "ECB", "CFB", "OFB", "CCM"};
+    static const char *const bits[] = {"128", "192", "256"};
+    const char *comma = ";SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD:";
+
+    for (unsigned m = 0; m < 8; m++) {
+        for (unsigned b = 0; b < 3; b++) {
+            size_t used = strlen(line);
+
+            if (strcmp(modes[m], "XTS") == 0 && b == 1)
+                continue;
+            snprintf(line + used, size - used, "%sAES-%s-%s:%u", comma, bits[b], modes[m], bytes);
+            comma = ",";
+        }
+    }
+}
+
+static ENGINE *load(const struct plan *plan)
+{
+    const unsigned *value = plan->value;
+    char commands[2048];
+    ENGINE *engine;
+
+    snprintf(commands, sizeof(commands), "WORKERS:%u;INSTANCES:%u;RING_DEPTH:%u;SYNC_OFFLOAD:%u%s%s",
+        value[AXIS_WORKERS], value[AXIS_INSTANCES], value[AXIS_DEPTH], value[AXIS_SYNC],
+        plan_polls(plan) ? ";ENABLE_EXTERNAL_POLLING" : "",
+        value[AXIS_TIMED] ? ";DISABLE_EVENT_DRIVEN_POLLING_MODE;SET_INTERNAL_POLL_INTERVAL:200000" : "");
+    put_threshold(commands, sizeof(commands), value[AXIS_THRESHOLD]);
+    engine = engine_load(commands);
+    if (value[AXIS_ROUTE])
+        CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    count(&totals.loads, 1);
+    return engine;
+}
+
+static void unload(const struct plan *plan, ENGINE *engine)
+{
+    if (plan->value[AXIS_ROUTE]) {
+        ENGINE_unregister_ciphers(engine);
+        ENGINE_unregister_digests(engine);
+        ENGINE_unregister_RSA(engine);
+        ENGINE_unregister_pkey_meths(engine);
+    }
+    engine_unload(engine);
+}
+
+/* ------------------------------------------------------------------------------------- the card's counts */
+
+struct card_counts {
+    long requests, completed, orphans, retries, early, callbacks;
+};
+
+static struct card_counts count_card(ENGINE *engine)
+{
+    static const char *const names[] = {"rsa_priv", "rsa_pub", "aes_cbc", "aes_ctr", "aes_gcm", "aes_xts",
+        "aes_ecb", "aes_cfb", "aes_ofb", "aes_ccm"};
+    struct card_counts counts = {
+        .completed = engine_count(engine, "completed"),
+        .orphans = engine_count(engine, "orphans"),
+        .retries = engine_count(engine, "retries"),
+        .early = engine_count(engine, "early_resumes"),
+        .callbacks = engine_count(engine, "callbacks"),
+    };
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        counts.requests += engine_count(engine, names[i]);
+    return counts;
+}
+
+static void expect(bool holds, const char *what, long got, long wanted)
+{
+    if (holds)
+        return;
+    count(&totals.miscounts, 1);
+    watch_report("%s: %ld and %ld", what, got, wanted);
+}
+
+/* What must be true of a card whose work is all done. callbacks and abandons are of this round. */
+static void check_card(const struct plan *plan, const struct card_counts *now, long callbacks, long abandons)
+{
+    const unsigned *value = plan->value;
+    bool alone = value[AXIS_BLOCK] == 0 && value[AXIS_OUTSIDE] == 0 &&
+                 (value[AXIS_NESTED] == 0 || value[AXIS_SYNC] == 0);
+
+    expect(now->requests == now->completed, "requests accepted and completed", now->requests, now->completed);
+    expect(now->orphans <= abandons, "orphans and abandoned jobs", now->orphans, abandons);
+    expect(now->callbacks == callbacks, "callbacks, as the card and as the application counts them",
+        now->callbacks, callbacks);
+    if (plan_by_callback(plan) && alone)
+        expect(callbacks == now->requests, "callbacks and requests", callbacks, now->requests);
+    if (value[AXIS_EARLY] == 0 && value[AXIS_TOLD] != TOLD_BUSY && value[AXIS_BLOCK] == 0)
+        expect(now->early == 0, "jobs were told too early", now->early, 0);
+}
+
+/* ----------------------------------------------------------------------------------------------- threads */
+
+static void run_applications(const struct round *round, struct application *applications)
+{
+    const unsigned *value = round->plan->value;
+    unsigned threads = value[AXIS_THREADS];
+    struct hold hold;
+
+    if (value[AXIS_HOLD])
+        hold_begin(&hold, round->engine, round->plan->seed + round->plan->round);
+    for (unsigned i = 0; i < threads; i++)
+        CHECK_EQ(pthread_create(&applications[i].thread, NULL, application_run, &applications[i]), 0);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(applications[i].thread, NULL);
+    if (value[AXIS_HOLD])
+        hold_end(&hold);
+}
+
+static struct application *make_applications(const struct round *round)
+{
+    const unsigned *value = round->plan->value;
+    unsigned threads = value[AXIS_THREADS];
+    struct application *applications = calloc(threads, sizeof(*applications));
+
+    CHECK(applications != NULL);
+    for (unsigned i = 0; i < threads; i++)
+        application_init(&applications[i], round, i, (value[AXIS_JOBS] + threads - 1 - i) / threads,
+            value[AXIS_OPERATIONS] / threads + 1);
+    return applications;
+}
+
+/* Until nothing is in flight; with external polling, its callbacks must be fetched. */
+static void drain(const struct round *round)
+{
+    int *in_flight;
+
+    CHECK(ENGINE_ctrl_cmd(round->engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
+    while (atomic_load((_Atomic int *)in_flight) != 0) {
+        if (plan_polls(round->plan))
+            engine_command(round->engine, "POLL", NULL);
+        usleep(100);
+    }
+    if (plan_polls(round->plan))
+        engine_command(round->engine, "POLL", NULL);
+    /* The last callbacks may still run. */
+    while (plan_by_callback(round->plan) &&
+           engine_count(round->engine, "callbacks") != engine_count(round->engine, "messages"))
+        usleep(100);
+}
+
+static void prepare_polling(struct round *round)
+{
+    int instances;
+
+    CHECK(ENGINE_ctrl_cmd(round->engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0));
+    if (!plan_polls(round->plan) || round->plan->value[AXIS_TIMED])
+        return;
+    for (int i = 0; i < instances; i++)
+        CHECK(ENGINE_ctrl_cmd(round->engine, "GET_EXTERNAL_POLLING_FD", i, &round->response_fds[i], NULL, 0));
+    round->response_fd_count = (unsigned)instances;
+}
+
+static struct card_counts subtract(struct card_counts now, struct card_counts before)
+{
+    return (struct card_counts){now.requests - before.requests, now.completed - before.completed,
+        now.orphans - before.orphans, now.retries - before.retries, now.early - before.early,
+        now.callbacks - before.callbacks};
+}
+
+/* With the engine loaded. */
+static struct application *work(struct round *round)
+{
+    struct application *applications;
+    struct card_counts before = count_card(round->engine), now;
+    long callbacks = atomic_load(&totals.callbacks), abandons = atomic_load(&totals.abandons);
+    RSA *keys[KEYS_MAX];
+
+    CHECK(keys_count() <= KEYS_MAX);
+    for (unsigned i = 0; i < keys_count(); i++)
+        keys[i] = keys_copy(i, round->route);
+    round->keys = keys;
+    prepare_polling(round);
+    applications = make_applications(round);
+    run_applications(round, applications);
+    if (round->plan->value[AXIS_DRAIN])
+        drain(round);
+    now = subtract(count_card(round->engine), before);
+    count(&totals.requests, now.requests);
+    count(&totals.orphans, now.orphans);
+    count(&totals.retries, now.retries);
+    if (round->plan->value[AXIS_DRAIN])
+        check_card(round->plan, &now, atomic_load(&totals.callbacks) - callbacks,
+            atomic_load(&totals.abandons) - abandons);
+    for (unsigned i = 0; i < keys_count(); i++)
+        RSA_free(keys[i]);
+    return applications;
+}
+
+/* ------------------------------------------------------------------------------------------------ counts */
+
+static void compare(const struct plan *plan, const struct counts *before, const struct counts *after)
+{
+    /* Nothing tells the engine that a job with a callback was abandoned: its request, and so the card's
+     * memory, are kept for it. */
+    bool kept = plan_by_callback(plan) && plan->value[AXIS_ABANDON] > 0;
+    long leaks = 0;
+
+    leaks += after->descriptors != before->descriptors;
+    leaks += after->threads != before->threads;
+    leaks += after->blocks > before->blocks;
+    leaks += !kept && after->all_blocks > before->all_blocks;
+    if (leaks == 0)
+        return;
+    count(&totals.leaks, leaks);
+    watch_report("before and after: descriptors %ld %ld, threads %ld %ld, libcrypto's blocks %ld %ld, all "
+                 "blocks %ld %ld",
+        before->descriptors, after->descriptors, before->threads, after->threads, before->blocks,
+        after->blocks, before->all_blocks, after->all_blocks);
+}
+
+static void choose_cores(const struct plan *plan, const cpu_set_t *all)
+{
+    cpu_set_t one;
+    int cpu = 0;
+
+    while (!CPU_ISSET(cpu, all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof(one), plan->value[AXIS_CORES] ? &one : all), 0);
+}
+
+static void run(const struct plan *plan, bool measured)
+{
+    struct question aes[AES_QUESTIONS], rsa[RSA_QUESTIONS];
+    struct round round = {
+        .plan = plan, .aes = aes, .rsa = rsa, .aes_count = AES_QUESTIONS, .rsa_count = RSA_QUESTIONS};
+    struct application *applications;
+    struct counts before = counts_take(), after;
+    cpu_set_t all;
+
+    CHECK_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+    make_questions(plan, aes, rsa);
+    choose_cores(plan, &all);
+    round.engine = load(plan);
+    round.route = plan->value[AXIS_ROUTE] ? NULL : round.engine;
+    applications = work(&round);
+    unload(plan, round.engine);
+    CHECK_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
+    for (unsigned i = 0; i < plan->value[AXIS_THREADS]; i++)
+        application_destroy(&applications[i]);
+    free(applications);
+    clear_questions(aes, rsa);
+    memory_check();
+    pages_forget_spoiled();
+    /* Joined, but the kernel may still take a thread apart; one that stays hangs here. */
+    do
+        after = counts_take();
+    while (after.threads > before.threads && usleep(1000) == 0);
+    if (measured)
+        compare(plan, &before, &after);
+}
+
+void round_run(const struct plan *plan)
+{
+    static bool warm;
+
+    if (!warm) {
+        struct plan calm = plan_calm(plan->seed);
+
+        warm_up(&calm);
+        run(&calm, false);
+        warm = true;
+    }
+    run(plan, true);
+    count(&totals.rounds, 1);
+}

@@ -84,7 +84,9 @@ static bool set_extra_primes(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
 {
     BIGNUM *r[ERSATZ_RSA_EXTRA_PRIMES_MAX] = {NULL}, *d[ERSATZ_RSA_EXTRA_PRIMES_MAX] = {NULL},
            *t[ERSATZ_RSA_EXTRA_PRIMES_MAX] = {NULL};
-    bool bad = numbers->extra_primes > ERSATZ_RSA_EXTRA_PRIMES_MAX;
+    /* libcrypto follows the first two primes and their CRT values without looking whether they are there. */
+    bool bad = numbers->extra_primes > ERSATZ_RSA_EXTRA_PRIMES_MAX || RSA_get0_p(rsa) == NULL ||
+               RSA_get0_iqmp(rsa) == NULL || RSA_get0_d(rsa) == NULL;
 
     for (unsigned i = 0; !bad && i < numbers->extra_primes; i++) {
         r[i] = number(numbers->extra[i].r, &bad);
@@ -102,6 +104,29 @@ static bool set_extra_primes(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
     return false;
 }
 
+/*
+ * A private key may come with CRT values only. libcrypto needs the exponent all the same: where a result of
+ * CRT does not verify, it computes the result again from the exponent, without looking whether there is one.
+ */
+static void set_exponent_from_factors(RSA *rsa)
+{
+    const BIGNUM *p = RSA_get0_p(rsa), *q = RSA_get0_q(rsa);
+    BN_CTX *ctx = BN_CTX_secure_new();
+    BIGNUM *less_p = BN_dup(p), *less_q = BN_dup(q), *order = BN_new(), *d = NULL;
+
+    if (ctx != NULL && less_p != NULL && less_q != NULL && order != NULL && BN_is_odd(p) && BN_is_odd(q) &&
+        BN_sub_word(less_p, 1) && BN_sub_word(less_q, 1) && BN_mul(order, less_p, less_q, ctx)) {
+        BN_set_flags(order, BN_FLG_CONSTTIME);
+        d = BN_mod_inverse(NULL, RSA_get0_e(rsa), order, ctx);
+        if (d != NULL && !RSA_set0_key(rsa, NULL, NULL, d))
+            BN_clear_free(d);
+    }
+    BN_clear_free(less_p);
+    BN_clear_free(less_q);
+    BN_clear_free(order);
+    BN_CTX_free(ctx);
+}
+
 static bool set_numbers(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
 {
     bool any_factor = numbers->p.data != NULL || numbers->q.data != NULL;
@@ -113,6 +138,8 @@ static bool set_numbers(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
         return false;
     if (any_crt && !set_crt(rsa, numbers))
         return false;
+    if (numbers->d.data == NULL && any_factor && any_crt && numbers->extra_primes == 0)
+        set_exponent_from_factors(rsa); /* without one it is a public key */
     return numbers->extra_primes == 0 || set_extra_primes(rsa, numbers);
 }
 
@@ -157,8 +184,8 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
         return ERSATZ_BAD_KEY;
     }
     key->size = (size_t)RSA_size(key->rsa);
-    key->is_private = numbers->d.data != NULL || numbers->dmp1.data != NULL;
-    if (kernel_in_use(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma)) {
+    key->is_private = RSA_get0_d(key->rsa) != NULL;
+    if (kernel_is_available(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma)) {
         ersatz_rsa_key_free(key);
         return ERSATZ_NO_MEMORY;
     }

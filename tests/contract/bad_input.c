@@ -92,6 +92,35 @@ static int public_key_only(void *arg)
     return 1;
 }
 
+/* Without its private exponent a key still signs, by its CRT values; and if those are wrong, nothing wrong
+ * comes out: libcrypto alone would follow a NULL. */
+static int key_without_exponent(void *arg)
+{
+    RSA *whole = test_rsa(NULL);
+    const BIGNUM *n, *e, *p, *q, *dmp1, *dmq1, *iqmp;
+    unsigned char in[256] = {1}, out[256], wanted[256];
+
+    (void)arg;
+    RSA_get0_key(whole, &n, &e, NULL);
+    RSA_get0_factors(whole, &p, &q);
+    RSA_get0_crt_params(whole, &dmp1, &dmq1, &iqmp);
+    CHECK_EQ(RSA_private_encrypt(20, in, wanted, whole, RSA_PKCS1_PADDING), 256);
+    for (int wrong = 0; wrong < 2; wrong++) {
+        RSA *rsa = RSA_new_method(engine);
+        BIGNUM *exponent = BN_dup(dmp1);
+
+        CHECK(BN_add_word(exponent, wrong ? 2 : 0));
+        CHECK(RSA_set0_key(rsa, BN_dup(n), BN_dup(e), NULL));
+        CHECK(RSA_set0_factors(rsa, BN_dup(p), BN_dup(q)));
+        CHECK(RSA_set0_crt_params(rsa, exponent, BN_dup(dmq1), BN_dup(iqmp)));
+        CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
+        CHECK_EQ(memcmp(out, wanted, sizeof(out)), 0);
+        RSA_free(rsa);
+    }
+    RSA_free(whole);
+    return 1;
+}
+
 static int cipher_lengths(void *arg)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -206,7 +235,7 @@ static void shared_context(void)
 int main(void)
 {
     static int (*const works[])(void *) = {rsa_ranges, zero_signature, truncated_ciphertext, public_key_only,
-        cipher_lengths, gcm_rules, turned_around};
+        key_without_exponent, key_without_exponent, cipher_lengths, gcm_rules, turned_around};
 
     test_begin(60);
     engine = engine_load(ALL_SIZES ";SYNC_OFFLOAD:1");

@@ -226,7 +226,7 @@ int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
         [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE, cbc},
         [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, ctr},
         [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE, ecb},
-        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE, cipher_cfb},
+        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, cipher_cfb},
         [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE, cipher_ofb},
         [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, xts},
     };

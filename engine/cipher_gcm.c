@@ -131,7 +131,8 @@ static int set_fixed_iv(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned c
 /* The next IV of the generator becomes the message's; its last len bytes go to out. */
 static int generate_iv(struct data *data, unsigned char *out, int len)
 {
-    unsigned char *invocation = data->iv + data->iv_len - IV_INVOCATION;
+    int counts = data->iv_len < IV_INVOCATION ? data->iv_len : IV_INVOCATION; /* a whole IV may be shorter */
+    unsigned char *invocation = data->iv + data->iv_len - counts;
 
     if (!data->iv_generated || data->state == NULL)
         return 0;
@@ -139,7 +140,7 @@ static int generate_iv(struct data *data, unsigned char *out, int len)
         len = data->iv_len;
     memcpy(out, data->iv + data->iv_len - len, (size_t)len);
     begin_message(data);
-    for (int i = IV_INVOCATION - 1; i >= 0 && ++invocation[i] == 0; i--)
+    for (int i = counts - 1; i >= 0 && ++invocation[i] == 0; i--)
         ;
     return 1;
 }

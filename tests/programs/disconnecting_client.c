@@ -1,12 +1,14 @@
 /*
  * Clients that go away: opens many TLS connections to a server on loopback and leaves each at a random moment
  * of the handshake or of the data, by a close, by a reset, or by closing its own half first. Some stay to the
- * end; these verify the certificate and compare the whole answer with a file.
+ * end; these verify the certificate.
  *
- *   disconnecting-client --port P --ca FILE --answer FILE [--path /NAME] [--connections N] [--concurrency C]
+ *   disconnecting-client --port P --ca FILE [--answer FILE] [--request FILE] [--connections N] [--concurrency
+ * C]
  *       [--seed S] [--only MOMENT]
  *
- * The file of --answer is what the server answers, after its headers. At the end it prints how many
+ * With --answer the server is an HTTP server and must answer with that file, after its headers. Without it,
+ * the client only speaks, and stays until the server has closed too. At the end it prints how many
  * connections left at each moment, as JSON. Whoever did not come as far as it wanted, or saw something else
  * than it should, is a failure.
  */
@@ -53,6 +55,7 @@ static const struct moment {
 };
 
 #define MOMENTS (sizeof(moments) / sizeof(moments[0]))
+#define STAYS (&moments[MOMENTS - 1])
 
 enum manner { CLOSE, RESET, HALF_CLOSE, MANNERS };
 
@@ -74,12 +77,14 @@ struct connection {
 
 static struct {
     int port;
-    const char *ca, *path, *only;
-    char *answer;
+    const char *ca, *only;
+    const char *request;
+    size_t request_len;
+    const char *answer; /* NULL: none */
     size_t answer_len;
     unsigned connections, concurrency;
     uint64_t seed;
-} options = {.path = "/", .connections = 1000, .concurrency = 32, .seed = 1};
+} options = {.connections = 1000, .concurrency = 32, .seed = 1};
 
 static SSL_CTX *contexts[3];
 static int epoll;
@@ -117,8 +122,10 @@ static SSL_CTX *make_context(int version, const char *ciphers)
 
 static const struct moment *choose_moment(void)
 {
+    const struct moment *moment = &moments[below(MOMENTS)];
+
     if (options.only == NULL)
-        return &moments[below(MOMENTS)];
+        return moment->turn > REQUEST && options.answer == NULL ? STAYS : moment;
     for (size_t i = 0; i < MOMENTS; i++)
         if (strcmp(moments[i].name, options.only) == 0)
             return &moments[i];
@@ -145,7 +152,9 @@ static void open_connection(struct connection *connection)
     SSL_set_connect_state(connection->ssl);
     BIO_set_mem_eof_return(SSL_get_rbio(connection->ssl), -1);
     connection->may_say = connection->may_hear = SIZE_MAX;
-    if (connection->moment->turn > REQUEST)
+    if (connection->moment->turn > REQUEST && options.answer == NULL)
+        connection->manner = HALF_CLOSE;
+    else if (connection->moment->turn > REQUEST)
         connection->may_hear =
             connection->moment->part == SOME ? 1 + below(options.answer_len - 1) : SIZE_MAX;
     connection->last_event = now_us();
@@ -203,6 +212,8 @@ static void begin_turn(struct connection *connection)
 
     connection->turn++;
     connection->speaks = true;
+    if (connection->turn == REQUEST && connection->moment->turn > REQUEST && options.answer == NULL)
+        connection->may_say = pending; /* there is no more to wait for */
     if (connection->turn != connection->moment->turn)
         return;
     switch (connection->moment->part) {
@@ -261,7 +272,7 @@ static bool hear(struct connection *connection)
         return false;
     if (got < 0)
         fail_connection(connection, strerror(errno));
-    if (connection->moment != &moments[MOMENTS - 1] || connection->heard < options.answer_len)
+    if (connection->moment != STAYS || connection->heard < options.answer_len)
         fail_connection(connection, "the server left first");
     connection->manner = CLOSE;
     go(connection);
@@ -270,11 +281,10 @@ static bool hear(struct connection *connection)
 
 static void ask(struct connection *connection)
 {
-    char request[300];
-    int len = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", options.path);
-
-    if (SSL_write(connection->ssl, request, len) != len)
+    if (SSL_write(connection->ssl, options.request, (int)options.request_len) != (int)options.request_len)
         fail_connection(connection, "libssl does not take the request");
+    if (options.answer == NULL)
+        SSL_shutdown(connection->ssl);
 }
 
 /* The answer stands after the server's headers, which end with an empty line. */
@@ -404,17 +414,19 @@ static void report(void)
     puts("}");
 }
 
-static void read_answer(const char *path)
+static const char *read_file(const char *path, size_t *len)
 {
     FILE *file = fopen(path, "re");
+    char *bytes;
 
     CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
-    options.answer_len = (size_t)ftell(file);
-    options.answer = malloc(options.answer_len);
+    *len = (size_t)ftell(file);
+    bytes = malloc(*len);
     rewind(file);
-    CHECK(options.answer != NULL && options.answer_len > 1);
-    CHECK_EQ(fread(options.answer, 1, options.answer_len, file), options.answer_len);
+    CHECK(bytes != NULL && *len > 1);
+    CHECK_EQ(fread(bytes, 1, *len, file), *len);
     fclose(file);
+    return bytes;
 }
 
 static void read_options(int argc, char **argv)
@@ -423,15 +435,18 @@ static void read_options(int argc, char **argv)
         {"port", required_argument, NULL, 'p'},
         {"ca", required_argument, NULL, 'a'},
         {"answer", required_argument, NULL, 'f'},
-        {"path", required_argument, NULL, 'u'},
+        {"request", required_argument, NULL, 'r'},
         {"connections", required_argument, NULL, 'n'},
         {"concurrency", required_argument, NULL, 'c'},
         {"seed", required_argument, NULL, 's'},
         {"only", required_argument, NULL, 'o'},
         {NULL, 0, NULL, 0},
     };
+    static const char get[] = "GET / HTTP/1.0\r\n\r\n";
     int option;
 
+    options.request = get;
+    options.request_len = sizeof(get) - 1;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'p':
@@ -441,10 +456,10 @@ static void read_options(int argc, char **argv)
             options.ca = optarg;
             break;
         case 'f':
-            read_answer(optarg);
+            options.answer = read_file(optarg, &options.answer_len);
             break;
-        case 'u':
-            options.path = optarg;
+        case 'r':
+            options.request = read_file(optarg, &options.request_len);
             break;
         case 'n':
             options.connections = (unsigned)atoi(optarg);
@@ -462,7 +477,7 @@ static void read_options(int argc, char **argv)
             exit(2);
         }
     }
-    CHECK(options.port > 0 && options.ca != NULL && options.answer != NULL && options.concurrency > 0);
+    CHECK(options.port > 0 && options.ca != NULL && options.concurrency > 0);
 }
 
 int main(int argc, char **argv)
@@ -479,6 +494,5 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++)
         SSL_CTX_free(contexts[i]);
     close(epoll);
-    free(options.answer);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* See fuzz.h and redirect.h. */
 #include "fuzz.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,21 @@ void fuzz_take(struct fuzz_input *input, uint8_t *out, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         out[i] = fuzz_byte(input);
+}
+
+void fuzz_trace(const char *format, ...)
+{
+    static int wanted = -1;
+    va_list arguments;
+
+    if (wanted < 0)
+        wanted = getenv("FUZZ_TRACE") != NULL;
+    if (wanted == 0)
+        return;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
 }
 
 void fuzz_same(bool same, const char *what, const char *file, int line)
@@ -94,7 +110,8 @@ ENGINE *fuzz_engine(void)
     static const char everything_to_the_card[] =
         "WORKERS:1;INSTANCES:1;RING_DEPTH:16;SYNC_OFFLOAD:1;SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD:"
         "AES-128-CBC:0,AES-192-CBC:0,AES-256-CBC:0,AES-128-CTR:0,AES-192-CTR:0,AES-256-CTR:0,"
-        "AES-128-GCM:0,AES-192-GCM:0,AES-256-GCM:0,AES-128-XTS:0,AES-256-XTS:0";
+        "AES-128-GCM:0,AES-192-GCM:0,AES-256-GCM:0,AES-128-XTS:0,AES-256-XTS:0,"
+        "AES-128-ECB:0,AES-256-ECB:0,AES-128-CFB:0,AES-256-CFB:0,AES-128-OFB:0,AES-256-OFB:0";
     static ENGINE *engine;
 
     if (engine == NULL) {

@@ -29,6 +29,10 @@ void fuzz_take(struct fuzz_input *input, uint8_t *out, size_t len);
 #define FUZZ_SAME(condition) fuzz_same((condition), #condition, __FILE__, __LINE__)
 void fuzz_same(bool same, const char *what, const char *file, int line);
 
+/* A line about what the input makes the target do, for whoever repeats a finding: with FUZZ_TRACE in the
+ * environment. */
+__attribute__((format(printf, 1, 2))) void fuzz_trace(const char *format, ...);
+
 /* A new ENGINE bound to the sources in this process; NULL if it refuses. environment: what ERSATZ_CTRL says,
  * or NULL. */
 ENGINE *fuzz_bind(const char *environment);

@@ -67,6 +67,7 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     if (cipher == NULL || atomic_fetch_sub_explicit(&cipher->references, 1, memory_order_acq_rel) != 1)
         return;
     cipher->functions->freectx(cipher->context); /* cleanses the key */
+    imb_state_free(cipher->imb);
     OPENSSL_cleanse(&cipher->ccm, sizeof(cipher->ccm));
     free(cipher);
 }
@@ -106,6 +107,20 @@ bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in,
     return cipher->functions->cipher(cipher->context, out, &out_len, len, in, len) == 1;
 }
 
+/* Without memory for it, libcrypto does all by itself. */
+static void set_imb_key(struct ersatz_cipher *cipher, const uint8_t *key)
+{
+    if (!kernel_in_use(ERSATZ_KERNEL_IPSEC_MB)) {
+        imb_state_free(cipher->imb);
+        cipher->imb = NULL;
+        return;
+    }
+    if (cipher->imb == NULL)
+        cipher->imb = imb_state_new(cipher->mode, cipher->key_len);
+    if (cipher->imb != NULL)
+        imb_state_set_key(cipher->imb, key);
+}
+
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt)
 {
@@ -121,6 +136,9 @@ enum ersatz_result ersatz_cipher_set_key(
     else
         set = cipher_init(cipher, key, NULL, 0);
     cipher->keyed = set;
+    cipher->message_by_imb = false;
+    if (set)
+        set_imb_key(cipher, key);
     cipher_leave(cipher);
     return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
@@ -134,6 +152,14 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     if (result == ERSATZ_OK) {
         (*out)->encrypt = cipher->encrypt;
         (*out)->keyed = cipher->keyed;
+        if (cipher->imb != NULL)
+            (*out)->imb = imb_state_dup(cipher->imb);
+        (*out)->message_by_imb = cipher->message_by_imb;
+        if (cipher->message_by_imb && (*out)->imb == NULL) { /* libcrypto knows nothing of the message */
+            ersatz_cipher_free(*out);
+            *out = NULL;
+            result = ERSATZ_NO_MEMORY;
+        }
     }
     return result;
 }
@@ -188,13 +214,17 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel
     if (!length_fits(cipher->mode, op->u.cipher.len))
         return ERSATZ_BAD_INPUT;
     if (cipher->mode == ERSATZ_GCM)
-        return cipher_gcm(op);
+        return cipher_gcm(op, kernel);
     if (cipher->mode == ERSATZ_CCM)
         return cipher_ccm(op);
     if (cipher_mode_has_mac_key(cipher->mode))
         return cipher_cbc_hmac(op);
     if (op->u.cipher.len == 0)
         return ERSATZ_OK;
+    if (cipher_has_imb(cipher) && imb_compute_one(cipher->imb, op, cipher->encrypt)) {
+        *kernel = ERSATZ_KERNEL_IPSEC_MB;
+        return ERSATZ_OK;
+    }
     if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK) ||
         !cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
         return ERSATZ_COMPUTE_FAILED;

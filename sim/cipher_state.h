@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 
 #include "cipher.h"
+#include "imb.h"
+#include "kernels.h"
 #include "libcrypto_ciphers.h"
 
 #define CIPHER_KEY_MAX 32u /* of the modes that keep their key */
@@ -21,6 +23,8 @@ struct ersatz_cipher {
     const struct libcrypto_cipher *functions;
     void *context; /* libcrypto's; touched by whoever has entered, or by set_key and dup on the caller's
                       thread */
+    struct imb_state *imb; /* NULL: libcrypto does everything */
+    bool message_by_imb;   /* GCM: the message under way is imb's, to its end */
     struct {
         uint8_t key[CIPHER_KEY_MAX];
         size_t iv_len, tag_len; /* that the key was set up for; 0: none yet */
@@ -33,8 +37,14 @@ bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t
 /* One piece of text. out NULL: associated data; in NULL: the end of the message. */
 bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len);
 
+/* Whether operations that begin now may be imb's. */
+static inline bool cipher_has_imb(const struct ersatz_cipher *cipher)
+{
+    return cipher->imb != NULL && kernel_in_use(ERSATZ_KERNEL_IPSEC_MB);
+}
+
 /* The modes' own kernels. */
-enum ersatz_result cipher_gcm(const struct ersatz_op *op);
+enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 enum ersatz_result cipher_ccm(const struct ersatz_op *op);
 enum ersatz_result cipher_cbc_hmac(const struct ersatz_op *op);
 

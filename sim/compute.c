@@ -4,13 +4,16 @@
 #include <stdlib.h>
 
 #include "cipher.h"
+#include "imb.h"
 #include "kernels.h"
 #include "rsa_ifma.h"
 #include "rsa_ifma_cost.h"
 #include "rsa_key.h"
 
+/* NULL: this machine does not have it. */
 struct compute_lanes {
-    struct rsa_ifma *ifma; /* NULL: this machine does not have it */
+    struct imb *imb;
+    struct rsa_ifma *ifma;
 };
 
 struct compute_lanes *compute_lanes_new(void)
@@ -19,19 +22,22 @@ struct compute_lanes *compute_lanes_new(void)
 
     if (lanes == NULL)
         return NULL;
-    if (!kernel_is_available(ERSATZ_KERNEL_IFMA))
-        return lanes;
-    lanes->ifma = rsa_ifma_new();
-    if (lanes->ifma != NULL)
-        return lanes;
-    compute_lanes_free(lanes);
-    return NULL;
+    if (kernel_is_available(ERSATZ_KERNEL_IPSEC_MB) && (lanes->imb = imb_new()) == NULL) {
+        compute_lanes_free(lanes);
+        return NULL;
+    }
+    if (kernel_is_available(ERSATZ_KERNEL_IFMA) && (lanes->ifma = rsa_ifma_new()) == NULL) {
+        compute_lanes_free(lanes);
+        return NULL;
+    }
+    return lanes;
 }
 
 void compute_lanes_free(struct compute_lanes *lanes)
 {
     if (lanes == NULL)
         return;
+    imb_free(lanes->imb);
     rsa_ifma_free(lanes->ifma);
     free(lanes);
 }
@@ -75,6 +81,11 @@ void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const op
     if (kernel_in_use(ERSATZ_KERNEL_IFMA)) {
         done = rsa_ifma_compute(lanes->ifma, ops, results, open, !kernel_is_forced(ERSATZ_KERNEL_IFMA));
         count_batch(stats, ERSATZ_KERNEL_IFMA, done);
+        open &= ~done;
+    }
+    if (count > 1 && kernel_in_use(ERSATZ_KERNEL_IPSEC_MB)) {
+        done = imb_compute(lanes->imb, ops, results, open);
+        count_batch(stats, ERSATZ_KERNEL_IPSEC_MB, done);
         open &= ~done;
     }
     for (; open != 0; open &= open - 1) {

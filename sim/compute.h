@@ -21,7 +21,7 @@ struct compute_lanes;
 
 /* NULL: out of memory. */
 struct compute_lanes *compute_lanes_new(void);
-void compute_lanes_free(struct compute_lanes *lanes); /* cleanses; NULL is allowed */
+void compute_lanes_free(struct compute_lanes *lanes); /* NULL is allowed */
 
 /* Do the operations, COMPUTE_BATCH_MAX at most, whose cipher states the caller has entered. Those for which
  * there is a batch kernel are done by it, the others one by one. Counted in stats->by_kernel. */

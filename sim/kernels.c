@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "imb.h"
 #include "rsa_ifma.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -22,6 +23,8 @@ static const char *const names[ERSATZ_KERNELS] = {
 static void look(void)
 {
     available = 1u << ERSATZ_KERNEL_PORTABLE;
+    if (imb_is_available())
+        available |= 1u << ERSATZ_KERNEL_IPSEC_MB;
     if (rsa_ifma_is_available())
         available |= 1u << ERSATZ_KERNEL_IFMA;
 }

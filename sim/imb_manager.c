@@ -1,0 +1,186 @@
+/* The library's managers; see imb_manager.h. */
+#include "imb_manager.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "imb.h"
+
+/* More threads than this at once make and free managers as they go. */
+#define SLOTS 64u
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static IMB_ARCH wanted = IMB_ARCH_NONE; /* NONE: the widest; for tests only */
+static IMB_ARCH architecture = IMB_ARCH_NONE;
+
+static pthread_once_t functions_once = PTHREAD_ONCE_INIT;
+static IMB_MGR *functions; /* constant once made; lives as long as the process, as the slots do */
+
+/* Acquire on taking out, release on putting in: the next user sees what the last one left. */
+static struct imb *_Atomic slots[SLOTS];
+
+static bool has(uint64_t features, uint64_t needed)
+{
+    return (features & needed) == needed;
+}
+
+/* The library looks at what the processor has, not at whether the system saves the registers across a switch
+ * of threads: libgcc knows both. */
+static bool runs(IMB_ARCH arch, uint64_t features)
+{
+    switch (arch) {
+    case IMB_ARCH_AVX512:
+        return has(features, IMB_CPUFLAGS_AVX512) && __builtin_cpu_supports("avx512bw");
+    case IMB_ARCH_AVX2:
+        return has(features, IMB_CPUFLAGS_AVX2) && __builtin_cpu_supports("avx2");
+#ifdef IMB_CPUFLAGS_AVX /* later versions have none */
+    case IMB_ARCH_AVX:
+        return has(features, IMB_CPUFLAGS_AVX) && __builtin_cpu_supports("avx");
+#endif
+    case IMB_ARCH_SSE:
+        return has(features, IMB_CPUFLAGS_SSE);
+    default:
+        return false;
+    }
+}
+
+static void find_architecture(void)
+{
+    static const IMB_ARCH widest_first[] = {IMB_ARCH_AVX512, IMB_ARCH_AVX2,
+#ifdef IMB_CPUFLAGS_AVX
+        IMB_ARCH_AVX,
+#endif
+        IMB_ARCH_SSE};
+    IMB_MGR *manager = alloc_mb_mgr(0);
+
+    if (manager == NULL)
+        return;
+    for (unsigned i = 0; architecture == IMB_ARCH_NONE && i < sizeof(widest_first) / sizeof(widest_first[0]);
+         i++) {
+        if ((wanted == IMB_ARCH_NONE || wanted == widest_first[i]) &&
+            runs(widest_first[i], manager->features))
+            architecture = widest_first[i];
+    }
+    free_mb_mgr(manager);
+}
+
+bool imb_is_available(void)
+{
+    pthread_once(&once, find_architecture);
+    return architecture != IMB_ARCH_NONE;
+}
+
+bool imb_use_architecture(IMB_ARCH arch)
+{
+    wanted = arch;
+    return imb_is_available() && architecture == arch;
+}
+
+static IMB_MGR *new_manager(void)
+{
+    IMB_MGR *manager = imb_is_available() ? alloc_mb_mgr(0) : NULL;
+
+    if (manager == NULL)
+        return NULL;
+    switch (architecture) {
+    case IMB_ARCH_AVX512:
+        init_mb_mgr_avx512(manager);
+        break;
+    case IMB_ARCH_AVX2:
+        init_mb_mgr_avx2(manager);
+        break;
+#ifdef IMB_CPUFLAGS_AVX
+    case IMB_ARCH_AVX:
+        init_mb_mgr_avx(manager);
+        break;
+#endif
+    default:
+        init_mb_mgr_sse(manager);
+    }
+    if (imb_get_errno(manager) == 0)
+        return manager;
+    free_mb_mgr(manager); /* its test of itself failed */
+    return NULL;
+}
+
+static void find_functions(void)
+{
+    functions = new_manager();
+}
+
+const IMB_MGR *imb_functions(void)
+{
+    pthread_once(&functions_once, find_functions);
+    return functions;
+}
+
+struct imb *imb_new(void)
+{
+    return calloc(1, sizeof(struct imb));
+}
+
+void imb_free(struct imb *imb)
+{
+    if (imb == NULL)
+        return;
+    if (imb->manager != NULL)
+        free_mb_mgr(imb->manager);
+    free(imb);
+}
+
+bool imb_make_ready(struct imb *imb)
+{
+    if (imb->manager == NULL)
+        imb->manager = new_manager();
+    return imb->manager != NULL;
+}
+
+static struct imb *new_ready(void)
+{
+    struct imb *imb = imb_new();
+
+    if (imb == NULL || imb_make_ready(imb))
+        return imb;
+    imb_free(imb);
+    return NULL;
+}
+
+/* Where a thread looks first, so that threads seldom meet. */
+static unsigned own_slot(void)
+{
+    return (unsigned)((uintptr_t)pthread_self() >> 12) * 2654435761u >> 26;
+}
+
+_Static_assert(SLOTS == 1u << (32 - 26), "what own_slot() gives is a slot");
+
+struct imb *imb_take(void)
+{
+    unsigned first = own_slot();
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct imb *_Atomic *slot = &slots[(first + i) % SLOTS];
+        struct imb *imb;
+
+        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL)
+            continue;
+        imb = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
+        if (imb != NULL)
+            return imb;
+    }
+    return new_ready();
+}
+
+void imb_put(struct imb *imb)
+{
+    unsigned first = own_slot();
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct imb *nothing = NULL;
+
+        if (atomic_compare_exchange_strong_explicit(
+                &slots[(first + i) % SLOTS], &nothing, imb, memory_order_release, memory_order_relaxed))
+            return;
+    }
+    imb_free(imb);
+}

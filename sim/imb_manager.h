@@ -1,0 +1,34 @@
+/*
+ * The library's managers: what it keeps the streams in that it computes side by side. A manager is one
+ * thread's at a time; between uses it lies in a slot, for the next that comes.
+ */
+#ifndef ERSATZ_SIM_IMB_MANAGER_H
+#define ERSATZ_SIM_IMB_MANAGER_H
+
+#include <intel-ipsec-mb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compute.h"
+
+#define IMB_BLOCK 16u
+
+struct imb {
+    IMB_MGR *manager; /* NULL until first needed */
+};
+
+/* False: there is no memory for the manager, or the processor has not what it takes. */
+bool imb_make_ready(struct imb *imb);
+
+/* One to use, ready, until imb_put() of it. NULL: as above. */
+struct imb *imb_take(void);
+void imb_put(struct imb *imb);
+
+/* Of this one only the table of functions is used, which is constant: any thread, at any time. */
+const IMB_MGR *imb_functions(void);
+
+/* For tests: use the library's code for this architecture instead of the widest. Before anything else; false:
+ * this processor does not run it. */
+bool imb_use_architecture(IMB_ARCH architecture);
+
+#endif

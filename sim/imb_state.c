@@ -1,0 +1,80 @@
+/* States of this kernel: made, keyed, copied, freed. */
+#include "imb_state.h"
+
+#include <openssl/crypto.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "imb_manager.h"
+
+#define ALIGNMENT 64u /* what struct gcm_key_data asks for */
+
+static struct imb_state *allocate(void)
+{
+    return aligned_alloc(ALIGNMENT, (sizeof(struct imb_state) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+}
+
+static bool is_for(enum ersatz_mode mode)
+{
+    switch (mode) {
+    case ERSATZ_CBC:
+    case ERSATZ_CTR:
+    case ERSATZ_ECB:
+    case ERSATZ_GCM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+struct imb_state *imb_state_new(enum ersatz_mode mode, size_t key_len)
+{
+    struct imb_state *state;
+
+    if (!is_for(mode) || imb_functions() == NULL)
+        return NULL;
+    state = allocate();
+    if (state == NULL)
+        return NULL;
+    memset(state, 0, sizeof(*state));
+    state->mode = mode;
+    state->key_len = key_len;
+    return state;
+}
+
+struct imb_state *imb_state_dup(const struct imb_state *state)
+{
+    struct imb_state *copy = allocate();
+
+    if (copy != NULL)
+        memcpy(copy, state, sizeof(*copy));
+    return copy;
+}
+
+void imb_state_free(struct imb_state *state)
+{
+    if (state != NULL)
+        OPENSSL_cleanse(state, sizeof(*state));
+    free(state);
+}
+
+void imb_state_set_key(struct imb_state *state, const uint8_t *key)
+{
+    const IMB_MGR *functions = imb_functions();
+
+    if (state->mode == ERSATZ_GCM) {
+        imb_gcm_set_key(&state->gcm, key, state->key_len);
+        return;
+    }
+    switch (state->key_len) {
+    case IMB_KEY_128_BYTES:
+        IMB_AES_KEYEXP_128(functions, key, state->blocks.encrypt_keys, state->blocks.decrypt_keys);
+        break;
+    case IMB_KEY_192_BYTES:
+        IMB_AES_KEYEXP_192(functions, key, state->blocks.encrypt_keys, state->blocks.decrypt_keys);
+        break;
+    default:
+        IMB_AES_KEYEXP_256(functions, key, state->blocks.encrypt_keys, state->blocks.decrypt_keys);
+    }
+}

@@ -136,7 +136,7 @@ enum ersatz_result ersatz_cipher_set_key(
     else
         set = cipher_init(cipher, key, NULL, 0);
     cipher->keyed = set;
-    cipher->message_by_imb = false;
+    cipher->message = MESSAGE_NONE;
     if (set)
         set_imb_key(cipher, key);
     cipher_leave(cipher);
@@ -154,8 +154,9 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
         (*out)->keyed = cipher->keyed;
         if (cipher->imb != NULL)
             (*out)->imb = imb_state_dup(cipher->imb);
-        (*out)->message_by_imb = cipher->message_by_imb;
-        if (cipher->message_by_imb && (*out)->imb == NULL) { /* libcrypto knows nothing of the message */
+        (*out)->message = cipher->message;
+        if (cipher->message == MESSAGE_IMB &&
+            (*out)->imb == NULL) { /* libcrypto knows nothing of the message */
             ersatz_cipher_free(*out);
             *out = NULL;
             result = ERSATZ_NO_MEMORY;
@@ -171,6 +172,7 @@ enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt
     if (!cipher_enter(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
+    cipher->ccm.iv_len = 0; /* libcrypto sets CCM's key up for one direction */
     cipher_leave(cipher);
     return ERSATZ_OK;
 }

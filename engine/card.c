@@ -250,6 +250,7 @@ void card_set_defaults(void)
     atomic_store(&card.policy.sync_offload, false);
     atomic_store(&card.policy.spin, false);
     atomic_store(&card.policy.max_retries, -1);
+    ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
     free(card.stats_file);
     card.stats_file = NULL;
     pthread_mutex_unlock(&card.lock);

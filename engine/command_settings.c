@@ -1,4 +1,7 @@
 /* Commands that set how the card is built and used. */
+#include <stdio.h>
+#include <string.h>
+
 #include "card.h"
 #include "command_handlers.h"
 #include "error.h"
@@ -108,4 +111,73 @@ int command_stats_file(int command, long i, void *p)
         return 1;
     error_raise(REASON_NO_MEMORY, "%s", command_name(command));
     return 0;
+}
+
+/* "portable, ipsec-mb": the names of a set of kernels. */
+static const char *kernel_names(unsigned set, char *out, size_t size)
+{
+    size_t used = 0;
+
+    for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++) {
+        if ((set & 1u << kernel) != 0 && used < size)
+            used += (size_t)snprintf(
+                out + used, size - used, "%s%s", used == 0 ? "" : ", ", ersatz_kernel_name(kernel));
+    }
+    return out;
+}
+
+/* The kernel of this name. ERSATZ_KERNELS: there is none. */
+static enum ersatz_kernel find_kernel(const char *name, size_t len)
+{
+    enum ersatz_kernel kernel = 0;
+
+    while (kernel < ERSATZ_KERNELS &&
+           (strlen(ersatz_kernel_name(kernel)) != len || strncmp(ersatz_kernel_name(kernel), name, len) != 0))
+        kernel++;
+    return kernel;
+}
+
+/* Whether one name of the list stands for a kernel that can be used; raises the error otherwise. */
+static bool may_use(int command, enum ersatz_kernel kernel, const char *name, size_t len)
+{
+    unsigned available = ersatz_kernels_available();
+    char names[64];
+
+    if (kernel == ERSATZ_KERNELS) {
+        error_raise(REASON_BAD_COMMAND, "%s has \"%.*s\" in it; expected auto, or a list of %s",
+            command_name(command), (int)len, name, kernel_names(ERSATZ_KERNELS_ALL, names, sizeof(names)));
+        return false;
+    }
+    if ((available & 1u << kernel) == 0) {
+        error_raise(REASON_BAD_COMMAND,
+            "%s: \"%.*s\" was not built in, or this processor does not run it; available: %s",
+            command_name(command), (int)len, name, kernel_names(available, names, sizeof(names)));
+        return false;
+    }
+    return true;
+}
+
+int command_kernels(int command, long i, void *p)
+{
+    const char *at = p;
+    unsigned set = 0;
+
+    (void)i;
+    if (strcmp(p, "auto") == 0) {
+        ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
+        return 1;
+    }
+    for (;;) {
+        size_t len = strcspn(at, ",");
+        enum ersatz_kernel kernel = find_kernel(at, len);
+
+        if (!may_use(command, kernel, at, len))
+            return 0;
+        set |= 1u << kernel;
+        if (at[len] == '\0')
+            break;
+        at += len + 1;
+    }
+    ersatz_kernels_choose(set);
+    return 1;
 }

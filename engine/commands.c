@@ -54,6 +54,7 @@ static const struct {
     AT(STATS_FILE) = {command_stats_file, true},
     AT(HOLD) = {command_hold, true},
     AT(RELEASE) = {command_release, false},
+    AT(KERNELS) = {command_kernels, true},
 #undef AT
 };
 

@@ -62,7 +62,7 @@ static bool hand_over(struct ersatz_cipher *cipher)
     struct ersatz_bytes iv, aad;
 
     imb_gcm_kept(cipher->imb, &iv, &aad);
-    cipher->message_by_imb = false;
+    cipher->message = MESSAGE_PORTABLE;
     return cipher_init(cipher, NULL, iv.data, iv.len) &&
            (aad.len == 0 || cipher_piece(cipher, NULL, aad.data, aad.len));
 }
@@ -94,8 +94,8 @@ static enum ersatz_result begin(struct ersatz_cipher *cipher, const uint8_t *iv,
 {
     if (len < 1 || len > GCM_IV_MAX)
         return ERSATZ_BAD_INPUT;
-    cipher->message_by_imb = cipher_has_imb(cipher);
-    if (cipher->message_by_imb)
+    cipher->message = cipher_has_imb(cipher) ? MESSAGE_IMB : MESSAGE_PORTABLE;
+    if (cipher->message == MESSAGE_IMB)
         imb_gcm_begin(cipher->imb, iv, len, cipher->encrypt);
     else if (!cipher_init(cipher, NULL, iv, len))
         return ERSATZ_COMPUTE_FAILED;
@@ -111,8 +111,12 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
         result = begin(cipher, op->u.cipher.long_iv, op->u.cipher.iv_len);
     if (result != ERSATZ_OK)
         return result;
-    result = cipher->message_by_imb ? go_on_imb(cipher, op) : go_on_portable(cipher, op);
-    *kernel = cipher->message_by_imb ? ERSATZ_KERNEL_IPSEC_MB : ERSATZ_KERNEL_PORTABLE;
+    if (cipher->message == MESSAGE_NONE)
+        return ERSATZ_COMPUTE_FAILED; /* libcrypto would make up an IV and tell nobody */
+    result = cipher->message == MESSAGE_IMB ? go_on_imb(cipher, op) : go_on_portable(cipher, op);
+    *kernel = cipher->message == MESSAGE_IMB ? ERSATZ_KERNEL_IPSEC_MB : ERSATZ_KERNEL_PORTABLE;
+    if (op->u.cipher.tag != NULL && result != ERSATZ_BAD_INPUT)
+        cipher->message = MESSAGE_NONE;
     /* What this operation deciphered must not be used; earlier pieces of a message are the caller's already.
      */
     if (result == ERSATZ_BAD_TAG && op->u.cipher.len > 0)

@@ -24,7 +24,11 @@ struct ersatz_cipher {
     void *context; /* libcrypto's; touched by whoever has entered, or by set_key and dup on the caller's
                       thread */
     struct imb_state *imb; /* NULL: libcrypto does everything */
-    bool message_by_imb;   /* GCM: the message under way is imb's, to its end */
+    enum {
+        MESSAGE_NONE,
+        MESSAGE_PORTABLE,
+        MESSAGE_IMB
+    } message; /* GCM: whose the one under way is, to its end */
     struct {
         uint8_t key[CIPHER_KEY_MAX];
         size_t iv_len, tag_len; /* that the key was set up for; 0: none yet */

@@ -68,6 +68,10 @@
     X(HOLD, STRING,                                                                                          \
         "For tests: hold requests before they are computed (compute), before their job is told (signal), "   \
         "or not (none).")                                                                                    \
-    X(RELEASE, NUMBER, "For tests: let so many held requests pass.")
+    X(RELEASE, NUMBER, "For tests: let so many held requests pass.")                                         \
+    X(KERNELS, STRING,                                                                                       \
+        "Which code computes, from now on: auto (default: whatever this processor runs best), portable, or " \
+        "a "                                                                                                 \
+        "list of ipsec-mb, ifma.")
 
 #endif

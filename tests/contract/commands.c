@@ -23,6 +23,13 @@ static void refuse_settings(ENGINE *engine)
     CHECK(engine_refuses(engine, "WORKERS", "many", "not a number"));
     CHECK(engine_refuses(engine, "HOLD", "everything", "expected none, compute or signal"));
     CHECK(engine_refuses(engine, "RELEASE", "0", "RELEASE is 0"));
+    CHECK(engine_refuses(engine, "KERNELS", "", "KERNELS has \"\" in it; expected auto, or a list of"));
+    CHECK(engine_refuses(engine, "KERNELS", "portable,", "has \"\" in it"));
+    CHECK(engine_refuses(engine, "KERNELS", "portable,fast", "has \"fast\" in it"));
+    CHECK(engine_refuses(engine, "KERNELS", "port", "has \"port\" in it"));
+    CHECK(engine_refuses(engine, "KERNELS", "auto,portable", "has \"auto\" in it"));
+    engine_command(engine, "KERNELS", "portable");
+    engine_command(engine, "KERNELS", "auto");
     CHECK(engine_refuses(engine, "SET_INSTANCE_FOR_THREAD", "64", "SET_INSTANCE_FOR_THREAD is 64"));
 }
 

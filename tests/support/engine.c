@@ -90,21 +90,35 @@ bool engine_refuses(ENGINE *engine, const char *name, const char *value, const c
     return !ENGINE_ctrl_cmd_string(engine, name, value, 0) && error_speaks_of(text);
 }
 
-long engine_count(ENGINE *engine, const char *name)
+/* -1: there is none. */
+static long find_count(ENGINE *engine, const char *name)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char quoted[64], *text, *at;
-    long count;
+    long count = -1;
 
     CHECK(bio != NULL && ENGINE_ctrl_cmd(engine, "STATS", 0, bio, NULL, 0));
     BIO_write(bio, "", 1);
     BIO_get_mem_data(bio, &text);
     snprintf(quoted, sizeof(quoted), "\"%s\":", name);
     at = strstr(text, quoted);
-    CHECK(at != NULL);
-    count = strtol(at + strlen(quoted), NULL, 10);
+    if (at != NULL)
+        count = strtol(at + strlen(quoted), NULL, 10);
     BIO_free(bio);
     return count;
+}
+
+long engine_count(ENGINE *engine, const char *name)
+{
+    long count = find_count(engine, name);
+
+    CHECK(count >= 0);
+    return count;
+}
+
+bool engine_has_count(ENGINE *engine, const char *name)
+{
+    return find_count(engine, name) >= 0;
 }
 
 void engine_wait_for(ENGINE *engine, const char *name, long value)

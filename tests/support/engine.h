@@ -29,6 +29,9 @@ bool engine_refuses(ENGINE *engine, const char *name, const char *value, const c
 /* A counter of the statistics, by name ("completed", "rsa_priv", ...). */
 long engine_count(ENGINE *engine, const char *name);
 
+/* Whether there is such a counter: those of kernels that are not in use are left out. */
+bool engine_has_count(ENGINE *engine, const char *name);
+
 /* Waits until a counter has reached a value: the card is another thread. */
 void engine_wait_for(ENGINE *engine, const char *name, long value);
 

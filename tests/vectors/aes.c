@@ -200,15 +200,18 @@ int main(int argc, char **argv)
     if (strcmp(mode, "CBC") == 0) {
         CHECK_EQ(count, CBC_VECTORS);
         way_check_card("aes_cbc", CBC_VECTORS * 2);
+        way_check_kernels(CBC_VECTORS / 2); /* what is decrypted */
     } else if (strcmp(mode, "CTR") == 0) {
         CHECK_EQ(count, CTR_VECTORS);
         way_check_card("aes_ctr", CTR_VECTORS);
+        way_check_kernels(CTR_VECTORS / 2); /* whose counters do not wrap */
     } else if (strcmp(mode, "XTS") == 0) {
         CHECK_EQ(count - not_whole_bytes, XTS_VECTORS);
         way_check_card("aes_xts", XTS_VECTORS);
     } else {
         CHECK_EQ(count, GCM_VECTORS);
         way_check_card("aes_gcm", GCM_VECTORS * 2);
+        way_check_kernels(GCM_VECTORS * 2);
     }
     engine_unload(engine);
     return 0;

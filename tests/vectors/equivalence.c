@@ -149,6 +149,7 @@ int main(int argc, char **argv)
     way_check_card("aes_ctr", 4L * scripts);
     way_check_card("aes_gcm", 4L * scripts);
     way_check_card("aes_xts", 4L * scripts);
+    way_check_kernels(3L * 3 * scripts); /* of CTR and GCM, and what CBC decrypts */
     ENGINE_free(reference);
     engine_unload(engine);
     return 0;

@@ -53,3 +53,23 @@ void way_check_card(const char *name, long at_least)
     printf("%s: %ld requests on the card, %ld on the calling core\n", name, done,
         engine_count(engine, "inline"));
 }
+
+void way_check_kernels(long at_least)
+{
+    const char *settings = getenv("ERSATZ_CTRL");
+    bool portable = settings != NULL && strstr(settings, "KERNELS:portable") != NULL;
+    long fast;
+
+    CHECK(engine_count(engine, "portable") >= 0);
+    if (portable) {
+        CHECK(!engine_has_count(engine, "ipsec-mb"));
+        return;
+    }
+    if (!engine_has_count(engine, "ipsec-mb")) {
+        printf("libcrypto did everything: nothing else is there\n");
+        return;
+    }
+    fast = engine_count(engine, "ipsec-mb");
+    printf("%ld operations by ipsec-mb\n", fast);
+    CHECK(fast >= at_least);
+}

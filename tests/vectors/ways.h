@@ -17,4 +17,9 @@ void way_run(int (*work)(void *), void *arg);
 /* The card has done at least so many operations under this name; or, inline, none at all. */
 void way_check_card(const char *name, long at_least);
 
+/* Whether the kernels that were asked for were used: ERSATZ_CTRL has KERNELS:portable in it, and libcrypto
+ * did everything; or not, and of the AES operations Intel's library did at least so many, if this build and
+ * this processor have it. */
+void way_check_kernels(long at_least);
+
 #endif

@@ -1,0 +1,162 @@
+/*
+ * Single operations by Intel's library against libcrypto's: every mode, key size and length, in place and
+ * apart; counters that wrap.
+ *
+ * one ARCHITECTURE
+ */
+#include "pairs.h"
+
+/* In the modes that a single operation is done in. */
+static bool is_fast(const struct pair *pair)
+{
+    return pair->mode == ERSATZ_CTR || pair->mode == ERSATZ_ECB || pair->mode == ERSATZ_GCM ||
+           (pair->mode == ERSATZ_CBC && !pair->encrypt);
+}
+
+static bool takes(enum ersatz_mode mode, size_t len)
+{
+    switch (mode) {
+    case ERSATZ_CBC:
+    case ERSATZ_ECB:
+        return len % 16 == 0;
+    case ERSATZ_XTS:
+        return len >= 16;
+    default:
+        return true;
+    }
+}
+
+static const uint8_t *random_text(void)
+{
+    static uint8_t text[PAIR_TEXT_MAX];
+
+    if (text[0] == 0)
+        pair_random_bytes(text, sizeof(text));
+    return text + pair_random(64); /* on no particular boundary */
+}
+
+static bool is_sealed(enum ersatz_mode mode)
+{
+    return mode == ERSATZ_GCM || mode == ERSATZ_CCM;
+}
+
+static void compute_and_count(
+    struct pair *pair, struct ersatz_op op, bool in_place, enum ersatz_result wanted)
+{
+    uint64_t before = pair_fast_count();
+    bool counted = is_fast(pair) && (op.u.cipher.len > 0 || op.u.cipher.tag != NULL);
+
+    CHECK_EQ(pair_compute(pair, op, in_place), wanted);
+    CHECK_EQ(pair_fast_count() - before, counted);
+}
+
+static void turn(struct pair *pair, bool encrypt)
+{
+    CHECK_EQ(ersatz_cipher_turn(pair->portable, encrypt), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_turn(pair->fast, encrypt), ERSATZ_OK);
+    pair->encrypt = encrypt;
+}
+
+/* Sealed, opened, and refused with a wrong tag. */
+static void check_sealed(struct pair *pair, size_t len, bool in_place)
+{
+    static uint8_t text[PAIR_TEXT_MAX];
+    uint8_t iv[12], aad[40], tag[16];
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER,
+        .u.cipher = {.long_iv = iv,
+            .iv_len = sizeof(iv),
+            .aad = aad,
+            .aad_len = pair_random(sizeof(aad) + 1),
+            .in = random_text(),
+            .out = text,
+            .len = len,
+            .tag = tag,
+            .tag_len = 4 + 2 * pair_random(7)}};
+
+    pair_random_bytes(iv, sizeof(iv));
+    pair_random_bytes(aad, sizeof(aad));
+    compute_and_count(pair, op, in_place, ERSATZ_OK);
+    turn(pair, false);
+    op.u.cipher.in = text;
+    op.u.cipher.out = NULL;
+    compute_and_count(pair, op, in_place, ERSATZ_OK);
+    tag[pair_random((uint32_t)op.u.cipher.tag_len)] ^= (uint8_t)(1u << pair_random(8));
+    compute_and_count(pair, op, in_place, ERSATZ_BAD_TAG);
+    turn(pair, true);
+}
+
+static void check_length(struct pair *pair, size_t len, bool in_place)
+{
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER, .u.cipher = {.in = random_text(), .len = len}};
+
+    if (!takes(pair->mode, len))
+        return;
+    if (is_sealed(pair->mode)) {
+        check_sealed(pair, len, in_place);
+        return;
+    }
+    pair_random_bytes(op.u.cipher.iv, sizeof(op.u.cipher.iv));
+    op.u.cipher.iv[12] &= 0x7F; /* counters that wrap have a test of their own */
+    compute_and_count(pair, op, in_place, ERSATZ_OK);
+}
+
+static void check_lengths(enum ersatz_mode mode, unsigned bits, bool encrypt)
+{
+    static const size_t around[] = {512, 1024, 4096, 16384};
+    struct pair pair = pair_new(mode, bits, encrypt);
+
+    for (size_t len = 0; len <= 300; len++) {
+        check_length(&pair, len, false);
+        check_length(&pair, len, true);
+    }
+    for (unsigned i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
+        for (size_t len = around[i] - 17; len <= around[i] + 17; len++)
+            check_length(&pair, len, len % 32 < 16);
+    }
+    pair_free(&pair);
+}
+
+/* The last 32 bits of the counter, and all of it, run over inside the text or just not. */
+static void check_counters(unsigned bits)
+{
+    struct pair pair = pair_new(ERSATZ_CTR, bits, true);
+
+    for (unsigned ones = 4; ones <= 16; ones += 4) {
+        for (unsigned left = 0; left <= 20; left++) {
+            for (size_t len = 0; len <= 320; len += 1 + pair_random(15)) {
+                struct ersatz_op op = {.kind = ERSATZ_CIPHER, .u.cipher = {.in = random_text(), .len = len}};
+                uint64_t before = pair_fast_count();
+
+                pair_random_bytes(op.u.cipher.iv, 16);
+                memset(op.u.cipher.iv + 16 - ones, 0xFF, ones);
+                op.u.cipher.iv[15] = (uint8_t)(0xFF - left);
+                CHECK_EQ(pair_compute(&pair, op, len % 2 == 0), ERSATZ_OK);
+                CHECK_EQ(pair_fast_count() - before, len > 0 && (len + 15) / 16 <= left + 1);
+            }
+        }
+    }
+    pair_free(&pair);
+}
+
+int main(int argc, char **argv)
+{
+    static const enum ersatz_mode modes[] = {
+        ERSATZ_CBC, ERSATZ_CTR, ERSATZ_GCM, ERSATZ_XTS, ERSATZ_ECB, ERSATZ_CFB, ERSATZ_OFB, ERSATZ_CCM};
+
+    test_begin(120);
+    CHECK_EQ(argc, 2);
+    pair_use_architecture(argv[1]);
+    for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        for (unsigned bits = 128; bits <= 256; bits += 64) {
+            if (modes[i] == ERSATZ_XTS && bits == 192)
+                continue;
+            check_lengths(modes[i], bits, true);
+            if (!is_sealed(modes[i]))
+                check_lengths(modes[i], bits, false);
+        }
+    }
+    for (unsigned bits = 128; bits <= 256; bits += 64)
+        check_counters(bits);
+    printf("%llu operations by the library's code for %s\n", (unsigned long long)pair_fast_count(), argv[1]);
+    return 0;
+}

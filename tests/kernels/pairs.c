@@ -1,0 +1,143 @@
+/* See pairs.h. */
+#include "pairs.h"
+
+#include "imb_manager.h"
+
+#define SKIPPED 77
+
+struct ersatz_stats pair_stats;
+
+uint32_t pair_random(uint32_t below)
+{
+    static uint64_t state = 0x20261124u;
+
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((state >> 33) % below);
+}
+
+void pair_random_bytes(uint8_t *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        out[i] = (uint8_t)pair_random(256);
+}
+
+static struct ersatz_cipher *keyed(
+    enum ersatz_mode mode, unsigned bits, const uint8_t *key, bool encrypt, unsigned kernels)
+{
+    struct ersatz_cipher *cipher;
+
+    ersatz_kernels_choose(kernels);
+    CHECK_EQ(ersatz_cipher_new(mode, bits, &cipher), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_key(cipher, key, bits / 8 * (mode == ERSATZ_XTS ? 2 : 1), encrypt), ERSATZ_OK);
+    ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
+    return cipher;
+}
+
+struct pair pair_new(enum ersatz_mode mode, unsigned bits, bool encrypt)
+{
+    struct pair pair = {.mode = mode, .encrypt = encrypt};
+    uint8_t key[64];
+
+    pair_random_bytes(key, sizeof(key));
+    pair.portable = keyed(mode, bits, key, encrypt, 1u << ERSATZ_KERNEL_PORTABLE);
+    pair.fast = keyed(mode, bits, key, encrypt, ERSATZ_KERNELS_ALL);
+    return pair;
+}
+
+void pair_free(struct pair *pair)
+{
+    ersatz_cipher_free(pair->portable);
+    ersatz_cipher_free(pair->fast);
+}
+
+/* One state's answer, in memory of its own; a byte behind it must stay as it was. */
+struct answer {
+    enum ersatz_result result;
+    uint8_t text[PAIR_TEXT_MAX + 1], tag[17];
+};
+
+static void compute(
+    struct ersatz_cipher *cipher, const struct ersatz_op *asked, bool in_place, struct answer *answer)
+{
+    struct ersatz_op op = *asked;
+    size_t len = op.u.cipher.len;
+
+    CHECK(len <= PAIR_TEXT_MAX);
+    memset(answer->text, 0xA5, sizeof(answer->text));
+    memset(answer->tag, 0xA5, sizeof(answer->tag));
+    if (in_place && len > 0) {
+        memcpy(answer->text, op.u.cipher.in, len);
+        op.u.cipher.in = answer->text;
+    }
+    if (op.u.cipher.tag != NULL) {
+        memcpy(answer->tag, op.u.cipher.tag, op.u.cipher.tag_len);
+        op.u.cipher.tag = answer->tag;
+    }
+    op.u.cipher.out = answer->text;
+    op.u.cipher.cipher = cipher;
+    answer->result = ersatz_compute(&op, &pair_stats);
+    CHECK_EQ(answer->text[len], 0xA5);
+    if (op.u.cipher.tag != NULL && op.u.cipher.tag_len <= 16)
+        CHECK_EQ(answer->tag[op.u.cipher.tag_len], 0xA5);
+}
+
+enum ersatz_result pair_compute(struct pair *pair, struct ersatz_op op, bool in_place)
+{
+    static struct answer portable, fast;
+    size_t len = op.u.cipher.len;
+
+    compute(pair->portable, &op, in_place, &portable);
+    compute(pair->fast, &op, in_place, &fast);
+    if (portable.result != fast.result || memcmp(portable.text, fast.text, len) != 0 ||
+        memcmp(portable.tag, fast.tag, sizeof(fast.tag)) != 0) {
+        fprintf(stderr, "AES-%s, %s, %zu bytes, %s, IV of %zu, %zu associated, tag of %zu: %d, not %d\n",
+            pair_mode_name(pair->mode), pair->encrypt ? "encrypt" : "decrypt", len,
+            in_place ? "in place" : "apart", op.u.cipher.iv_len, op.u.cipher.aad_len, op.u.cipher.tag_len,
+            fast.result, portable.result);
+        FAIL("the kernels differ");
+    }
+    if (op.u.cipher.out != NULL)
+        memcpy(op.u.cipher.out, fast.text, len);
+    if (op.u.cipher.tag != NULL && pair->encrypt)
+        memcpy(op.u.cipher.tag, fast.tag, op.u.cipher.tag_len);
+    return fast.result;
+}
+
+uint64_t pair_fast_count(void)
+{
+    return atomic_load(&pair_stats.computed_inline[ERSATZ_KERNEL_IPSEC_MB]);
+}
+
+const char *pair_mode_name(enum ersatz_mode mode)
+{
+    static const char *const names[ERSATZ_MODES] = {[ERSATZ_CBC] = "CBC",
+        [ERSATZ_CTR] = "CTR",
+        [ERSATZ_GCM] = "GCM",
+        [ERSATZ_XTS] = "XTS",
+        [ERSATZ_ECB] = "ECB",
+        [ERSATZ_CFB] = "CFB",
+        [ERSATZ_OFB] = "OFB",
+        [ERSATZ_CCM] = "CCM"};
+
+    return names[mode];
+}
+
+void pair_use_architecture(const char *name)
+{
+    static const struct {
+        const char *name;
+        IMB_ARCH architecture;
+    } known[] = {
+        {"sse", IMB_ARCH_SSE}, {"avx", IMB_ARCH_AVX}, {"avx2", IMB_ARCH_AVX2}, {"avx512", IMB_ARCH_AVX512}};
+
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(name, known[i].name) != 0)
+            continue;
+        if (!imb_use_architecture(known[i].architecture)) {
+            printf("this processor does not run the code for %s\n", name);
+            exit(SKIPPED);
+        }
+        return;
+    }
+    FAIL("expected sse, avx, avx2 or avx512");
+}

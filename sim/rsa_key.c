@@ -22,7 +22,7 @@ struct ersatz_rsa_key {
     unsigned generation;         /* the process it was made in: the RSA holds locks */
     size_t size;
     bool is_private;
-    RSA *rsa; /* libcrypto locks what it caches in it; any worker may use it */
+    RSA *rsa;                  /* libcrypto locks what it caches in it; any worker may use it */
     struct rsa_ifma_key *ifma; /* NULL: not for the batch kernel */
 };
 

@@ -41,6 +41,7 @@ struct pair {
     /* of GCM: */
     enum stage stage;
     int iv_len;    /* EVP remembers what it once said of an engine's cipher, and does not learn of a change */
+    int iv_room;   /* of what libcrypto has for an IV; a copy of a context gets no more than is in use */
     bool iv_whole; /* the generator has every byte of its IV: from the caller, or drawn */
     bool tag_known; /* the tag is the last message's, not what a TLS record left in its place */
 };
@@ -152,6 +153,7 @@ static void start(struct pair *pair, struct fuzz_input *input)
     pair->keyed = with_key;
     pair->stage = with_iv ? FRESH : NO_IV;
     pair->iv_len = 12;
+    pair->iv_room = EVP_MAX_IV_LENGTH;
 }
 
 /* The same cipher again, with a new key or IV or both or neither, perhaps in the other direction. */
@@ -294,6 +296,12 @@ static void set_iv_len(struct pair *pair, struct fuzz_input *input)
         FUZZ_SAME(card <= 0);
         return;
     }
+    if (len > EVP_MAX_IV_LENGTH && len > pair->iv_len) {
+        pair->iv_room = len;
+    } else if (len > pair->iv_room) { /* libcrypto writes behind it */
+        forget(pair);
+        return;
+    }
     plain = EVP_CIPHER_CTX_ctrl(pair->plain, EVP_CTRL_AEAD_SET_IVLEN, len, NULL);
     FUZZ_SAME(card == plain);
     if (card != 1)
@@ -432,6 +440,8 @@ static void copy(struct pair *pair, struct fuzz_input *input)
     *other = *pair;
     other->card = card;
     other->plain = plain;
+    if (pair->iv_room != EVP_MAX_IV_LENGTH)
+        other->iv_room = pair->iv_len;
 }
 
 static void set_padding(struct pair *pair, struct fuzz_input *input)

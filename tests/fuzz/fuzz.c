@@ -123,3 +123,11 @@ ENGINE *fuzz_engine(void)
     }
     return engine;
 }
+
+void fuzz_choose_kernels(unsigned which)
+{
+    static const unsigned sets[] = {ERSATZ_KERNELS_ALL, 1u << ERSATZ_KERNEL_PORTABLE,
+        ERSATZ_KERNELS_ALL & ~(1u << ERSATZ_KERNEL_PORTABLE)};
+
+    ersatz_kernels_choose(sets[which % 3]);
+}

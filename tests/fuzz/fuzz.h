@@ -41,4 +41,8 @@ ENGINE *fuzz_bind(const char *environment);
  */
 ENGINE *fuzz_engine(void);
 
+/* Which kernels compute from here on: all, each where it is quickest; libcrypto alone; or the others wherever
+ * they can. */
+void fuzz_choose_kernels(unsigned which);
+
 #endif

@@ -512,11 +512,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {data, size};
 
+    fuzz_choose_kernels(0);
     for (unsigned calls = 0; input.left > 0 && calls < CALLS_MAX; calls++) {
         unsigned which = fuzz_byte(&input);
 
         /* Pieces of one message are computed by the card, and on this core. */
         atomic_store(&card_policy()->sync_offload, (which & 64) == 0);
+        if ((which & 32) != 0)
+            fuzz_choose_kernels(which >> 4 & 1);
         run_call(&pairs[which >> 7], &input, which & 15);
     }
     for (unsigned i = 0; i < PAIRS; i++)

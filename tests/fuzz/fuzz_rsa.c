@@ -157,6 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t in[ROOM];
     int len = make_input(&input, plain, is_private, padding, in);
 
+    fuzz_choose_kernels(which / FUZZ_KEYS);
     if (is_private)
         compare(encrypts ? RSA_private_encrypt : RSA_private_decrypt, card, plain, in, len, padding);
     else if (encrypts)

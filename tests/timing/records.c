@@ -1,0 +1,124 @@
+/* See timing.h. All records that are compared have one length, and where one is refused both are. */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include "check.h"
+#include "ersatz/device.h"
+#include "timing.h"
+
+#define BLOCK 16u
+#define BODY 768u /* text, MAC and padding */
+#define HEADER 13u
+
+enum fault { NONE, WRONG_MAC, WRONG_PADDING };
+
+/* One class: what is wrong, and of how many bytes the padding may be, besides the byte that counts them. */
+struct kind {
+    const char *name;
+    enum fault fault;
+    unsigned padding_min;
+};
+
+static const struct {
+    const char *name;
+    struct kind classes[2];
+} pairs[] = {
+    {"padding or MAC wrong", {{"wrong MAC", WRONG_MAC, 16}, {"wrong padding", WRONG_PADDING, 16}}},
+    {"wrong MAC, early or late", {{"padding 0..15", WRONG_MAC, 0}, {"padding 240..255", WRONG_MAC, 240}}},
+    {"right, MAC early or late", {{"padding 0..15", NONE, 0}, {"padding 240..255", NONE, 240}}},
+};
+
+static struct ersatz_stats stats;
+static uint8_t mac_key[32], aad[HEADER], record[BLOCK + BODY], opened[BLOCK + BODY];
+static struct ersatz_cipher *opening, *sealing;
+
+static void put_length(uint8_t *header, size_t len)
+{
+    header[11] = (uint8_t)(len >> 8);
+    header[12] = (uint8_t)len;
+}
+
+/* A record of TLS 1.2, and its header as libssl gives it for opening. */
+static void make_record(const struct kind *kind, const EVP_MD *digest)
+{
+    uint8_t body[BODY], whole[HEADER + BODY], header[HEADER] = {[8] = 23, [9] = 3, [10] = 3}, lot;
+    unsigned mac_len = (unsigned)EVP_MD_get_size(digest), padding, text_len;
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+
+    CHECK(RAND_bytes(body, BODY) == 1 && RAND_bytes(record, BLOCK) == 1 && RAND_bytes(&lot, 1) == 1);
+    padding = kind->padding_min + lot % 16;
+    text_len = BODY - mac_len - padding - 1;
+    put_length(header, text_len);
+    memcpy(whole, header, HEADER);
+    memcpy(whole + HEADER, body, text_len);
+    CHECK(HMAC(digest, mac_key, sizeof(mac_key), whole, HEADER + text_len, body + text_len, NULL) != NULL);
+    memset(body + text_len + mac_len, (int)padding, padding + 1);
+    if (kind->fault == WRONG_MAC)
+        body[text_len + mac_len - 1] ^= 1;
+    if (kind->fault == WRONG_PADDING)
+        body[text_len + mac_len] ^= 1;
+    memcpy(op.u.cipher.iv, record, BLOCK);
+    op.u.cipher.cipher = sealing;
+    op.u.cipher.in = body;
+    op.u.cipher.out = record + BLOCK;
+    op.u.cipher.len = BODY;
+    CHECK_EQ(ersatz_compute(&op, &stats), ERSATZ_OK);
+    put_length(header, sizeof(record));
+    memcpy(aad, header, HEADER);
+}
+
+static void measure(const char *name, const struct kind classes[2], const EVP_MD *digest, double seconds)
+{
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+    struct meter meter;
+    int class;
+
+    op.u.cipher.cipher = opening;
+    op.u.cipher.aad = aad;
+    op.u.cipher.aad_len = HEADER;
+    op.u.cipher.in = record;
+    op.u.cipher.out = opened;
+    op.u.cipher.len = sizeof(record);
+    meter_begin(&meter, name, classes[0].name, classes[1].name, seconds);
+    while ((class = meter_next(&meter)) >= 0) {
+        enum ersatz_result result;
+        uint64_t begin;
+
+        make_record(&classes[class], digest);
+        begin = meter_now();
+        result = ersatz_compute(&op, &stats);
+        meter_add(&meter, class, meter_now() - begin);
+        CHECK_EQ(result, classes[class].fault == NONE ? ERSATZ_OK : ERSATZ_BAD_TAG);
+    }
+    meter_end(&meter);
+}
+
+static void measure_mode(enum ersatz_mode mode, const EVP_MD *digest, double seconds)
+{
+    uint8_t key[16];
+    char name[64];
+
+    CHECK(RAND_bytes(key, sizeof(key)) == 1 && RAND_bytes(mac_key, sizeof(mac_key)) == 1);
+    CHECK_EQ(ersatz_cipher_new(mode, 128, &opening), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_new(ERSATZ_CBC, 128, &sealing), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_key(opening, key, sizeof(key), false), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_mac_key(opening, mac_key, sizeof(mac_key)), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_key(sealing, key, sizeof(key), true), ERSATZ_OK);
+    for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        snprintf(name, sizeof(name), "%s, %s", EVP_MD_get0_name(digest), pairs[i].name);
+        measure(name, pairs[i].classes, digest, seconds);
+    }
+    ersatz_cipher_free(opening);
+    ersatz_cipher_free(sealing);
+}
+
+void measure_records(double seconds)
+{
+    if (!ersatz_cipher_is_available(ERSATZ_CBC_HMAC_SHA1, 128)) {
+        printf("AES-CBC-HMAC: not on this processor\n");
+        return;
+    }
+    measure_mode(ERSATZ_CBC_HMAC_SHA1, EVP_sha1(), seconds);
+    measure_mode(ERSATZ_CBC_HMAC_SHA256, EVP_sha256(), seconds);
+}

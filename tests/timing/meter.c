@@ -136,10 +136,10 @@ void meter_end(struct meter *meter)
     for (unsigned i = 0; i < sizeof(crops) / sizeof(crops[0]) && count > 0; i++)
         try_crop(meter, all[(uint32_t)((count - 1) * crops[i])], crops[i]);
     if (meter->crop == 0) {
-        printf("%-34s %-17s %-17s %8u too few to say anything: measure longer\n", meter->name,
+        printf("%-36s %-17s %-17s %8u too few to say anything: measure longer\n", meter->name,
             meter->classes[0], meter->classes[1], count);
     } else {
-        printf("%-34s %-17s %-17s %8u %12.0f %+10.1f %8.2f %6.1f%%\n", meter->name, meter->classes[0],
+        printf("%-36s %-17s %-17s %8u %12.0f %+10.1f %8.2f %6.1f%%\n", meter->name, meter->classes[0],
             meter->classes[1], count, meter->mean, meter->gap, meter->t, meter->crop * 100);
     }
     fflush(stdout);

@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     bool fit;
 
     CHECK(seconds > 0);
-    printf("%-34s %-17s %-17s %8s %12s %10s %8s %7s\n", "what", "class 0", "class 1", "measured", "ticks",
+    printf("%-36s %-17s %-17s %8s %12s %10s %8s %7s\n", "what", "class 0", "class 1", "measured", "ticks",
         "difference", "t", "kept");
     fit = measure_controls(seconds / 5);
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

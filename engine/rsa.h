@@ -23,8 +23,8 @@ void rsa_pkey_destroy(void);
 int rsa_device_key_attach(RSA *rsa);
 void rsa_device_key_detach(RSA *rsa);
 
-/* The device's copy of the key, made or renewed if need be, with a reference for the caller to free. NULL,
- * with an error raised: the key is not usable. */
+/* The device's copy of the key, made or renewed if need be. It stays as long as rsa. NULL, with an error
+ * raised: the key is not usable. */
 struct ersatz_rsa_key *rsa_device_key(RSA *rsa);
 
 #endif

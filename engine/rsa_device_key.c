@@ -11,10 +11,20 @@
 
 #define NUMBERS 8u
 
+/*
+ * A copy stays until the RSA key is freed, also when it is replaced: jobs that are paused may still go on
+ * with it. They hold no reference of their own, since a job that is never resumed would keep it for ever.
+ */
+struct copy {
+    struct ersatz_rsa_key *key;
+    struct copy *older;
+};
+
 struct attached {
     pthread_mutex_t lock;        /* for what follows: any number of threads may use one key */
     _Atomic unsigned generation; /* of the process in which the lock was made: card_renew_after_fork() */
-    struct ersatz_rsa_key *key;
+    struct copy *copies;         /* the newest first; that one is used if is_made */
+    bool is_made;
     /* Addresses only, never followed: RSA_set0_*() changes them. A number may come to lie where an older one
      * lay, so what is public is compared as well; it determines the rest. */
     const BIGNUM *made_from[NUMBERS];
@@ -47,10 +57,9 @@ int rsa_device_key_attach(RSA *rsa)
 
 static void forget(struct attached *attached)
 {
-    ersatz_rsa_key_free(attached->key);
     BN_free(attached->modulus);
     BN_free(attached->exponent);
-    attached->key = NULL;
+    attached->is_made = false;
     attached->modulus = attached->exponent = NULL;
 }
 
@@ -62,6 +71,13 @@ void rsa_device_key_detach(RSA *rsa)
         return;
     RSA_set_ex_data(rsa, ex_index, NULL);
     forget(attached);
+    while (attached->copies != NULL) {
+        struct copy *copy = attached->copies;
+
+        attached->copies = copy->older;
+        ersatz_rsa_key_free(copy->key);
+        free(copy);
+    }
     pthread_mutex_destroy(&attached->lock);
     free(attached);
 }
@@ -144,7 +160,7 @@ static struct ersatz_rsa_key *build(const RSA *rsa, const BIGNUM *const numbers[
 
 static bool is_up_to_date(const struct attached *attached, const BIGNUM *const numbers[NUMBERS])
 {
-    return attached->key != NULL && ersatz_rsa_key_is_current(attached->key) &&
+    return attached->is_made && ersatz_rsa_key_is_current(attached->copies->key) &&
            memcmp(numbers, attached->made_from, sizeof(attached->made_from)) == 0 &&
            BN_cmp(numbers[0], attached->modulus) == 0 && BN_cmp(numbers[1], attached->exponent) == 0;
 }
@@ -152,10 +168,19 @@ static bool is_up_to_date(const struct attached *attached, const BIGNUM *const n
 static void make(struct attached *attached, const RSA *rsa, const BIGNUM *const numbers[NUMBERS])
 {
     struct ersatz_rsa_key *key = build(rsa, numbers);
+    struct copy *copy;
 
     if (key == NULL)
         return;
-    attached->key = key;
+    copy = malloc(sizeof(*copy));
+    if (copy == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        ersatz_rsa_key_free(key);
+        return;
+    }
+    *copy = (struct copy){.key = key, .older = attached->copies};
+    attached->copies = copy;
+    attached->is_made = true;
     attached->modulus = BN_dup(numbers[0]);
     attached->exponent = BN_dup(numbers[1]);
     memcpy(attached->made_from, numbers, sizeof(attached->made_from));
@@ -176,7 +201,7 @@ struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
     const BIGNUM *numbers[NUMBERS] = {NULL};
-    struct ersatz_rsa_key *key;
+    struct ersatz_rsa_key *key = NULL;
 
     if (attached == NULL) {
         error_raise(REASON_OPERATION, "the RSA key was not made for this engine");
@@ -189,9 +214,8 @@ struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
         forget(attached);
         make(attached, rsa, numbers);
     }
-    key = attached->key;
-    if (key != NULL)
-        ersatz_rsa_key_reference(key);
+    if (attached->is_made)
+        key = attached->copies->key;
     pthread_mutex_unlock(&attached->lock);
     return key;
 }

@@ -63,7 +63,6 @@ static int exponentiate(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, 
         OPENSSL_cleanse(in, (size_t)size);
         OPENSSL_cleanse(out, (size_t)size);
     }
-    ersatz_rsa_key_free(key);
     return ok;
 }
 

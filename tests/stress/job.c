@@ -159,7 +159,7 @@ static void ran(struct slot *slot, int status, int result)
         if (slot->teller != NULL)
             atomic_store(&slot->teller->may_come, false);
         slot->state = SLOT_IDLE;
-        if (slot->fd >= 0 && told_fd_is_readable(slot->fd)) {
+        if (slot->fd >= 0 && !slot->has_orphan && told_fd_is_readable(slot->fd)) {
             count(&totals.stale, 1);
             watch_report("the operation has returned, and its descriptor is readable");
         }
@@ -173,6 +173,7 @@ static void ran(struct slot *slot, int status, int result)
     CHECK_EQ(status, ASYNC_PAUSE);
     count(&totals.pauses, 1);
     if (slot->teller == NULL) {
+        slot->has_orphan = false; /* a new request has taken its place */
         told_watch_fd(slot);
         add_waiting(slot, SLOT_WAITING);
         return;

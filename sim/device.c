@@ -203,6 +203,8 @@ void ersatz_device_make_room(struct ersatz_device *device)
 {
     for (unsigned i = 0; device->config.external_polling && i < device->config.instances; i++)
         reaper_park(&device->instances[i]);
+    if (reaper_runs_a_callback(device))
+        reaper_park_own();
 }
 
 struct ersatz_request *device_take(struct ersatz_device *device)

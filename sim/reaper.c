@@ -9,6 +9,24 @@
 
 #define TAKEN_AT_ONCE 32u
 
+/*
+ * A callback may submit and wait, and then this very thread holds what it waits for: the slots of completions
+ * that it has not taken yet. What the reaper in such a callback knows of itself.
+ */
+struct delivery {
+    struct instance *instance; /* whose callback this thread is running, on a thread of the device; or NULL */
+    bool stop;                 /* the request to stop was met while making room */
+    bool parked;               /* completions were parked meanwhile */
+};
+
+static _Thread_local struct delivery delivery;
+
+/* Not inlined: a callback may resume a job, and a fibre may go on in another thread. */
+__attribute__((noinline)) static struct delivery *own_delivery(void)
+{
+    return &delivery;
+}
+
 static void deliver(struct ersatz_request *request)
 {
     struct ersatz_stats *stats;
@@ -19,8 +37,6 @@ static void deliver(struct ersatz_request *request)
     (void)request_state(request);
     stats = device_stats(request->device);
     device_flight_ended(request);
-    if (!request->parked)
-        instance_give_slot(request->instance); /* before the callback, which may want to submit */
     request->caller = pthread_self();
     before = request_step(request); /* COMPLETE -> SIGNALLING */
     if (!(before & REQUEST_MUTED)) {
@@ -52,6 +68,15 @@ static unsigned take_ring(struct instance *instance, struct ersatz_request **tak
     return requests;
 }
 
+/* Before any callback runs: it may want to submit, and wait for a slot. */
+static void give_slots(struct ersatz_request *const *taken, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!taken[i]->parked)
+            instance_give_slot(taken[i]->instance);
+    }
+}
+
 /* Those that were parked, then the ring's. Out of the lock, so that callbacks run without it. */
 static unsigned take_some(struct instance *instance, struct ersatz_request **taken, bool *stop)
 {
@@ -66,6 +91,7 @@ static unsigned take_some(struct instance *instance, struct ersatz_request **tak
         instance->parked_end = &instance->parked_first;
     count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, stop);
     pthread_mutex_unlock(&instance->reap_lock);
+    give_slots(taken, count);
     return count;
 }
 
@@ -90,29 +116,57 @@ unsigned reaper_take(struct instance *instance)
     return take_all(instance, &stop);
 }
 
-void reaper_park(struct instance *instance)
+/* Move what is on the ring to those that are parked; their slots are still to be given back. */
+static unsigned park(struct instance *instance, struct ersatz_request **taken, bool *seen_marker, bool *mark)
 {
-    struct ersatz_request *taken[TAKEN_AT_ONCE];
-    bool seen_marker = false, mark;
     unsigned count;
 
     pthread_mutex_lock(&instance->reap_lock);
-    count = take_ring(instance, taken, TAKEN_AT_ONCE, &seen_marker);
+    count = take_ring(instance, taken, TAKEN_AT_ONCE, seen_marker);
     for (unsigned i = 0; i < count; i++) {
         taken[i]->parked = true;
         taken[i]->next = NULL;
         *instance->parked_end = taken[i];
         instance->parked_end = &taken[i]->next;
     }
-    mark = instance->parked_first != NULL && !instance->marked;
-    instance->marked = instance->marked || mark;
+    if (mark != NULL) {
+        *mark = instance->parked_first != NULL && !instance->marked;
+        instance->marked = instance->marked || *mark;
+    }
     pthread_mutex_unlock(&instance->reap_lock);
+    return count;
+}
+
+void reaper_park(struct instance *instance)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    bool seen_marker = false, mark;
+    unsigned count = park(instance, taken, &seen_marker, &mark);
+
     /* One empty completion, for which the ring has room to spare, keeps its descriptor readable while there
      * is something to poll for. */
     if (mark && !instance_send(instance, NULL))
         device_complain("a response ring could not be marked", EBUSY);
     for (unsigned i = 0; i < count; i++)
         instance_give_slot(instance);
+}
+
+bool reaper_runs_a_callback(const struct ersatz_device *device)
+{
+    const struct instance *instance = own_delivery()->instance;
+
+    return instance != NULL && instance->device == device;
+}
+
+void reaper_park_own(void)
+{
+    struct delivery *own = own_delivery();
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned count = park(own->instance, taken, &own->stop, NULL);
+
+    own->parked = own->parked || count > 0;
+    for (unsigned i = 0; i < count; i++)
+        instance_give_slot(own->instance);
 }
 
 void reaper_drop(struct instance *instance)
@@ -163,6 +217,7 @@ static void *reap(void *arg)
     const struct ersatz_polling *polling = device_polling(instance->device);
     bool stop = false;
 
+    own_delivery()->instance = instance;
     while (!stop) {
         int err = wait_for_completion(instance, polling);
 
@@ -170,7 +225,11 @@ static void *reap(void *arg)
             device_complain("waiting on a response ring", -err);
         if (polling != NULL && atomic_load_explicit(&polling->timed, memory_order_relaxed))
             wait_for_tick(polling);
-        take_all(instance, &stop);
+        do {
+            own_delivery()->parked = false;
+            take_all(instance, &stop);
+        } while (own_delivery()->parked);
+        stop = stop || own_delivery()->stop;
     }
     return NULL;
 }

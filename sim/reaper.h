@@ -17,6 +17,13 @@ unsigned reaper_take(struct instance *instance);
  * reaper_take(). */
 void reaper_park(struct instance *instance);
 
+/* Whether the calling thread is a reaper of the device, and so in a callback. */
+bool reaper_runs_a_callback(const struct ersatz_device *device);
+
+/* For such a thread that waits for a slot: make room on its own response ring. Its callbacks run when the one
+ * under way has returned. */
+void reaper_park_own(void);
+
 /* Take what is on the response ring without running callbacks: the device is going, nobody polls any more. */
 void reaper_drop(struct instance *instance);
 

@@ -15,6 +15,7 @@
 #include "device.h"
 #include "instance.h"
 #include "process.h"
+#include "reaper.h"
 #include "rsa_key.h"
 #include "waker.h"
 
@@ -321,7 +322,8 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
     if (request->notify == NOTIFY_FD) {
         ersatz_device_make_room(request->device); /* it may still be in line */
         waker_wait(request->waker, timeout_ms);
-    } else if (request->notify == NOTIFY_CALLBACK && device_polled_externally(request->device)) {
+    } else if (request->notify == NOTIFY_CALLBACK &&
+               (device_polled_externally(request->device) || reaper_runs_a_callback(request->device))) {
         request_sleep_until(request, REQUEST_COMPLETE, timeout_ms);
         if (request_state(request) == REQUEST_COMPLETE)
             request_mute(request);

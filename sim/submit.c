@@ -126,7 +126,8 @@ static enum ersatz_result submit_with_retries(struct ersatz_request *request, in
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
 {
     enum ersatz_result result = submit_with_retries(request, retries);
-    bool may_be_the_poller = request->device->config.external_polling;
+    bool may_be_the_poller =
+        request->device->config.external_polling || reaper_runs_a_callback(request->device);
 
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);

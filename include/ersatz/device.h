@@ -112,7 +112,8 @@ unsigned ersatz_device_poll(struct ersatz_device *device);
 
 /* External polling: take completions off every response ring, so that their slots come free, but leave their
  * callbacks to the next ersatz_device_poll(). For a thread that waits for a slot and may be the very one that
- * polls. Otherwise does nothing. */
+ * polls. Without external polling, does the same for a callback that runs on a thread of the device, with what
+ * that thread would take next. Otherwise does nothing. */
 void ersatz_device_make_room(struct ersatz_device *device);
 
 /* The descriptor of an instance's response ring, for poll(2) and its like: readable while completions wait to

@@ -33,6 +33,7 @@ enum {
     OPTION_JSON,
     OPTION_QUIET,
     OPTION_LIST,
+    OPTION_AXES,
     OPTION_HELP,
     OPTIONS
 };
@@ -49,6 +50,7 @@ static const struct {
     {"json", "FILE", "write the table as JSON, too"},
     {"quiet", NULL, "no line for each round"},
     {"list", NULL, "print the plans of the rounds and do nothing"},
+    {"axes", NULL, "print the names of the axes and do nothing"},
     {"help", NULL, "print this"},
 };
 
@@ -138,6 +140,10 @@ static void take_option(struct options *options, int option, const char *value)
     case OPTION_LIST:
         options->list = true;
         break;
+    case OPTION_AXES:
+        for (unsigned a = 0; a < AXES; a++)
+            printf("%s\n", axes[a].name);
+        exit(0);
     case OPTION_HELP:
         help();
         exit(0);

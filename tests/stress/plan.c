@@ -92,6 +92,7 @@ struct plan plan_calm(uint64_t seed)
     for (unsigned a = 0; a < AXES; a++)
         plan.value[a] = axes[a].calm;
     plan.value[AXIS_RSA] = 50;
+    plan.value[AXIS_OPERATIONS] = 200;
     return plan;
 }
 

@@ -201,6 +201,8 @@ unsigned ersatz_device_poll(struct ersatz_device *device)
 
 void ersatz_device_make_room(struct ersatz_device *device)
 {
+    if (device->generation != process_generation())
+        return; /* a parent's: its rings are closed */
     for (unsigned i = 0; device->config.external_polling && i < device->config.instances; i++)
         reaper_park(&device->instances[i]);
     if (reaper_runs_a_callback(device))

@@ -262,7 +262,7 @@ static void copy_results_out(const struct ersatz_request *request)
         memcpy(to->u.cipher.tag, from->u.cipher.tag, to->u.cipher.tag_len);
 }
 
-static bool is_inherited(const struct ersatz_request *request)
+bool request_is_inherited(const struct ersatz_request *request)
 {
     return device_generation(request->device) != process_generation();
 }
@@ -305,7 +305,7 @@ static bool is_done_callback(struct ersatz_request *request)
 
 bool ersatz_request_is_done(struct ersatz_request *request)
 {
-    if (is_inherited(request))
+    if (request_is_inherited(request))
         return true;
     switch (request->notify) {
     case NOTIFY_FD:
@@ -346,7 +346,7 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
 {
     enum ersatz_result result = ERSATZ_STOPPED;
 
-    if (is_inherited(request))
+    if (request_is_inherited(request))
         return result;               /* its memory belongs to a device that was left behind in the parent */
     if (request->instance == NULL) { /* never accepted: nobody else has it */
         for (struct ersatz_request *each = request; each != NULL; each = each->group_next)

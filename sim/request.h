@@ -76,6 +76,9 @@ static inline enum request_state request_state(const struct ersatz_request *requ
         atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_STATE_MASK);
 }
 
+/* Whether it was made by a parent of this process, on a device that is not here. */
+bool request_is_inherited(const struct ersatz_request *request);
+
 /* Take one step. Returns the word as it was, flags included. */
 uint32_t request_step(struct ersatz_request *request);
 

@@ -76,7 +76,8 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
 {
     struct ersatz_device *device = request->device;
 
-    if (atomic_load(&device->stopping))
+    /* Of a parent's: a job that waited there for room is resumed in the child. */
+    if (request_is_inherited(request) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
     assign(request, &device->instances[own_seat() % device->config.instances], notify);
     if (!enqueue_group(request, wait_in_line)) {
@@ -105,6 +106,8 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
 
     request->callback = callback;
     request->callback_arg = arg;
+    if (request_is_inherited(request))
+        return ERSATZ_STOPPED; /* before a reaper is started for a device that is not here */
     if (!device->config.external_polling &&
         !reaper_start(&device->instances[own_seat() % device->config.instances]))
         return ERSATZ_NO_THREADS;

@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "question.h"
 #include "round.h"
+#include "scenario.h"
 #include "totals.h"
 #include "watch.h"
 
@@ -19,7 +20,8 @@ struct options {
     unsigned first, rounds; /* rounds 0: as many as fit into seconds */
     double seconds;
     unsigned watchdog;
-    bool quiet, list;
+    bool quiet, list, alone;
+    int scenario; /* -1: none */
     const char *json;
 };
 
@@ -34,6 +36,8 @@ enum {
     OPTION_QUIET,
     OPTION_LIST,
     OPTION_AXES,
+    OPTION_SCENARIO,
+    OPTION_ALONE,
     OPTION_HELP,
     OPTIONS
 };
@@ -51,6 +55,8 @@ static const struct {
     {"quiet", NULL, "no line for each round"},
     {"list", NULL, "print the plans of the rounds and do nothing"},
     {"axes", NULL, "print the names of the axes and do nothing"},
+    {"scenario", "NAME", "instead of rounds on axes: fork, end, copies, reload, or all of them in turn"},
+    {"alone", NULL, "run one scenario in this very process, which then ends with 7"},
     {"help", NULL, "print this"},
 };
 
@@ -110,6 +116,20 @@ static int read_axis(const char *name)
     return a;
 }
 
+/* The number of them: all. */
+static int read_scenario(const char *name)
+{
+    int s = 0;
+
+    for (; scenario_names[s] != NULL; s++) {
+        if (strcmp(scenario_names[s], name) == 0)
+            return s;
+    }
+    if (strcmp(name, "all") != 0)
+        refuse("scenario", name);
+    return s;
+}
+
 static void take_option(struct options *options, int option, const char *value)
 {
     switch (option) {
@@ -144,6 +164,12 @@ static void take_option(struct options *options, int option, const char *value)
         for (unsigned a = 0; a < AXES; a++)
             printf("%s\n", axes[a].name);
         exit(0);
+    case OPTION_SCENARIO:
+        options->scenario = read_scenario(value);
+        break;
+    case OPTION_ALONE:
+        options->alone = true;
+        break;
     case OPTION_HELP:
         help();
         exit(0);
@@ -192,25 +218,45 @@ static void allow_descriptors(void)
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+/* One of them, or all in turn. */
+static void run_scenario(const struct options *options, unsigned round, double at)
+{
+    unsigned scenarios = 0, scenario = (unsigned)options->scenario;
+
+    while (scenario_names[scenarios] != NULL)
+        scenarios++;
+    if (scenario == scenarios)
+        scenario = round % scenarios;
+    if (!options->quiet)
+        printf("%6.1f s  round %u: %s\n", at, round, scenario_names[scenario]);
+    fflush(stdout);
+    if (!options->list)
+        scenario_start(scenario, options->choice.seed, round);
+}
+
+static void run_axes(const struct options *options, unsigned round, double at)
+{
+    struct plan plan = plan_draw(&options->choice, round);
+    char repeat[1024], values[1024];
+
+    plan_print(&options->choice, round, repeat, sizeof(repeat));
+    plan_describe(&plan, values, sizeof(values));
+    watch_round(repeat);
+    if (!options->quiet || options->list)
+        printf("%6.1f s  round %u:%s\n", at, round, values);
+    fflush(stdout);
+    if (!options->list)
+        round_run(&plan);
+}
+
 static void run_rounds(const struct options *options)
 {
     double begin = now();
 
     for (unsigned i = 0; options->rounds == 0 || i < options->rounds; i++) {
-        struct plan plan = plan_draw(&options->choice, options->first + i);
-        char repeat[1024], values[1024];
-
         if (options->rounds == 0 && now() - begin >= options->seconds)
             break;
-        plan_print(&options->choice, plan.round, repeat, sizeof(repeat));
-        plan_describe(&plan, values, sizeof(values));
-        watch_round(repeat);
-        if (!options->quiet || options->list) {
-            printf("%6.1f s  round %u:%s\n", now() - begin, plan.round, values);
-            fflush(stdout);
-        }
-        if (!options->list)
-            round_run(&plan);
+        (options->scenario < 0 ? run_axes : run_scenario)(options, options->first + i, now() - begin);
     }
     if (options->list)
         return;
@@ -223,12 +269,15 @@ static void run_rounds(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.choice = {.seed = (uint64_t)time(NULL), .only = AXES}, .watchdog = 60};
+    struct options options = {
+        .choice = {.seed = (uint64_t)time(NULL), .only = AXES}, .watchdog = 60, .scenario = -1};
 
     read_options(&options, argc, argv);
     memory_begin();
     allow_descriptors();
     keys_load();
+    if (options.alone && options.scenario >= 0 && scenario_names[options.scenario] != NULL)
+        return scenario_run((unsigned)options.scenario, options.choice.seed, options.first);
     watch_begin(options.watchdog);
     printf("seed %llu\n", (unsigned long long)options.choice.seed);
     run_rounds(&options);

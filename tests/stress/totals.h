@@ -15,6 +15,7 @@
     X(early, false, "early resumes")                                                                         \
     X(abandons, false, "abandons")                                                                           \
     X(loads, false, "loads of the engine")                                                                   \
+    X(scenarios, false, "scenarios")                                                                         \
     X(forks, false, "forks")                                                                                 \
     X(requests, false, "requests on the card")                                                               \
     X(orphans, false, "orphans")                                                                             \

@@ -1,0 +1,356 @@
+/* The scenarios. */
+#include "scenario.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "counts.h"
+#include "memory.h"
+#include "question.h"
+#include "random.h"
+#include "support/engine.h"
+
+#define ALARM_SECONDS 60 /* a process that does not end is a failure */
+#define TASKS_MAX 48
+#define RELOADS 60
+
+const char *const scenario_names[] = {"fork", "end", "copies", "reload", NULL};
+
+/* ------------------------------------------------------------------------------------------------- tasks */
+
+/* A job with its question, and memory to answer it in. */
+struct task {
+    struct question question;
+    struct attempt attempt;
+    struct pages pages;
+    struct job job;
+};
+
+struct tasks {
+    struct random *random;
+    struct task list[TASKS_MAX];
+    unsigned count;
+};
+
+/* 1 right, 0 refused, -1 wrong. */
+static int answer(void *arg)
+{
+    struct task *task = *(struct task **)arg;
+
+    if (task->question.is_rsa)
+        attempt_rsa(&task->attempt);
+    else
+        attempt_aes(&task->attempt);
+    if (answer_is_right(&task->attempt))
+        return 1;
+    return task->attempt.refused ? 0 : -1;
+}
+
+/* Before an engine is loaded. */
+static void make_questions(struct tasks *tasks, struct random *random)
+{
+    tasks->random = random;
+    tasks->count = 1 + (unsigned)random_below(random, TASKS_MAX);
+    for (unsigned i = 0; i < tasks->count; i++) {
+        if (random_percent(random, 30))
+            question_make_rsa(&tasks->list[i].question, random);
+        else
+            question_make_aes(&tasks->list[i].question, random, 16384);
+    }
+}
+
+static void prepare(struct tasks *tasks, unsigned i, ENGINE *engine, enum told_by told_by)
+{
+    struct task *task = &tasks->list[i];
+    const struct question *question = &task->question;
+
+    task->pages = pages_new(question->in_len, question_room(question));
+    memcpy(task->pages.in, question->in, question->in_len);
+    task->attempt = (struct attempt){
+        .question = question, .engine = engine, .in = task->pages.in, .out = task->pages.out};
+    task->attempt.random = *tasks->random;
+    if (question->is_rsa)
+        task->attempt.rsa = keys_copy(question->rsa.key, engine);
+    else
+        task->attempt.ctx = EVP_CIPHER_CTX_new();
+    job_init(&task->job, told_by, answer, task);
+}
+
+static void finish(struct task *task)
+{
+    CHECK_EQ(job_finish(&task->job), 1);
+}
+
+static void clear(struct task *task)
+{
+    job_free(&task->job);
+    EVP_CIPHER_CTX_free(task->attempt.ctx);
+    RSA_free(task->attempt.rsa);
+    pages_free(&task->pages);
+}
+
+static void start_all(struct tasks *tasks, ENGINE *engine)
+{
+    for (unsigned i = 0; i < tasks->count; i++) {
+        prepare(tasks, i, engine, random_percent(tasks->random, 50) ? BY_FD : BY_CALLBACK);
+        job_run(&tasks->list[i].job);
+    }
+}
+
+static void finish_all(struct tasks *tasks)
+{
+    for (unsigned i = 0; i < tasks->count; i++) {
+        finish(&tasks->list[i]);
+        clear(&tasks->list[i]);
+    }
+}
+
+static ENGINE *load_any(struct random *random)
+{
+    static const unsigned depths[] = {1, 2, 16, 512};
+    char commands[1024];
+
+    snprintf(commands, sizeof(commands), "WORKERS:%u;INSTANCES:%u;RING_DEPTH:%u;%s",
+        1 + (unsigned)random_below(random, 4), 1 + (unsigned)random_below(random, 3),
+        depths[random_below(random, 4)], ALL_SIZES);
+    return engine_load(commands);
+}
+
+static const char *any_place(struct random *random)
+{
+    static const char *const places[] = {"compute", "signal", "none"};
+
+    return places[random_below(random, 3)];
+}
+
+static void let_some_go(struct random *random, ENGINE *engine)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%u", 1 + (unsigned)random_below(random, TASKS_MAX));
+    if (random_percent(random, 50))
+        engine_command(engine, "RELEASE", number);
+}
+
+/* -------------------------------------------------------------------------------------------------- fork */
+
+static void wait_for_child(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), SCENARIO_DONE);
+}
+
+/* What was in flight in the parent, or waited for room there, is not in the child: such a job ends, with an
+ * error.
+ */
+static void end_inherited(struct tasks *tasks)
+{
+    for (unsigned i = 0; i < tasks->count; i++) {
+        struct task *task = &tasks->list[i];
+
+        if (task->job.status == ASYNC_PAUSE) {
+            CHECK_EQ(job_run(&task->job), ASYNC_FINISH);
+            CHECK(task->attempt.refused);
+        }
+        ERR_clear_error();
+        clear(task);
+    }
+}
+
+static void fork_in_flight(struct tasks *tasks, ENGINE *engine, unsigned depth);
+
+static int child(struct tasks *tasks, ENGINE *engine, unsigned depth)
+{
+    test_begin(ALARM_SECONDS); /* alarms are not inherited */
+    end_inherited(tasks);
+    CHECK_EQ(engine_count(engine, "completed"), 0);
+    fork_in_flight(tasks, engine, depth);
+    return SCENARIO_DONE;
+}
+
+/* Fork with work in flight, then finish the work; the child does the same, while depth lasts. */
+static void fork_in_flight(struct tasks *tasks, ENGINE *engine, unsigned depth)
+{
+    pid_t pid;
+
+    engine_command(engine, "HOLD", any_place(tasks->random));
+    start_all(tasks, engine);
+    let_some_go(tasks->random, engine);
+    for (unsigned times = 0; depth > 0 && times < depth; times++) {
+        pid = fork();
+        if (pid == 0)
+            exit(child(tasks, engine, depth - 1));
+        wait_for_child(pid);
+    }
+    engine_command(engine, "HOLD", "none");
+    finish_all(tasks);
+}
+
+static int run_fork(struct tasks *tasks, struct random *random)
+{
+    ENGINE *engine = load_any(random);
+
+    fork_in_flight(tasks, engine, 2);
+    engine_unload(engine);
+    return SCENARIO_DONE;
+}
+
+/* --------------------------------------------------------------------------------------------------- end */
+
+/* Nothing of the card is left, though the jobs are paused still. */
+static void expect_nothing_left(struct counts before)
+{
+    while (counts_take().threads != before.threads)
+        usleep(1000); /* the kernel takes threads apart; one that stays ends by the alarm */
+    CHECK(counts_take().descriptors <= before.descriptors + TASKS_MAX); /* of the wait contexts */
+}
+
+static void drop_all(struct tasks *tasks)
+{
+    for (unsigned i = 0; i < tasks->count; i++)
+        clear(&tasks->list[i]);
+}
+
+static int run_end(struct tasks *tasks, struct random *random)
+{
+    struct counts before = counts_take();
+    void *handle = dlopen(getenv("ERSATZ_MODULE"), RTLD_NOW | RTLD_LOCAL);
+    ENGINE *engine = load_any(random);
+
+    CHECK(handle != NULL);
+    engine_command(engine, "HOLD", any_place(random));
+    start_all(tasks, engine);
+    let_some_go(random, engine);
+    switch (random_below(random, 6)) {
+    case 0:
+        exit(SCENARIO_DONE);
+    case 1:
+        OPENSSL_cleanup();
+        exit(SCENARIO_DONE);
+    case 2:
+        ENGINE_finish(engine);
+        ENGINE_free(engine);
+        break;
+    case 3:
+        CHECK_EQ(dlclose(handle), 0);
+        drop_all(tasks);
+        engine_unload(engine);
+        expect_nothing_left(before);
+        break;
+    case 4:
+        drop_all(tasks);
+        engine_unload(engine);
+        CHECK_EQ(dlclose(handle), 0);
+        expect_nothing_left(before);
+        break;
+    default:
+        drop_all(tasks);
+    }
+    return SCENARIO_DONE;
+}
+
+/* ------------------------------------------------------------------------------------------------ copies */
+
+static void copy_file(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+    struct stat stat;
+
+    CHECK(in >= 0 && out >= 0 && fstat(in, &stat) == 0);
+    while (stat.st_size > 0) {
+        ssize_t sent = sendfile(out, in, NULL, (size_t)stat.st_size);
+
+        CHECK(sent > 0);
+        stat.st_size -= sent;
+    }
+    close(in);
+    close(out);
+}
+
+/* The same module under another name: another card. */
+static ENGINE *load_copy(struct random *random)
+{
+    char *original = strdup(getenv("ERSATZ_MODULE")), path[64];
+    ENGINE *engine;
+
+    snprintf(path, sizeof(path), "stress-copy-%d.so", (int)getpid());
+    copy_file(original, path);
+    /* With a slash: it is not looked for among the system's libraries. */
+    memmove(path + 2, path, strlen(path) + 1);
+    memcpy(path, "./", 2);
+    setenv("ERSATZ_MODULE", path, 1);
+    engine = load_any(random);
+    setenv("ERSATZ_MODULE", original, 1);
+    CHECK_EQ(unlink(path), 0);
+    free(original);
+    return engine;
+}
+
+static int run_copies(struct tasks *tasks, struct random *random)
+{
+    static struct tasks others;
+    ENGINE *first, *second;
+
+    make_questions(&others, random);
+    first = load_any(random);
+    second = load_copy(random);
+    engine_command(first, "HOLD", any_place(random));
+    engine_command(second, "HOLD", any_place(random));
+    start_all(tasks, first);
+    start_all(&others, second);
+    CHECK(engine_count(first, "completed") <= (long)tasks->count);
+    engine_command(first, "HOLD", "none");
+    finish_all(tasks); /* whatever the other card does */
+    engine_unload(first);
+    engine_command(second, "HOLD", "none");
+    finish_all(&others);
+    engine_unload(second);
+    return SCENARIO_DONE;
+}
+
+/* ------------------------------------------------------------------------------------------------ reload */
+
+static int run_reload(struct tasks *tasks, struct random *random)
+{
+    struct counts before = {0}, after;
+
+    for (unsigned i = 0; i < RELOADS; i++) {
+        ENGINE *engine = load_any(random);
+        struct task *task = &tasks->list[0];
+
+        prepare(tasks, 0, engine, i % 2 == 0 ? BY_FD : BY_CALLBACK);
+        job_run(&task->job);
+        finish(task);
+        clear(task);
+        engine_unload(engine);
+        if (i == 10)
+            before = counts_take();
+    }
+    while ((after = counts_take()).threads != before.threads)
+        usleep(1000);
+    CHECK_EQ(after.descriptors, before.descriptors);
+    CHECK_EQ(after.blocks, before.blocks);
+    CHECK(after.all_blocks <= before.all_blocks + 10);
+    return SCENARIO_DONE;
+}
+
+int scenario_run(unsigned scenario, uint64_t seed, unsigned round)
+{
+    static int (*const runs[])(struct tasks *, struct random *) = {run_fork, run_end, run_copies, run_reload};
+    static struct tasks tasks;
+    struct random random = random_from(seed, 7000 + scenario, round);
+
+    test_begin(ALARM_SECONDS);
+    make_questions(&tasks, &random);
+    return runs[scenario](&tasks, &random);
+}

@@ -72,7 +72,7 @@ struct connection {
     size_t heard; /* bytes of the answer */
     bool goes;    /* has come to its moment */
     bool listens; /* has closed its half, and waits for the server to close the other */
-    uint64_t goes_at, last_event;
+    uint64_t goes_at, last_event, random;
 };
 
 static struct {
@@ -98,10 +98,11 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* A number below limit; splitmix64. */
-static size_t below(size_t limit)
+/* A number below limit; splitmix64. Each connection has numbers of its own, so that its plan does not depend
+ * on what the others do meanwhile. */
+static size_t below(struct connection *connection, size_t limit)
 {
-    uint64_t z = options.seed += 0x9e3779b97f4a7c15u;
+    uint64_t z = connection->random += 0x9e3779b97f4a7c15u;
 
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
@@ -120,9 +121,9 @@ static SSL_CTX *make_context(int version, const char *ciphers)
     return context;
 }
 
-static const struct moment *choose_moment(void)
+static const struct moment *choose_moment(struct connection *connection)
 {
-    const struct moment *moment = &moments[below(MOMENTS)];
+    const struct moment *moment = &moments[below(connection, MOMENTS)];
 
     if (options.only == NULL)
         return moment->turn > REQUEST && options.answer == NULL ? STAYS : moment;
@@ -132,13 +133,15 @@ static const struct moment *choose_moment(void)
     FAIL("no such moment");
 }
 
-static void open_connection(struct connection *connection)
+static void open_connection(struct connection *connection, unsigned number)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port)};
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = connection};
     const int small = RECEIVE_BUFFER;
 
-    *connection = (struct connection){.moment = choose_moment(), .manner = (enum manner)below(MANNERS)};
+    *connection = (struct connection){.random = options.seed << 32 | number};
+    connection->moment = choose_moment(connection);
+    connection->manner = (enum manner)below(connection, MANNERS);
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK(connection->fd >= 0);
     CHECK_EQ(setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
@@ -146,7 +149,7 @@ static void open_connection(struct connection *connection)
     if (connect(connection->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
         CHECK_EQ(errno, EINPROGRESS);
     CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event), 0);
-    connection->ssl = SSL_new(contexts[below(sizeof(contexts) / sizeof(contexts[0]))]);
+    connection->ssl = SSL_new(contexts[below(connection, sizeof(contexts) / sizeof(contexts[0]))]);
     CHECK(connection->ssl != NULL && SSL_set1_host(connection->ssl, "localhost"));
     SSL_set_bio(connection->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(connection->ssl);
@@ -156,7 +159,7 @@ static void open_connection(struct connection *connection)
         connection->manner = HALF_CLOSE;
     else if (connection->moment->turn > REQUEST)
         connection->may_hear =
-            connection->moment->part == SOME ? 1 + below(options.answer_len - 1) : SIZE_MAX;
+            connection->moment->part == SOME ? 1 + below(connection, options.answer_len - 1) : SIZE_MAX;
     connection->last_event = now_us();
 }
 
@@ -173,7 +176,7 @@ static void end_connection(struct connection *connection)
 static void go(struct connection *connection)
 {
     connection->goes = true;
-    connection->goes_at = now_us() + (below(2) == 0 ? 0 : below(LINGER_MAX_US));
+    connection->goes_at = now_us() + (below(connection, 2) == 0 ? 0 : below(connection, LINGER_MAX_US));
 }
 
 static void leave(struct connection *connection)
@@ -221,7 +224,7 @@ static void begin_turn(struct connection *connection)
         connection->may_say = 0;
         break;
     case SOME:
-        connection->may_say = 1 + below(pending - 1);
+        connection->may_say = 1 + below(connection, pending - 1);
         break;
     case EVERYTHING:
         connection->may_say = pending;
@@ -396,8 +399,7 @@ static void run(void)
             if (connections[i].ssl != NULL)
                 on_time(&connections[i]);
             if (connections[i].ssl == NULL && opened < options.connections) {
-                open_connection(&connections[i]);
-                opened++;
+                open_connection(&connections[i], opened++);
             }
             open += connections[i].ssl != NULL;
         }

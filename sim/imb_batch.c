@@ -34,7 +34,7 @@ static void describe(IMB_JOB *job, const struct ersatz_op *op)
     memset(job, 0, sizeof(*job));
     job->enc_keys = state->blocks.encrypt_keys;
     job->dec_keys = state->blocks.decrypt_keys;
-    job->key_len_in_bytes = state->key_len;
+    job->key_len_in_bytes = state->block_key_len;
     job->src = op->u.cipher.in;
     job->dst = op->u.cipher.out;
     job->msg_len_to_cipher_in_bytes = op->u.cipher.len;
@@ -79,7 +79,7 @@ uint32_t imb_compute(
         unsigned i = (unsigned)__builtin_ctz(open);
 
         if (is_chained(ops[i]))
-            by_key_len[(state_of(ops[i])->key_len - 16) / 8] |= UINT32_C(1) << i;
+            by_key_len[(state_of(ops[i])->block_key_len - 16) / 8] |= UINT32_C(1) << i;
     }
     for (unsigned i = 0; i < 3; i++) {
         if (__builtin_popcount(by_key_len[i]) >= STREAMS_MIN && imb_make_ready(imb))

@@ -15,7 +15,7 @@ static void describe(IMB_JOB *job, const struct imb_state *state, const struct e
 {
     job->enc_keys = state->blocks.encrypt_keys;
     job->dec_keys = state->blocks.decrypt_keys;
-    job->key_len_in_bytes = state->key_len;
+    job->key_len_in_bytes = state->block_key_len;
     job->src = op->u.cipher.in;
     job->dst = op->u.cipher.out;
     job->cipher_start_src_offset_in_bytes = 0;
@@ -34,8 +34,8 @@ static bool burst(IMB_MGR *manager, const struct imb_state *state, const struct 
     describe(&job, state, op);
     job.cipher_mode = mode;
     job.cipher_direction = direction;
-    return IMB_SUBMIT_CIPHER_BURST(manager, &job, 1, mode, direction, (IMB_KEY_SIZE_BYTES)state->key_len) ==
-           1;
+    return IMB_SUBMIT_CIPHER_BURST(
+               manager, &job, 1, mode, direction, (IMB_KEY_SIZE_BYTES)state->block_key_len) == 1;
 }
 
 static bool ecb(IMB_MGR *manager, const struct imb_state *state, const struct ersatz_op *op, bool encrypt)
@@ -55,8 +55,11 @@ bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool e
     struct imb *imb;
     bool done;
 
-    if ((state->mode == ERSATZ_CBC && encrypt) ||
-        (state->mode == ERSATZ_CTR && counter_wraps(op->u.cipher.iv, op->u.cipher.len)))
+    if (state->mode == ERSATZ_CTR && counter_wraps(op->u.cipher.iv, op->u.cipher.len))
+        return false;
+    if (imb_compute_short(state, op, encrypt))
+        return true;
+    if (state->mode == ERSATZ_XTS || (state->mode == ERSATZ_CBC && encrypt))
         return false;
     imb = imb_take();
     if (imb == NULL)

@@ -20,8 +20,11 @@ static bool is_for(enum ersatz_mode mode)
     switch (mode) {
     case ERSATZ_CBC:
     case ERSATZ_CTR:
-    case ERSATZ_ECB:
     case ERSATZ_GCM:
+    case ERSATZ_XTS:
+    case ERSATZ_ECB:
+    case ERSATZ_CFB:
+    case ERSATZ_OFB:
         return true;
     default:
         return false;
@@ -39,7 +42,7 @@ struct imb_state *imb_state_new(enum ersatz_mode mode, size_t key_len)
         return NULL;
     memset(state, 0, sizeof(*state));
     state->mode = mode;
-    state->key_len = key_len;
+    state->block_key_len = mode == ERSATZ_XTS ? key_len / 2 : key_len;
     return state;
 }
 
@@ -59,22 +62,33 @@ void imb_state_free(struct imb_state *state)
     free(state);
 }
 
-void imb_state_set_key(struct imb_state *state, const uint8_t *key)
+static void expand(const uint8_t *key, size_t len, uint32_t *encrypt_keys, uint32_t *decrypt_keys)
 {
     const IMB_MGR *functions = imb_functions();
 
-    if (state->mode == ERSATZ_GCM) {
-        imb_gcm_set_key(&state->gcm, key, state->key_len);
-        return;
-    }
-    switch (state->key_len) {
+    switch (len) {
     case IMB_KEY_128_BYTES:
-        IMB_AES_KEYEXP_128(functions, key, state->blocks.encrypt_keys, state->blocks.decrypt_keys);
+        IMB_AES_KEYEXP_128(functions, key, encrypt_keys, decrypt_keys);
         break;
     case IMB_KEY_192_BYTES:
-        IMB_AES_KEYEXP_192(functions, key, state->blocks.encrypt_keys, state->blocks.decrypt_keys);
+        IMB_AES_KEYEXP_192(functions, key, encrypt_keys, decrypt_keys);
         break;
     default:
-        IMB_AES_KEYEXP_256(functions, key, state->blocks.encrypt_keys, state->blocks.decrypt_keys);
+        IMB_AES_KEYEXP_256(functions, key, encrypt_keys, decrypt_keys);
     }
+}
+
+void imb_state_set_key(struct imb_state *state, const uint8_t *key)
+{
+    struct imb_blocks *blocks = &state->blocks;
+    size_t len = state->block_key_len;
+
+    if (state->mode == ERSATZ_GCM) {
+        imb_gcm_set_key(&state->gcm, key, len);
+        return;
+    }
+    if (state->mode ==
+        ERSATZ_XTS) /* first, since the keys for decryption are made here too, and not needed */
+        expand(key + len, len, blocks->tweak_keys, blocks->decrypt_keys);
+    expand(key, len, blocks->encrypt_keys, blocks->decrypt_keys);
 }

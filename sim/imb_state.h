@@ -33,6 +33,7 @@ struct imb_gcm {
 struct imb_blocks {
     _Alignas(16) uint32_t encrypt_keys[IMB_ROUND_KEYS];
     _Alignas(16) uint32_t decrypt_keys[IMB_ROUND_KEYS];
+    _Alignas(16) uint32_t tweak_keys[IMB_ROUND_KEYS]; /* XTS */
 };
 
 struct imb_state {
@@ -41,10 +42,13 @@ struct imb_state {
         struct imb_blocks blocks; /* every other mode */
     };
     enum ersatz_mode mode;
-    size_t key_len;
+    size_t block_key_len; /* of the block cipher: for XTS, half of the key */
 };
 
 /* imb_gcm.c */
 void imb_gcm_set_key(struct imb_gcm *gcm, const uint8_t *key, size_t key_len);
+
+/* imb_short.c; false: too long for it. */
+bool imb_compute_short(const struct imb_state *state, const struct ersatz_op *op, bool encrypt);
 
 #endif

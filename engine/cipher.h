@@ -27,9 +27,19 @@ int cipher_cbc_hmac_define(EVP_CIPHER *cipher);
         EVP_CIPH_CUSTOM_IV | EVP_CIPH_CUSTOM_IV_LENGTH | EVP_CIPH_ALWAYS_CALL_INIT | EVP_CIPH_CTRL_INIT |    \
         EVP_CIPH_CUSTOM_COPY)
 
+/* The same as EVP_CIPHER_CTX_get_key_length(3), which asks a provider first, for ciphers of one key length.
+ */
+static inline int cipher_key_length(const EVP_CIPHER_CTX *ctx)
+{
+    return EVP_CIPHER_get_key_length(EVP_CIPHER_CTX_get0_cipher(ctx));
+}
+
 /* For cipher_blocks_define(): the modes in cipher_feedback.c. */
 int cipher_cfb(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len);
 int cipher_ofb(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len);
+
+/* The IV that the context has now, to read and write. */
+unsigned char *cipher_blocks_iv(EVP_CIPHER_CTX *ctx);
 
 /* One operation of a mode that cipher_blocks_define() defined, with the IV that the context has now. here: on
  * the calling core, whatever its size. False: an error was raised. */

@@ -16,7 +16,22 @@
 struct data {
     struct ersatz_cipher *state; /* NULL until a key was set */
     bool tweak_set;              /* XTS: an IV was; EVP keeps it, but does not tell zeros from none */
+    /* Where the context has its IV; asking libcrypto each time would take longer than a short operation. It
+     * is that of another context if these data were copied from there. */
+    EVP_CIPHER_CTX *iv_of;
+    unsigned char *iv;
 };
+
+unsigned char *cipher_blocks_iv(EVP_CIPHER_CTX *ctx)
+{
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+
+    if (data->iv_of != ctx) {
+        data->iv = EVP_CIPHER_CTX_iv_noconst(ctx);
+        data->iv_of = ctx;
+    }
+    return data->iv;
+}
 
 static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
 {
@@ -38,7 +53,7 @@ static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
 
 static bool is_small(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, size_t len)
 {
-    unsigned bits = (unsigned)EVP_CIPHER_CTX_get_key_length(ctx) * 8 / (mode == ERSATZ_XTS ? 2 : 1);
+    unsigned bits = (unsigned)cipher_key_length(ctx) * 8 / (mode == ERSATZ_XTS ? 2 : 1);
 
     return len < threshold_get(mode, bits);
 }
@@ -49,10 +64,10 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
     enum ersatz_mode mode = mode_of(ctx);
 
     if (iv != NULL && mode == ERSATZ_XTS) { /* the flag for a custom IV leaves it to us */
-        memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), iv, BLOCK);
+        memcpy(cipher_blocks_iv(ctx), iv, BLOCK);
         data->tweak_set = true;
     }
-    return cipher_set_key(&data->state, mode, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt);
+    return cipher_set_key(&data->state, mode, key, cipher_key_length(ctx), encrypt);
 }
 
 static int cleanup(EVP_CIPHER_CTX *ctx)
@@ -88,7 +103,7 @@ bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char
     }
     op.u.cipher.cipher = data->state;
     if (mode != ERSATZ_ECB)
-        memcpy(op.u.cipher.iv, EVP_CIPHER_CTX_iv(ctx), BLOCK);
+        memcpy(op.u.cipher.iv, cipher_blocks_iv(ctx), BLOCK);
     op.u.cipher.in = in;
     op.u.cipher.out = out;
     op.u.cipher.len = len;
@@ -116,7 +131,7 @@ static int cbc(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
         memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
     if (!cipher_blocks_run(ctx, ERSATZ_CBC, out, in, len, false))
         return 0;
-    memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), encrypting ? out + len - BLOCK : last, BLOCK);
+    memcpy(cipher_blocks_iv(ctx), encrypting ? out + len - BLOCK : last, BLOCK);
     return 1;
 }
 
@@ -176,10 +191,16 @@ static bool ctr_tail(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned cha
     memset(stream, 0, BLOCK);
     if (!cipher_blocks_run(ctx, ERSATZ_CTR, stream, stream, BLOCK, true))
         return false;
-    add_to_counter(EVP_CIPHER_CTX_iv_noconst(ctx), 1);
+    add_to_counter(cipher_blocks_iv(ctx), 1);
     for (size_t i = 0; i < len; i++)
         out[i] = in[i] ^ stream[i];
     return EVP_CIPHER_CTX_set_num(ctx, (int)len);
+}
+
+/* Whether a whole number of blocks is for the calling core; the text is looked at only if it matters. */
+static bool ctr_stays_here(EVP_CIPHER_CTX *ctx, const unsigned char *out, const unsigned char *in, size_t len)
+{
+    return is_small(ctx, ERSATZ_CTR, len) || (offload_leaves() && is_key_stream(out, in, len));
 }
 
 static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
@@ -190,14 +211,16 @@ static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
 
     if (used >= BLOCK)
         return 0;
-    for (; used != 0 && len > 0; len--, used = (used + 1) % BLOCK)
-        *out++ = *in++ ^ stream[used];
-    EVP_CIPHER_CTX_set_num(ctx, (int)used);
+    if (used != 0) {
+        for (; used != 0 && len > 0; len--, used = (used + 1) % BLOCK)
+            *out++ = *in++ ^ stream[used];
+        EVP_CIPHER_CTX_set_num(ctx, (int)used);
+    }
     whole = len - len % BLOCK;
     if (whole > 0) {
-        if (!cipher_blocks_run(ctx, ERSATZ_CTR, out, in, whole, is_key_stream(out, in, whole)))
+        if (!cipher_blocks_run(ctx, ERSATZ_CTR, out, in, whole, ctr_stays_here(ctx, out, in, whole)))
             return 0;
-        add_to_counter(EVP_CIPHER_CTX_iv_noconst(ctx), whole / BLOCK);
+        add_to_counter(cipher_blocks_iv(ctx), whole / BLOCK);
     }
     return len == whole || ctr_tail(ctx, out + whole, in + whole, len - whole);
 }

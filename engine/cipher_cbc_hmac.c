@@ -69,7 +69,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
     if (key == NULL)
         return 1;
     drop_copies(data);
-    return cipher_set_key(&data->states[0], mode_of(ctx), key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt);
+    return cipher_set_key(&data->states[0], mode_of(ctx), key, cipher_key_length(ctx), encrypt);
 }
 
 static int cleanup(EVP_CIPHER_CTX *ctx)
@@ -183,7 +183,7 @@ static bool have_states(struct data *data, unsigned count)
 
 static enum ersatz_result run(EVP_CIPHER_CTX *ctx, const struct ersatz_op *ops, unsigned count)
 {
-    unsigned bits = (unsigned)EVP_CIPHER_CTX_get_key_length(ctx) * 8;
+    unsigned bits = (unsigned)cipher_key_length(ctx) * 8;
     enum ersatz_result result;
     size_t size = 0;
 

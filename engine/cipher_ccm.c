@@ -62,7 +62,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
-    if (!cipher_set_key(&data->state, ERSATZ_CCM, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt))
+    if (!cipher_set_key(&data->state, ERSATZ_CCM, key, cipher_key_length(ctx), encrypt))
         return 0;
     if (nonce != NULL) {
         memcpy(data->nonce, nonce, (size_t)(NONCE_AND_LENGTH - data->length_field));
@@ -199,7 +199,7 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
 /* op has associated data, text and tag. */
 static enum ersatz_result run(EVP_CIPHER_CTX *ctx, struct data *data, struct ersatz_op *op)
 {
-    unsigned bits = (unsigned)EVP_CIPHER_CTX_get_key_length(ctx) * 8;
+    unsigned bits = (unsigned)cipher_key_length(ctx) * 8;
     size_t size = op->u.cipher.len + op->u.cipher.aad_len;
 
     op->kind = ERSATZ_CIPHER;

@@ -18,7 +18,7 @@ static bool turn_iv(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode)
 
     if (!cipher_blocks_run(ctx, mode, stream, zeros, BLOCK, true))
         return false;
-    memcpy(EVP_CIPHER_CTX_iv_noconst(ctx), stream, BLOCK);
+    memcpy(cipher_blocks_iv(ctx), stream, BLOCK);
     return true;
 }
 
@@ -26,7 +26,7 @@ static bool turn_iv(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode)
 static size_t within_block(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out,
     const unsigned char *in, size_t len, unsigned at)
 {
-    unsigned char *iv = EVP_CIPHER_CTX_iv_noconst(ctx);
+    unsigned char *iv = cipher_blocks_iv(ctx);
     bool encrypting = EVP_CIPHER_CTX_is_encrypting(ctx);
     size_t done = 0;
 
@@ -45,7 +45,7 @@ static size_t within_block(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned 
 static bool blocks(
     EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out, const unsigned char *in, size_t len)
 {
-    unsigned char *iv = EVP_CIPHER_CTX_iv_noconst(ctx);
+    unsigned char *iv = cipher_blocks_iv(ctx);
     unsigned char last[BLOCK];
 
     memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */

@@ -56,7 +56,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
-    if (!cipher_set_key(&data->state, ERSATZ_GCM, key, EVP_CIPHER_CTX_get_key_length(ctx), encrypt))
+    if (!cipher_set_key(&data->state, ERSATZ_GCM, key, cipher_key_length(ctx), encrypt))
         return 0;
     if (key != NULL) {
         data->tls_records_sealed = 0;
@@ -209,7 +209,7 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
 /* Run a piece of the message under way; a failure ends the message. */
 static enum ersatz_result run(EVP_CIPHER_CTX *ctx, struct data *data, struct ersatz_op *op)
 {
-    unsigned bits = (unsigned)EVP_CIPHER_CTX_get_key_length(ctx) * 8;
+    unsigned bits = (unsigned)cipher_key_length(ctx) * 8;
     size_t size = op->u.cipher.len + op->u.cipher.aad_len;
     enum ersatz_result result;
 

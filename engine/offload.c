@@ -168,18 +168,33 @@ static enum ersatz_result run_and_wait(
     return ersatz_request_finish(request);
 }
 
-static enum ersatz_result run_here(const struct ersatz_op *ops, unsigned count)
+/* Whether libcrypto's kernels may leave an error of a wrong tag on the queue; the card leaves none. */
+static bool may_refuse(const struct ersatz_op *op)
 {
-    enum ersatz_result result = ERSATZ_OK;
+    return op->kind == ERSATZ_CIPHER && (op->u.cipher.tag != NULL || op->u.cipher.aad != NULL);
+}
 
+static enum ersatz_result run_one_here(const struct ersatz_op *op)
+{
+    enum ersatz_result result;
+
+    if (!may_refuse(op))
+        return ersatz_compute(op, card_stats());
     ERR_set_mark();
-    for (unsigned i = 0; i < count && result == ERSATZ_OK; i++)
-        result = ersatz_compute(&ops[i], card_stats());
-    /* Of a wrong tag libcrypto's kernels leave an error here, but none where the card computes. */
+    result = ersatz_compute(op, card_stats());
     if (result == ERSATZ_BAD_TAG)
         ERR_pop_to_mark();
     else
         ERR_clear_last_mark();
+    return result;
+}
+
+static enum ersatz_result run_here(const struct ersatz_op *ops, unsigned count)
+{
+    enum ersatz_result result = ERSATZ_OK;
+
+    for (unsigned i = 0; i < count && result == ERSATZ_OK; i++)
+        result = run_one_here(&ops[i]);
     return result;
 }
 
@@ -191,6 +206,17 @@ static ASYNC_JOB *current_job(void)
     return job != NULL && ASYNC_get_wait_ctx(job) != NULL ? job : NULL;
 }
 
+/* Whether ciphers go to the card outside jobs too. */
+static bool offloads_alone(void)
+{
+    return atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);
+}
+
+bool offload_leaves(void)
+{
+    return offloads_alone() || current_job() != NULL;
+}
+
 enum ersatz_result offload(const struct ersatz_op *op, bool small)
 {
     return offload_all(op, 1, small);
@@ -198,14 +224,14 @@ enum ersatz_result offload(const struct ersatz_op *op, bool small)
 
 enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small)
 {
-    ASYNC_JOB *job = current_job();
-    bool alone = job == NULL && ops->kind == ERSATZ_CIPHER &&
-                 !atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);
+    ASYNC_JOB *job;
     struct ersatz_device *device;
     struct ersatz_error error;
     enum ersatz_result result;
 
-    if (small || alone) {
+    /* What is small does not ask for the job: that would take longer than the operation. */
+    job = small ? NULL : current_job();
+    if (small || (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone())) {
         result = run_here(ops, count);
         error_raise_result(result);
         return result;

@@ -19,4 +19,8 @@ enum ersatz_result offload(const struct ersatz_op *op, bool small);
  * as they were, or some of them computed. */
 enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small);
 
+/* Whether a cipher's operation that is not small would leave the calling core now: where it would not,
+ * nothing pauses. */
+bool offload_leaves(void);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cipher_state.h"
 #include "process.h"
@@ -69,6 +70,7 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     cipher->functions->freectx(cipher->context); /* cleanses the key */
     imb_state_free(cipher->imb);
     OPENSSL_cleanse(&cipher->ccm, sizeof(cipher->ccm));
+    OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
     free(cipher);
 }
 
@@ -93,11 +95,18 @@ enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher)
 
 bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t *iv, size_t iv_len)
 {
-    size_t key_len = key == NULL ? 0 : cipher->key_len;
     OSSL_FUNC_cipher_encrypt_init_fn *init =
         cipher->encrypt ? cipher->functions->encrypt_init : cipher->functions->decrypt_init;
+    bool done;
 
-    return init(cipher->context, key, key_len, iv, iv_len, NULL) == 1;
+    if (key == NULL && cipher->key_waits)
+        key = cipher->waiting_key;
+    done = init(cipher->context, key, key == NULL ? 0 : cipher->key_len, iv, iv_len, NULL) == 1;
+    if (done && key == cipher->waiting_key) {
+        cipher->key_waits = false;
+        OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
+    }
+    return done;
 }
 
 bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len)
@@ -107,38 +116,50 @@ bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in,
     return cipher->functions->cipher(cipher->context, out, &out_len, len, in, len) == 1;
 }
 
-/* Without memory for it, libcrypto does all by itself. */
-static void set_imb_key(struct ersatz_cipher *cipher, const uint8_t *key)
+/* False: libcrypto is to do all by itself; there may be no memory for anything else. */
+static bool set_imb_key(struct ersatz_cipher *cipher, const uint8_t *key)
 {
     if (!kernel_in_use(ERSATZ_KERNEL_IPSEC_MB)) {
         imb_state_free(cipher->imb);
         cipher->imb = NULL;
-        return;
+        return false;
     }
     if (cipher->imb == NULL)
         cipher->imb = imb_state_new(cipher->mode, cipher->key_len);
     if (cipher->imb != NULL)
         imb_state_set_key(cipher->imb, key);
+    return cipher->imb != NULL;
+}
+
+static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
+{
+    bool has_imb = set_imb_key(cipher, key);
+
+    cipher->key_waits = false;
+    cipher->message = MESSAGE_NONE;
+    if (cipher->mode == ERSATZ_CCM) {
+        cipher_ccm_set_key(cipher, key);
+        return true;
+    }
+    if (!has_imb || cipher->mode == ERSATZ_XTS) /* of which libcrypto refuses some keys */
+        return cipher_init(cipher, key, NULL, 0);
+    memcpy(cipher->waiting_key, key, cipher->key_len);
+    cipher->key_waits = true;
+    return true;
 }
 
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt)
 {
-    bool set = true;
+    bool set;
 
     if (key_len != cipher->key_len)
         return ERSATZ_BAD_KEY;
     if (!cipher_enter(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
-    if (cipher->mode == ERSATZ_CCM)
-        cipher_ccm_set_key(cipher, key);
-    else
-        set = cipher_init(cipher, key, NULL, 0);
+    set = set_key(cipher, key);
     cipher->keyed = set;
-    cipher->message = MESSAGE_NONE;
-    if (set)
-        set_imb_key(cipher, key);
     cipher_leave(cipher);
     return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
@@ -155,6 +176,8 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
         if (cipher->imb != NULL)
             (*out)->imb = imb_state_dup(cipher->imb);
         (*out)->message = cipher->message;
+        (*out)->key_waits = cipher->key_waits;
+        memcpy((*out)->waiting_key, cipher->waiting_key, sizeof(cipher->waiting_key));
         if (cipher->message == MESSAGE_IMB &&
             (*out)->imb == NULL) { /* libcrypto knows nothing of the message */
             ersatz_cipher_free(*out);

@@ -20,17 +20,22 @@ struct data {
      * is that of another context if these data were copied from there. */
     EVP_CIPHER_CTX *iv_of;
     unsigned char *iv;
+    unsigned bits;   /* of the key, as the thresholds count them */
+    bool in_a_block; /* CTR: there may be key stream left; false: there is none, whatever libcrypto says */
 };
 
-unsigned char *cipher_blocks_iv(EVP_CIPHER_CTX *ctx)
+static unsigned char *iv_of(EVP_CIPHER_CTX *ctx, struct data *data)
 {
-    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
-
     if (data->iv_of != ctx) {
         data->iv = EVP_CIPHER_CTX_iv_noconst(ctx);
         data->iv_of = ctx;
     }
     return data->iv;
+}
+
+unsigned char *cipher_blocks_iv(EVP_CIPHER_CTX *ctx)
+{
+    return iv_of(ctx, EVP_CIPHER_CTX_get_cipher_data(ctx));
 }
 
 static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
@@ -51,11 +56,9 @@ static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
     }
 }
 
-static bool is_small(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, size_t len)
+static bool is_small(const struct data *data, enum ersatz_mode mode, size_t len)
 {
-    unsigned bits = (unsigned)cipher_key_length(ctx) * 8 / (mode == ERSATZ_XTS ? 2 : 1);
-
-    return len < threshold_get(mode, bits);
+    return data->bits != 0 && len < threshold_get(mode, data->bits);
 }
 
 static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned char *iv, int encrypt)
@@ -64,9 +67,10 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
     enum ersatz_mode mode = mode_of(ctx);
 
     if (iv != NULL && mode == ERSATZ_XTS) { /* the flag for a custom IV leaves it to us */
-        memcpy(cipher_blocks_iv(ctx), iv, BLOCK);
+        memcpy(iv_of(ctx, data), iv, BLOCK);
         data->tweak_set = true;
     }
+    data->bits = (unsigned)cipher_key_length(ctx) * 8 / (mode == ERSATZ_XTS ? 2 : 1);
     return cipher_set_key(&data->state, mode, key, cipher_key_length(ctx), encrypt);
 }
 
@@ -91,23 +95,32 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     return cipher_copy(data->state, &((struct data *)EVP_CIPHER_CTX_get_cipher_data(ptr))->state);
 }
 
-bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out,
+static bool run(EVP_CIPHER_CTX *ctx, struct data *data, enum ersatz_mode mode, unsigned char *out,
     const unsigned char *in, size_t len, bool here)
 {
-    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
-    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+    struct ersatz_op op; /* field by field: clearing all of it first would cost a short operation a tenth */
 
     if (data->state == NULL) {
         error_raise(REASON_INPUT, "no key was set");
         return false;
     }
+    op.kind = ERSATZ_CIPHER;
     op.u.cipher.cipher = data->state;
+    op.u.cipher.long_iv = op.u.cipher.aad = NULL;
+    op.u.cipher.iv_len = op.u.cipher.aad_len = op.u.cipher.tag_len = 0;
+    op.u.cipher.tag = NULL;
     if (mode != ERSATZ_ECB)
-        memcpy(op.u.cipher.iv, cipher_blocks_iv(ctx), BLOCK);
+        memcpy(op.u.cipher.iv, iv_of(ctx, data), BLOCK);
     op.u.cipher.in = in;
     op.u.cipher.out = out;
     op.u.cipher.len = len;
-    return offload(&op, here || is_small(ctx, mode, len)) == ERSATZ_OK;
+    return offload(&op, here || is_small(data, mode, len)) == ERSATZ_OK;
+}
+
+bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char *out,
+    const unsigned char *in, size_t len, bool here)
+{
+    return run(ctx, EVP_CIPHER_CTX_get_cipher_data(ctx), mode, out, in, len, here);
 }
 
 static bool is_whole_blocks(const char *mode, size_t len)
@@ -173,56 +186,85 @@ static bool is_key_stream(const unsigned char *out, const unsigned char *in, siz
     return seen == 0;
 }
 
+static uint64_t load_be(const unsigned char *in)
+{
+    uint64_t value;
+
+    memcpy(&value, in, sizeof(value));
+    return __builtin_bswap64(value);
+}
+
+/* Written in one piece, since the next operation reads it so: a processor forwards only whole stores at once.
+ */
 static void add_to_counter(unsigned char *counter, uint64_t blocks)
 {
-    for (int i = (int)BLOCK - 1; i >= 0 && blocks != 0; i--) {
-        blocks += counter[i];
-        counter[i] = (unsigned char)blocks;
-        blocks >>= 8;
-    }
+    typedef uint64_t pair __attribute__((vector_size(BLOCK)));
+    uint64_t high = load_be(counter), low = load_be(counter + 8) + blocks;
+    pair sum;
+
+    high += low < blocks;
+    sum = (pair){__builtin_bswap64(high), __builtin_bswap64(low)};
+    memcpy(counter, &sum, BLOCK);
+}
+
+/* How much of a block's key stream is used up; 0: none waits. Asking libcrypto is needed only where some may
+ * wait: it starts over when a new IV is set. */
+static unsigned get_used(const EVP_CIPHER_CTX *ctx, const struct data *data)
+{
+    return data->in_a_block ? (unsigned)EVP_CIPHER_CTX_get_num(ctx) : 0;
+}
+
+static int set_used(EVP_CIPHER_CTX *ctx, struct data *data, unsigned used)
+{
+    data->in_a_block = used != 0;
+    return EVP_CIPHER_CTX_set_num(ctx, (int)used);
 }
 
 /* The last bytes of a call that ends inside a block: the rest of that block's key stream waits for the next
  * call. */
-static bool ctr_tail(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+static bool ctr_tail(
+    EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *out, const unsigned char *in, size_t len)
 {
     unsigned char *stream = EVP_CIPHER_CTX_buf_noconst(ctx);
 
     memset(stream, 0, BLOCK);
-    if (!cipher_blocks_run(ctx, ERSATZ_CTR, stream, stream, BLOCK, true))
+    if (!run(ctx, data, ERSATZ_CTR, stream, stream, BLOCK, true))
         return false;
-    add_to_counter(cipher_blocks_iv(ctx), 1);
+    add_to_counter(iv_of(ctx, data), 1);
     for (size_t i = 0; i < len; i++)
         out[i] = in[i] ^ stream[i];
-    return EVP_CIPHER_CTX_set_num(ctx, (int)len);
+    return set_used(ctx, data, (unsigned)len);
 }
 
 /* Whether a whole number of blocks is for the calling core; the text is looked at only if it matters. */
-static bool ctr_stays_here(EVP_CIPHER_CTX *ctx, const unsigned char *out, const unsigned char *in, size_t len)
+static bool ctr_stays_here(
+    const struct data *data, const unsigned char *out, const unsigned char *in, size_t len)
 {
-    return is_small(ctx, ERSATZ_CTR, len) || (offload_leaves() && is_key_stream(out, in, len));
+    return is_small(data, ERSATZ_CTR, len) || (offload_leaves() && is_key_stream(out, in, len));
 }
 
 static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
 {
-    const unsigned char *stream = EVP_CIPHER_CTX_buf_noconst(ctx);
-    unsigned used = (unsigned)EVP_CIPHER_CTX_get_num(ctx); /* of the key stream that waits; 0: none does */
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+    unsigned used = get_used(ctx, data);
     size_t whole;
 
     if (used >= BLOCK)
         return 0;
     if (used != 0) {
+        const unsigned char *stream = EVP_CIPHER_CTX_buf_noconst(ctx);
+
         for (; used != 0 && len > 0; len--, used = (used + 1) % BLOCK)
             *out++ = *in++ ^ stream[used];
-        EVP_CIPHER_CTX_set_num(ctx, (int)used);
+        set_used(ctx, data, used);
     }
     whole = len - len % BLOCK;
     if (whole > 0) {
-        if (!cipher_blocks_run(ctx, ERSATZ_CTR, out, in, whole, ctr_stays_here(ctx, out, in, whole)))
+        if (!run(ctx, data, ERSATZ_CTR, out, in, whole, ctr_stays_here(data, out, in, whole)))
             return 0;
-        add_to_counter(cipher_blocks_iv(ctx), whole / BLOCK);
+        add_to_counter(iv_of(ctx, data), whole / BLOCK);
     }
-    return len == whole || ctr_tail(ctx, out + whole, in + whole, len - whole);
+    return len == whole || ctr_tail(ctx, data, out + whole, in + whole, len - whole);
 }
 
 static int xts(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)

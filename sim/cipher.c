@@ -83,6 +83,16 @@ bool cipher_enter(struct ersatz_cipher *cipher)
                                 &cipher->owner, &owner, self, memory_order_acquire, memory_order_relaxed);
 }
 
+bool cipher_enter_alone(struct ersatz_cipher *cipher)
+{
+    unsigned self = process_generation();
+
+    if (atomic_load_explicit(&cipher->owner, memory_order_acquire) == self)
+        return false;
+    atomic_store_explicit(&cipher->owner, self, memory_order_relaxed);
+    return true;
+}
+
 void cipher_leave(struct ersatz_cipher *cipher)
 {
     atomic_store_explicit(&cipher->owner, IDLE, memory_order_release);

@@ -9,6 +9,7 @@
 #include "rsa_ifma.h"
 #include "rsa_ifma_cost.h"
 #include "rsa_key.h"
+#include "stats.h"
 
 /* NULL: this machine does not have it. */
 struct compute_lanes {
@@ -49,25 +50,20 @@ static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, u
 }
 
 /* Do op by itself; its cipher state has been entered. */
-static enum ersatz_result compute_one(const struct ersatz_op *op, _Atomic uint64_t by_kernel[])
+static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
-    enum ersatz_kernel kernel = ERSATZ_KERNEL_PORTABLE;
-    enum ersatz_result result;
-
     if (op->kind == ERSATZ_CIPHER)
-        result = cipher_compute(op, &kernel);
-    else
-        result = rsa_key_compute(op->u.rsa.key, op->kind == ERSATZ_RSA_PRIVATE, op->u.rsa.in, op->u.rsa.out);
-    ersatz_count(&by_kernel[kernel], 1);
-    return result;
+        return cipher_compute(op, kernel);
+    *kernel = ERSATZ_KERNEL_PORTABLE;
+    return rsa_key_compute(op->u.rsa.key, op->kind == ERSATZ_RSA_PRIVATE, op->u.rsa.in, op->u.rsa.out);
 }
 
 /* RSA, and let the batch kernel know what it would have had to beat. */
 static enum ersatz_result compute_timed(
-    struct rsa_ifma *ifma, const struct ersatz_op *op, _Atomic uint64_t by_kernel[])
+    struct rsa_ifma *ifma, const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     uint64_t begin = rsa_ifma_cost_now();
-    enum ersatz_result result = compute_one(op, by_kernel);
+    enum ersatz_result result = compute_one(op, kernel);
 
     rsa_ifma_portable_took(ifma, op, rsa_ifma_cost_now() - begin);
     return result;
@@ -90,24 +86,27 @@ void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const op
     }
     for (; open != 0; open &= open - 1) {
         unsigned i = (unsigned)__builtin_ctz(open);
+        enum ersatz_kernel kernel;
 
         if (ops[i]->kind != ERSATZ_CIPHER && kernel_in_use(ERSATZ_KERNEL_IFMA))
-            results[i] = compute_timed(lanes->ifma, ops[i], stats->by_kernel);
+            results[i] = compute_timed(lanes->ifma, ops[i], &kernel);
         else
-            results[i] = compute_one(ops[i], stats->by_kernel);
+            results[i] = compute_one(ops[i], &kernel);
+        ersatz_count(&stats->by_kernel[kernel], 1);
     }
 }
 
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats)
 {
+    enum ersatz_kernel kernel;
     enum ersatz_result result;
 
-    if (op->kind != ERSATZ_CIPHER)
-        return compute_one(op, stats->computed_inline);
-    if (!cipher_enter(op->u.cipher.cipher))
+    if (op->kind == ERSATZ_CIPHER && !cipher_enter_alone(op->u.cipher.cipher))
         return ERSATZ_BUSY;
-    result = compute_one(op, stats->computed_inline);
-    cipher_leave(op->u.cipher.cipher);
+    result = compute_one(op, &kernel);
+    if (op->kind == ERSATZ_CIPHER)
+        cipher_leave(op->u.cipher.cipher);
+    stats_count_inline(stats, kernel);
     return result;
 }
 

@@ -276,7 +276,8 @@ struct ersatz_op {
     } u;
 };
 
-/* Do op on the calling core, with the same code the card runs. Counted in stats->computed_inline. */
+/* Do op on the calling core, with the same code the card runs. Counted in stats->computed_inline. A cipher
+ * state that a request in flight has is ERSATZ_BUSY; no other thread may be using it. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
 /* Under which name the statistics count op. */

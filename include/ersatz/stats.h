@@ -44,6 +44,8 @@ enum ersatz_flight {
     ERSATZ_FLIGHTS
 };
 
+#define ERSATZ_STATS_SHARDS 64u /* the last one is for all threads that have none of their own */
+
 /*
  * Every counter is relaxed: it orders nothing, and a reader may see one counter ahead of another. All may be
  * read at any time. A zeroed structure is ready for use.
@@ -51,7 +53,6 @@ enum ersatz_flight {
 struct ersatz_stats {
     /* written by submitters */
     _Alignas(64) _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES]; /* accepted by a request ring */
-    _Atomic uint64_t computed_inline[ERSATZ_KERNELS];             /* done by the calling core */
     _Atomic uint64_t retries;                                     /* times a request found its ring full */
     _Atomic uint64_t early_resumes; /* times a job was resumed before its request was done */
     _Atomic uint64_t
@@ -69,7 +70,14 @@ struct ersatz_stats {
     _Atomic uint64_t messages;        /* completions sent to a response ring */
     _Atomic uint64_t sleeps;    /* times a worker found nothing to do and slept, in io_uring_enter too */
     _Atomic uint64_t callbacks; /* written by whoever reaps */
+    /* done by calling cores, each counting for itself: see ersatz_stats_inline() */
+    struct {
+        _Alignas(64) _Atomic uint64_t by_kernel[ERSATZ_KERNELS];
+    } computed_inline[ERSATZ_STATS_SHARDS];
 };
+
+/* How many operations calling cores have done with this kernel. */
+uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
 /* Write the counters as one JSON object and a newline. False: the stream reported an error. */
 int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream);

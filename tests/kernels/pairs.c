@@ -105,7 +105,7 @@ enum ersatz_result pair_compute(struct pair *pair, struct ersatz_op op, bool in_
 
 uint64_t pair_fast_count(void)
 {
-    return atomic_load(&pair_stats.computed_inline[ERSATZ_KERNEL_IPSEC_MB]);
+    return ersatz_stats_inline(&pair_stats, ERSATZ_KERNEL_IPSEC_MB);
 }
 
 const char *pair_mode_name(enum ersatz_mode mode)

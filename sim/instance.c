@@ -151,9 +151,14 @@ bool instance_send(struct instance *instance, struct ersatz_request *request)
         io_uring_prep_nop(sqe);
         io_uring_sqe_set_data(sqe, request);
         kernel_order_give(request);
-        do
-            submitted = io_uring_submit(&instance->responses);
-        while (submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY);
+        while ((submitted = io_uring_submit(&instance->responses)) == -EINTR || submitted == -EAGAIN ||
+               submitted == -EBUSY)
+            sched_yield();
+        if (submitted != 1) { /* take it back: it must not go out with the next one */
+            struct io_uring_sq *sq = &instance->responses.sq;
+
+            *sq->ktail = sq->sqe_head = --sq->sqe_tail;
+        }
     }
     pthread_mutex_unlock(&instance->reap_lock);
     return submitted == 1;

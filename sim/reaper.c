@@ -215,14 +215,19 @@ static void *reap(void *arg)
 {
     struct instance *instance = arg;
     const struct ersatz_polling *polling = device_polling(instance->device);
-    bool stop = false;
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    bool stop = false, complained = false;
 
     own_delivery()->instance = instance;
     while (!stop) {
         int err = wait_for_completion(instance, polling);
 
-        if (err != 0 && err != -EINTR && err != -ETIME)
-            device_complain("waiting on a response ring", -err);
+        if (err != 0 && err != -EINTR && err != -ETIME) {
+            if (!complained)
+                device_complain("waiting on a response ring failed, looking at it by the clock", -err);
+            complained = true;
+            nanosleep(&pause, NULL);
+        }
         if (polling != NULL && atomic_load_explicit(&polling->timed, memory_order_relaxed))
             wait_for_tick(polling);
         do {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "compute.h"
@@ -26,6 +27,9 @@ _Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one 
 
 /* A batch and the doorbell. */
 #define URING_ENTRIES (2 * WORKER_BATCH)
+
+/* So many temporary errors in a row are a permanent one. */
+#define REFUSALS_MAX 100u
 
 static const uint64_t one = 1; /* what a signal adds to an eventfd */
 
@@ -154,7 +158,12 @@ static void message_failed(struct worker *worker, struct ersatz_request *request
 {
     /* The response ring has room by construction, so this is the kernel short of memory. The other way in: */
     if (!instance_send(request->instance, request)) {
-        device_complain("a completion could not be sent to its response ring, trying again", err);
+        static const struct timespec pause = {.tv_nsec = 1000000};
+
+        if (!worker->send_complained)
+            device_complain("a completion could not be sent to its response ring, trying again", err);
+        worker->send_complained = true;
+        nanosleep(&pause, NULL);
         request->next = NULL;
         *worker->held_end = request;
         worker->held_end = &request->next;
@@ -197,20 +206,53 @@ static unsigned take_all(struct worker *worker)
     return posted;
 }
 
+/* What the kernel did not take from the submission queue is done by hand. */
+static void post_by_hand(struct worker *worker)
+{
+    struct io_uring_sq *sq = &worker->uring.sq;
+    unsigned head = *sq->khead, tail = sq->sqe_tail;
+
+    *sq->ktail = sq->sqe_head = sq->sqe_tail = head; /* nobody submits them any more */
+    for (; head != tail; head++) {
+        struct io_uring_cqe refused = {
+            .user_data = sq->sqes[head & *sq->kring_mask].user_data, .res = -ECANCELED};
+
+        (void)take(worker, &refused);
+    }
+}
+
+/* Submit and wait until that many entries completed, or find that the kernel refuses for good. What it had
+ * taken completed inside the call; the caller does the rest by hand. */
+static void enter(struct worker *worker, unsigned wanted)
+{
+    static const struct timespec pause = {.tv_nsec = 100000};
+    int err = io_uring_submit_and_wait(&worker->uring, wanted);
+
+    ersatz_count(&device_stats(worker->device)->io_uring_enters, 1);
+    if (err >= 0) {
+        worker->refusals = 0;
+        return;
+    }
+    if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
+        ++worker->refusals < REFUSALS_MAX) {
+        nanosleep(&pause, NULL); /* short of memory, or of room that take_all() makes */
+        return;
+    }
+    device_complain("io_uring_enter failed, a worker goes on without it", -err);
+    worker->uring_broken = true;
+}
+
 /* Submit what was prepared and see every entry of it completed. */
 static void enter_until(struct worker *worker, unsigned posted)
 {
-    struct ersatz_stats *stats = device_stats(worker->device);
     unsigned seen = 0;
 
-    while (seen < posted) {
-        int err = io_uring_submit_and_wait(&worker->uring, posted - seen);
-
-        ersatz_count(&stats->io_uring_enters, 1);
-        if (err < 0 && err != -EINTR && err != -EAGAIN && err != -EBUSY)
-            device_complain("io_uring_enter", -err);
+    while (seen < posted && !worker->uring_broken) {
+        enter(worker, posted - seen);
         seen += take_all(worker);
     }
+    if (worker->uring_broken)
+        post_by_hand(worker);
 }
 
 static void post(struct worker *worker, const struct batch *batch)
@@ -282,16 +324,28 @@ static void arm_doorbell(struct worker *worker)
     worker->doorbell_armed = true;
 }
 
+/* A read of the doorbell that the kernel still has stays undone: it would be done inside io_uring_enter. */
+static void wait_by_hand(struct worker *worker)
+{
+    post_by_hand(worker); /* the doorbell, if it was not taken */
+    if (read(worker->doorbell, &worker->doorbell_value, sizeof(worker->doorbell_value)) < 0 && errno != EINTR)
+        device_complain("reading a worker's doorbell", errno);
+}
+
 static void sleep_until_rung(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
     uint64_t bit = UINT64_C(1) << worker->index;
 
-    arm_doorbell(worker);
+    if (!worker->uring_broken)
+        arm_doorbell(worker);
     atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         ersatz_count(&device_stats(device)->sleeps, 1);
-        io_uring_submit_and_wait(&worker->uring, 1);
+        if (worker->uring_broken)
+            wait_by_hand(worker);
+        else
+            enter(worker, 1); /* if it breaks now, look around once more: the doorbell may have been read */
         take_all(worker);
     }
     atomic_fetch_and(&device->sleepers, ~bit);
@@ -299,6 +353,8 @@ static void sleep_until_rung(struct worker *worker)
 
 static enum ersatz_result set_up(struct worker *worker)
 {
+    worker->uring_broken = worker->send_complained = false;
+    worker->refusals = 0;
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
     worker->next_instance = worker->index;

@@ -26,6 +26,9 @@ struct worker {
     /* The thread's own. */
     struct io_uring uring;
     struct compute_lanes *lanes;
+    bool uring_broken; /* io_uring_enter is refused for good: signals and sleep go by hand */
+    bool send_complained;
+    unsigned refusals;   /* of io_uring_enter, in a row */
     bool doorbell_armed; /* a read of the doorbell is in the kernel */
     uint64_t doorbell_value;
     unsigned next_instance;            /* where to look first for work */

@@ -133,6 +133,7 @@ static bool is_whole_blocks(const char *mode, size_t len)
 
 static int cbc(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
 {
+    struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
     unsigned char last[BLOCK];
     bool encrypting = EVP_CIPHER_CTX_is_encrypting(ctx);
 
@@ -142,9 +143,9 @@ static int cbc(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in,
         return 1;
     if (!encrypting)
         memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
-    if (!cipher_blocks_run(ctx, ERSATZ_CBC, out, in, len, false))
+    if (!run(ctx, data, ERSATZ_CBC, out, in, len, false))
         return 0;
-    memcpy(cipher_blocks_iv(ctx), encrypting ? out + len - BLOCK : last, BLOCK);
+    memcpy(iv_of(ctx, data), encrypting ? out + len - BLOCK : last, BLOCK);
     return 1;
 }
 

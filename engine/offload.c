@@ -219,7 +219,14 @@ bool offload_leaves(void)
 
 enum ersatz_result offload(const struct ersatz_op *op, bool small)
 {
-    return offload_all(op, 1, small);
+    enum ersatz_result result;
+
+    if (!small)
+        return offload_all(op, 1, false);
+    result = run_one_here(op);
+    if (result != ERSATZ_OK)
+        error_raise_result(result);
+    return result;
 }
 
 enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small)

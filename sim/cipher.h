@@ -8,14 +8,15 @@ void cipher_reference(struct ersatz_cipher *cipher);
 
 /* Claim the state for one request; false while another has it. Leave it when the computation is over. */
 bool cipher_enter(struct ersatz_cipher *cipher);
-/* The same for a thread of which it is known that no other one enters at this moment: without a locked
- * instruction, which would wait for all that a short operation has written. */
-bool cipher_enter_alone(struct ersatz_cipher *cipher);
 void cipher_leave(struct ersatz_cipher *cipher);
 
 /* op->u.cipher on op->u.cipher.cipher: start, associated data, text, end, as far as op asks for them.
  * *kernel: which one computed it. */
 enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel);
+
+/* The same on the calling core: enters the state, and leaves it. No other thread enters it meanwhile, so this
+ * is done without locked instructions, which would wait for all that a short operation has written. */
+enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
 

@@ -101,12 +101,12 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     enum ersatz_kernel kernel;
     enum ersatz_result result;
 
-    if (op->kind == ERSATZ_CIPHER && !cipher_enter_alone(op->u.cipher.cipher))
-        return ERSATZ_BUSY;
-    result = compute_one(op, &kernel);
     if (op->kind == ERSATZ_CIPHER)
-        cipher_leave(op->u.cipher.cipher);
-    stats_count_inline(stats, kernel);
+        result = cipher_compute_alone(op, &kernel);
+    else
+        result = compute_one(op, &kernel);
+    if (result != ERSATZ_BUSY)
+        stats_count_inline(stats, kernel);
     return result;
 }
 

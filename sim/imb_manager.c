@@ -2,23 +2,21 @@
 #include "imb_manager.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "imb.h"
-
-/* More threads than this at once make and free managers as they go. */
-#define SLOTS 64u
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static IMB_ARCH wanted = IMB_ARCH_NONE; /* NONE: the widest; for tests only */
 static IMB_ARCH architecture = IMB_ARCH_NONE;
 
 static pthread_once_t functions_once = PTHREAD_ONCE_INIT;
-static IMB_MGR *functions; /* constant once made; lives as long as the process, as the slots do */
+static IMB_MGR *functions; /* constant once made; lives as long as the process */
 
-/* Acquire on taking out, release on putting in: the next user sees what the last one left. */
-static struct imb *_Atomic slots[SLOTS];
+static _Thread_local struct imb *own;
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+static pthread_key_t own_key; /* whose destructor frees it when the thread ends */
+static bool has_own_key;
 
 static bool has(uint64_t features, uint64_t needed)
 {
@@ -136,51 +134,35 @@ bool imb_make_ready(struct imb *imb)
     return imb->manager != NULL;
 }
 
-static struct imb *new_ready(void)
+static void free_own(void *imb)
 {
-    struct imb *imb = imb_new();
-
-    if (imb == NULL || imb_make_ready(imb))
-        return imb;
+    own = NULL;
     imb_free(imb);
-    return NULL;
 }
 
-/* Where a thread looks first, so that threads seldom meet. */
-static unsigned own_slot(void)
+static void make_own_key(void)
 {
-    return (unsigned)((uintptr_t)pthread_self() >> 12) * 2654435761u >> 26;
+    has_own_key = pthread_key_create(&own_key, free_own) == 0;
 }
 
-_Static_assert(SLOTS == 1u << (32 - 26), "what own_slot() gives is a slot");
-
-struct imb *imb_take(void)
+static struct imb *make_own(void)
 {
-    unsigned first = own_slot();
+    struct imb *imb;
 
-    for (unsigned i = 0; i < SLOTS; i++) {
-        struct imb *_Atomic *slot = &slots[(first + i) % SLOTS];
-        struct imb *imb;
-
-        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL)
-            continue;
-        imb = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
-        if (imb != NULL)
-            return imb;
+    pthread_once(&own_once, make_own_key);
+    imb = has_own_key ? imb_new() : NULL;
+    if (imb == NULL)
+        return NULL;
+    if (!imb_make_ready(imb) || pthread_setspecific(own_key, imb) != 0) {
+        imb_free(imb);
+        return NULL;
     }
-    return new_ready();
+    own = imb;
+    return imb;
 }
 
-void imb_put(struct imb *imb)
+/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
+__attribute__((noinline)) struct imb *imb_own(void)
 {
-    unsigned first = own_slot();
-
-    for (unsigned i = 0; i < SLOTS; i++) {
-        struct imb *nothing = NULL;
-
-        if (atomic_compare_exchange_strong_explicit(
-                &slots[(first + i) % SLOTS], &nothing, imb, memory_order_release, memory_order_relaxed))
-            return;
-    }
-    imb_free(imb);
+    return own != NULL ? own : make_own();
 }

@@ -1,6 +1,6 @@
 /*
  * The library's managers: what it keeps the streams in that it computes side by side. A manager is one
- * thread's at a time; between uses it lies in a slot, for the next that comes.
+ * thread's only.
  */
 #ifndef ERSATZ_SIM_IMB_MANAGER_H
 #define ERSATZ_SIM_IMB_MANAGER_H
@@ -20,9 +20,8 @@ struct imb {
 /* False: there is no memory for the manager, or the processor has not what it takes. */
 bool imb_make_ready(struct imb *imb);
 
-/* One to use, ready, until imb_put() of it. NULL: as above. */
-struct imb *imb_take(void);
-void imb_put(struct imb *imb);
+/* The calling thread's own, ready; it ends with the thread. NULL: as above. */
+struct imb *imb_own(void);
 
 /* Of this one only the table of functions is used, which is constant: any thread, at any time. */
 const IMB_MGR *imb_functions(void);

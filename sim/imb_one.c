@@ -61,7 +61,7 @@ bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool e
         return true;
     if (state->mode == ERSATZ_XTS || (state->mode == ERSATZ_CBC && encrypt))
         return false;
-    imb = imb_take();
+    imb = imb_own();
     if (imb == NULL)
         return false;
     switch (state->mode) {
@@ -77,6 +77,5 @@ bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool e
     default:
         done = false;
     }
-    imb_put(imb);
     return done;
 }

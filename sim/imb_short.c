@@ -90,6 +90,16 @@ WITH_AES static inline void decrypt_wide(struct round_keys keys, __m128i block[W
     block[3] = _mm_aesdeclast_si128(d, keys.key[keys.rounds]);
 }
 
+/* What is left at the end of a text is less than a block. */
+WITH_AES static void finish(__m128i stream, uint8_t *out, const uint8_t *in, size_t len)
+{
+    uint8_t bytes[IMB_BLOCK];
+
+    store(bytes, stream);
+    for (size_t i = 0; i < len; i++)
+        out[i] = in[i] ^ bytes[i];
+}
+
 /* ------------------------------------------------------------------------------------ blocks on their own */
 
 WITH_AES static void ecb(struct round_keys keys, bool encrypting, uint8_t *out, const uint8_t *in, size_t len)
@@ -127,17 +137,13 @@ WITH_AES static void ctr(
         for (unsigned i = 0; i < WIDE; i++)
             store(out + i * IMB_BLOCK, _mm_xor_si128(block[i], load(in + i * IMB_BLOCK)));
     }
-    for (; len > 0; counter = _mm_add_epi32(counter, one)) {
-        size_t piece = len < IMB_BLOCK ? len : IMB_BLOCK;
-        uint8_t stream[IMB_BLOCK];
-
-        store(stream, encrypt(keys, _mm_shuffle_epi8(counter, swap)));
-        for (size_t i = 0; i < piece; i++)
-            out[i] = in[i] ^ stream[i];
-        len -= piece;
-        in += piece;
-        out += piece;
+    for (; len >= IMB_BLOCK; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK) {
+        block[0] = encrypt(keys, _mm_shuffle_epi8(counter, swap));
+        store(out, _mm_xor_si128(block[0], load(in)));
+        counter = _mm_add_epi32(counter, one);
     }
+    if (len > 0)
+        finish(encrypt(keys, _mm_shuffle_epi8(counter, swap)), out, in, len);
 }
 
 WITH_AES static void cbc_decrypt(
@@ -171,16 +177,6 @@ WITH_AES static void cbc_encrypt(
         last = encrypt(keys, _mm_xor_si128(last, load(in)));
         store(out, last);
     }
-}
-
-/* What is left at the end of a text is less than a block. */
-WITH_AES static void finish(__m128i stream, uint8_t *out, const uint8_t *in, size_t len)
-{
-    uint8_t bytes[IMB_BLOCK];
-
-    store(bytes, stream);
-    for (size_t i = 0; i < len; i++)
-        out[i] = in[i] ^ bytes[i];
 }
 
 /* CFB to encrypt, and OFB: what is encrypted next is the text's last block, or the key stream's. */

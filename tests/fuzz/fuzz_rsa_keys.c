@@ -19,6 +19,7 @@
 
 typedef int rsa_fn(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding);
 
+static struct ersatz_stats stats;
 static RSA *good; /* a key of 512 bits, which the numbers start from: large ones only cost time */
 
 static void good_numbers(const BIGNUM *numbers[NUMBERS])

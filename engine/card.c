@@ -248,6 +248,7 @@ void card_set_defaults(void)
     atomic_store(&card.polling.timeout_ms, 0);
     atomic_store(&card.policy.fallback, false);
     atomic_store(&card.policy.sync_offload, false);
+    atomic_store(&card.policy.fastest, false);
     atomic_store(&card.policy.spin, false);
     atomic_store(&card.policy.max_retries, -1);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);

@@ -13,6 +13,7 @@
 struct card_policy {
     _Atomic bool fallback;     /* compute on the calling core where the device cannot */
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
+    _Atomic bool fastest;      /* the card gets only what it does sooner than the calling core */
     _Atomic bool spin;         /* a thread that waits for RSA spins */
     _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
 };

@@ -21,7 +21,7 @@ typedef int command_handler(int command, long i, void *p);
 
 /* command_settings.c */
 command_handler command_workers, command_instances, command_ring_depth, command_external_polling,
-    command_fallback, command_sync_offload, command_thresholds, command_max_retries, command_stats_file,
+    command_fallback, command_offload, command_sync_offload, command_thresholds, command_max_retries, command_stats_file,
     command_kernels;
 
 /* command_polling.c */

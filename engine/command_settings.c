@@ -73,6 +73,20 @@ int command_fallback(int command, long i, void *p)
     return 1;
 }
 
+int command_offload(int command, long i, void *p)
+{
+    const char *value = p;
+
+    (void)i;
+    if (strcmp(value, "card") != 0 && strcmp(value, "fastest") != 0) {
+        error_raise(
+            REASON_BAD_COMMAND, "%s is \"%s\"; expected card or fastest", command_name(command), value);
+        return 0;
+    }
+    atomic_store(&card_policy()->fastest, strcmp(value, "fastest") == 0);
+    return 1;
+}
+
 int command_sync_offload(int command, long i, void *p)
 {
     (void)p;

@@ -34,6 +34,7 @@ static const struct {
     AT(ENABLE_EXTERNAL_POLLING) = {command_external_polling, false},
     AT(POLL) = {command_poll, false},
     AT(ENABLE_SW_FALLBACK) = {command_fallback, false},
+    AT(OFFLOAD) = {command_offload, true},
     AT(SYNC_OFFLOAD) = {command_sync_offload, false},
     AT(SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD) = {command_thresholds, true},
     AT(SET_MAX_RETRY_COUNT) = {command_max_retries, false},

@@ -217,11 +217,23 @@ bool offload_leaves(void)
     return offloads_alone() || current_job() != NULL;
 }
 
+/*
+ * OFFLOAD:fastest. A message whose blocks are computed side by side keeps this core's vector units as busy as
+ * a worker's would be, so that handing it over is pure loss. What the card gains on is many operations that
+ * are serial in themselves, one to a lane, and those come only from jobs.
+ */
+static bool is_faster_here(const struct ersatz_op *op)
+{
+    if (!atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed))
+        return false;
+    return ersatz_op_is_parallel(op) || current_job() == NULL;
+}
+
 enum ersatz_result offload(const struct ersatz_op *op, bool small)
 {
     enum ersatz_result result;
 
-    if (!small)
+    if (!small && !is_faster_here(op))
         return offload_all(op, 1, false);
     result = run_one_here(op);
     if (result != ERSATZ_OK)

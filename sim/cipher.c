@@ -88,6 +88,22 @@ void cipher_leave(struct ersatz_cipher *cipher)
     atomic_store_explicit(&cipher->owner, IDLE, memory_order_release);
 }
 
+bool cipher_is_parallel(const struct ersatz_cipher *cipher)
+{
+    switch (cipher->mode) {
+    case ERSATZ_CTR:
+    case ERSATZ_GCM:
+    case ERSATZ_XTS:
+    case ERSATZ_ECB:
+        return true;
+    case ERSATZ_CBC:
+    case ERSATZ_CFB:
+        return !cipher->encrypt;
+    default:
+        return false;
+    }
+}
+
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher)
 {
     return cipher->mode;

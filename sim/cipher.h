@@ -18,6 +18,9 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel
  * is done without locked instructions, which would wait for all that a short operation has written. */
 enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 
+/* Whether a block can be computed before the one in front of it is. */
+bool cipher_is_parallel(const struct ersatz_cipher *cipher);
+
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
 
 #endif

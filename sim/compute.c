@@ -110,6 +110,11 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     return result;
 }
 
+bool ersatz_op_is_parallel(const struct ersatz_op *op)
+{
+    return op->kind == ERSATZ_CIPHER && cipher_is_parallel(op->u.cipher.cipher);
+}
+
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op)
 {
     static const enum ersatz_request_name by_mode[ERSATZ_MODES] = {

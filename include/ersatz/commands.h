@@ -33,6 +33,7 @@
     X(POLL, POINTER,                                                                                         \
         "Take completions off the response rings and run their callbacks; int *: 0 is success.")             \
     X(ENABLE_SW_FALLBACK, NOTHING, "Compute on the calling core whenever the device cannot.")                \
+    X(OFFLOAD, STRING, "card (default): jobs' operations go to the card. fastest: if it is the faster.")      \
     X(SYNC_OFFLOAD, NUMBER, "1: AES goes to the card outside a job too, and the thread waits (default 0).")  \
     X(SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD, STRING,                                                     \
         "Smallest size that goes to the card, by cipher: AES-128-CBC:4096,AES-256-GCM:8192 (default 2048).") \

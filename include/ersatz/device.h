@@ -112,8 +112,8 @@ unsigned ersatz_device_poll(struct ersatz_device *device);
 
 /* External polling: take completions off every response ring, so that their slots come free, but leave their
  * callbacks to the next ersatz_device_poll(). For a thread that waits for a slot and may be the very one that
- * polls. Without external polling, does the same for a callback that runs on a thread of the device, with what
- * that thread would take next. Otherwise does nothing. */
+ * polls. Without external polling, does the same for a callback that runs on a thread of the device, with
+ * what that thread would take next. Otherwise does nothing. */
 void ersatz_device_make_room(struct ersatz_device *device);
 
 /* The descriptor of an instance's response ring, for poll(2) and its like: readable while completions wait to
@@ -279,6 +279,10 @@ struct ersatz_op {
 /* Do op on the calling core, with the same code the card runs. Counted in stats->computed_inline. A cipher
  * state that a request in flight has is ERSATZ_BUSY; no other thread may be using it. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
+
+/* Whether one core computes op as fast by itself as in a batch: the blocks of one message side by side,
+ * instead of several messages. */
+bool ersatz_op_is_parallel(const struct ersatz_op *op);
 
 /* Under which name the statistics count op. */
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op);

@@ -22,7 +22,7 @@
 
 /* Windows of 5 bits up to WIDE_WINDOW_DIGITS, of 4 beyond: the table of powers is to stay in the first cache,
  * and all of it is read for each window. */
-#define WIDE_WINDOW_DIGITS 24u
+#define WIDE_WINDOW_DIGITS 12u
 #define TABLE_DIGITS                                                                                         \
     (DIGITS_MAX / 2 << 4 > WIDE_WINDOW_DIGITS << 5 ? DIGITS_MAX / 2 << 4 : WIDE_WINDOW_DIGITS << 5)
 

@@ -55,7 +55,7 @@ static const struct {
     {"quiet", NULL, "no line for each round"},
     {"list", NULL, "print the plans of the rounds and do nothing"},
     {"axes", NULL, "print the names of the axes and do nothing"},
-    {"scenario", "NAME", "instead of rounds on axes: fork, end, copies, reload, or all of them in turn"},
+    {"scenario", "NAME", "instead of rounds on axes: fork, end, copies, reload, tls, or all of them in turn"},
     {"alone", NULL, "run one scenario in this very process, which then ends with 7"},
     {"help", NULL, "print this"},
 };

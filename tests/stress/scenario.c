@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <stdatomic.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,13 +15,14 @@
 #include "memory.h"
 #include "question.h"
 #include "random.h"
+#include "scenario_tls.h"
 #include "support/engine.h"
 
 #define ALARM_SECONDS 60 /* a process that does not end is a failure */
 #define TASKS_MAX 48
 #define RELOADS 60
 
-const char *const scenario_names[] = {"fork", "end", "copies", "reload", NULL};
+const char *const scenario_names[] = {"fork", "end", "copies", "reload", "tls", NULL};
 
 /* ------------------------------------------------------------------------------------------------- tasks */
 
@@ -345,9 +347,31 @@ static int run_reload(struct tasks *tasks, struct random *random)
     return SCENARIO_DONE;
 }
 
+/* --------------------------------------------------------------------------------------------------- tls */
+
+/* The engine is not seen to stop: what an abandoned handshake had on its stack refers to it for ever, and so
+ * does libcrypto's generator, whose cipher it was. */
+static int run_tls(struct tasks *tasks, struct random *random)
+{
+    ENGINE *engine = load_any(random);
+    int *in_flight;
+
+    (void)tasks;
+    CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    tls_talk(random);
+    CHECK(engine_count(engine, "rsa_priv") > 0);
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
+    while (atomic_load((_Atomic int *)in_flight) != 0)
+        usleep(100);
+    memory_check();
+    engine_unload(engine);
+    return SCENARIO_DONE;
+}
+
 int scenario_run(unsigned scenario, uint64_t seed, unsigned round)
 {
-    static int (*const runs[])(struct tasks *, struct random *) = {run_fork, run_end, run_copies, run_reload};
+    static int (*const runs[])(struct tasks *, struct random *) = {
+        run_fork, run_end, run_copies, run_reload, run_tls};
     static struct tasks tasks;
     struct random random = random_from(seed, 7000 + scenario, round);
 

@@ -273,6 +273,8 @@ int main(int argc, char **argv)
         .choice = {.seed = (uint64_t)time(NULL), .only = AXES}, .watchdog = 60, .scenario = -1};
 
     read_options(&options, argc, argv);
+    if (!options.alone)
+        watch_from_outside();
     memory_begin();
     allow_descriptors();
     keys_load();

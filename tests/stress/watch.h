@@ -2,7 +2,11 @@
 #ifndef ERSATZ_STRESS_WATCH_H
 #define ERSATZ_STRESS_WATCH_H
 
-/* Catch crashes, and start the thread that ends the process when nothing progresses for seconds. */
+/* Go on in a child, and wait for it: a crash may come on a thread of the card, which handles no signals, so
+ * it is told from here. To be called first, before there are threads. */
+void watch_from_outside(void);
+
+/* Start the thread that ends the process when nothing progresses for seconds. */
 void watch_begin(unsigned seconds);
 void watch_end(void);
 

@@ -15,10 +15,10 @@
 
 /* Up to which length it is faster: measured. Beyond it are the library's wide vectors, or libcrypto's longer
  * loops. */
-#define CTR_MAX 128u
-#define CBC_DECRYPT_MAX 256u
+#define CTR_MAX 64u
+#define CBC_DECRYPT_MAX 64u
 #define CBC_ENCRYPT_MAX 1024u
-#define ECB_MAX 512u
+#define ECB_MAX 256u
 #define XTS_MAX 256u
 #define WIDE 4u
 

@@ -1,7 +1,6 @@
 /* The offload thresholds, by cipher, and the command that sets them. */
 #include "thresholds.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -15,8 +14,7 @@ struct entry {
     unsigned mode, size, bytes;
 };
 
-/* Holds threshold - default, so that zero-initialised means default. Relaxed: each stands for itself. */
-static _Atomic int from_default[ERSATZ_MODES][KEY_SIZES];
+_Atomic int thresholds_from_default[ERSATZ_MODES][KEY_SIZES];
 
 static const char *const modes[ERSATZ_MODES] = {
     [ERSATZ_CBC] = "CBC",
@@ -30,12 +28,6 @@ static const char *const modes[ERSATZ_MODES] = {
     [ERSATZ_CBC_HMAC_SHA1] = "CBC-HMAC-SHA1",
     [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
 };
-
-size_t threshold_get(enum ersatz_mode mode, unsigned key_bits)
-{
-    return (size_t)((int)THRESHOLD_DEFAULT +
-                    atomic_load_explicit(&from_default[mode][(key_bits - 128) / 64], memory_order_relaxed));
-}
 
 static bool has_no_192(enum ersatz_mode mode)
 {
@@ -102,7 +94,7 @@ bool thresholds_parse(const char *text)
         at += len + 1;
     }
     for (unsigned i = 0; i < count; i++)
-        atomic_store_explicit(&from_default[entries[i].mode][entries[i].size],
+        atomic_store_explicit(&thresholds_from_default[entries[i].mode][entries[i].size],
             (int)entries[i].bytes - (int)THRESHOLD_DEFAULT, memory_order_relaxed);
     return true;
 }
@@ -111,6 +103,6 @@ void thresholds_reset(void)
 {
     for (unsigned mode = 0; mode < ERSATZ_MODES; mode++) {
         for (unsigned size = 0; size < KEY_SIZES; size++)
-            atomic_store_explicit(&from_default[mode][size], 0, memory_order_relaxed);
+            atomic_store_explicit(&thresholds_from_default[mode][size], 0, memory_order_relaxed);
     }
 }

@@ -2,6 +2,7 @@
 #ifndef ERSATZ_ENGINE_THRESHOLDS_H
 #define ERSATZ_ENGINE_THRESHOLDS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,8 +11,17 @@
 #define THRESHOLD_DEFAULT 2048u
 #define THRESHOLD_MAX 16384u /* as in QAT_Engine */
 
+/* Threshold less default, by mode and key size, so that zero-initialised means default. Relaxed: each stands
+ * for itself. */
+extern _Atomic int thresholds_from_default[ERSATZ_MODES][3];
+
 /* In bytes. key_bits: 128, 192 or 256. Any thread, at any time. */
-size_t threshold_get(enum ersatz_mode mode, unsigned key_bits);
+static inline size_t threshold_get(enum ersatz_mode mode, unsigned key_bits)
+{
+    return (size_t)((int)THRESHOLD_DEFAULT +
+                    atomic_load_explicit(
+                        &thresholds_from_default[mode][(key_bits - 128) / 64], memory_order_relaxed));
+}
 
 /* Take "AES-128-CBC:4096,AES-256-GCM:8192". On a mistake nothing is changed, an error is raised that shows
  * where, and the answer is false. */

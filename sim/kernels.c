@@ -12,7 +12,7 @@ static unsigned available; /* constant once pthread_once has filled it */
 static _Atomic unsigned chosen = ERSATZ_KERNELS_ALL;
 /* Chosen and available; 0: not looked yet. Relaxed: what a kernel needs was made when it was found available,
  * and each operation uses the kernel that its state was made for. */
-static _Atomic unsigned in_use;
+_Atomic unsigned kernels_now;
 
 static const char *const names[ERSATZ_KERNELS] = {
     [ERSATZ_KERNEL_PORTABLE] = "portable",
@@ -38,18 +38,21 @@ unsigned ersatz_kernels_available(void)
 void ersatz_kernels_choose(unsigned set)
 {
     atomic_store_explicit(&chosen, set, memory_order_relaxed);
-    atomic_store_explicit(
-        &in_use, (set & ersatz_kernels_available()) | 1u << ERSATZ_KERNEL_PORTABLE, memory_order_release);
+    atomic_store_explicit(&kernels_now, (set & ersatz_kernels_available()) | 1u << ERSATZ_KERNEL_PORTABLE,
+        memory_order_release);
 }
 
 unsigned ersatz_kernels_in_use(void)
 {
-    unsigned set = atomic_load_explicit(&in_use, memory_order_acquire);
+    unsigned set = atomic_load_explicit(&kernels_now, memory_order_acquire), nothing = 0;
 
-    if (set != 0)
-        return set;
-    ersatz_kernels_choose(atomic_load_explicit(&chosen, memory_order_relaxed));
-    return atomic_load_explicit(&in_use, memory_order_acquire);
+    if (set == 0) { /* the first look; a choice made meanwhile holds */
+        set = ersatz_kernels_available();
+        if (!atomic_compare_exchange_strong_explicit(
+                &kernels_now, &nothing, set, memory_order_acq_rel, memory_order_acquire))
+            set = nothing;
+    }
+    return set;
 }
 
 bool kernel_is_forced(enum ersatz_kernel kernel)

@@ -4,10 +4,14 @@
 
 #include "ersatz/device.h"
 
+extern _Atomic unsigned kernels_now; /* 0: not looked yet */
+
 /* Whether operations that begin now are for this kernel. */
 static inline bool kernel_in_use(enum ersatz_kernel kernel)
 {
-    return (ersatz_kernels_in_use() & 1u << kernel) != 0;
+    unsigned set = atomic_load_explicit(&kernels_now, memory_order_acquire);
+
+    return ((set != 0 ? set : ersatz_kernels_in_use()) & 1u << kernel) != 0;
 }
 
 static inline bool kernel_is_available(enum ersatz_kernel kernel)

@@ -2,8 +2,16 @@
 #ifndef ERSATZ_SIM_PROCESS_H
 #define ERSATZ_SIM_PROCESS_H
 
-/* A number that every fork changes in the child: what carries an older one was made in an ancestor, where
- * threads that are not here may have been using it. Any thread; async-signal-safe after the first call. */
-unsigned process_generation(void);
+#include <stdatomic.h>
+
+/* Written in a child that has one thread; relaxed, since no other memory is published with it. */
+extern _Atomic unsigned process_forks;
+
+/* A number that every fork changes in the child, and never 0: what carries an older one was made in an
+ * ancestor, where threads that are not here may have been using it. Any thread; async-signal-safe. */
+static inline unsigned process_generation(void)
+{
+    return atomic_load_explicit(&process_forks, memory_order_relaxed);
+}
 
 #endif

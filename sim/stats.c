@@ -14,8 +14,9 @@
 /* -------------------------------------------------------------------------------------------------- shards
  */
 
-/* The shard of the calling thread, plus one; 0: it has none yet. */
-static _Thread_local unsigned own_shard;
+/* The shard of the calling thread, plus one; 0: it has none yet. Where threads have it at a fixed place, it
+ * takes a load instead of a call; the C library keeps some room there for modules that are loaded later. */
+static _Thread_local unsigned own_shard __attribute__((tls_model("initial-exec")));
 static _Atomic uint64_t taken = UINT64_C(1) << SHARED; /* a bit each; acquire and release: see give_back() */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* whose destructor gives the shard back when the thread ends */

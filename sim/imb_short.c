@@ -19,7 +19,7 @@
 #define CBC_DECRYPT_MAX 64u
 #define CBC_ENCRYPT_MAX 1024u
 #define ECB_MAX 256u
-#define XTS_MAX 256u
+#define XTS_MAX 512u
 #define WIDE 4u
 
 struct round_keys {

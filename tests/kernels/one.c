@@ -13,7 +13,7 @@ static bool is_fast(const struct pair *pair, size_t len)
     case ERSATZ_CBC:
         return !pair->encrypt || len <= 1024;
     case ERSATZ_XTS:
-        return len <= 256 && len % 16 == 0;
+        return len <= 512 && len % 16 == 0;
     case ERSATZ_CCM:
         return false;
     default:

@@ -4,46 +4,60 @@
  */
 #include <string.h>
 
-#include "cipher_state.h"
-#include "imb_manager.h"
-#include "imb_state.h"
+#include "imb_feedback.h"
 
-/* Two streams by the library are no faster than one after the other by libcrypto. */
+/* Two streams by the library are no faster than one after the other; nor are short ones. */
 #define STREAMS_MIN 3
+#define LENGTH_MIN 256u
+
+#define KEY_LENGTHS 3u /* 16, 24, 32 bytes */
 
 static const struct imb_state *state_of(const struct ersatz_op *op)
 {
     return op->u.cipher.cipher->imb;
 }
 
-static bool is_chained(const struct ersatz_op *op)
+/* Of a state and a length that are fit for lanes at all. */
+static bool is_long(const struct ersatz_op *op)
 {
-    const struct ersatz_cipher *cipher;
-
-    if (op->kind != ERSATZ_CIPHER)
-        return false;
-    cipher = op->u.cipher.cipher;
-    return cipher->keyed && cipher->imb != NULL && cipher->mode == ERSATZ_CBC && cipher->encrypt &&
-           op->u.cipher.len > 0 && op->u.cipher.len % IMB_BLOCK == 0;
+    return op->kind == ERSATZ_CIPHER && op->u.cipher.cipher->keyed && state_of(op) != NULL &&
+           op->u.cipher.len >= LENGTH_MIN;
 }
 
-static void describe(IMB_JOB *job, const struct ersatz_op *op)
+static bool is_cbc(const struct ersatz_op *op)
 {
-    const struct imb_state *state = state_of(op);
+    const struct ersatz_cipher *cipher = op->u.cipher.cipher;
 
+    return cipher->mode == ERSATZ_CBC && cipher->encrypt && op->u.cipher.len % IMB_BLOCK == 0;
+}
+
+static bool is_feedback(const struct ersatz_op *op)
+{
+    const struct ersatz_cipher *cipher = op->u.cipher.cipher;
+
+    return cipher->mode == ERSATZ_OFB || (cipher->mode == ERSATZ_CFB && cipher->encrypt);
+}
+
+void imb_describe_cbc(IMB_JOB *job, const struct imb_state *state)
+{
     memset(job, 0, sizeof(*job));
     job->enc_keys = state->blocks.encrypt_keys;
     job->dec_keys = state->blocks.decrypt_keys;
     job->key_len_in_bytes = state->block_key_len;
-    job->src = op->u.cipher.in;
-    job->dst = op->u.cipher.out;
-    job->msg_len_to_cipher_in_bytes = op->u.cipher.len;
-    job->iv = op->u.cipher.iv;
     job->iv_len_in_bytes = IMB_BLOCK;
     job->cipher_mode = IMB_CIPHER_CBC;
     job->cipher_direction = IMB_DIR_ENCRYPT;
     job->hash_alg = IMB_AUTH_NULL;
     job->chain_order = IMB_ORDER_CIPHER_HASH;
+}
+
+static void describe(IMB_JOB *job, const struct ersatz_op *op)
+{
+    imb_describe_cbc(job, state_of(op));
+    job->src = op->u.cipher.in;
+    job->dst = op->u.cipher.out;
+    job->msg_len_to_cipher_in_bytes = op->u.cipher.len;
+    job->iv = op->u.cipher.iv;
 }
 
 /* The members of the batch, all with keys of one length. Returns those that were done. */
@@ -73,17 +87,25 @@ static uint32_t compute_class(IMB_MGR *manager, unsigned key_len, const struct e
 uint32_t imb_compute(
     struct imb *imb, const struct ersatz_op *const ops[], enum ersatz_result results[], uint32_t open)
 {
-    uint32_t by_key_len[3] = {0}, done = 0; /* 16, 24, 32 bytes */
+    uint32_t cbc[KEY_LENGTHS] = {0}, feedback[KEY_LENGTHS] = {0}, done = 0;
 
     for (; open != 0; open &= open - 1) {
         unsigned i = (unsigned)__builtin_ctz(open);
 
-        if (is_chained(ops[i]))
-            by_key_len[(state_of(ops[i])->block_key_len - 16) / 8] |= UINT32_C(1) << i;
+        if (!is_long(ops[i]))
+            continue;
+        if (is_cbc(ops[i]))
+            cbc[state_of(ops[i])->block_key_len / 8 - 2] |= UINT32_C(1) << i;
+        else if (is_feedback(ops[i]))
+            feedback[state_of(ops[i])->block_key_len / 8 - 2] |= UINT32_C(1) << i;
     }
-    for (unsigned i = 0; i < 3; i++) {
-        if (__builtin_popcount(by_key_len[i]) >= STREAMS_MIN && imb_make_ready(imb))
-            done |= compute_class(imb->manager, 16 + 8 * i, ops, results, by_key_len[i]);
+    for (unsigned i = 0; i < KEY_LENGTHS; i++) {
+        unsigned key_len = 16 + 8 * i;
+
+        if (__builtin_popcount(cbc[i]) >= STREAMS_MIN && imb_make_ready(imb))
+            done |= compute_class(imb->manager, key_len, ops, results, cbc[i]);
+        if (__builtin_popcount(feedback[i]) >= STREAMS_MIN && imb_make_ready(imb))
+            done |= imb_feedback(imb, ops, results, feedback[i], key_len);
     }
     return done;
 }

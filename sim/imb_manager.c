@@ -124,6 +124,7 @@ void imb_free(struct imb *imb)
         return;
     if (imb->manager != NULL)
         free_mb_mgr(imb->manager);
+    free(imb->key_streams);
     free(imb);
 }
 

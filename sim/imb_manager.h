@@ -12,9 +12,12 @@
 #include "compute.h"
 
 #define IMB_BLOCK 16u
+#define IMB_CHUNK 2048u /* of key stream at a time */
 
 struct imb {
     IMB_MGR *manager; /* NULL until first needed */
+    uint8_t (
+        *key_streams)[IMB_CHUNK + IMB_BLOCK]; /* COMPUTE_BATCH_MAX of them, cleansed after use; the same */
 };
 
 /* False: there is no memory for the manager, or the processor has not what it takes. */

@@ -122,7 +122,7 @@ static uint64_t done_fast(void)
 static void check_mixed(struct ersatz_device *device)
 {
     static const enum ersatz_mode modes[] = {ERSATZ_CBC, ERSATZ_CBC, ERSATZ_CBC, ERSATZ_CTR, ERSATZ_GCM,
-        ERSATZ_XTS, ERSATZ_ECB, ERSATZ_CFB, ERSATZ_OFB, ERSATZ_CCM};
+        ERSATZ_XTS, ERSATZ_ECB, ERSATZ_CFB, ERSATZ_CFB, ERSATZ_OFB, ERSATZ_CCM};
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned count = 1; count <= BATCH_MAX; count++) {
@@ -168,6 +168,9 @@ int main(int argc, char **argv)
     check_streams(device, ERSATZ_GCM, true);
     check_streams(device, ERSATZ_GCM, false);
     check_streams(device, ERSATZ_ECB, true);
+    check_streams(device, ERSATZ_CFB, true);
+    check_streams(device, ERSATZ_CFB, false);
+    check_streams(device, ERSATZ_OFB, true);
     check_mixed(device);
     ersatz_waker_free(waker);
     ersatz_device_free(device);

@@ -1,6 +1,9 @@
 /* Between bytes and digits of 52 bits, without a branch or an address that depends on the number. */
 #include "digits.h"
 
+#include <endian.h>
+#include <string.h>
+
 /* A shape wastes at most a few digits: with blocks of 8, 9 and 10, every count from 24 digits on is within 2
  * of its multiple. */
 bool shape_for(unsigned bits, struct shape *shape)
@@ -19,30 +22,49 @@ bool shape_for(unsigned bits, struct shape *shape)
     return best <= DIGITS_MAX;
 }
 
+/* The 64 bits from bit 8 * byte on. */
+static uint64_t word_from(const uint8_t *bytes, size_t len, size_t byte)
+{
+    uint64_t word = 0;
+
+    if (byte + sizeof(word) <= len) {
+        memcpy(&word, bytes + len - byte - sizeof(word), sizeof(word));
+        return be64toh(word);
+    }
+    for (unsigned i = 0; byte + i < len; i++)
+        word |= (uint64_t)bytes[len - 1 - byte - i] << (8 * i);
+    return word;
+}
+
 /* Bit i * 52 stands in byte i * 13 / 2, at bit 0 or 4 of it. */
 void digits_from_bytes(uint64_t *digits, unsigned count, const uint8_t *bytes, size_t len)
 {
-    for (unsigned i = 0; i < count; i++) {
-        size_t first = (size_t)i * 13 / 2;
-        uint64_t word = 0;
+    for (unsigned i = 0; i < count; i++)
+        digits[i] = word_from(bytes, len, (size_t)i * 13 / 2) >> (i % 2 * 4) & DIGIT_MASK;
+}
 
-        for (unsigned byte = 0; byte < 7; byte++)
-            if (first + byte < len)
-                word |= (uint64_t)bytes[len - 1 - first - byte] << (8 * byte);
-        digits[i] = (i % 2 == 0 ? word : word >> 4) & DIGIT_MASK;
-    }
+/* The 64 bits from bit 64 * index on: they may begin in one digit and end in the next but one. */
+static uint64_t word_of(const uint64_t *digits, unsigned count, size_t index)
+{
+    size_t bit = 64 * index, first = bit / DIGIT_BITS, shift = bit % DIGIT_BITS, next = DIGIT_BITS - shift;
+    uint64_t word = 0;
+
+    if (first < count)
+        word = digits[first] >> shift;
+    if (first + 1 < count)
+        word |= digits[first + 1] << next;
+    if (first + 2 < count && next + DIGIT_BITS < 64)
+        word |= digits[first + 2] << (next + DIGIT_BITS);
+    return word;
 }
 
 void digits_to_bytes(uint8_t *bytes, size_t len, const uint64_t *digits, unsigned count)
 {
-    for (size_t byte = 0; byte < len; byte++) {
-        size_t bit = 8 * byte;
-        size_t digit = bit / DIGIT_BITS, shift = bit % DIGIT_BITS;
-        uint64_t value = digit < count ? digits[digit] >> shift : 0;
+    for (size_t byte = 0; byte < len; byte += sizeof(uint64_t)) {
+        uint64_t word = htobe64(word_of(digits, count, byte / sizeof(word)));
+        size_t take = len - byte < sizeof(word) ? len - byte : sizeof(word);
 
-        if (shift > DIGIT_BITS - 8 && digit + 1 < count)
-            value |= digits[digit + 1] << (DIGIT_BITS - shift);
-        bytes[len - 1 - byte] = (uint8_t)value;
+        memcpy(bytes + len - byte - take, (const uint8_t *)&word + sizeof(word) - take, take);
     }
 }
 

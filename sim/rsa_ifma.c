@@ -296,17 +296,30 @@ static struct rsa_ifma_cost *cost_of(struct rsa_ifma *ifma, const struct ersatz_
     return &ifma->costs.public_half[shape_digits(key->shape)];
 }
 
+/* As many as the bytes of an input may have, which can be one more than the modulus', and as the halves
+ * reduce. */
+static unsigned input_digits(const struct rsa_ifma_key *key)
+{
+    unsigned digits = shape_digits(key->shape) + 1;
+
+    if (key->is_private && 2 * shape_digits(key->half_shape) > digits)
+        digits = 2 * shape_digits(key->half_shape);
+    return digits < DIGITS_MAX ? digits : DIGITS_MAX;
+}
+
 /* Add an operation to the group, unless it is the portable kernel's to refuse: an input that is not below the
  * modulus. */
 static void add_job(struct rsa_ifma *ifma, const struct ersatz_op *op, unsigned index)
 {
     struct job *job = &ifma->jobs[ifma->count];
+    unsigned digits;
 
     job->key = key_for(op);
     job->op = op;
     job->index = index;
-    digits_from_bytes(job->input, DIGITS_MAX, op->u.rsa.in, job->key->size);
-    if (digits_below(job->input, job->key->modulus, DIGITS_MAX) != 0)
+    digits = input_digits(job->key);
+    digits_from_bytes(job->input, digits, op->u.rsa.in, job->key->size);
+    if (digits_below(job->input, job->key->modulus, digits) != 0)
         ifma->count++;
 }
 

@@ -181,7 +181,7 @@ static void make_keys(const char *directory)
     static const char *const taken[] = {
         "512", "1023", "1024_e3", "1536", "2047", "2048", "2048_e17", "2048_long_e", "3072", "4096"};
     struct known *known;
-    RSA *rsa;
+    RSA *rsa, *short_of_a_byte;
 
     for (unsigned i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
         rsa = read_key(directory, taken[i]);
@@ -192,14 +192,16 @@ static void make_keys(const char *directory)
         add_generated(bits, bits % 512 == 0 ? 65537 : 3, 0);
     add_generated(1030, 65537, 0);
     add_generated(2600, 17, 0);
+    short_of_a_byte = add_generated(1402, 65537, 0)->rsa;
     longer = add_generated(2070, 65537, 0);
     add_unbalanced();
     /* What the kernel does not take: a length, a key without its two primes (the public half is as any
      * other), an exponent beyond 64 bits. */
     rsa = read_key(directory, "8192");
     add("8192", rsa, numbers_of(rsa), false);
-    rsa = read_key(directory, "2048");
-    add("2048 without primes", rsa, numbers_without_primes(rsa), false)->batch_public = true;
+    CHECK(RSA_up_ref(short_of_a_byte));
+    add("1402 without primes", short_of_a_byte, numbers_without_primes(short_of_a_byte), false)
+        ->batch_public = true;
     known = add_generated(1024, UINT64_MAX, 64);
     known->batch_private = known->batch_public = false;
 }
@@ -220,6 +222,7 @@ enum {
     N,
     N_PLUS_1,
     FULL,
+    TOP_BIT,
     INPUTS
 };
 
@@ -248,6 +251,9 @@ static bool make_input(uint8_t *in, const struct known *known, unsigned kind)
     case MULTIPLE_OF_Q:
         CHECK(BN_copy(number, kind == P || kind == MULTIPLE_OF_P ? p : q));
         CHECK(kind == P || kind == Q || BN_mul_word(number, 2 + any(100)));
+        break;
+    case TOP_BIT: /* of the bytes, above the digits of a modulus of 1402 bits */
+        CHECK(BN_set_bit(number, 8 * (int)known->size - 1));
         break;
     case ONES:
     case FULL:

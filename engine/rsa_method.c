@@ -121,8 +121,45 @@ static int public_encrypt(int len, const unsigned char *from, unsigned char *to,
     return run(RSA_meth_get_pub_enc(original), ERSATZ_RSA_PUBLIC, len, from, to, rsa, padding);
 }
 
+/*
+ * Verification is so short on the card that libcrypto's way there, four times between bytes and numbers,
+ * would take longer. So where the input is whole and in range, the modulus is not one for which libcrypto
+ * looks at the exponent, and the padding is the one that signatures have, it is done here on bytes. Returns
+ * the operation's result, or CANNOT where it is libcrypto's to do, or to refuse.
+ */
+#define CANNOT (-2)
+#define ANY_EXPONENT_BITS 3072 /* OPENSSL_RSA_SMALL_MODULUS_BITS */
+
+static int verify_bytes(int len, const unsigned char *from, unsigned char *to, RSA *rsa)
+{
+    unsigned char out[ANY_EXPONENT_BITS / 8];
+    struct ersatz_op op = {.kind = ERSATZ_RSA_PUBLIC, .u.rsa = {.in = from, .out = out}};
+    int got;
+
+    op.u.rsa.key = rsa_device_key(rsa);
+    if (op.u.rsa.key == NULL)
+        return -1;
+    if ((size_t)len != ersatz_rsa_key_size(op.u.rsa.key) || !ersatz_rsa_key_takes(op.u.rsa.key, from))
+        return CANNOT;
+    if (offload(&op, false) != ERSATZ_OK)
+        return -1;
+    got = RSA_padding_check_PKCS1_type_1(to, len, out, len, len);
+    if (got < 0)
+        ERR_raise(ERR_LIB_RSA, RSA_R_PADDING_CHECK_FAILED);
+    return got;
+}
+
 static int public_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
+    int bits = RSA_bits(rsa);
+
+    if (padding == RSA_PKCS1_PADDING && bits >= MODULUS_BITS_MIN && bits <= ANY_EXPONENT_BITS &&
+        BN_ucmp(RSA_get0_n(rsa), RSA_get0_e(rsa)) > 0) {
+        int got = verify_bytes(len, from, to, rsa);
+
+        if (got != CANNOT)
+            return got;
+    }
     return run(RSA_meth_get_pub_dec(original), ERSATZ_RSA_PUBLIC, len, from, to, rsa, padding);
 }
 

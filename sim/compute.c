@@ -69,6 +69,15 @@ static enum ersatz_result compute_timed(
     return result;
 }
 
+unsigned compute_lanes_for(const struct ersatz_op *op)
+{
+    if (op->kind == ERSATZ_CIPHER)
+        return kernel_in_use(ERSATZ_KERNEL_IPSEC_MB) && !cipher_is_parallel(op->u.cipher.cipher) ? 8 : 1;
+    if (!kernel_in_use(ERSATZ_KERNEL_IFMA))
+        return 1;
+    return op->kind == ERSATZ_RSA_PRIVATE ? 4 : 8;
+}
+
 void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats)
 {

@@ -23,6 +23,9 @@ struct compute_lanes;
 struct compute_lanes *compute_lanes_new(void);
 void compute_lanes_free(struct compute_lanes *lanes); /* NULL is allowed */
 
+/* How many operations like this one the kernels do in the time of one; divides 16. */
+unsigned compute_lanes_for(const struct ersatz_op *op);
+
 /* Do the operations, COMPUTE_BATCH_MAX at most, whose cipher states the caller has entered. Those for which
  * there is a batch kernel are done by it, the others one by one. Counted in stats->by_kernel. */
 void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],

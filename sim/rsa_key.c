@@ -9,6 +9,7 @@
 #include <openssl/rsa.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels.h"
 #include "process.h"
@@ -21,6 +22,7 @@ struct ersatz_rsa_key {
     _Atomic unsigned references; /* acquire and release on the last one: see ersatz_rsa_key_free() */
     unsigned generation;         /* the process it was made in: the RSA holds locks */
     size_t size;
+    uint8_t *modulus; /* size bytes */
     bool is_private;
     RSA *rsa;                  /* libcrypto locks what it caches in it; any worker may use it */
     struct rsa_ifma_key *ifma; /* NULL: not for the batch kernel */
@@ -184,6 +186,12 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
         return ERSATZ_BAD_KEY;
     }
     key->size = (size_t)RSA_size(key->rsa);
+    key->modulus = malloc(key->size);
+    if (key->modulus == NULL) {
+        ersatz_rsa_key_free(key);
+        return ERSATZ_NO_MEMORY;
+    }
+    BN_bn2bin(RSA_get0_n(key->rsa), key->modulus);
     key->is_private = RSA_get0_d(key->rsa) != NULL;
     if (kernel_is_available(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma)) {
         ersatz_rsa_key_free(key);
@@ -204,12 +212,18 @@ void ersatz_rsa_key_free(struct ersatz_rsa_key *key)
         return;
     RSA_free(key->rsa); /* cleanses the private numbers */
     rsa_ifma_key_free(key->ifma);
+    free(key->modulus);
     free(key);
 }
 
 size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key)
 {
     return key->size;
+}
+
+bool ersatz_rsa_key_takes(const struct ersatz_rsa_key *key, const uint8_t *in)
+{
+    return memcmp(in, key->modulus, key->size) < 0;
 }
 
 bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key)

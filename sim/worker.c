@@ -40,8 +40,7 @@ struct batch {
 
 /* ------------------------------------------------------------------------------------------------- gather */
 
-/* A fair share of what waits, so that the other workers get theirs, rounded so that the lanes of a batch
- * kernel are full; whatever it is, it does not wait for more. */
+/* A fair share of what waits, so that the other workers get theirs. */
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
@@ -51,11 +50,21 @@ static unsigned share(struct worker *worker)
     for (unsigned i = 0; i < device->config.instances; i++)
         waiting += ring_count(&device->instances[i].requests);
     waiting = (waiting + workers - 1) / workers;
-    if (waiting > 1)
-        waiting = (waiting + WORKER_BATCH_UNIT - 1) / WORKER_BATCH_UNIT * WORKER_BATCH_UNIT;
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
 }
 
+/* The share, rounded up to what is done in the same time. But a single long operation is left to another
+ * worker, if there is one to wake: both are done sooner so. */
+static unsigned round_share(unsigned share, const struct ersatz_op *first)
+{
+    unsigned lanes = compute_lanes_for(first);
+
+    if (share == 1 && first->kind == ERSATZ_RSA_PRIVATE)
+        return share;
+    return (share + lanes - 1) / lanes * lanes;
+}
+
+/* Take what is there, and do not wait for more. */
 static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
@@ -76,6 +85,8 @@ static void gather(struct worker *worker, struct batch *batch)
                 atomic_fetch_add_explicit(&device->tickets, 1, memory_order_relaxed);
                 break;
             }
+            if (batch->count == 0)
+                want = round_share(want, &request->op);
             batch->requests[batch->count++] = request;
         }
     }

@@ -12,8 +12,7 @@
 
 #include "request.h"
 
-#define WORKER_BATCH 16u     /* as many as the widest kernel takes at once */
-#define WORKER_BATCH_UNIT 4u /* as many RSA operations as fill the lanes of one pass */
+#define WORKER_BATCH 16u /* as many as the widest kernel takes at once */
 
 struct ersatz_device;
 

@@ -189,6 +189,10 @@ void ersatz_rsa_key_free(struct ersatz_rsa_key *key);
 /* The length of the modulus, which is the length of every input and output of the key. */
 size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key);
 
+/* Whether a public operation takes in: ersatz_rsa_key_size() bytes, a number below the modulus. Its time
+ * depends on in. */
+bool ersatz_rsa_key_takes(const struct ersatz_rsa_key *key, const uint8_t *in);
+
 /* False in the child of a fork for a key made before it: make it anew, its locks may be held by nobody. */
 bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key);
 

@@ -99,6 +99,7 @@ enum ersatz_result ersatz_device_open(
     memset(device, 0, sizeof(*device));
     device->config = *config;
     device->generation = process_generation();
+    device->watched = config->watch;
     atomic_init(&device->references, 1);
     if (!pool_init(&device->pool)) {
         free(device);
@@ -331,6 +332,7 @@ void device_cancel(struct ersatz_request *request)
             device_complain("a cancelled request could not be sent to its response ring", EBUSY);
         return;
     }
+    life_mark(request, LIFE_SIGNALLED);
     device_flight_ended(request);
     if (!(request_step(request) & REQUEST_MUTED) && request->notify == NOTIFY_FD)
         waker_signal(request->fd);

@@ -8,9 +8,11 @@
 
 struct ersatz_device {
     struct ersatz_config config;
-    unsigned generation;         /* of the process that opened it */
-    _Atomic uint32_t references; /* the opener's, and one per request that is out */
-    _Atomic bool stopping;       /* sequentially consistent: see ersatz_device_stop() */
+    unsigned generation;          /* of the process that opened it */
+    _Atomic uint32_t references;  /* the opener's, and one per request that is out */
+    bool watched;                 /* times are kept: see life.h; constant */
+    _Atomic uint64_t last_number; /* of the requests submitted; relaxed, see life_submit() */
+    _Atomic bool stopping;        /* sequentially consistent: see ersatz_device_stop() */
 
     _Atomic uint64_t
         sleepers;     /* a bit per worker that sleeps; sequentially consistent, see device_ring_doorbell() */

@@ -81,6 +81,7 @@ struct ersatz_request *request_complete(struct ersatz_request *request, enum ers
     bool in_group = first->group_next != NULL;
 
     request->result = result;
+    life_mark(request, LIFE_COMPUTED);
     request_idle(request);
     /* Acquire and release: the last one sees the results of the others, and passes them on with its step. Who
      * is not the last must not touch the first any more, but by a reference of its own: see submit(). */
@@ -216,6 +217,7 @@ enum ersatz_result ersatz_request_new(
     request->group_next = NULL;
     atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
     request->result = ERSATZ_STOPPED;
+    life_begin(request);
     atomic_store_explicit(&request->state, REQUEST_PENDING, memory_order_relaxed);
     atomic_store_explicit(&request->references, 1, memory_order_relaxed);
     if (op->kind == ERSATZ_CIPHER)
@@ -303,10 +305,8 @@ static bool is_done_callback(struct ersatz_request *request)
     }
 }
 
-bool ersatz_request_is_done(struct ersatz_request *request)
+static bool is_done(struct ersatz_request *request)
 {
-    if (request_is_inherited(request))
-        return true;
     switch (request->notify) {
     case NOTIFY_FD:
         return is_done_fd(request);
@@ -315,6 +315,16 @@ bool ersatz_request_is_done(struct ersatz_request *request)
     default:
         return request_state(request) == REQUEST_SIGNALLED;
     }
+}
+
+bool ersatz_request_is_done(struct ersatz_request *request)
+{
+    if (request_is_inherited(request))
+        return true;
+    if (!is_done(request))
+        return false;
+    life_mark(request, LIFE_RESUMED);
+    return true;
 }
 
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
@@ -360,6 +370,7 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
             if (each->copied)
                 copy_results_out(each);
         }
+        life_mark(request, LIFE_RETURNED);
     }
     request_release(request);
     return result;

@@ -21,6 +21,8 @@
 
 #include "ersatz/device.h"
 
+#include "life.h"
+
 enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
 
 #define REQUEST_STATE_MASK 0x3u
@@ -58,6 +60,8 @@ struct ersatz_request {
     struct ersatz_request *first;      /* of the group; itself where there is none */
     struct ersatz_request *group_next; /* before submission as they join; then constant */
     _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
+
+    struct life life;
 
     bool copied;
     struct ersatz_op caller_op; /* copied: where the results go */

@@ -36,6 +36,7 @@ static bool enqueue(struct ersatz_request *request, bool wait_in_line)
     struct ersatz_stats *stats = device_stats(device);
     struct instance *instance = request->instance;
 
+    life_submit(request);
     device_flight_began(request); /* before a worker can end it */
     request_reference(request);   /* the device's */
     if (instance_enqueue(instance, request, wait_in_line)) {

@@ -105,8 +105,10 @@ static void compute(struct worker *worker, struct batch *batch)
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
 
-    for (unsigned i = 0; i < batch->count; i++)
+    for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
+        life_start(batch->requests[i], worker->index, batch->count);
+    }
     compute_batch(worker->lanes, ops, results, batch->count, stats);
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
@@ -153,6 +155,7 @@ static bool prepare(struct worker *worker, struct ersatz_request *request)
         kernel_order_give(request);
         return true;
     }
+    life_mark(request, LIFE_SIGNALLED);
     device_flight_ended(request);
     instance_give_slot(request->instance); /* before the signal: the job may submit at once */
     if ((request_step(request) & REQUEST_MUTED) || request->notify == NOTIFY_WAIT) {

@@ -1,0 +1,55 @@
+/* Stamps the points of a request's life. */
+#include "life.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+uint64_t life_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void life_begin(struct ersatz_request *request)
+{
+    if (!request->device->watched)
+        return;
+    memset(&request->life, 0, sizeof(request->life));
+    request->life.at[LIFE_CREATED] = life_now();
+}
+
+void life_submit(struct ersatz_request *request)
+{
+    struct ersatz_device *device = request->device;
+
+    if (!device->watched)
+        return;
+    request->life.submitter =
+        (pid_t)syscall(SYS_gettid); /* the fibre may be on another thread than last time */
+    /* Relaxed: a number is only to be had once. */
+    request->life.number = atomic_fetch_add_explicit(&device->last_number, 1, memory_order_relaxed) + 1;
+    request->life.at[LIFE_SUBMITTED] = life_now();
+}
+
+void life_start(struct ersatz_request *request, unsigned worker, unsigned batch)
+{
+    if (!request->device->watched)
+        return;
+    request->life.worker = worker;
+    request->life.batch = batch;
+    request->life.at[LIFE_STARTED] = life_now();
+}
+
+void life_mark(struct ersatz_request *request, enum life_point point)
+{
+    if (request->device->watched)
+        request->life.at[point] = life_now();
+}

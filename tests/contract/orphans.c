@@ -107,7 +107,7 @@ static void destroy_rsa(void *arg)
 
 static void abandon_aes(ENGINE *engine, enum told_by told_by, const char *where)
 {
-    static const unsigned char zero[16];
+    static const unsigned char zero[32];
     struct pages pages = {.ctx = EVP_CIPHER_CTX_new()};
     struct job job;
 

@@ -162,7 +162,6 @@ static void knock(struct fuzz_input *input)
     uint8_t bytes[NUMBERS + 3][NUMBER_BYTES_MAX], in[NUMBER_BYTES_MAX], out[NUMBER_BYTES_MAX];
     const BIGNUM *from[NUMBERS];
     struct ersatz_rsa_key *key;
-    struct ersatz_stats stats = {0};
 
     good_numbers(from);
     for (unsigned i = 0; i < NUMBERS; i++) {

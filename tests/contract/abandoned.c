@@ -3,14 +3,13 @@
  * is at once somebody else's, and nothing ever arrives there. When the engine is unloaded all that was
  * abandoned has come back: the device could not be taken apart before.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "check.h"
+#include "proc.h"
 #include "support/engine.h"
 #include "support/work.h"
 
@@ -64,18 +63,6 @@ static void spin(long ns)
     do
         clock_gettime(CLOCK_MONOTONIC, &now);
     while (now.tv_sec * 1000000000 + now.tv_nsec < end);
-}
-
-static int descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-
-    CHECK(directory != NULL);
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
 }
 
 /* Somebody else gets the number: the end of a pipe for writing, where a signal would come out at the other,
@@ -179,17 +166,17 @@ int main(void)
 
     test_begin(100);
     engine_unload(engine_load(NULL)); /* what libcrypto opens once and keeps */
-    before = descriptors();
+    before = count_descriptors();
     engine = engine_load("WORKERS:1;INSTANCES:1");
     race(engine);
     CHECK_EQ(engine_count(engine, "orphans"), ROUNDS);
     memory_returns(engine);
     engine_unload(engine);
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(count_descriptors(), before);
 
     engine = engine_load(NULL);
     with_callback(engine);
     engine_unload(engine);
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(count_descriptors(), before);
     return 0;
 }

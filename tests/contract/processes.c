@@ -1,9 +1,8 @@
 /* Forks, loading and unloading, and ends of the process with work in flight. */
-#include <dirent.h>
 #include <openssl/crypto.h>
 #include <sys/wait.h>
 
-#include "check.h"
+#include "proc.h"
 #include "support/engine.h"
 #include "support/work.h"
 
@@ -12,18 +11,6 @@
 #else
 #define GROWTH_MAX_KIB 4096
 #endif
-
-static int count_entries(const char *path)
-{
-    DIR *directory = opendir(path);
-    int count = 0;
-
-    CHECK(directory != NULL);
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
-}
 
 static long resident_kib(void)
 {
@@ -103,7 +90,7 @@ static void fork_in_flight(ENGINE *engine)
 /* A thousand times: no thread, no descriptor, no memory is left. */
 static void load_often(void)
 {
-    int tasks = count_entries("/proc/self/task"), descriptors = count_entries("/proc/self/fd");
+    int tasks = count_threads(), descriptors = count_descriptors();
     long resident = 0;
 
     for (int i = 0; i < 1000; i++) {
@@ -117,10 +104,10 @@ static void load_often(void)
         job_free(&job);
         work_free(work);
         engine_unload(engine);
-        while (count_entries("/proc/self/task") != tasks)
+        while (count_threads() != tasks)
             usleep(
                 100); /* joined, but the kernel still takes it apart; one that stayed would hang the test */
-        CHECK_EQ(count_entries("/proc/self/fd"), descriptors);
+        CHECK_EQ(count_descriptors(), descriptors);
         if (i == 200)
             resident = resident_kib();
     }

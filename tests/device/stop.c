@@ -1,23 +1,11 @@
 /* Stopping with work in flight: all of it is told, as stopped or as done, and every thread and descriptor
  * goes. */
-#include <dirent.h>
 #include <stdatomic.h>
 
 #include "card.h"
+#include "proc.h"
 
 #define REQUESTS 12
-
-static int entries(const char *path)
-{
-    DIR *directory = opendir(path);
-    int count = 0;
-
-    CHECK(directory != NULL);
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
-}
 
 static int count(void *arg)
 {
@@ -76,8 +64,8 @@ int main(void)
     stop_with(
         ERSATZ_HOLD_COMPUTE, true, true); /* sanitizers start a thread of their own with the first one */
     usleep(50000);
-    tasks = entries("/proc/self/task");
-    descriptors = entries("/proc/self/fd");
+    tasks = count_threads();
+    descriptors = count_descriptors();
     for (enum ersatz_hold where = ERSATZ_HOLD_COMPUTE; where <= ERSATZ_HOLD_SIGNAL; where++) {
         stop_with(where, false, false);
         stop_with(where, true, false);
@@ -88,8 +76,8 @@ int main(void)
 
         ersatz_device_free(card_open(&stats, 2, 8, false));
     }
-    while (entries("/proc/self/task") != tasks)
+    while (count_threads() != tasks)
         usleep(100); /* joined, but the kernel still takes them apart; one that stayed would hang the test */
-    CHECK_EQ(entries("/proc/self/fd"), descriptors);
+    CHECK_EQ(count_descriptors(), descriptors);
     return 0;
 }

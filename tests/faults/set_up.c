@@ -1,14 +1,13 @@
 /* Each eventfd, thread and ring that a device asks for at its start refused in turn: a clear error, and no
  * descriptor left behind. */
-#include <dirent.h>
 #include <errno.h>
 #include <liburing.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "check.h"
 #include "ersatz/device.h"
+#include "proc.h"
 
 int __real_eventfd(unsigned count, int flags);
 int __wrap_eventfd(unsigned count, int flags);
@@ -43,18 +42,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
 {
     return fails() ? -error_number : __real_io_uring_queue_init_params(entries, ring, params);
-}
-
-static int count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-
-    CHECK(directory != NULL);
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
 }
 
 /* Whether a call failed. */

@@ -1,0 +1,32 @@
+/* What this process has, counted in /proc: before and after must be equal. */
+#ifndef ERSATZ_TESTS_PROC_H
+#define ERSATZ_TESTS_PROC_H
+
+#include <dirent.h>
+
+#include "check.h"
+
+static inline int count_entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+
+    CHECK(directory != NULL);
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count;
+}
+
+/* The one that looks is among them. */
+static inline int count_descriptors(void)
+{
+    return count_entries("/proc/self/fd");
+}
+
+static inline int count_threads(void)
+{
+    return count_entries("/proc/self/task");
+}
+
+#endif

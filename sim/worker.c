@@ -308,7 +308,8 @@ static void post_or_hold(struct worker *worker, const struct batch *batch)
     post(worker, &now);
 }
 
-static void post_held(struct worker *worker)
+/* Returns whether there was something to post: there may be more than a batch of it. */
+static bool post_held(struct worker *worker)
 {
     struct batch batch = {.count = 0};
     bool all = atomic_load(&worker->device->stopping);
@@ -322,6 +323,7 @@ static void post_held(struct worker *worker)
         worker->held_end = &worker->held_first;
     if (batch.count > 0)
         post(worker, &batch);
+    return batch.count > 0;
 }
 
 /* -------------------------------------------------------------------------------------------------- sleep */
@@ -404,7 +406,7 @@ static void *work(void *arg)
             compute(worker, &batch);
             post_or_hold(worker, &batch);
         }
-        post_held(worker);
+        busy |= post_held(worker);
         if (busy)
             continue;
         if (atomic_load(&worker->device->stopping) && worker->held_first == NULL)

@@ -1,5 +1,5 @@
 /* Idle is idle: no thread of the device runs while nothing is in flight. Counted in context switches, not in
- * time. */
+ * time: on a busy machine a thread may be late to go to sleep, but one that never does fails. */
 #include <dirent.h>
 
 #include "card.h"
@@ -51,11 +51,11 @@ int main(void)
     while (!ersatz_request_is_done(request))
         ersatz_request_wait(request, -1);
     CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
-    usleep(100000); /* everybody has gone to sleep */
-    before = switches();
-    CHECK(before > 0);
-    usleep(500000);
-    CHECK_EQ(switches(), before);
+    do {
+        before = switches();
+        CHECK(before > 0);
+        usleep(500000);
+    } while (switches() != before); /* somebody who is never idle keeps us here until the alarm */
     aes_free(aes);
     ersatz_device_free(device);
     return 0;

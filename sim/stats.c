@@ -105,22 +105,28 @@ static void write_kernels(const struct ersatz_stats *stats, FILE *stream)
     fputs("}", stream);
 }
 
+static const char *const names[ERSATZ_REQUEST_NAMES] = {
+    [ERSATZ_REQUEST_RSA_PRIV] = "rsa_priv",
+    [ERSATZ_REQUEST_RSA_PUB] = "rsa_pub",
+    [ERSATZ_REQUEST_AES_CBC] = "aes_cbc",
+    [ERSATZ_REQUEST_AES_CTR] = "aes_ctr",
+    [ERSATZ_REQUEST_AES_GCM] = "aes_gcm",
+    [ERSATZ_REQUEST_AES_XTS] = "aes_xts",
+    [ERSATZ_REQUEST_AES_ECB] = "aes_ecb",
+    [ERSATZ_REQUEST_AES_CFB] = "aes_cfb",
+    [ERSATZ_REQUEST_AES_OFB] = "aes_ofb",
+    [ERSATZ_REQUEST_AES_CCM] = "aes_ccm",
+    [ERSATZ_REQUEST_AES_CBC_HMAC_SHA1] = "aes_cbc_hmac_sha1",
+    [ERSATZ_REQUEST_AES_CBC_HMAC_SHA256] = "aes_cbc_hmac_sha256",
+};
+
+const char *ersatz_request_name_text(enum ersatz_request_name name)
+{
+    return names[name];
+}
+
 int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
 {
-    static const char *const names[ERSATZ_REQUEST_NAMES] = {
-        [ERSATZ_REQUEST_RSA_PRIV] = "rsa_priv",
-        [ERSATZ_REQUEST_RSA_PUB] = "rsa_pub",
-        [ERSATZ_REQUEST_AES_CBC] = "aes_cbc",
-        [ERSATZ_REQUEST_AES_CTR] = "aes_ctr",
-        [ERSATZ_REQUEST_AES_GCM] = "aes_gcm",
-        [ERSATZ_REQUEST_AES_XTS] = "aes_xts",
-        [ERSATZ_REQUEST_AES_ECB] = "aes_ecb",
-        [ERSATZ_REQUEST_AES_CFB] = "aes_cfb",
-        [ERSATZ_REQUEST_AES_OFB] = "aes_ofb",
-        [ERSATZ_REQUEST_AES_CCM] = "aes_ccm",
-        [ERSATZ_REQUEST_AES_CBC_HMAC_SHA1] = "aes_cbc_hmac_sha1",
-        [ERSATZ_REQUEST_AES_CBC_HMAC_SHA256] = "aes_cbc_hmac_sha256",
-    };
     const struct {
         const char *name;
         const _Atomic uint64_t *counter;

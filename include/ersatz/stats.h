@@ -26,6 +26,9 @@ enum ersatz_request_name {
     ERSATZ_REQUEST_NAMES
 };
 
+/* "rsa_priv", ... */
+const char *ersatz_request_name_text(enum ersatz_request_name name);
+
 /* The code that computes. */
 enum ersatz_kernel {
     ERSATZ_KERNEL_PORTABLE, /* libcrypto: computes everything, on every processor */

@@ -60,6 +60,7 @@ static SSL_CTX *make_context(bool server, int version, const char *suite, bool p
     CHECK(SSL_CTX_set_min_proto_version(ctx, version) && SSL_CTX_set_max_proto_version(ctx, version));
     CHECK(version == TLS1_3_VERSION ? SSL_CTX_set_ciphersuites(ctx, suite)
                                     : SSL_CTX_set_cipher_list(ctx, suite));
+    SSL_CTX_set_security_level(ctx, 0); /* the 64-bit tags of CCM_8 are below level 1 from OpenSSL 3.2 on */
     SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC);
     SSL_CTX_set_mode(ctx, SSL_MODE_ASYNC);
     if (server)
@@ -155,6 +156,17 @@ static enum progress step(struct end *end, bool by_callback)
 }
 
 /* Both ends until both are done, or one is broken. */
+/* Whether one of the errors is this; 3.2 and later put more words on top. */
+static bool has_reason(int reason)
+{
+    unsigned long error;
+    bool found = false;
+
+    while ((error = ERR_get_error()) != 0)
+        found = found || ERR_GET_REASON(error) == reason;
+    return found;
+}
+
 static bool both(
     struct end *a, struct end *b, int (*a_does)(struct end *), int (*b_does)(struct end *), bool by_callback)
 {
@@ -231,8 +243,7 @@ static void connect_and_talk(ENGINE *engine, const struct suite *suite)
     spoil = true;
     CHECK(!both(&server, &client, write_data, read_data, suite->by_callback));
     CHECK(!spoil);
-    CHECK_EQ(ERR_GET_REASON(ERR_peek_last_error()), SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC);
-    ERR_clear_error();
+    CHECK(has_reason(SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC));
     SSL_free(server.ssl);
     SSL_free(client.ssl);
 }

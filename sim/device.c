@@ -324,9 +324,10 @@ void device_flight_ended(struct ersatz_request *request)
 
 void device_cancel(struct ersatz_request *request)
 {
-    request = request_complete(request, ERSATZ_STOPPED);
+    request = request_computed(request, ERSATZ_STOPPED);
     if (request == NULL)
         return;
+    request_complete(request);
     if (request->notify == NOTIFY_CALLBACK) {
         if (!instance_send(request->instance, request))
             device_complain("a cancelled request could not be sent to its response ring", EBUSY);

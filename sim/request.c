@@ -75,7 +75,7 @@ void request_idle(struct ersatz_request *request)
         cipher_leave(request->op.u.cipher.cipher);
 }
 
-struct ersatz_request *request_complete(struct ersatz_request *request, enum ersatz_result result)
+struct ersatz_request *request_computed(struct ersatz_request *request, enum ersatz_result result)
 {
     struct ersatz_request *first = request->first;
     bool in_group = first->group_next != NULL;
@@ -83,17 +83,22 @@ struct ersatz_request *request_complete(struct ersatz_request *request, enum ers
     request->result = result;
     life_mark(request, LIFE_COMPUTED);
     request_idle(request);
-    /* Acquire and release: the last one sees the results of the others, and passes them on with its step. Who
+    /* Acquire and release: the last one sees the results of the others, and passes them on with the step. Who
      * is not the last must not touch the first any more, but by a reference of its own: see submit(). */
     if (atomic_fetch_sub_explicit(&first->group_open, 1, memory_order_acq_rel) != 1) {
         device_flight_ended(request);
         request_release(request);
         return NULL;
     }
-    request_step(first); /* PENDING -> COMPLETE */
     if (in_group)
         request_release(request);
     return first;
+}
+
+void request_complete(struct ersatz_request *request)
+{
+    if (request_state(request) == REQUEST_PENDING)
+        request_step(request);
 }
 
 static void release_group(struct ersatz_request *request)

@@ -4,10 +4,11 @@
  * Its state moves one way, PENDING, COMPLETE, SIGNALLING, SIGNALLED, each step an addition of one, so that
  * the flag bits beside it survive. Who takes which step:
  *
- *   PENDING -> COMPLETE       the worker, when result and outputs are stored; in a group, for its first
- * request only, whoever computed the last COMPLETE -> SIGNALLING    whoever tells: the worker for an eventfd,
- * the reaper for a callback SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback
- * has returned
+ *   PENDING -> COMPLETE       whoever tells, when result and outputs are stored and it is time to tell of
+ *                             them; in a group, for its first request only
+ *   COMPLETE -> SIGNALLING    whoever tells: a worker or the delay line for an eventfd, the reaper for a
+ *                             callback
+ *   SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback has returned
  *
  * A job that pauses returns when it has consumed its own signal, or has seen SIGNALLED; docs/architecture.md
  * argues the races through.
@@ -100,10 +101,14 @@ void request_release(struct ersatz_request *request);
 /* Never to be computed: the cipher state is free for its next operation. */
 void request_idle(struct ersatz_request *request);
 
-/* The computation is over: store the result. Returns the request to tell of, now COMPLETE: this one, or the
- * first of its group if this was the last, which takes over this one's slot. NULL: the rest of the group is
- * not complete; the caller gives the slot back, and must not touch the request any more. */
-struct ersatz_request *request_complete(struct ersatz_request *request, enum ersatz_result result);
+/* The computation is over: store the result. Returns the request to tell of: this one, or the first of its
+ * group if this was the last, which takes over this one's slot. NULL: the rest of the group is not computed;
+ * the caller gives the slot back, and must not touch the request any more. */
+struct ersatz_request *request_computed(struct ersatz_request *request, enum ersatz_result result);
+
+/* Make a computed request COMPLETE, unless that was done: to its submitter the card has answered. By whoever
+ * is to tell of it, when its time has come. */
+void request_complete(struct ersatz_request *request);
 
 /* Cleanse and free the buffer. */
 void request_drop_buffer(struct ersatz_request *request);

@@ -1,37 +1,14 @@
-/* Workers: gather, compute, post, sleep. */
+/* Workers: gather, compute, tell, sleep. */
 #include "worker.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "compute.h"
 #include "device.h"
-#include "kernel_order.h"
 #include "library_context.h"
-#include "uring.h"
-#include "waker.h"
-
-/* What a completion-queue entry of a worker's ring is for stands in the low bits of its user data; the rest
- * is a request's address, which is aligned to 64. */
-#define POSTED_SIGNAL 1u
-#define POSTED_MESSAGE 2u
-#define POSTED_MASK 3u
-#define DOORBELL UINT64_C(0)
 
 _Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
-
-/* A batch and the doorbell. */
-#define URING_ENTRIES (2 * WORKER_BATCH)
-
-/* So many temporary errors in a row are a permanent one. */
-#define REFUSALS_MAX 100u
-
-static const uint64_t one = 1; /* what a signal adds to an eventfd */
 
 struct batch {
     struct ersatz_request *requests[WORKER_BATCH];
@@ -115,7 +92,7 @@ static void compute(struct worker *worker, struct batch *batch)
         struct instance *instance = request->instance;
 
         failed += results[i] != ERSATZ_OK;
-        request = request_complete(request, results[i]);
+        request = request_computed(request, results[i]);
         if (request != NULL)
             batch->requests[to_tell++] = request;
         else
@@ -128,169 +105,15 @@ static void compute(struct worker *worker, struct batch *batch)
     batch->count = to_tell;
 }
 
-/* --------------------------------------------------------------------------------------------------- post */
+/* --------------------------------------------------------------------------------------------------- tell */
 
-/* The job is told, or need not be: the device is done with the request. */
-static void signalled(struct ersatz_request *request)
+static void tell(struct worker *worker, const struct batch *batch)
 {
-    request_step(request); /* SIGNALLING -> SIGNALLED */
-    request_release(request);
+    poster_post(&worker->poster, batch->requests, batch->count);
 }
 
-static struct io_uring_sqe *get_sqe(struct worker *worker)
-{
-    /* Never NULL: the ring has room for a batch and the doorbell, and is submitted whole. */
-    return io_uring_get_sqe(&worker->uring);
-}
-
-/* Prepare the completion of one request. Returns whether an entry was made for it. */
-static bool prepare(struct worker *worker, struct ersatz_request *request)
-{
-    struct io_uring_sqe *sqe;
-
-    if (request->notify == NOTIFY_CALLBACK) {
-        sqe = get_sqe(worker);
-        io_uring_prep_msg_ring(sqe, request->instance->responses.ring_fd, 0, (uintptr_t)request, 0);
-        sqe->user_data = (uintptr_t)request | POSTED_MESSAGE;
-        kernel_order_give(request);
-        return true;
-    }
-    life_mark(request, LIFE_SIGNALLED);
-    device_flight_ended(request);
-    instance_give_slot(request->instance); /* before the signal: the job may submit at once */
-    if ((request_step(request) & REQUEST_MUTED) || request->notify == NOTIFY_WAIT) {
-        signalled(request);
-        return false;
-    }
-    sqe = get_sqe(worker);
-    io_uring_prep_write(sqe, request->fd, &one, sizeof(one), 0);
-    sqe->user_data = (uintptr_t)request | POSTED_SIGNAL;
-    return true;
-}
-
-static void message_failed(struct worker *worker, struct ersatz_request *request, int err)
-{
-    /* The response ring has room by construction, so this is the kernel short of memory. The other way in: */
-    if (!instance_send(request->instance, request)) {
-        static const struct timespec pause = {.tv_nsec = 1000000};
-
-        if (!worker->send_complained)
-            device_complain("a completion could not be sent to its response ring, trying again", err);
-        worker->send_complained = true;
-        nanosleep(&pause, NULL);
-        request->next = NULL;
-        *worker->held_end = request;
-        worker->held_end = &request->next;
-        worker_wake(worker);
-    }
-}
-
-/* Take one completion-queue entry. Returns 1 if it was a posted completion, 0 for the doorbell. */
-static unsigned take(struct worker *worker, const struct io_uring_cqe *cqe)
-{
-    struct ersatz_request *request =
-        (struct ersatz_request *)(uintptr_t)(cqe->user_data & ~(uint64_t)POSTED_MASK);
-
-    if (cqe->user_data == DOORBELL) {
-        worker->doorbell_armed = false;
-        return 0;
-    }
-    if ((cqe->user_data & POSTED_MASK) == POSTED_MESSAGE) {
-        if (cqe->res < 0)
-            message_failed(worker, request, -cqe->res);
-        return 1;
-    }
-    if (cqe->res != (int)sizeof(one))
-        waker_signal(request->fd); /* refused by io_uring: by hand, so that no wake-up is lost */
-    signalled(request);
-    return 1;
-}
-
-static unsigned take_all(struct worker *worker)
-{
-    struct io_uring_cqe *cqe;
-    unsigned head, seen = 0, posted = 0;
-
-    io_uring_for_each_cqe(&worker->uring, head, cqe)
-    {
-        posted += take(worker, cqe);
-        seen++;
-    }
-    io_uring_cq_advance(&worker->uring, seen);
-    return posted;
-}
-
-/* What the kernel did not take from the submission queue is done by hand. */
-static void post_by_hand(struct worker *worker)
-{
-    struct io_uring_sq *sq = &worker->uring.sq;
-    unsigned head = *sq->khead, tail = sq->sqe_tail;
-
-    *sq->ktail = sq->sqe_head = sq->sqe_tail = head; /* nobody submits them any more */
-    for (; head != tail; head++) {
-        struct io_uring_cqe refused = {
-            .user_data = sq->sqes[head & *sq->kring_mask].user_data, .res = -ECANCELED};
-
-        (void)take(worker, &refused);
-    }
-}
-
-/* Submit and wait until that many entries completed, or find that the kernel refuses for good. What it had
- * taken completed inside the call; the caller does the rest by hand. */
-static void enter(struct worker *worker, unsigned wanted)
-{
-    static const struct timespec pause = {.tv_nsec = 100000};
-    int err = io_uring_submit_and_wait(&worker->uring, wanted);
-
-    ersatz_count(&device_stats(worker->device)->io_uring_enters, 1);
-    if (err >= 0) {
-        worker->refusals = 0;
-        return;
-    }
-    if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
-        ++worker->refusals < REFUSALS_MAX) {
-        nanosleep(&pause, NULL); /* short of memory, or of room that take_all() makes */
-        return;
-    }
-    device_complain("io_uring_enter failed, a worker goes on without it", -err);
-    worker->uring_broken = true;
-}
-
-/* Submit what was prepared and see every entry of it completed. */
-static void enter_until(struct worker *worker, unsigned posted)
-{
-    unsigned seen = 0;
-
-    while (seen < posted && !worker->uring_broken) {
-        enter(worker, posted - seen);
-        seen += take_all(worker);
-    }
-    if (worker->uring_broken)
-        post_by_hand(worker);
-}
-
-static void post(struct worker *worker, const struct batch *batch)
-{
-    struct ersatz_stats *stats = device_stats(worker->device);
-    unsigned signals = 0, messages = 0;
-
-    for (unsigned i = 0; i < batch->count; i++) {
-        struct ersatz_request *request = batch->requests[i];
-        bool is_message = request->notify == NOTIFY_CALLBACK;
-
-        if (prepare(worker, request)) {
-            messages += is_message;
-            signals += !is_message;
-        }
-    }
-    /* Counted first: who is told may read the statistics at once. */
-    ersatz_count(&stats->wakeups, signals);
-    ersatz_count(&stats->messages, messages);
-    enter_until(worker, signals + messages);
-}
-
-/* Post what may pass the hold before the signal; keep the rest, in order. */
-static void post_or_hold(struct worker *worker, const struct batch *batch)
+/* Tell of what may pass the hold before the signal; keep the rest, in order. */
+static void tell_or_hold(struct worker *worker, const struct batch *batch)
 {
     struct batch now = {.count = 0};
 
@@ -301,15 +124,16 @@ static void post_or_hold(struct worker *worker, const struct batch *batch)
             now.requests[now.count++] = request;
             continue;
         }
+        request_complete(request);
         request->next = NULL;
         *worker->held_end = request;
         worker->held_end = &request->next;
     }
-    post(worker, &now);
+    tell(worker, &now);
 }
 
-/* Returns whether there was something to post: there may be more than a batch of it. */
-static bool post_held(struct worker *worker)
+/* Returns whether there was something to tell of: there may be more than a batch of it. */
+static bool tell_held(struct worker *worker)
 {
     struct batch batch = {.count = 0};
     bool all = atomic_load(&worker->device->stopping);
@@ -322,55 +146,29 @@ static bool post_held(struct worker *worker)
     if (worker->held_first == NULL)
         worker->held_end = &worker->held_first;
     if (batch.count > 0)
-        post(worker, &batch);
+        tell(worker, &batch);
+    if (poster_has_again(&worker->poster))
+        poster_post_again(&worker->poster);
     return batch.count > 0;
 }
 
 /* -------------------------------------------------------------------------------------------------- sleep */
-
-static void arm_doorbell(struct worker *worker)
-{
-    struct io_uring_sqe *sqe;
-
-    if (worker->doorbell_armed)
-        return;
-    sqe = get_sqe(worker);
-    io_uring_prep_read(sqe, worker->doorbell, &worker->doorbell_value, sizeof(worker->doorbell_value), 0);
-    sqe->user_data = DOORBELL;
-    worker->doorbell_armed = true;
-}
-
-/* A read of the doorbell that the kernel still has stays undone: it would be done inside io_uring_enter. */
-static void wait_by_hand(struct worker *worker)
-{
-    post_by_hand(worker); /* the doorbell, if it was not taken */
-    if (read(worker->doorbell, &worker->doorbell_value, sizeof(worker->doorbell_value)) < 0 && errno != EINTR)
-        device_complain("reading a worker's doorbell", errno);
-}
 
 static void sleep_until_rung(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
     uint64_t bit = UINT64_C(1) << worker->index;
 
-    if (!worker->uring_broken)
-        arm_doorbell(worker);
     atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         ersatz_count(&device_stats(device)->sleeps, 1);
-        if (worker->uring_broken)
-            wait_by_hand(worker);
-        else
-            enter(worker, 1); /* if it breaks now, look around once more: the doorbell may have been read */
-        take_all(worker);
+        poster_sleep(&worker->poster, POSTER_NEVER);
     }
     atomic_fetch_and(&device->sleepers, ~bit);
 }
 
 static enum ersatz_result set_up(struct worker *worker)
 {
-    worker->uring_broken = worker->send_complained = false;
-    worker->refusals = 0;
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
     worker->next_instance = worker->index;
@@ -381,7 +179,7 @@ static enum ersatz_result set_up(struct worker *worker)
         snprintf(worker->start_error->text, sizeof(worker->start_error->text), "no memory for a worker");
         return ERSATZ_NO_MEMORY;
     }
-    return uring_init_worker(&worker->uring, URING_ENTRIES, worker->start_error);
+    return poster_init(&worker->poster, WORKER_BATCH, worker->start_error);
 }
 
 static void *work(void *arg)
@@ -404,16 +202,17 @@ static void *work(void *arg)
         busy = batch.count > 0;
         if (busy) {
             compute(worker, &batch);
-            post_or_hold(worker, &batch);
+            tell_or_hold(worker, &batch);
         }
-        busy |= post_held(worker);
+        busy |= tell_held(worker);
         if (busy)
             continue;
-        if (atomic_load(&worker->device->stopping) && worker->held_first == NULL)
+        if (atomic_load(&worker->device->stopping) && worker->held_first == NULL &&
+            !poster_has_again(&worker->poster))
             break;
         sleep_until_rung(worker);
     }
-    io_uring_queue_exit(&worker->uring);
+    poster_exit(&worker->poster);
     compute_lanes_free(worker->lanes);
     return NULL;
 }
@@ -421,17 +220,14 @@ static void *work(void *arg)
 enum ersatz_result worker_start(
     struct worker *worker, struct ersatz_device *device, unsigned index, struct ersatz_error *error)
 {
+    enum ersatz_result result;
+
     worker->device = device;
     worker->index = index;
     worker->start_error = error;
-    worker->doorbell = eventfd(0, EFD_CLOEXEC);
-    if (worker->doorbell < 0) {
-        error->result = ERSATZ_NO_DESCRIPTORS;
-        snprintf(error->text, sizeof(error->text),
-            "no file descriptor is free for a worker's doorbell; raise the limit "
-            "(ulimit -n)");
-        return ERSATZ_NO_DESCRIPTORS;
-    }
+    result = poster_open(&worker->poster, device, error);
+    if (result != ERSATZ_OK)
+        return result;
     sem_init(&worker->started, 0, 0);
     if (!device_start_thread(&worker->thread, work, worker)) {
         error->result = ERSATZ_NO_THREADS;
@@ -451,7 +247,7 @@ enum ersatz_result worker_start(
 
 void worker_wake(struct worker *worker)
 {
-    waker_signal(worker->doorbell);
+    poster_wake(&worker->poster);
 }
 
 void worker_join(struct worker *worker)
@@ -461,12 +257,11 @@ void worker_join(struct worker *worker)
 
 void worker_destroy(struct worker *worker)
 {
-    close(worker->doorbell);
+    poster_close(&worker->poster);
     sem_destroy(&worker->started);
 }
 
 void worker_forget(struct worker *worker)
 {
-    io_uring_queue_exit(&worker->uring);
-    close(worker->doorbell);
+    poster_forget(&worker->poster);
 }

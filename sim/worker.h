@@ -1,15 +1,14 @@
 /*
  * A worker: a thread that takes requests off the rings in batches, computes them, and posts their completions
- * through an io_uring of its own, a batch with one io_uring_enter(2). With nothing to do it sleeps in that
- * same call, on a read of its doorbell.
+ * through a poster of its own, where it sleeps when there is nothing to do.
  */
 #ifndef ERSATZ_SIM_WORKER_H
 #define ERSATZ_SIM_WORKER_H
 
-#include <liburing.h>
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "post.h"
 #include "request.h"
 
 #define WORKER_BATCH 16u /* as many as the widest kernel takes at once */
@@ -20,16 +19,10 @@ struct worker {
     struct ersatz_device *device;
     unsigned index;
     pthread_t thread;
-    int doorbell; /* an eventfd; blocking, so that a read of it waits in the kernel */
+    struct poster poster;
 
     /* The thread's own. */
-    struct io_uring uring;
     struct compute_lanes *lanes;
-    bool uring_broken; /* io_uring_enter is refused for good: signals and sleep go by hand */
-    bool send_complained;
-    unsigned refusals;   /* of io_uring_enter, in a row */
-    bool doorbell_armed; /* a read of the doorbell is in the kernel */
-    uint64_t doorbell_value;
     unsigned next_instance;            /* where to look first for work */
     struct ersatz_request *held_first; /* computed, held before their signal */
     struct ersatz_request **held_end;

@@ -9,8 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "delay.h"
+#include "model.h"
 #include "process.h"
 #include "reaper.h"
+#include "stats.h"
 #include "waker.h"
 
 #define RING_DEPTH_DEFAULT 512u
@@ -29,6 +32,7 @@ void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats
         .workers = cores(),
         .instances = cores(),
         .ring_depth = RING_DEPTH_DEFAULT,
+        .seed = 1,
         .stats = stats,
     };
 }
@@ -60,15 +64,30 @@ static enum ersatz_result no_memory(struct ersatz_error *error)
     return ERSATZ_NO_MEMORY;
 }
 
+/* What keeps the times of a modelled card, before those who look at it. */
+static enum ersatz_result start_timing(struct ersatz_device *device, struct ersatz_error *error)
+{
+    const struct ersatz_config *config = &device->config;
+
+    stats_name_profile(config->stats, config->profile);
+    if (config->profile != NULL) {
+        device->model = model_new(config->profile, config->seed);
+        if (device->model == NULL)
+            return no_memory(error);
+    }
+    return device->model == NULL ? ERSATZ_OK : delay_start(device, &device->delay, error);
+}
+
 static enum ersatz_result start(struct ersatz_device *device, struct ersatz_error *error)
 {
-    enum ersatz_result result = ERSATZ_OK;
+    enum ersatz_result result;
 
     device->instances = aligned_alloc(64, device->config.instances * sizeof(*device->instances));
     device->workers = calloc(device->config.workers, sizeof(*device->workers));
     if (device->instances == NULL || device->workers == NULL)
         return no_memory(error);
     memset(device->instances, 0, device->config.instances * sizeof(*device->instances));
+    result = start_timing(device, error);
     while (result == ERSATZ_OK && device->instances_ready < device->config.instances) {
         result = instance_init(
             &device->instances[device->instances_ready], device, device->config.ring_depth, error);
@@ -99,7 +118,7 @@ enum ersatz_result ersatz_device_open(
     memset(device, 0, sizeof(*device));
     device->config = *config;
     device->generation = process_generation();
-    device->watched = config->watch;
+    device->watched = config->watch || config->profile != NULL;
     atomic_init(&device->references, 1);
     if (!pool_init(&device->pool)) {
         free(device);
@@ -124,6 +143,7 @@ void ersatz_device_stop(struct ersatz_device *device)
         worker_wake(&device->workers[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_join(&device->workers[i]);
+    delay_stop(device->delay); /* what the workers left to it is told of */
     device_cancel_all(device);
     for (unsigned i = 0; i < device->instances_ready; i++)
         reaper_stop(&device->instances[i]);
@@ -141,6 +161,7 @@ static void release(struct ersatz_device *device)
     for (unsigned i = 0; i < device->instances_ready; i++)
         instance_destroy(&device->instances[i]);
     pool_destroy(&device->pool);
+    model_free(device->model);
     free(device->workers);
     free(device->instances);
     free(device);
@@ -165,6 +186,7 @@ void ersatz_device_free(struct ersatz_device *device)
         instance_close(&device->instances[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_destroy(&device->workers[i]);
+    delay_free(device->delay);
     release(device);
 }
 
@@ -174,6 +196,7 @@ void ersatz_device_forget(struct ersatz_device *device)
         instance_close(&device->instances[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_forget(&device->workers[i]);
+    delay_forget(device->delay);
 }
 
 unsigned ersatz_device_instances(const struct ersatz_device *device)

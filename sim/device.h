@@ -24,6 +24,9 @@ struct ersatz_device {
     struct instance *instances; /* config.instances of them */
     unsigned instances_ready;
     struct pool pool;
+
+    struct model *model; /* the timing of a modelled card; NULL: as fast as it goes */
+    struct delay *delay; /* NULL where nothing is ever delayed; both constant while the device runs */
 };
 
 /* A request from the pool, with a reference to the device. NULL: out of memory. */

@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "kernel_order.h"
+#include "model.h"
 #include "uring.h"
 #include "waker.h"
 
@@ -52,6 +53,8 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
     struct io_uring_sqe *sqe;
 
     request_complete(request);
+    if (poster->device->model != NULL)
+        model_told(request);
     if (request->notify == NOTIFY_CALLBACK) {
         sqe = get_sqe(poster);
         io_uring_prep_msg_ring(sqe, request->instance->responses.ring_fd, 0, (uintptr_t)request, 0);

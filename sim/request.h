@@ -63,6 +63,7 @@ struct ersatz_request {
     _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
 
     struct life life;
+    uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
 
     bool copied;
     struct ersatz_op caller_op; /* copied: where the results go */

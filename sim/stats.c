@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "ersatz/device.h"
 
@@ -125,6 +126,34 @@ const char *ersatz_request_name_text(enum ersatz_request_name name)
     return names[name];
 }
 
+void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile)
+{
+    uint64_t words[ERSATZ_STATS_NAME_WORDS] = {0};
+
+    _Static_assert(sizeof(words) == sizeof(profile->name), "a name fits");
+    if (profile != NULL)
+        memcpy(words, profile->name, sizeof(words));
+    for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
+        atomic_store_explicit(&stats->profile_name[i], words[i], memory_order_relaxed);
+}
+
+static void write_profile(const struct ersatz_stats *stats, FILE *stream)
+{
+    uint64_t words[ERSATZ_STATS_NAME_WORDS], told = read_counter(&stats->profile_told);
+    char name[sizeof(words) + 1] = "";
+
+    for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
+        words[i] = read_counter(&stats->profile_name[i]);
+    memcpy(name, words, sizeof(words));
+    fprintf(stream, ",\n  \"profile\": {\"name\": \"%s\", \"told\": %" PRIu64,
+        name[0] == '\0' ? "none" : name, told);
+    fprintf(stream, ", \"late\": %" PRIu64 ", \"late_max_ns\": %" PRIu64, read_counter(&stats->profile_late),
+        read_counter(&stats->profile_late_max_ns));
+    fprintf(stream, ", \"asked_ns\": %" PRIu64 ", \"reached_ns\": %" PRIu64 "}",
+        told == 0 ? 0 : read_counter(&stats->profile_asked_ns) / told,
+        told == 0 ? 0 : read_counter(&stats->profile_reached_ns) / told);
+}
+
 int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
 {
     const struct {
@@ -157,6 +186,7 @@ int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
         fprintf(stream, ",\n  \"%s\": %" PRIu64, rest[i].name, read_counter(rest[i].counter));
     fprintf(stream, ",\n  \"inline\": %" PRIu64, computed_inline);
     write_kernels(stats, stream);
+    write_profile(stats, stream);
     fputs("\n}\n", stream);
     return fflush(stream) == 0 && !ferror(stream);
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 
 #include "compute.h"
+#include "delay.h"
 #include "device.h"
 #include "library_context.h"
+#include "model.h"
 
 _Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
 
@@ -107,8 +109,26 @@ static void compute(struct worker *worker, struct batch *batch)
 
 /* --------------------------------------------------------------------------------------------------- tell */
 
-static void tell(struct worker *worker, const struct batch *batch)
+/* Leave to the delay line what is not due yet; what stays in the batch is. */
+static void delay_what_is_early(struct worker *worker, struct batch *batch)
 {
+    struct ersatz_device *device = worker->device;
+    unsigned due_now = 0;
+
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct ersatz_request *request = batch->requests[i];
+        uint64_t due = device->model != NULL ? model_computed(request) : 0;
+
+        if (due <= life_now() || !delay_tell(device->delay, request, due))
+            batch->requests[due_now++] = request;
+    }
+    batch->count = due_now;
+}
+
+static void tell(struct worker *worker, struct batch *batch)
+{
+    if (worker->device->delay != NULL)
+        delay_what_is_early(worker, batch);
     poster_post(&worker->poster, batch->requests, batch->count);
 }
 

@@ -16,6 +16,8 @@
 
 #include "ersatz/stats.h"
 
+struct ersatz_profile;
+
 /* What came of an operation, or of a call. ersatz_result_text() says it in words. */
 enum ersatz_result {
     ERSATZ_OK = 0,
@@ -67,6 +69,9 @@ struct ersatz_config {
     bool external_polling; /* callbacks run in ersatz_device_poll() only, not on a thread of the device */
     bool watch;            /* keep the times of every request, for whoever asks the device for them */
     struct ersatz_stats *stats; /* counted into; the caller's, must outlive the device and its requests */
+    const struct ersatz_profile *profile; /* the timing of a modelled card, see profile.h; NULL: as fast as it
+                                             goes. The caller's, looked at only while the device opens */
+    uint64_t seed;                        /* of what is random in the card's behaviour */
     const struct ersatz_polling
         *polling; /* the caller\'s, must outlive the device; NULL: when completions arrive */
 };

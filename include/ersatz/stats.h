@@ -47,7 +47,8 @@ enum ersatz_flight {
     ERSATZ_FLIGHTS
 };
 
-#define ERSATZ_STATS_SHARDS 64u /* the last one is for all threads that have none of their own */
+#define ERSATZ_STATS_NAME_WORDS 4u /* of a profile: 31 characters and the end */
+#define ERSATZ_STATS_SHARDS 64u    /* the last one is for all threads that have none of their own */
 
 /*
  * Every counter is relaxed: it orders nothing, and a reader may see one counter ahead of another. All may be
@@ -73,6 +74,13 @@ struct ersatz_stats {
     _Atomic uint64_t messages;        /* completions sent to a response ring */
     _Atomic uint64_t sleeps;    /* times a worker found nothing to do and slept, in io_uring_enter too */
     _Atomic uint64_t callbacks; /* written by whoever reaps */
+    /* how the card's answers kept the times of its profile; written by workers and the delay line */
+    _Alignas(64) _Atomic uint64_t profile_name[ERSATZ_STATS_NAME_WORDS]; /* text; empty: there is none */
+    _Atomic uint64_t profile_told;        /* requests told of; a group is one */
+    _Atomic uint64_t profile_late;        /* of these: computed only after they were due */
+    _Atomic uint64_t profile_late_max_ns; /* by how much at most */
+    _Atomic uint64_t profile_asked_ns;    /* sum over those told of, from acceptance: until they were due, */
+    _Atomic uint64_t profile_reached_ns;  /* and until they were told of */
     /* done by calling cores, each counting for itself: see ersatz_stats_inline() */
     struct {
         _Alignas(64) _Atomic uint64_t by_kernel[ERSATZ_KERNELS];

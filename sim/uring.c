@@ -78,16 +78,43 @@ static enum ersatz_result explain(int err, struct ersatz_error *error)
     return error->result;
 }
 
+static enum ersatz_result lacks(const char *what, struct ersatz_error *error)
+{
+    struct utsname kernel;
+
+    if (uname(&kernel) != 0)
+        strcpy(kernel.release, "unknown");
+    error->result = ERSATZ_NO_URING;
+    snprintf(error->text, sizeof(error->text),
+        "io_uring of this kernel (%s) lacks %s: Linux 6.1 or later is needed", kernel.release, what);
+    return ERSATZ_NO_URING;
+}
+
+/* Everything the card asks of io_uring, so that nothing is found missing in the middle of work. */
 static enum ersatz_result check_operations(struct io_uring *ring, struct ersatz_error *error)
 {
-    static const int needed[] = {IORING_OP_WRITE, IORING_OP_READ, IORING_OP_MSG_RING, IORING_OP_NOP};
+    static const struct {
+        int operation;
+        const char *name;
+    } needed[] = {
+        {IORING_OP_WRITE, "IORING_OP_WRITE"},
+        {IORING_OP_READ, "IORING_OP_READ"},
+        {IORING_OP_MSG_RING, "IORING_OP_MSG_RING"},
+        {IORING_OP_NOP, "IORING_OP_NOP"},
+        {IORING_OP_TIMEOUT, "IORING_OP_TIMEOUT"},
+        {IORING_OP_TIMEOUT_REMOVE, "IORING_OP_TIMEOUT_REMOVE"},
+    };
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-    bool all = probe != NULL;
+    const char *missing = probe == NULL ? "IORING_REGISTER_PROBE" : NULL;
 
-    for (unsigned i = 0; all && i < sizeof(needed) / sizeof(needed[0]); i++)
-        all = io_uring_opcode_supported(probe, needed[i]);
+    if (!(ring->features & IORING_FEAT_CQE_SKIP))
+        missing = "IORING_FEAT_CQE_SKIP";
+    for (unsigned i = 0; missing == NULL && i < sizeof(needed) / sizeof(needed[0]); i++) {
+        if (!io_uring_opcode_supported(probe, needed[i].operation))
+            missing = needed[i].name;
+    }
     io_uring_free_probe(probe);
-    return all ? ERSATZ_OK : explain(EINVAL, error);
+    return missing == NULL ? ERSATZ_OK : lacks(missing, error);
 }
 
 static enum ersatz_result init(

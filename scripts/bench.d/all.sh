@@ -1,0 +1,15 @@
+# Mode "all": everything, and a picture of the most important.
+# shellcheck shell=bash
+
+mode_all() {
+    mode_speed
+    echo
+    mode_jobs
+    echo
+    mode_sizes
+    echo
+    mode_tls
+    echo
+    mode_targets
+    plot overview "$results/overview.svg" "$results/speed.tsv"
+}

@@ -1,0 +1,23 @@
+# Mode "jobs": throughput and latency over jobs in flight.
+# shellcheck shell=bash
+
+mode_jobs() {
+    local works="${*:-rsa2048-sign rsa4096-sign aes-128-cbc:16384 aes-256-gcm:16384}"
+    local counts=${jobs:-1,2,4,8,16,32,64,128,256,512}
+    plan_all in_flight "$works" "plain ${counts//,/ }"
+    run_plan "$results/jobs.raw.tsv"
+    summarize "$results/jobs.raw.tsv" "$results/jobs.summary.tsv"
+    lines_with "rate rate/plain median_us p99_us cpu_us cpu_us/plain" "$results/jobs.summary.tsv" >"$results/jobs.tsv"
+    here
+    echo "Jobs of one operation each on one thread, $rounds rounds of $seconds s; cpu: processor time of all threads for one operation"
+    latency_table jobs <"$results/jobs.tsv"
+    plot jobs "$results/jobs.svg" "$results/jobs.tsv"
+}
+
+# latency_table WORD: of lines with rate, its ratio, median, 99th percentile, processor time and its ratio.
+latency_table() {
+    awk -F'\t' -v word="$1" '
+        NR == 1 { printf "%-20s %8s %12s %8s %12s %12s %11s %8s\n", "work", word, "rate", "ratio", "median us", "99 % us", "cpu us", "ratio"; next }
+        $1 != last && NR > 2 { print "" }
+        { last = $1; printf "%-20s %8s %10.0f/s %7.2fx %12.1f %12.1f %11.2f %7.2fx\n", $1, $2, $3, $4, $5, $6, $7, $8 }'
+}

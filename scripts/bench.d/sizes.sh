@@ -1,0 +1,21 @@
+# Mode "sizes": AES over lengths of the message.
+# shellcheck shell=bash
+
+mode_sizes() {
+    local ciphers="${*:-aes-128-cbc aes-256-gcm aes-128-ctr}" many=${jobs:-64}
+    local lengths=${sizes:-256,512,1024,2048,4096,8192,16384,32768,65536} cipher length
+    for cipher in $ciphers; do
+        for length in ${lengths//,/ }; do
+            plan_all in_flight "$cipher:$length" "plain sync ${many//,/ }"
+        done
+    done
+    run_plan "$results/sizes.raw.tsv"
+    summarize "$results/sizes.raw.tsv" "$results/sizes.summary.tsv"
+    lines_with "rate rate/plain median_us p99_us cpu_us cpu_us/plain bytes" "$results/sizes.summary.tsv" |
+        awk -F'\t' -v OFS='\t' 'NR == 1 { print $0, "cipher", "length"; next } { split($1, part, ":"); print $0, part[1], part[2] }' \
+            >"$results/sizes.tsv"
+    here
+    echo "One message an operation; sync: the engine without jobs; numbers: jobs on one thread; $rounds rounds of $seconds s"
+    latency_table variant <"$results/sizes.tsv"
+    plot sizes "$results/sizes.svg" "$results/sizes.tsv"
+}

@@ -1,0 +1,44 @@
+# From raw lines to medians and ratios, tables and plots.
+# shellcheck shell=bash
+
+here() {
+    echo "$(nproc) cores of $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r), $(openssl version | cut -d' ' -f1-2)"
+}
+
+# summarize RAW SUMMARY: for each work, variant and metric the median over the rounds, and the median of its ratios to "plain" in
+# the same round ("-" if there is none).
+summarize() {
+    { printf 'work\tvariant\tmetric\tmedian\tratio\n'; awk -F'\t' -f scripts/bench.d/summary.awk "$1"; } >"$2"
+}
+
+# look_up SUMMARY WORK VARIANT METRIC median|ratio
+look_up() {
+    awk -F'\t' -v w="$2" -v v="$3" -v m="$4" -v column="$([ "$5" = median ] && echo 4 || echo 5)" '
+        $1 == w && $2 == v && $3 == m { print $column; found = 1 } END { exit !found }' "$1"
+}
+
+# lines_with MEASURES SUMMARY: lines of work, variant, and the named columns: "rate" is a median, "rate/plain" a ratio.
+lines_with() {
+    awk -F'\t' -v OFS='\t' -v columns="$1" '
+        NR == 1 { next }
+        { key = $1 FS $2; if (!(key in seen)) { seen[key] = 1; order[++n] = key } value[key, $3] = $4; value[key, $3 "/plain"] = $5 }
+        END {
+            count = split(columns, column, " ")
+            line = "work" OFS "variant"; for (i = 1; i <= count; i++) line = line OFS column[i]
+            print line
+            for (k = 1; k <= n; k++) {
+                line = order[k]
+                for (i = 1; i <= count; i++) line = line OFS ((order[k], column[i]) in value ? value[order[k], column[i]] : "-")
+                print line
+            }
+        }' "$2"
+}
+
+# plot NAME OUT DATA: the picture scripts/bench.d/NAME.gp, from files of ours.
+plot() {
+    if ! command -v gnuplot >/dev/null; then
+        echo "scripts/bench: no gnuplot, no $2" >&2
+        return 0
+    fi
+    gnuplot -e "out='$2'; data='$3'; dir='$results'; machine='$(here | sed "s/'//g")'" scripts/bench.d/style.gp "scripts/bench.d/$1.gp"
+}

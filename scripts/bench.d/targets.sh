@@ -1,0 +1,120 @@
+# Mode "targets": what the project wants to reach on two cores with AVX-512 IFMA, each as a ratio to plain synchronous OpenSSL
+# on one core, and what this machine reaches now. It reports; it decides nothing.
+# shellcheck shell=bash
+
+target_groups=(rsa aes small jobs cpu kernel)
+small_ciphers="aes-128-cbc aes-128-ctr aes-256-gcm aes-256-xts aes-128-ecb aes-128-cfb"
+job_steps="1 2 4 8 16 32 64 128 256 512"
+
+# Group, what, work, variant, metric, and the two limits. Where less is better, "at most" stands before them.
+targets() {
+    cat <<'LIST'
+rsa|RSA-2048 sign, 64 jobs|rsa2048-sign|64|rate|5.0|6.5
+rsa|RSA-3072 sign, 64 jobs|rsa3072-sign|64|rate|9|11
+rsa|RSA-4096 sign, 64 jobs|rsa4096-sign|64|rate|9|12
+rsa|RSA-2048 verify, 64 jobs|rsa2048-verify|64|rate|5|7
+rsa|RSA-2048 sign, 1 job|rsa2048-sign|1|rate|0.92|1.0
+rsa|RSA-2048 sign, synchronous|rsa2048-sign|sync|rate|0.95|1.0
+aes|AES-128-CBC encrypt, 16 KiB, 64 jobs|aes-128-cbc:16384|64|rate|5|8
+aes|AES-256-GCM, 16 KiB, 64 jobs, on the card|aes-256-gcm:16384|64|rate|1.8|2.5
+aes|AES-256-GCM, 16 KiB, 64 jobs, OFFLOAD:fastest|aes-256-gcm:16384|fastest|rate|3|3.5
+aes|AES-256-GCM, 16 KiB, synchronous|aes-256-gcm:16384|sync|rate|2.5|3.5
+small|AES, 64 B to 1 KiB, the slowest of all|small|||0.9|2
+jobs|RSA-2048 sign, 1 to 512 jobs, worst step|steps|||0.95|1.0
+cpu|CPU time for an RSA-2048 sign, 64 jobs|rsa2048-sign|64|cpu_us|at most 0.35|0.3
+cpu|CPU time of an idle card, us in a second|idle|idle|idle_us_per_s|at most 100|0
+kernel|kernel alone, one core, RSA-2048 sign|kernel-rsa2048|kernel|rate|3.2|4
+LIST
+}
+
+measure_idle() {
+    "$programs/in-flight" -i 2 rsa2048-sign 64 "$seconds" |
+        awk -v OFS='\t' '$1 == "idle_us_per_s" { print "idle", "idle", $1, $2 }'
+}
+
+measure_kernel() {
+    "$programs/kernel-rsa" 2048 1 "$seconds" >"$work/out" || return
+    awk -v w="$1" -v OFS='\t' '{ print w, "plain", "rate", $2; print w, "kernel", "rate", $3 }' "$work/out"
+}
+
+plan_targets() {
+    local length
+    case $1 in
+    rsa)
+        plan_all speed rsa2048 "plain 64 1 sync"
+        plan_all speed "rsa3072 rsa4096" "plain 64"
+        ;;
+    aes)
+        plan_all speed aes-128-cbc:16384 "plain 64"
+        plan_all speed aes-256-gcm:16384 "plain 64 fastest sync"
+        ;;
+    small)
+        for length in 64 256 1024; do
+            plan_all speed "${small_ciphers// /:$length }:$length" "plain sync 64"
+        done
+        ;;
+    jobs) plan_all in_flight rsa2048-sign "$job_steps" ;;
+    cpu)
+        plan_all in_flight rsa2048-sign "plain 64"
+        plan_all idle idle idle
+        ;;
+    kernel) plan_all kernel kernel-rsa2048 kernel ;;
+    esac
+}
+
+# The lowest ratio among short messages, and whose it is.
+slowest_small() {
+    awk -F'\t' '$1 ~ /:(64|256|1024)$/ && $2 != "plain" && $3 == "rate" && (!found || $5 < least) {
+            least = $5; found = 1; whose = $1 (/\tsync\t/ ? ", sync" : ", 64 jobs") }
+        END { if (found) printf "%s\t%s\n", least, whose }' "$1"
+}
+
+# The lowest throughput in comparison with any that fewer jobs had.
+worst_step() {
+    awk -F'\t' '$1 == "rsa2048-sign" && $2 ~ /^[0-9]+$/ && $3 == "rate" { rate[$2 + 0] = $4 }
+        END {
+            least = 2
+            for (n = 1; n <= 512; n *= 2) {
+                if (best > 0 && rate[n] / best < least) { least = rate[n] / best; at = n }
+                if (rate[n] > best) best = rate[n]
+            }
+            printf "%.4f\t%d jobs\n", least, at
+        }' "$1"
+}
+
+# The lines of one group: what, ratio, at least, aim, whether it is reached, and what there is to say.
+targets_reached() {
+    local summary=$results/targets-$1.summary.tsv group what work_name variant metric least aim got note
+    while IFS='|' read -r group what work_name variant metric least aim; do
+        [ "$group" = "$1" ] || continue
+        note=
+        case $work_name in
+        small) IFS=$'\t' read -r got note < <(slowest_small "$summary") ;;
+        steps) IFS=$'\t' read -r got note < <(worst_step "$summary") ;;
+        idle) got=$(look_up "$summary" idle idle "$metric" median) ;;
+        *)
+            got=$(look_up "$summary" "$work_name" "$variant" "$metric" ratio)
+            note="$(look_up "$summary" "$work_name" plain "$metric" median) -> $(look_up "$summary" "$work_name" "$variant" "$metric" median)"
+            ;;
+        esac
+        awk -v OFS='\t' -v what="$what" -v got="$got" -v least="$least" -v aim="$aim" -v note="$note" 'BEGIN {
+            limit = least; most = sub(/^at most /, "", limit)
+            good = most ? got <= limit + 0 : got >= limit + 0; very = most ? got <= aim + 0 : got >= aim + 0
+            print what, got, least, aim, very ? "aim" : good ? "yes" : "no", note }'
+    done < <(targets)
+}
+
+mode_targets() {
+    local group
+    [ $# -gt 0 ] || set -- "${target_groups[@]}"
+    printf 'what\tratio\tat least\taim\treached\tnote\n' >"$results/targets.tsv"
+    for group in "$@"; do
+        plan_targets "$group"
+        run_plan "$results/targets-$group.raw.tsv"
+        summarize "$results/targets-$group.raw.tsv" "$results/targets-$group.summary.tsv"
+        targets_reached "$group" >>"$results/targets.tsv"
+    done
+    here
+    echo "Ratios to plain synchronous OpenSSL on one core in the same round; $rounds rounds of $seconds s"
+    awk -F'\t' '{ printf "%-48s %8s %13s %6s %8s  %s\n", $1, NR == 1 ? $2 : sprintf("%.2f", $2), $3, $4, $5, $6 }' "$results/targets.tsv"
+}

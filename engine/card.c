@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "findings.h"
+
 static struct {
     /* Held while the device is started, stopped or configured, and across fork(), so that the child finds it
      * free. */
@@ -28,6 +30,8 @@ static struct {
     struct card_policy policy;
     struct ersatz_polling polling;
     struct ersatz_stats stats;
+    struct findings_settings check;
+    struct ersatz_findings findings;
 } card = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .generation = 1,
@@ -76,7 +80,12 @@ void card_renew_after_fork(_Atomic unsigned *generation, void (*renew)(void *), 
 
 static void before_fork(void)
 {
+    struct ersatz_device *device;
+
     pthread_mutex_lock(&card.lock);
+    device = atomic_load(&card.device);
+    if (device != NULL)
+        ersatz_device_forking(device);
 }
 
 static void after_fork_in_parent(void)
@@ -95,6 +104,7 @@ static void after_fork_in_child(void)
     }
     atomic_fetch_add_explicit(&card.generation, 1, memory_order_relaxed);
     memset(&card.stats, 0, sizeof(card.stats)); /* what the parent did is in the parent's */
+    memset(&card.findings, 0, sizeof(card.findings));
     pthread_mutex_unlock(&card.lock);
 }
 
@@ -131,7 +141,7 @@ static void write_stats(void)
         fprintf(stderr, "ersatz: STATS_FILE %s: %m\n", path);
         return;
     }
-    if (!ersatz_stats_write(&card.stats, file))
+    if (!ersatz_stats_write(&card.stats, card_findings(), file))
         fprintf(stderr, "ersatz: STATS_FILE %s: %m\n", path);
     fclose(file);
 }
@@ -141,6 +151,7 @@ static void stop(struct ersatz_device *device)
 {
     card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
     ersatz_device_free(device);
+    findings_say(&card.check, &card.findings);
     write_stats();
 }
 
@@ -190,6 +201,7 @@ static void stop_for_good(void)
     card.exiting = true;
     if (device != NULL)
         ersatz_device_stop(device);
+    findings_say(&card.check, &card.findings);
     write_stats();
 }
 
@@ -252,6 +264,7 @@ void card_set_defaults(void)
     atomic_store(&card.policy.spin, false);
     atomic_store(&card.policy.max_retries, -1);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
+    findings_reset(&card.check);
     free(card.stats_file);
     card.stats_file = NULL;
     pthread_mutex_unlock(&card.lock);
@@ -275,6 +288,7 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
             *error = card.refused;
             result = error->result;
         } else if (device == NULL) {
+            findings_begin(&card.check, &card.findings, &card.config);
             result = ersatz_device_open(&card.config, &device, error);
             if (result == ERSATZ_NO_URING)
                 card.refused = *error;
@@ -324,4 +338,36 @@ bool card_set_stats_file(const char *path)
     card.stats_file = copy;
     pthread_mutex_unlock(&card.lock);
     return true;
+}
+
+bool card_set_check(bool check, uint32_t pause_ns)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&card.lock);
+    stopped = atomic_load(&card.device) == NULL;
+    if (stopped) {
+        card.check.check = check;
+        card.check.pause_ns = pause_ns;
+    }
+    pthread_mutex_unlock(&card.lock);
+    return stopped;
+}
+
+bool card_set_check_limits(const struct ersatz_check_limits *limits)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&card.lock);
+    stopped = atomic_load(&card.device) == NULL;
+    if (stopped)
+        card.check.limits = *limits;
+    pthread_mutex_unlock(&card.lock);
+    return stopped;
+}
+
+const struct ersatz_findings *card_findings(void)
+{
+    /* Acquire: pairs with the release of the one who began them. */
+    return atomic_load_explicit(&card.findings.began_ns, memory_order_acquire) != 0 ? &card.findings : NULL;
 }

@@ -41,6 +41,13 @@ struct ersatz_config card_config(void);
 /* Where the statistics go when the device stops; takes a copy. False: out of memory. */
 bool card_set_stats_file(const char *path);
 
+/* Whether the application is checked, and from when on it is wrong. False: the device runs. */
+bool card_set_check(bool check, uint32_t pause_ns);
+bool card_set_check_limits(const struct ersatz_check_limits *limits);
+
+/* What was found so far; NULL: nobody looks. */
+const struct ersatz_findings *card_findings(void);
+
 /* Stop the device, if it runs, and write the statistics. The next operation starts another. */
 void card_stop(void);
 

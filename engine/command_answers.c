@@ -36,7 +36,7 @@ static int write_to_bio(BIO *bio)
     char *text = NULL;
     size_t size = 0;
     FILE *memory = open_memstream(&text, &size);
-    int ok = memory != NULL && ersatz_stats_write(card_stats(), memory);
+    int ok = memory != NULL && ersatz_stats_write(card_stats(), card_findings(), memory);
 
     if (memory != NULL)
         fclose(memory);
@@ -53,7 +53,7 @@ int command_statistics(int command, long i, void *p)
     (void)i;
     if (p != NULL)
         return write_to_bio(p);
-    if (ersatz_stats_write(card_stats(), stdout))
+    if (ersatz_stats_write(card_stats(), card_findings(), stdout))
         return 1;
     error_raise(REASON_OPERATION, "STATS could not be written to standard output");
     return 0;

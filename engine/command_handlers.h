@@ -31,6 +31,9 @@ command_handler command_poll, command_event_driven, command_poll_interval, comma
 /* command_device.c */
 command_handler command_bind_thread, command_init, command_hold, command_release;
 
+/* command_check.c */
+command_handler command_check, command_check_limits;
+
 /* command_answers.c */
 command_handler command_retries, command_in_flight, command_count_instances, command_statistics;
 

@@ -53,6 +53,8 @@ static const struct {
     AT(INIT_ENGINE) = {command_init, false},
     AT(STATS) = {command_statistics, false},
     AT(STATS_FILE) = {command_stats_file, true},
+    AT(CHECK) = {command_check, false},
+    AT(CHECK_LIMITS) = {command_check_limits, true},
     AT(HOLD) = {command_hold, true},
     AT(RELEASE) = {command_release, false},
     AT(KERNELS) = {command_kernels, true},

@@ -2,6 +2,7 @@
 #include "offload.h"
 
 #include <openssl/async.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "card.h"
@@ -15,6 +16,7 @@
  */
 #define FRUITLESS_PAUSES 1000u
 #define SLEEP_MS 1
+#define PAUSES_MEASURED 200u
 
 /* Under which the engine's eventfd is kept in a wait context: the address is unique to this module. */
 static const char waker_key;
@@ -73,6 +75,32 @@ static enum ersatz_result submit_by_callback(struct ersatz_device *device, struc
     if (result == ERSATZ_OK)
         ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_OK);
     return result;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Outside a job a pause returns by the same way as one that is blocked. */
+uint32_t offload_measure_pause(void)
+{
+    uint64_t shortest = UINT32_MAX;
+
+    if (ASYNC_get_current_job() != NULL)
+        return 0;
+    for (unsigned i = 0; i < PAUSES_MEASURED; i++) {
+        uint64_t before = now_ns(), took;
+
+        ASYNC_pause_job();
+        took = now_ns() - before;
+        if (took < shortest)
+            shortest = took;
+    }
+    return (uint32_t)shortest;
 }
 
 static void pause_until_done(struct ersatz_request *request)

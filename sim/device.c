@@ -14,6 +14,7 @@
 #include "process.h"
 #include "reaper.h"
 #include "stats.h"
+#include "verdict.h"
 #include "waker.h"
 
 #define RING_DEPTH_DEFAULT 512u
@@ -78,10 +79,25 @@ static enum ersatz_result start_timing(struct ersatz_device *device, struct ersa
     return device->model == NULL ? ERSATZ_OK : delay_start(device, &device->delay, error);
 }
 
+static enum ersatz_result start_verdict(struct ersatz_device *device, struct ersatz_error *error)
+{
+    if (device->config.findings == NULL)
+        return ERSATZ_OK;
+    device->verdict = verdict_start(device);
+    if (device->verdict != NULL)
+        return ERSATZ_OK;
+    error->result = ERSATZ_NO_THREADS;
+    snprintf(error->text, sizeof(error->text),
+        "the thread that watches the application (CHECK) could not be started; raise the limit (ulimit -u)");
+    return ERSATZ_NO_THREADS;
+}
+
 static enum ersatz_result start(struct ersatz_device *device, struct ersatz_error *error)
 {
-    enum ersatz_result result;
+    enum ersatz_result result = start_verdict(device, error);
 
+    if (result != ERSATZ_OK)
+        return result;
     device->instances = aligned_alloc(64, device->config.instances * sizeof(*device->instances));
     device->workers = calloc(device->config.workers, sizeof(*device->workers));
     if (device->instances == NULL || device->workers == NULL)
@@ -118,7 +134,7 @@ enum ersatz_result ersatz_device_open(
     memset(device, 0, sizeof(*device));
     device->config = *config;
     device->generation = process_generation();
-    device->watched = config->watch || config->profile != NULL;
+    device->watched = config->watch || config->profile != NULL || config->findings != NULL;
     atomic_init(&device->references, 1);
     if (!pool_init(&device->pool)) {
         free(device);
@@ -139,6 +155,8 @@ void ersatz_device_stop(struct ersatz_device *device)
      * rings. One of the two cancels what was pushed. */
     if (atomic_exchange(&device->stopping, true))
         return;
+    if (device->verdict != NULL)
+        verdict_settle(device->verdict); /* before requests are cancelled, and their jobs told of that */
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_wake(&device->workers[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
@@ -162,6 +180,7 @@ static void release(struct ersatz_device *device)
         instance_destroy(&device->instances[i]);
     pool_destroy(&device->pool);
     model_free(device->model);
+    verdict_free(device->verdict);
     free(device->workers);
     free(device->instances);
     free(device);
@@ -197,6 +216,12 @@ void ersatz_device_forget(struct ersatz_device *device)
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_forget(&device->workers[i]);
     delay_forget(device->delay);
+}
+
+void ersatz_device_forking(struct ersatz_device *device)
+{
+    if (device->verdict != NULL)
+        verdict_forking(device->verdict);
 }
 
 unsigned ersatz_device_instances(const struct ersatz_device *device)

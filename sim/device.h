@@ -11,6 +11,7 @@ struct ersatz_device {
     unsigned generation;          /* of the process that opened it */
     _Atomic uint32_t references;  /* the opener's, and one per request that is out */
     bool watched;                 /* times are kept: see life.h; constant */
+    struct verdict *verdict;      /* of the application, or NULL; constant */
     _Atomic uint64_t last_number; /* of the requests submitted; relaxed, see life_submit() */
     _Atomic bool stopping;        /* sequentially consistent: see ersatz_device_stop() */
 

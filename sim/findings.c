@@ -32,7 +32,7 @@ static const struct {
 
 void ersatz_check_limits_init(struct ersatz_check_limits *limits)
 {
-    *limits = (struct ersatz_check_limits){.answer_ms = 100, .callback_ms = 10, .early = 10};
+    *limits = (struct ersatz_check_limits){.answer_ms = 500, .callback_ms = 10, .early = 10};
 }
 
 void ersatz_findings_init(struct ersatz_findings *findings, const struct ersatz_check_limits *limits)

@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "kernel_order.h"
+#include "verdict.h"
 
 #define TAKEN_AT_ONCE 32u
 
@@ -27,6 +28,21 @@ __attribute__((noinline)) static struct delivery *own_delivery(void)
     return &delivery;
 }
 
+static void run_callback(struct ersatz_request *request)
+{
+    struct verdict *verdict = request->device->verdict;
+    struct verdict_callback callback;
+
+    /* Where the application polls, how long it takes is its own affair. */
+    if (verdict == NULL || !reaper_runs_a_callback(request->device)) {
+        request->callback(request->callback_arg);
+        return;
+    }
+    verdict_callback_begins(verdict, &callback, request);
+    request->callback(request->callback_arg);
+    verdict_callback_ends(verdict, &callback);
+}
+
 static void deliver(struct ersatz_request *request)
 {
     struct ersatz_stats *stats;
@@ -42,7 +58,7 @@ static void deliver(struct ersatz_request *request)
     before = request_step(request); /* COMPLETE -> SIGNALLING */
     if (!(before & REQUEST_MUTED)) {
         ersatz_count(&stats->callbacks, 1);
-        request->callback(request->callback_arg);
+        run_callback(request);
     }
     request_step(request);
     request_release(request);

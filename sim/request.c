@@ -17,6 +17,7 @@
 #include "process.h"
 #include "reaper.h"
 #include "rsa_key.h"
+#include "verdict.h"
 #include "waker.h"
 
 /* Buffers up to this stay with their request for the next one; larger ones are given back. */
@@ -218,6 +219,7 @@ enum ersatz_result ersatz_request_new(
     request->instance = NULL;
     request->parked = false;
     request->waker = NULL;
+    request->verdict_entry = NULL;
     request->first = request;
     request->group_next = NULL;
     atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
@@ -279,14 +281,13 @@ static bool is_muted(const struct ersatz_request *request)
     return atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
 }
 
-static bool is_done_fd(struct ersatz_request *request)
+/* drained: whether the descriptor was readable, by whatever made it so. */
+static bool is_done_fd(struct ersatz_request *request, bool *drained)
 {
-    bool drained;
-
     if (is_muted(request)) /* the descriptor tells of others now: leave their signals alone */
         return request_state(request) == REQUEST_SIGNALLED;
-    drained = waker_drain(request->waker);
-    if (drained && request_state(request) >= REQUEST_COMPLETE)
+    *drained = waker_drain(request->waker);
+    if (*drained && request_state(request) >= REQUEST_COMPLETE)
         return true; /* the one signal of this request was just consumed: none can follow */
     if (request_state(request) != REQUEST_SIGNALLED)
         return false;
@@ -310,11 +311,11 @@ static bool is_done_callback(struct ersatz_request *request)
     }
 }
 
-static bool is_done(struct ersatz_request *request)
+static bool is_done(struct ersatz_request *request, bool *drained)
 {
     switch (request->notify) {
     case NOTIFY_FD:
-        return is_done_fd(request);
+        return is_done_fd(request, drained);
     case NOTIFY_CALLBACK:
         return is_done_callback(request);
     default:
@@ -324,12 +325,22 @@ static bool is_done(struct ersatz_request *request)
 
 bool ersatz_request_is_done(struct ersatz_request *request)
 {
+    struct verdict *verdict = request->device->verdict;
+    uint64_t back_ns = verdict == NULL ? 0 : life_now();
+    bool drained = false, done;
+
     if (request_is_inherited(request))
         return true;
-    if (!is_done(request))
-        return false;
-    life_mark(request, LIFE_RESUMED);
-    return true;
+    done = is_done(request, &drained);
+    if (done)
+        life_mark(request, LIFE_RESUMED);
+    if (verdict != NULL) {
+        if (done)
+            verdict_answered(verdict, request);
+        else
+            verdict_early(verdict, request, back_ns, drained);
+    }
+    return done;
 }
 
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
@@ -362,7 +373,9 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
     enum ersatz_result result = ERSATZ_STOPPED;
 
     if (request_is_inherited(request))
-        return result;               /* its memory belongs to a device that was left behind in the parent */
+        return result; /* its memory belongs to a device that was left behind in the parent */
+    if (request->device->verdict != NULL)
+        verdict_finished(request->device->verdict, request);
     if (request->instance == NULL) { /* never accepted: nobody else has it */
         for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
             request_idle(each);

@@ -64,6 +64,7 @@ struct ersatz_request {
 
     struct life life;
     uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
+    struct verdict_entry *verdict_entry; /* while the check watches it; under the check's lock */
 
     bool copied;
     struct ersatz_op caller_op; /* copied: where the results go */

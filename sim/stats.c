@@ -154,7 +154,7 @@ static void write_profile(const struct ersatz_stats *stats, FILE *stream)
         told == 0 ? 0 : read_counter(&stats->profile_reached_ns) / told);
 }
 
-int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
+int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_findings *findings, FILE *stream)
 {
     const struct {
         const char *name;
@@ -187,6 +187,10 @@ int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream)
     fprintf(stream, ",\n  \"inline\": %" PRIu64, computed_inline);
     write_kernels(stats, stream);
     write_profile(stats, stream);
+    if (findings != NULL) {
+        fputs(",\n  \"findings\": ", stream);
+        ersatz_findings_write_json(findings, stream);
+    }
     fputs("\n}\n", stream);
     return fflush(stream) == 0 && !ferror(stream);
 }

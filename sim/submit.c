@@ -4,6 +4,7 @@
 
 #include "device.h"
 #include "reaper.h"
+#include "verdict.h"
 #include "waker.h"
 
 #define RETRY_INTERVAL_US 100
@@ -95,6 +96,8 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
     enum ersatz_result result;
 
     waker_attach(waker, request);
+    if (request->device->verdict != NULL && !request_is_inherited(request))
+        verdict_submits(request->device->verdict, request);
     result = submit(request, NOTIFY_FD, true);
     if (result != ERSATZ_OK)
         waker_detach(waker, request);
@@ -104,6 +107,7 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
 enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*callback)(void *), void *arg)
 {
     struct ersatz_device *device = request->device;
+    enum ersatz_result result;
 
     request->callback = callback;
     request->callback_arg = arg;
@@ -112,7 +116,13 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     if (!device->config.external_polling &&
         !reaper_start(&device->instances[own_seat() % device->config.instances]))
         return ERSATZ_NO_THREADS;
-    return submit(request, NOTIFY_CALLBACK, false);
+    if (device->verdict == NULL)
+        return submit(request, NOTIFY_CALLBACK, false);
+    verdict_submits(device->verdict, request);
+    result = submit(request, NOTIFY_CALLBACK, false);
+    if (result == ERSATZ_RING_FULL)
+        verdict_refused(device->verdict, request, &device->instances[own_seat() % device->config.instances]);
+    return result;
 }
 
 static enum ersatz_result submit_with_retries(struct ersatz_request *request, int retries)
@@ -127,9 +137,16 @@ static enum ersatz_result submit_with_retries(struct ersatz_request *request, in
     return result;
 }
 
+static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
+{
+    if (request->device->verdict != NULL && !request_is_inherited(request))
+        verdict_enters(request->device->verdict, "submitted an operation, and waited for it");
+    return submit_with_retries(request, retries);
+}
+
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
 {
-    enum ersatz_result result = submit_with_retries(request, retries);
+    enum ersatz_result result = submit_alone(request, retries);
     bool may_be_the_poller =
         request->device->config.external_polling || reaper_runs_a_callback(request->device);
 
@@ -142,7 +159,7 @@ enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retrie
 
 enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries)
 {
-    enum ersatz_result result = submit_with_retries(request, retries);
+    enum ersatz_result result = submit_alone(request, retries);
 
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         ersatz_device_make_room(request->device);

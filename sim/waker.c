@@ -8,7 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "process.h"
+#include "verdict.h"
 
 /* Non-blocking: io_uring then writes to it inside io_uring_enter; a blocking one goes through a kernel
  * thread. */
@@ -41,21 +43,24 @@ int ersatz_waker_fd(const struct ersatz_waker *waker)
     return waker->fd;
 }
 
-/* Silence one that nobody will come back for. True if its signal had been posted. */
-static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request)
+/* Silence one that nobody will come back for. True if its signal had been posted. reused: its waker is to
+ * tell of another; else it goes. */
+static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, bool reused)
 {
     bool known = atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
 
     if (known)
         return false;
     ersatz_count(&waker->stats->orphans, 1);
+    if (request->device->verdict != NULL)
+        verdict_orphaned(request->device->verdict, request, reused);
     return request_mute(request);
 }
 
 void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
 {
     pthread_mutex_lock(&waker->lock);
-    if (waker->attached != NULL && orphan(waker, waker->attached))
+    if (waker->attached != NULL && orphan(waker, waker->attached, true))
         waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
     request->waker = waker;
     request->fd = waker->fd;
@@ -117,7 +122,7 @@ void ersatz_waker_free(struct ersatz_waker *waker)
         while (request != NULL) {
             struct ersatz_request *older = request->waker_older;
 
-            orphan(waker, request);
+            orphan(waker, request, false);
             request_release(request); /* for the submitter, who is gone */
             request = older;
         }

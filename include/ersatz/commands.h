@@ -33,7 +33,7 @@
     X(POLL, POINTER,                                                                                         \
         "Take completions off the response rings and run their callbacks; int *: 0 is success.")             \
     X(ENABLE_SW_FALLBACK, NOTHING, "Compute on the calling core whenever the device cannot.")                \
-    X(OFFLOAD, STRING, "card (default): jobs' operations go to the card. fastest: if it is the faster.")      \
+    X(OFFLOAD, STRING, "card (default): jobs' operations go to the card. fastest: if it is the faster.")     \
     X(SYNC_OFFLOAD, NUMBER, "1: AES goes to the card outside a job too, and the thread waits (default 0).")  \
     X(SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD, STRING,                                                     \
         "Smallest size that goes to the card, by cipher: AES-128-CBC:4096,AES-256-GCM:8192 (default 2048).") \
@@ -66,6 +66,12 @@
     X(STATS, POINTER, "Write the statistics as JSON to standard output, or to a BIO *.")                     \
     X(STATS_FILE, STRING,                                                                                    \
         "Write them to this file when the device stops or the process exits; %p is the process id.")         \
+    X(CHECK, NUMBER,                                                                                         \
+        "1: watch what the application does with its jobs, and say at the end what was wrong (default 0). "  \
+        "Before the device starts.")                                                                         \
+    X(CHECK_LIMITS, STRING,                                                                                  \
+        "What is not wrong yet: answer=MS (default 500), callback=MS (10), early=TIMES (10). Before the "    \
+        "device starts.")                                                                                    \
     X(HOLD, STRING,                                                                                          \
         "For tests: hold requests before they are computed (compute), before their job is told (signal), "   \
         "or not (none).")                                                                                    \

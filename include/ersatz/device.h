@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ersatz/findings.h"
 #include "ersatz/stats.h"
 
 struct ersatz_profile;
@@ -74,6 +75,9 @@ struct ersatz_config {
     uint64_t seed;                        /* of what is random in the card's behaviour */
     const struct ersatz_polling
         *polling; /* the caller\'s, must outlive the device; NULL: when completions arrive */
+    struct ersatz_findings *findings; /* check the application, and write down here what it does wrong; the
+                                         caller's, must outlive the device and its requests; NULL: do not */
+    uint32_t pause_ns; /* for the check: so long it takes until a pause comes back that does not pause */
 };
 
 struct ersatz_device;
@@ -99,6 +103,9 @@ void ersatz_device_stop(struct ersatz_device *device);
 /* Give the device up. Stops it first if that was not done. Its descriptors are closed when this returns, so
  * no other thread may be submitting or polling. NULL is allowed. */
 void ersatz_device_free(struct ersatz_device *device);
+
+/* Before a fork, in the parent: nothing is done but by the check, which notes what is in flight. */
+void ersatz_device_forking(struct ersatz_device *device);
 
 /* In the child of a fork: close the descriptors inherited with the parent's device. Its memory is given up,
  * since a thread that is not here may hold its locks. Nothing else may be called on it afterwards, but

@@ -80,7 +80,7 @@ struct ersatz_findings {
     struct ersatz_found of[ERSATZ_FINDINGS];
 };
 
-/* 100 ms, 10 ms, 10 times. */
+/* 500 ms, 10 ms, 10 times. */
 void ersatz_check_limits_init(struct ersatz_check_limits *limits);
 
 /* Begin: forget what was found. Not while a device uses it. */

@@ -90,8 +90,12 @@ struct ersatz_stats {
 /* How many operations calling cores have done with this kernel. */
 uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
-/* Write the counters as one JSON object and a newline. False: the stream reported an error. */
-int ersatz_stats_write(const struct ersatz_stats *stats, FILE *stream);
+struct ersatz_findings;
+
+/* Write the counters as one JSON object and a newline, with what was found about the application in it,
+ * unless findings is NULL. False: the stream reported an error. */
+int ersatz_stats_write(
+    const struct ersatz_stats *stats, const struct ersatz_findings *findings, FILE *stream);
 
 /* Add to a counter; the one way the counters are written. */
 static inline void ersatz_count(_Atomic uint64_t *counter, uint64_t n)

@@ -1,0 +1,31 @@
+/* Sets the check up, and says what it found. */
+#include "findings.h"
+
+void findings_reset(struct findings_settings *settings)
+{
+    *settings = (struct findings_settings){.said = settings->said}; /* of the process, however often it loads */
+    ersatz_check_limits_init(&settings->limits);
+}
+
+void findings_begin(
+    struct findings_settings *settings, struct ersatz_findings *findings, struct ersatz_config *config)
+{
+    config->findings = NULL;
+    if (!settings->check)
+        return;
+    if (atomic_load_explicit(&findings->began_ns, memory_order_relaxed) == 0) {
+        ersatz_findings_init(findings, &settings->limits);
+        settings->said = 0;
+    }
+    config->findings = findings;
+    config->pause_ns = settings->pause_ns;
+}
+
+void findings_say(struct findings_settings *settings, const struct ersatz_findings *findings)
+{
+    uint64_t found = ersatz_findings_total(findings);
+
+    if (found > settings->said)
+        ersatz_findings_write(findings, stderr); /* where that fails, there is nobody to tell */
+    settings->said = found;
+}

@@ -1,0 +1,24 @@
+/* Who calls: return addresses, cheap to take, and their names, for those few that somebody will read. */
+#ifndef ERSATZ_SIM_CALLERS_H
+#define ERSATZ_SIM_CALLERS_H
+
+#include <stddef.h>
+
+#define CALLERS_MAX 24u
+
+struct callers {
+    unsigned count;
+    void *at[CALLERS_MAX];
+};
+
+/* What is needed later is loaded now: the first time takes memory and the loader's lock. */
+void callers_prepare(void);
+
+/* The callers of whoever asks. Of a job, up to where it begins: it has a stack of its own. */
+void callers_take(struct callers *callers);
+
+/* A line each, "module+offset symbol+offset", from the first that is not in this module. Takes the loader's
+ * lock: the caller must hold none that somebody may want who has it. */
+void callers_name(const struct callers *callers, char *text, size_t size);
+
+#endif

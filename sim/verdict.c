@@ -1,0 +1,535 @@
+/* Writes down what the application does with its jobs: the facts. What is about time is in verdict_watch.c.
+ */
+#include "verdict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reaper.h"
+#include "rsa_key.h"
+#include "verdict_state.h"
+
+#define ENTRIES_MAX 65536u
+
+/* A pause that does not pause (ASYNC_block_pause is in force) comes back as soon as one outside a job does;
+ * one that is a switch to the application and back takes four times as long at the least. */
+#define PAUSED_FACTOR 5u
+#define PAUSED_DIVISOR 2u
+
+/* Processor time of the calling thread when it last had to do with the engine: what it used since, until it
+ * resumes a job for nothing, it used for nothing. */
+static _Thread_local uint64_t thread_cpu_ns;
+
+/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
+__attribute__((noinline)) static uint64_t cpu_since_last_time(void)
+{
+    uint64_t now = thread_own_cpu_ns(), before = thread_cpu_ns;
+
+    thread_cpu_ns = now;
+    return now - before;
+}
+
+/* ------------------------------------------------------------------------------------------------ reports
+ */
+
+void verdict_about(
+    struct verdict_report *report, const struct verdict_entry *entry, enum ersatz_finding finding)
+{
+    report->finding = finding;
+    report->number = entry->full != NULL ? entry->refused_number : entry->request->life.number;
+    report->at_ns = entry->at_ns;
+    report->operation = entry->operation;
+    report->bytes = entry->bytes;
+    report->thread = entry->thread;
+    report->submitted = entry->submitted;
+    report->happened.count = 0;
+    report->note[0] = '\0';
+}
+
+void verdict_name(const struct verdict_report *report, struct ersatz_sighting *sighting)
+{
+    memset(sighting, 0, sizeof(*sighting));
+    sighting->thread = (int32_t)report->thread;
+    thread_name(report->thread, sighting->thread_name);
+    sighting->at_ns = report->at_ns;
+    sighting->request = report->number;
+    sighting->operation = report->operation;
+    sighting->bytes = report->bytes;
+    memcpy(sighting->note, report->note, sizeof(sighting->note));
+    callers_name(&report->submitted, sighting->submitted, sizeof(sighting->submitted));
+    callers_name(&report->happened, sighting->happened, sizeof(sighting->happened));
+}
+
+static struct ersatz_sighting *find_room(const struct verdict *verdict, enum ersatz_finding finding)
+{
+    struct ersatz_sighting *first = verdict->findings->of[finding].first;
+
+    for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
+        /* Relaxed: written under the lock only. */
+        if (!atomic_load_explicit(&first[i].kept, memory_order_relaxed))
+            return &first[i];
+    }
+    return NULL;
+}
+
+struct ersatz_sighting *verdict_keep(
+    struct verdict *verdict, enum ersatz_finding finding, const struct ersatz_sighting *sighting)
+{
+    struct ersatz_sighting *room = find_room(verdict, finding);
+
+    if (room == NULL)
+        return NULL;
+    memcpy((char *)room + sizeof(room->kept), (const char *)sighting + sizeof(sighting->kept),
+        sizeof(*room) - sizeof(room->kept));
+    /* Release: a reader that sees it sees the rest. */
+    atomic_store_explicit(&room->kept, 1, memory_order_release);
+    return room;
+}
+
+void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_t ns)
+{
+    struct ersatz_found *found = &verdict->findings->of[finding];
+    uint64_t longest = atomic_load_explicit(&found->ns, memory_order_relaxed);
+
+    atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
+    while (ns > longest && !atomic_compare_exchange_weak_explicit(
+                               &found->ns, &longest, ns, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* Not under the lock: name it and keep it, if there is room. */
+static void name_and_keep(struct verdict *verdict, const struct verdict_report *report)
+{
+    struct ersatz_sighting *sighting = NULL;
+    bool room;
+
+    pthread_mutex_lock(&verdict->lock);
+    room = find_room(verdict, report->finding) != NULL;
+    pthread_mutex_unlock(&verdict->lock);
+    if (room)
+        sighting = malloc(sizeof(*sighting)); /* a fibre's stack is small */
+    if (sighting == NULL)
+        return;
+    verdict_name(report, sighting);
+    pthread_mutex_lock(&verdict->lock);
+    verdict_keep(verdict, report->finding, sighting);
+    pthread_mutex_unlock(&verdict->lock);
+    free(sighting);
+}
+
+void verdict_tell(struct verdict *verdict, const struct verdict_report *report, uint64_t ns)
+{
+    name_and_keep(verdict, report);
+    verdict_count(verdict, report->finding, ns);
+}
+
+/* ------------------------------------------------------------------------------------------------ entries
+ */
+
+/* Under the lock. NULL: no memory. */
+static struct verdict_entry *take_spare(struct verdict *verdict)
+{
+    struct verdict_entry *entry = verdict->spare;
+
+    if (entry != NULL) {
+        verdict->spare = entry->next;
+        return entry;
+    }
+    entry = verdict->entries < ENTRIES_MAX ? malloc(sizeof(*entry)) : NULL;
+    if (entry != NULL)
+        verdict->entries++;
+    else
+        atomic_fetch_or_explicit(&verdict->findings->blind, ERSATZ_BLIND_MEMORY, memory_order_relaxed);
+    return entry;
+}
+
+static void open_entry(struct verdict *verdict, struct verdict_entry *entry)
+{
+    entry->next = verdict->open;
+    entry->link = &verdict->open;
+    if (entry->next != NULL)
+        entry->next->link = &entry->next;
+    verdict->open = entry;
+    if (verdict->asleep)
+        pthread_cond_signal(&verdict->wake);
+}
+
+static void unlink_entry(struct verdict_entry *entry)
+{
+    *entry->link = entry->next;
+    if (entry->next != NULL)
+        entry->next->link = entry->link;
+}
+
+/* Under the lock: the entry of the request, off the list; the caller's until given to put_spare(). NULL:
+ * there is none. */
+static struct verdict_entry *close_entry(struct verdict *verdict, struct ersatz_request *request)
+{
+    struct verdict_entry *entry = request->verdict_entry;
+
+    if (entry == NULL)
+        return NULL;
+    request->verdict_entry = NULL;
+    unlink_entry(entry);
+    if (entry->live != NULL) /* relaxed: what a reader has read so far was true */
+        atomic_store_explicit(&entry->live->kept, 0, memory_order_relaxed);
+    if (entry->overdue && !entry->reported)
+        atomic_fetch_sub_explicit(&verdict->findings->unanswered, 1, memory_order_relaxed);
+    return entry;
+}
+
+static void put_spare(struct verdict *verdict, struct verdict_entry *entry)
+{
+    entry->next = verdict->spare;
+    verdict->spare = entry;
+}
+
+static uint32_t size_of(const struct ersatz_op *op)
+{
+    return (uint32_t)(op->kind == ERSATZ_CIPHER ? op->u.cipher.len : ersatz_rsa_key_size(op->u.rsa.key));
+}
+
+void verdict_submits(struct verdict *verdict, struct ersatz_request *request)
+{
+    struct callers callers;
+    struct verdict_entry *entry;
+
+    verdict_enters(verdict, "submitted an operation");
+    callers_take(&callers);
+    cpu_since_last_time();
+    pthread_mutex_lock(&verdict->lock);
+    entry = request->verdict_entry;
+    if (entry != NULL) { /* refused before, and here again */
+        entry->full = NULL;
+        entry->alone_ns = 0;
+        entry->looks = 0;
+    } else if (!verdict->settled && (entry = take_spare(verdict)) != NULL) {
+        *entry = (struct verdict_entry){.number = ++verdict->last_number,
+            .request = request,
+            .at_ns = life_now() - verdict->findings->began_ns,
+            .operation = ersatz_op_name(&request->op),
+            .bytes = size_of(&request->op),
+            .thread = thread_self(),
+            .submitted = callers,
+            .shortest_pause_ns = UINT64_MAX};
+        request->verdict_entry = entry;
+        open_entry(verdict, entry);
+        atomic_fetch_add_explicit(&verdict->findings->watched, 1, memory_order_relaxed);
+    }
+    if (entry != NULL)
+        entry->left_at_ns = life_now();
+    pthread_mutex_unlock(&verdict->lock);
+}
+
+void verdict_finished(struct verdict *verdict, struct ersatz_request *request)
+{
+    struct verdict_entry *entry;
+
+    pthread_mutex_lock(&verdict->lock);
+    entry = close_entry(verdict, request);
+    if (entry != NULL)
+        put_spare(verdict, entry);
+    pthread_mutex_unlock(&verdict->lock);
+}
+
+void verdict_refused(struct verdict *verdict, struct ersatz_request *request, struct instance *instance)
+{
+    pthread_mutex_lock(&verdict->lock);
+    if (request->verdict_entry != NULL) {
+        request->verdict_entry->full = instance;
+        request->verdict_entry->refused_number = request->life.number;
+        request->verdict_entry->alone_ns = 0;
+        request->verdict_entry->looks = 0;
+    }
+    pthread_mutex_unlock(&verdict->lock);
+}
+
+/* ------------------------------------------------------------------------------------------------ resuming
+ */
+
+/* Whether it was resumed at all. */
+static bool has_paused(const struct verdict *verdict, const struct verdict_entry *entry)
+{
+    return entry->shortest_pause_ns > verdict->device->config.pause_ns * PAUSED_FACTOR / PAUSED_DIVISOR;
+}
+
+/* Under the lock. True: this makes it busy polling. */
+static bool count_early(struct verdict *verdict, struct verdict_entry *entry, uint64_t cpu_ns)
+{
+    struct ersatz_found *found = &verdict->findings->of[ERSATZ_FOUND_BUSY_POLLING];
+    uint32_t limit = verdict->findings->limits.early;
+
+    entry->early++;
+    entry->early_cpu_ns += cpu_ns;
+    if (entry->early < limit || !has_paused(verdict, entry))
+        return false;
+    atomic_fetch_add_explicit(&found->times, entry->early == limit ? limit : 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(
+        &found->ns, entry->early == limit ? entry->early_cpu_ns : cpu_ns, memory_order_relaxed);
+    if (entry->early == limit)
+        atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
+    return entry->early == limit;
+}
+
+void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint64_t back_ns, bool signal)
+{
+    uint64_t cpu_ns = cpu_since_last_time();
+    struct verdict_entry *entry;
+    struct verdict_report report;
+    bool tell = false;
+
+    verdict_enters(verdict, "resumed a job");
+    pthread_mutex_lock(&verdict->lock);
+    entry = request->verdict_entry;
+    if (entry != NULL) {
+        if (back_ns - entry->left_at_ns < entry->shortest_pause_ns)
+            entry->shortest_pause_ns = back_ns - entry->left_at_ns;
+        tell = !signal && count_early(verdict, entry, cpu_ns);
+        if (tell)
+            verdict_about(&report, entry, ERSATZ_FOUND_BUSY_POLLING);
+    }
+    pthread_mutex_unlock(&verdict->lock);
+    if (tell) {
+        snprintf(report.note, sizeof(report.note), "resumed %u times before it was told",
+            verdict->findings->limits.early);
+        name_and_keep(verdict, &report);
+    }
+    if (entry != NULL)
+        entry->left_at_ns = life_now(); /* this thread has the job */
+}
+
+void verdict_answered(struct verdict *verdict, struct ersatz_request *request)
+{
+    struct verdict_entry *entry;
+    struct verdict_report report;
+    bool late;
+    uint64_t alone_ns;
+
+    verdict_enters(verdict, "resumed a job");
+    cpu_since_last_time();
+    pthread_mutex_lock(&verdict->lock);
+    entry = close_entry(verdict, request);
+    late = entry != NULL && entry->overdue && !entry->reported;
+    if (late) {
+        verdict_about(&report, entry, ERSATZ_FOUND_LATE_ANSWER);
+        alone_ns = entry->alone_ns;
+    }
+    if (entry != NULL)
+        put_spare(verdict, entry);
+    pthread_mutex_unlock(&verdict->lock);
+    if (!late)
+        return;
+    snprintf(report.note, sizeof(report.note), "resumed about %llu ms after it was told",
+        (unsigned long long)(alone_ns / NS_PER_MS));
+    verdict_tell(verdict, &report, alone_ns);
+}
+
+/* ------------------------------------------------------------------------------------------------- the end
+ */
+
+void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, bool reused)
+{
+    bool told = request_state(request) >= REQUEST_SIGNALLING;
+    struct verdict_entry *entry;
+    struct verdict_report report;
+    bool tell;
+
+    callers_take(&report.happened);
+    pthread_mutex_lock(&verdict->lock);
+    entry = close_entry(verdict, request);
+    tell = entry != NULL && !entry->reported;
+    if (tell) {
+        struct callers happened = report.happened;
+
+        verdict_about(&report, entry,
+            told     ? ERSATZ_FOUND_NEVER_RESUMED
+            : reused ? ERSATZ_FOUND_CONTEXT_REUSED
+                     : ERSATZ_FOUND_FREED_IN_FLIGHT);
+        report.happened = happened;
+    }
+    if (entry != NULL)
+        put_spare(verdict, entry);
+    pthread_mutex_unlock(&verdict->lock);
+    if (!tell)
+        return;
+    snprintf(report.note, sizeof(report.note), "%s, its wait context was %s by thread %d",
+        told ? "told that it may go on" : "with the card", reused ? "given to another job" : "freed",
+        (int)thread_self());
+    verdict_tell(verdict, &report, 0);
+}
+
+/* Under the lock: whether this entry, open at the end, is one of a job that will not be resumed. Where the
+ * process ends in the middle of its work, a thread may have been about to. */
+static bool is_given_up(const struct verdict_entry *entry)
+{
+    if (entry->reported)
+        return false;
+    if (entry->overdue)
+        return true;
+    if (entry->full != NULL || request_state(entry->request) >= REQUEST_SIGNALLED)
+        return entry->thread == thread_self();
+    return false;
+}
+
+void verdict_settle(struct verdict *verdict)
+{
+    verdict_watch_stop(verdict);
+    pthread_mutex_lock(&verdict->lock);
+    verdict->settled = true;
+    while (verdict->open != NULL) {
+        struct verdict_entry *entry = verdict->open;
+        struct verdict_report report;
+        bool tell = is_given_up(entry);
+
+        if (tell) {
+            verdict_about(&report, entry,
+                entry->full != NULL ? ERSATZ_FOUND_EAGAIN_IGNORED : ERSATZ_FOUND_NEVER_RESUMED);
+            snprintf(report.note, sizeof(report.note), "%s, and not resumed when the device stopped",
+                entry->full != NULL ? "refused by a full ring (EAGAIN)" : "told that it may go on");
+        }
+        put_spare(verdict, close_entry(verdict, entry->request));
+        pthread_mutex_unlock(&verdict->lock);
+        if (tell)
+            verdict_tell(verdict, &report, 0);
+        pthread_mutex_lock(&verdict->lock);
+    }
+    pthread_mutex_unlock(&verdict->lock);
+}
+
+void verdict_forking(struct verdict *verdict)
+{
+    struct verdict_report report = {.finding = ERSATZ_FOUND_FORK_IN_FLIGHT, .thread = thread_self()};
+    unsigned in_flight = 0;
+
+    callers_take(&report.happened);
+    pthread_mutex_lock(&verdict->lock);
+    for (const struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next)
+        in_flight += entry->full == NULL;
+    pthread_mutex_unlock(&verdict->lock);
+    if (in_flight == 0)
+        return;
+    report.at_ns = life_now() - verdict->findings->began_ns;
+    snprintf(report.note, sizeof(report.note), "it forked with %u operations in flight", in_flight);
+    atomic_fetch_add_explicit(
+        &verdict->findings->of[ERSATZ_FOUND_FORK_IN_FLIGHT].times, in_flight, memory_order_relaxed);
+    verdict_tell(verdict, &report, 0);
+}
+
+/* ----------------------------------------------------------------------------------------------- callbacks
+ */
+
+void verdict_callback_begins(
+    struct verdict *verdict, struct verdict_callback *callback, struct ersatz_request *request)
+{
+    *callback = (struct verdict_callback){.thread = thread_self(),
+        .operation = ersatz_op_name(&request->op),
+        .bytes = size_of(&request->op),
+        .began_cpu_ns = thread_own_cpu_ns()};
+    pthread_mutex_lock(&verdict->lock);
+    if (request->verdict_entry != NULL) {
+        callback->submitted = request->verdict_entry->submitted;
+        callback->number = request->life.number;
+        callback->at_ns = request->verdict_entry->at_ns;
+    }
+    callback->serial = ++verdict->last_callback;
+    callback->next = verdict->callbacks;
+    verdict->callbacks = callback;
+    if (verdict->asleep)
+        pthread_cond_signal(&verdict->wake);
+    pthread_mutex_unlock(&verdict->lock);
+}
+
+void verdict_callback_about(
+    struct verdict_report *report, const struct verdict_callback *callback, enum ersatz_finding finding)
+{
+    *report = (struct verdict_report){.finding = finding,
+        .number = callback->number,
+        .at_ns = callback->at_ns,
+        .operation = callback->operation,
+        .bytes = callback->bytes,
+        .thread = callback->thread,
+        .submitted = callback->submitted};
+}
+
+void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback)
+{
+    uint64_t cpu_ns = thread_own_cpu_ns() - callback->began_cpu_ns;
+    struct verdict_callback **link = &verdict->callbacks;
+    struct verdict_report report;
+
+    pthread_mutex_lock(&verdict->lock);
+    while (*link != callback)
+        link = &(*link)->next;
+    *link = callback->next;
+    pthread_mutex_unlock(&verdict->lock);
+    if (callback->reported || cpu_ns < verdict->findings->limits.callback_ms * NS_PER_MS)
+        return;
+    verdict_callback_about(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
+    snprintf(report.note, sizeof(report.note), "its callback computed for %llu ms on the card's thread",
+        (unsigned long long)(cpu_ns / NS_PER_MS));
+    verdict_tell(verdict, &report, cpu_ns);
+}
+
+void verdict_enters(struct verdict *verdict, const char *what)
+{
+    struct verdict_callback *callback;
+    struct verdict_report report;
+    bool tell = false;
+
+    if (!reaper_runs_a_callback(verdict->device))
+        return;
+    pthread_mutex_lock(&verdict->lock);
+    for (callback = verdict->callbacks; callback != NULL; callback = callback->next) {
+        if (callback->thread != thread_self() || callback->entered)
+            continue;
+        callback->entered = tell = true;
+        verdict_callback_about(&report, callback, ERSATZ_FOUND_CALLBACK_REENTERS);
+        break;
+    }
+    pthread_mutex_unlock(&verdict->lock);
+    if (!tell)
+        return;
+    callers_take(&report.happened);
+    snprintf(report.note, sizeof(report.note), "its callback, on the card's thread, %s", what);
+    verdict_tell(verdict, &report, 0);
+}
+
+/* ------------------------------------------------------------------------------------------ start and end
+ */
+
+struct verdict *verdict_start(struct ersatz_device *device)
+{
+    struct verdict *verdict = calloc(1, sizeof(*verdict));
+    pthread_condattr_t monotonic;
+
+    if (verdict == NULL)
+        return NULL;
+    callers_prepare();
+    verdict->device = device;
+    verdict->findings = device->config.findings;
+    pthread_mutex_init(&verdict->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&verdict->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (!verdict_watch_start(verdict)) {
+        verdict_free(verdict);
+        return NULL;
+    }
+    return verdict;
+}
+
+void verdict_free(struct verdict *verdict)
+{
+    if (verdict == NULL)
+        return;
+    while (verdict->spare != NULL) {
+        struct verdict_entry *entry = verdict->spare;
+
+        verdict->spare = entry->next;
+        free(entry);
+    }
+    pthread_cond_destroy(&verdict->wake);
+    pthread_mutex_destroy(&verdict->lock);
+    free(verdict);
+}

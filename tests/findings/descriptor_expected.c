@@ -1,0 +1,22 @@
+/* Sets a callback, and then waits for a descriptor of the job's: in callback mode there is none. */
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "wrong.h"
+
+int main(int argc, char **argv)
+{
+    ENGINE *engine = load_checked(NULL);
+    struct pollfd other = {
+        .fd = eventfd(0, EFD_CLOEXEC), .events = POLLIN}; /* of the program's other business */
+    struct job job;
+
+    CHECK(other.fd >= 0);
+    start_signing(engine, &job, BY_CALLBACK);
+    while (!has_argument(argc, argv, "mended") && engine_count(engine, "descriptor_expected") == 0)
+        CHECK_EQ(poll(&other, 1, 300), 0);
+    finish_signing(&job);
+    close(other.fd);
+    unload_used(engine);
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* Forks while the card works: to start a program, say, when posix_spawn(3) would have done. */
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "wrong.h"
+
+int main(int argc, char **argv)
+{
+    static char *const program[] = {"/bin/true", NULL};
+    ENGINE *engine = load_checked(NULL);
+    struct job job;
+    pid_t child;
+    int status;
+
+    engine_command(engine, "HOLD", "compute");
+    start_signing(engine, &job, BY_FD);
+    if (has_argument(argc, argv, "mended"))
+        CHECK_EQ(posix_spawn(&child, program[0], NULL, NULL, program, NULL), 0);
+    else
+        child = fork();
+    if (child == 0) {
+        execv(program[0], program);
+        _exit(1);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    engine_command(engine, "HOLD", "none");
+    finish_signing(&job);
+    unload_used(engine);
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* Computes in the callback, on the card's thread, where every other job waits for it. */
+#include <time.h>
+
+#include "wrong.h"
+
+static int compute(void *arg)
+{
+    struct job *job = arg;
+    struct timespec used;
+
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    while (used.tv_sec == 0 && used.tv_nsec < 50000000);
+    sem_post(&job->told);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    ENGINE *engine = load_checked(NULL);
+    struct job job;
+
+    job_init(&job, BY_CALLBACK, work_do, work_rsa(engine, 1));
+    if (!has_argument(argc, argv, "mended"))
+        CHECK(ASYNC_WAIT_CTX_set_callback(job.context, compute, &job));
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    finish_signing(&job);
+    unload_used(engine);
+    return 0;
+}

@@ -233,21 +233,23 @@ void card_linger_if_process_ends(void)
         left = sleep(left); /* which a signal may interrupt */
 }
 
+/* Each handler once, however often a load fails: a lock that is taken twice before a fork is never had. */
 bool card_set_up(void)
 {
-    static bool done;
-    bool ok = true;
+    static bool at_fork, at_cleanup, at_end;
 
     pthread_mutex_lock(&card.lock);
-    if (!done) {
+    if (card.first_process == 0)
         card.first_process = getpid();
-        /* The one for exit(3) was registered after libcrypto's own and so runs before it. */
-        ok = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0 &&
-             OPENSSL_atexit(stop_at_cleanup) && atexit(stop_at_exit) == 0;
-        done = ok;
-    }
+    if (!at_fork)
+        at_fork = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    /* The one for exit(3) is registered after libcrypto's own and so runs before it. */
+    if (!at_cleanup)
+        at_cleanup = OPENSSL_atexit(stop_at_cleanup);
+    if (at_cleanup && !at_end)
+        at_end = atexit(stop_at_exit) == 0;
     pthread_mutex_unlock(&card.lock);
-    return ok;
+    return at_fork && at_cleanup && at_end;
 }
 
 void card_set_defaults(void)

@@ -112,6 +112,12 @@ int cipher_list_create(void)
 {
     if (listed > 0)
         return 1; /* by an earlier bind */
+    /* Every libcrypto has this one: the device could not get at any. Without ciphers nobody would notice, but
+     * for the time it takes. */
+    if (!ersatz_cipher_is_available(ERSATZ_CBC, 128)) {
+        error_raise(REASON_NO_MEMORY, "libcrypto's default provider could not be loaded for the device");
+        return 0;
+    }
     for (unsigned i = 0; i < KNOWN; i++) {
         if (!ersatz_cipher_is_available(known[i].mode, key_bits(known[i].mode, known[i].key_len)))
             continue;

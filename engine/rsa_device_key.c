@@ -31,23 +31,35 @@ struct attached {
     BIGNUM *modulus, *exponent;
 };
 
-/* Made once for the process: the index of the room in a key's ex_data. -1: not yet. */
-static int ex_index = -1;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Made once for the process: the index of the room in a key's ex_data. -1: not yet. Relaxed: nothing else is
+ * published with it. */
+static _Atomic int ex_index = -1;
+static pthread_mutex_t ex_index_lock = PTHREAD_MUTEX_INITIALIZER; /* for making it */
 
-static void make_index(void)
+static int index_made(void)
 {
-    ex_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    int made = atomic_load_explicit(&ex_index, memory_order_relaxed);
+
+    if (made >= 0)
+        return made;
+    pthread_mutex_lock(&ex_index_lock);
+    made = atomic_load_explicit(&ex_index, memory_order_relaxed);
+    if (made < 0)
+        made = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    atomic_store_explicit(&ex_index, made, memory_order_relaxed);
+    pthread_mutex_unlock(&ex_index_lock);
+    return made;
 }
 
 int rsa_device_key_attach(RSA *rsa)
 {
     struct attached *attached;
+    int made = index_made();
 
-    pthread_once(&once, make_index);
     attached = calloc(1, sizeof(*attached));
-    if (attached == NULL || ex_index < 0 || !RSA_set_ex_data(rsa, ex_index, attached)) {
+    if (attached == NULL || made < 0 || !RSA_set_ex_data(rsa, made, attached)) {
         free(attached);
+        error_raise_result(ERSATZ_NO_MEMORY);
         return 0;
     }
     atomic_init(&attached->generation, card_generation());

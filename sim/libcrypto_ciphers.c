@@ -3,6 +3,7 @@
 
 #include <openssl/core_names.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,10 +11,11 @@
 
 #define KEY_SIZES 3u
 
-/* Constant once filled; pthread_once orders the filling before every use. The library context is the device's
- * own, so that what the application loads or configures in its context changes nothing here. It stays until
- * the process ends: cipher states may outlive any device. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Constant once filled; what could not be, for want of memory say, is tried again. The library context is the
+ * device's own, so that what the application loads or configures in its context changes nothing here. It
+ * stays until the process ends: cipher states may outlive any device. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool filled; /* release when the table is, acquire by whoever looks into it */
 static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
 static void *context;
@@ -99,6 +101,7 @@ static void fill_table(const OSSL_ALGORITHM *algorithms)
     }
 }
 
+/* Under the lock. */
 static void find_all(void)
 {
     OSSL_PROVIDER *provider = library_context_provider();
@@ -107,12 +110,25 @@ static void find_all(void)
 
     if (provider == NULL)
         return;
-    context = OSSL_PROVIDER_get0_provider_ctx(provider);
     algorithms = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &no_cache);
-    if (algorithms != NULL)
-        fill_table(algorithms);
+    if (algorithms == NULL)
+        return;
+    context = OSSL_PROVIDER_get0_provider_ctx(provider);
+    fill_table(algorithms);
     /* The dispatch tables are constant; the query is given back, the provider stays loaded. */
     OSSL_PROVIDER_unquery_operation(provider, OSSL_OP_CIPHER, algorithms);
+    atomic_store_explicit(&filled, true, memory_order_release);
+}
+
+static bool is_filled(void)
+{
+    if (atomic_load_explicit(&filled, memory_order_acquire))
+        return true;
+    pthread_mutex_lock(&lock);
+    if (!atomic_load_explicit(&filled, memory_order_relaxed))
+        find_all();
+    pthread_mutex_unlock(&lock);
+    return atomic_load_explicit(&filled, memory_order_acquire);
 }
 
 const struct libcrypto_cipher *libcrypto_cipher_find(
@@ -120,8 +136,7 @@ const struct libcrypto_cipher *libcrypto_cipher_find(
 {
     unsigned size = (key_bits - 128) / 64;
 
-    pthread_once(&once, find_all);
-    if (mode >= ERSATZ_MODES || key_bits < 128 || key_bits % 64 != 0 || size >= KEY_SIZES ||
+    if (!is_filled() || mode >= ERSATZ_MODES || key_bits < 128 || key_bits % 64 != 0 || size >= KEY_SIZES ||
         !found[mode][size])
         return NULL;
     *provider_context = context;

@@ -4,10 +4,13 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
-/* Constant once made in a process; pthread_once orders the making before every use. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Constant once made in a process; what could not be made, for want of memory say, is tried again. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Release when both are there, acquire by whoever uses them. */
+static _Atomic bool made;
 static OSSL_LIB_CTX *context;
 static OSSL_PROVIDER *provider;
 
@@ -18,15 +21,18 @@ static OSSL_PROVIDER *provider;
  */
 static void forget(void)
 {
-    static const pthread_once_t again = PTHREAD_ONCE_INIT;
+    static const pthread_mutex_t again = PTHREAD_MUTEX_INITIALIZER;
 
-    once = again;
+    lock = again;
+    atomic_store_explicit(&made, false, memory_order_relaxed); /* one thread */
+    context = NULL;
     provider = NULL;
 }
 
+/* Under the lock. */
 static void make(void)
 {
-    static bool watching; /* under pthread_once */
+    static bool watching;
 
     if (!watching)
         watching = pthread_atfork(NULL, NULL, forget) == 0;
@@ -40,12 +46,26 @@ static void make(void)
      */
     if (RAND_set_DRBG_type(context, "HASH-DRBG", NULL, NULL, "SHA2-256") == 1)
         provider = OSSL_PROVIDER_load(context, "default");
+    if (provider == NULL) {
+        OSSL_LIB_CTX_free(context);
+        context = NULL;
+    }
 }
 
 OSSL_PROVIDER *library_context_provider(void)
 {
-    pthread_once(&once, make);
-    return provider;
+    OSSL_PROVIDER *known;
+
+    if (atomic_load_explicit(&made, memory_order_acquire))
+        return provider;
+    pthread_mutex_lock(&lock);
+    if (provider == NULL)
+        make();
+    if (provider != NULL)
+        atomic_store_explicit(&made, true, memory_order_release);
+    known = provider;
+    pthread_mutex_unlock(&lock);
+    return known;
 }
 
 void library_context_adopt(void)

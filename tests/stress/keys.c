@@ -98,11 +98,24 @@ RSA *keys_plain(unsigned key)
     return plain[key];
 }
 
-RSA *keys_copy(unsigned key, ENGINE *engine)
+RSA *keys_try(unsigned key, ENGINE *engine)
 {
     RSA *rsa = RSA_new_method(engine);
 
-    CHECK(rsa != NULL);
-    copy_numbers(rsa, plain[key]);
+    if (rsa != NULL)
+        copy_numbers(rsa, plain[key]);
     return rsa;
+}
+
+RSA *keys_copy(unsigned key, ENGINE *engine)
+{
+    RSA *rsa = keys_try(key, engine);
+
+    CHECK(rsa != NULL);
+    return rsa;
+}
+
+EVP_PKEY *keys_source(unsigned key)
+{
+    return sources[key];
 }

@@ -79,5 +79,7 @@ void keys_free(void);
 unsigned keys_count(void);
 RSA *keys_plain(unsigned key);                /* libcrypto's method; not the caller's */
 RSA *keys_copy(unsigned key, ENGINE *engine); /* a copy: the engine's method, or the default's */
+RSA *keys_try(unsigned key, ENGINE *engine);  /* the same; NULL if it is refused */
+EVP_PKEY *keys_source(unsigned key);          /* as it was read; not the caller's */
 
 #endif

@@ -1,0 +1,467 @@
+/*
+ * Each place in the module that calls what may fail, made to fail in turn: allocations, system calls,
+ * io_uring, libcrypto. Once, ten times, for good; with every error that the call may give. A process of its
+ * own for each: it uses the card in every way it knows, and each operation must give the right answer or an
+ * error that says something. Nothing may hang, crash or leak, and when nothing fails any more the card works
+ * as ever.
+ *
+ *   every_call [PART/PARTS]        for running several side by side
+ */
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "calls.h"
+#include "proc.h"
+#include "stress/question.h"
+#include "support/engine.h"
+
+#define QUESTIONS 20
+#define TEXT_MAX 6000
+#define TRIAL_SECONDS 30
+#define DIGEST 32
+#define SIGNATURE 512
+
+static struct question questions[QUESTIONS];
+static unsigned char digest[DIGEST], signature[SIGNATURE];
+static size_t signature_len;
+
+/* What a trial leaves behind, told to the parent. */
+struct left {
+    long descriptors, threads, blocks;
+    bool is_told;
+};
+static struct left *left;
+
+/* --------------------------------------------------------------------------------------------- operations */
+
+/* Every mode of AES and every kind of RSA operation is among them. */
+static void make_questions(void)
+{
+    struct random random = {.state = 11};
+    unsigned count = 0;
+
+    for (enum mode mode = 0; mode < MODES; mode++) {
+        do {
+            if (questions[count].in != NULL)
+                question_clear(&questions[count]);
+            question_make_aes(&questions[count], &random, TEXT_MAX);
+        } while (questions[count].aes.mode != mode || questions[count].in_len < 100);
+        count++;
+    }
+    while (count < QUESTIONS) {
+        question_make_rsa(&questions[count], &random);
+        if (questions[count].rsa.work == (enum rsa_work)(count % RSA_WORKS))
+            count++;
+        else
+            question_clear(&questions[count]);
+    }
+}
+
+struct task {
+    struct attempt attempt;
+    struct job job;
+    unsigned char *out;
+};
+
+static void attempt(struct attempt *attempt)
+{
+    if (attempt->question->is_rsa)
+        attempt_rsa(attempt);
+    else
+        attempt_aes(attempt);
+    /* Whoever was refused what should have been done is told why. */
+    if (attempt->refused && !answer_is_right(attempt))
+        CHECK(ERR_peek_error() != 0);
+}
+
+static int attempt_in_job(void *arg)
+{
+    struct task *task = *(struct task **)arg;
+
+    attempt(&task->attempt);
+    return 1;
+}
+
+/* False: the key or the context was refused. */
+static bool prepare(struct task *task, unsigned i, ENGINE *engine)
+{
+    const struct question *question = &questions[i];
+
+    *task = (struct task){.attempt = {.question = question, .engine = engine, .in = question->in}};
+    task->attempt.random.state = i;
+    task->attempt.out = task->out = malloc(question_room(question));
+    CHECK(task->out != NULL);
+    if (!question->is_rsa) {
+        task->attempt.ctx = EVP_CIPHER_CTX_new();
+        return true;
+    }
+    ERR_clear_error();
+    task->attempt.rsa = keys_try(question->rsa.key, engine);
+    if (task->attempt.rsa == NULL)
+        CHECK(ERR_peek_error() != 0);
+    return task->attempt.rsa != NULL;
+}
+
+static void clear(struct task *task)
+{
+    EVP_CIPHER_CTX_free(task->attempt.ctx);
+    RSA_free(task->attempt.rsa);
+    free(task->out);
+}
+
+/* Right; or, where something may fail, refused. */
+static void judge(const struct task *task, bool strict)
+{
+    if (answer_is_right(&task->attempt))
+        return;
+    CHECK(!strict);
+    CHECK(task->attempt.refused); /* not a wrong answer */
+}
+
+/* ---------------------------------------------------------------------------------------------- ways to use
+ * it */
+
+static void in_jobs(ENGINE *engine, bool strict)
+{
+    static struct task tasks[QUESTIONS];
+    bool ready[QUESTIONS];
+
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        ready[i] = prepare(&tasks[i], i, engine);
+        CHECK(ready[i] || !strict);
+        if (!ready[i])
+            continue;
+        job_init(&tasks[i].job, i % 2 == 0 ? BY_FD : BY_CALLBACK, attempt_in_job, &tasks[i]);
+        job_run(&tasks[i].job);
+    }
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        if (ready[i]) {
+            job_finish(&tasks[i].job);
+            judge(&tasks[i], strict);
+            job_free(&tasks[i].job);
+        }
+        clear(&tasks[i]);
+    }
+    ERR_clear_error();
+}
+
+static void by_polling(ENGINE *engine, bool strict)
+{
+    for (unsigned i = 0; i < QUESTIONS; i += 3) {
+        struct task task;
+
+        if (prepare(&task, i, engine)) {
+            job_init(&task.job, BY_CALLBACK, attempt_in_job, &task);
+            job_run(&task.job);
+            while (task.job.status == ASYNC_PAUSE) {
+                int told = atomic_load(&task.job.callbacks), status;
+
+                ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0);
+                if (atomic_load(&task.job.callbacks) != told ||
+                    ASYNC_WAIT_CTX_get_status(task.job.context) != ASYNC_STATUS_OK)
+                    job_run(&task.job);
+            }
+            judge(&task, strict);
+            job_free(&task.job);
+        } else {
+            CHECK(!strict);
+        }
+        clear(&task);
+    }
+    ERR_clear_error();
+}
+
+static void alone(ENGINE *engine, bool strict)
+{
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        struct task task;
+
+        if (prepare(&task, i, engine)) {
+            attempt(&task.attempt);
+            judge(&task, strict);
+        } else {
+            CHECK(!strict);
+        }
+        clear(&task);
+    }
+    ERR_clear_error();
+}
+
+/* A program that names the engine for a key. */
+static void by_name(ENGINE *engine, bool strict)
+{
+    EVP_PKEY *key = keys_source(4);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, engine);
+    unsigned char out[SIGNATURE];
+    size_t len = sizeof(out);
+    bool done = ctx != NULL && EVP_PKEY_sign_init(ctx) > 0 &&
+                EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0 &&
+                EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
+                EVP_PKEY_sign(ctx, out, &len, digest, DIGEST) > 0;
+    EVP_PKEY_CTX *copy;
+
+    CHECK(done || (!strict && ERR_peek_error() != 0));
+    CHECK(!done || (len == signature_len && memcmp(out, signature, len) == 0));
+    copy = ctx == NULL ? NULL : EVP_PKEY_CTX_dup(ctx);
+    CHECK(copy != NULL || !strict);
+    EVP_PKEY_CTX_free(copy);
+    EVP_PKEY_CTX_free(ctx);
+    ERR_clear_error();
+}
+
+static void give_commands(ENGINE *engine)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    int *in_flight;
+
+    CHECK(bio != NULL);
+    if (!ENGINE_ctrl_cmd(engine, "STATS", 0, bio, NULL, 0))
+        CHECK(ERR_peek_error() != 0);
+    BIO_free(bio);
+    if (!ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0))
+        CHECK(ERR_peek_error() != 0);
+    if (!ENGINE_ctrl_cmd_string(engine, "HEARTBEAT_POLL", NULL, 0))
+        CHECK(ERR_peek_error() != 0);
+    ERR_clear_error();
+}
+
+/* A wait context that goes away while the card has its work. */
+static void abandon(ENGINE *engine, bool strict)
+{
+    static struct task task;
+
+    CHECK(ENGINE_ctrl_cmd_string(engine, "HOLD", "compute", 0) || (!strict && ERR_peek_error() != 0));
+    CHECK(prepare(&task, 0, engine));
+    job_init(&task.job, BY_FD, attempt_in_job, &task);
+    job_run(&task.job);
+    job_free(&task.job);
+    clear(&task); /* under a job that is never resumed */
+    CHECK(ENGINE_ctrl_cmd_string(engine, "HOLD", "none", 0) || (!strict && ERR_peek_error() != 0));
+    ERR_clear_error();
+}
+
+/* A child takes over a wait context that its parent has used. */
+static void fork_with_context(ENGINE *engine, bool strict)
+{
+    struct task task;
+    int status;
+    pid_t pid;
+
+    CHECK(prepare(&task, 0, engine));
+    job_init(&task.job, BY_FD, attempt_in_job, &task);
+    job_run(&task.job);
+    job_finish(&task.job);
+    clear(&task);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        ASYNC_WAIT_CTX *context = task.job.context;
+
+        test_begin(TRIAL_SECONDS);
+        CHECK(prepare(&task, 0, engine));
+        task.job = (struct job){.told_by = BY_FD, .work = attempt_in_job, .arg = &task, .context = context};
+        job_run(&task.job);
+        job_finish(&task.job);
+        judge(&task, strict);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    job_free(&task.job);
+    ERR_clear_error();
+}
+
+/* False: it was refused, and said why. */
+static bool load(const char *commands, bool strict, ENGINE **engine)
+{
+    ERR_clear_error();
+    *engine = engine_try(commands);
+    if (*engine != NULL)
+        return true;
+    if (strict)
+        ERR_print_errors_fp(stderr);
+    CHECK(!strict);
+    CHECK(ERR_peek_error() != 0);
+    ERR_clear_error();
+    return false;
+}
+
+/* The calling core can do the work whatever the card lacks. */
+static bool is_of_the_card(const struct place *place)
+{
+    return place == NULL || strncmp(place->function, "io_uring", 8) == 0 ||
+           strcmp(place->function, "eventfd") == 0 || strcmp(place->function, "pthread_create") == 0;
+}
+
+/* strict: nothing may be refused. all_done: nothing that the calling core can do. */
+static void use_the_card(bool fallback, bool all_done, bool strict)
+{
+    char commands[1024];
+    ENGINE *engine;
+
+    snprintf(commands, sizeof(commands),
+        "WORKERS:2;INSTANCES:1;RING_DEPTH:4;SYNC_OFFLOAD:1;STATS_FILE:/dev/null;%s%s",
+        fallback ? "ENABLE_SW_FALLBACK;" : "", ALL_SIZES);
+    if (load(commands, strict, &engine)) {
+        in_jobs(engine, strict || all_done);
+        alone(engine, strict || all_done);
+        by_name(engine, strict);
+        give_commands(engine);
+        abandon(engine, strict);
+        fork_with_context(engine, strict);
+        engine_unload(engine);
+    }
+    if (load("WORKERS:1;INSTANCES:1;RING_DEPTH:2;ENABLE_EXTERNAL_POLLING;" ALL_SIZES, strict, &engine)) {
+        by_polling(engine, strict);
+        alone(engine, strict); /* AES: on the calling core */
+        engine_unload(engine);
+    }
+    if (load("WORKERS:1;INSTANCES:2;SET_EPOLL_TIMEOUT:1;KERNELS:portable;" ALL_SIZES, strict, &engine)) {
+        in_jobs(engine, strict);
+        engine_unload(engine);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- trials
+ */
+
+struct trial {
+    const struct place *place; /* NULL: nothing fails */
+    int error;
+    long times;
+    bool fallback;
+};
+
+/* In a process of its own. */
+static void run_trial(const struct trial *trial)
+{
+    test_begin(TRIAL_SECONDS);
+    calls_fail(trial->place, trial->error, trial->times);
+    use_the_card(trial->fallback, trial->fallback && is_of_the_card(trial->place), trial->place == NULL);
+    calls_fail(NULL, 0, 0);
+    use_the_card(trial->fallback, true, true);
+    left->descriptors = count_descriptors();
+    left->blocks = calls_blocks();
+    while (count_threads() >
+           3) /* this one, and . and ..: the kernel takes the others apart, or the alarm comes */
+        usleep(200);
+    left->is_told = true;
+}
+
+static const char *what_happened(int status, const struct left *normal)
+{
+    static char text[200];
+
+    if (WIFSIGNALED(status))
+        snprintf(
+            text, sizeof(text), "%s", WTERMSIG(status) == SIGALRM ? "it hung" : strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) != 0 || !left->is_told)
+        snprintf(text, sizeof(text), "it ended with %d", WEXITSTATUS(status));
+    else if (left->descriptors > normal->descriptors)
+        snprintf(
+            text, sizeof(text), "descriptors: %ld instead of %ld", left->descriptors, normal->descriptors);
+    else if (left->blocks > normal->blocks)
+        snprintf(text, sizeof(text), "blocks: %ld instead of %ld", left->blocks, normal->blocks);
+    else
+        return NULL;
+    return text;
+}
+
+/* What it says is kept apart, and shown if it fails. */
+static bool run(const struct trial *trial, const struct left *normal)
+{
+    int said = memfd_create("said", 0), status;
+    const char *wrong;
+    pid_t pid;
+
+    CHECK(said >= 0);
+    *left = (struct left){0};
+    fflush(NULL);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        dup2(said, 2);
+        close(said);
+        run_trial(trial);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    wrong = what_happened(status, normal == NULL ? left : normal);
+    if (wrong != NULL) {
+        char text[4000];
+        ssize_t len = pread(said, text, sizeof(text) - 1, 0);
+
+        text[len > 0 ? len : 0] = '\0';
+        if (trial->place != NULL)
+            printf("%s at +%#lx, error %d, %ld times%s: ", trial->place->function, trial->place->offset,
+                trial->error, trial->times, trial->fallback ? ", with fallback" : "");
+        printf("%s\n%s", wrong, text);
+        fflush(stdout);
+    }
+    close(said);
+    return wrong == NULL;
+}
+
+/* Every way in which this place may fail. Returns how many of them went wrong. */
+static unsigned fail_place(const struct place *place, const struct left *normal, unsigned *tried)
+{
+    const struct errors *errors = calls_errors(place->function);
+    static const long times[] = {1, 10, FOR_GOOD};
+    unsigned wrong = 0;
+
+    for (unsigned e = 0; e < ERRORS_MAX && errors->error[e] != 0; e++) {
+        for (unsigned t = 0; t < (errors->for_good ? 3u : 2u); t++) {
+            struct trial trial = {place, errors->error[e], times[t], (e + t) % 2 == 1};
+
+            wrong += !run(&trial, normal);
+            (*tried)++;
+        }
+    }
+    return wrong;
+}
+
+static void sign_by_libcrypto(void)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(keys_source(4), NULL);
+
+    signature_len = sizeof(signature);
+    CHECK(ctx != NULL && EVP_PKEY_sign_init(ctx) > 0 &&
+          EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0 &&
+          EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
+          EVP_PKEY_sign(ctx, signature, &signature_len, digest, DIGEST) > 0);
+    EVP_PKEY_CTX_free(ctx);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned part = 0, parts = 1, tried = 0, wrong = 0, failed = 0;
+    struct trial nothing = {NULL, 0, 0, false};
+    struct left normal;
+
+    if (argc > 1)
+        CHECK(sscanf(argv[1], "%u/%u", &part, &parts) == 2 && part < parts);
+    calls_begin(getenv("ERSATZ_MODULE"));
+    left = mmap(NULL, sizeof(*left), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(left != MAP_FAILED);
+    keys_load();
+    make_questions();
+    sign_by_libcrypto();
+    CHECK(run(&nothing, NULL));
+    normal = *left;
+    for (unsigned i = 0; i < calls_places(); i++) { /* more are found on the way */
+        struct place *place = calls_place(i);
+
+        if (place->offset % parts != part)
+            continue;
+        wrong += fail_place(place, &normal, &tried);
+        failed += place->failures > 0;
+    }
+    printf("%u places, %u of them made to fail, %u trials, %u wrong\n", calls_places(), failed, tried, wrong);
+    CHECK(failed * parts * 10 >= calls_places() * 8); /* the rest are found on the way */
+    return wrong != 0;
+}

@@ -8,6 +8,7 @@
 #include "delay.h"
 #include "device.h"
 #include "library_context.h"
+#include "linger.h"
 #include "model.h"
 
 _Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
@@ -230,7 +231,8 @@ static void *work(void *arg)
         if (atomic_load(&worker->device->stopping) && worker->held_first == NULL &&
             !poster_has_again(&worker->poster))
             break;
-        sleep_until_rung(worker);
+        if (!linger(worker->device))
+            sleep_until_rung(worker);
     }
     poster_exit(&worker->poster);
     compute_lanes_free(worker->lanes);

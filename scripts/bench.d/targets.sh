@@ -27,9 +27,12 @@ kernel|kernel alone, one core, RSA-2048 sign|kernel-rsa2048|kernel|rate|3.2|4
 LIST
 }
 
+# What a process uses while it sleeps after its work: with the card, and without.
 measure_idle() {
-    "$programs/in-flight" -i 2 rsa2048-sign 64 "$seconds" |
-        awk -v OFS='\t' '$1 == "idle_us_per_s" { print "idle", "idle", $1, $2 }'
+    local jobs=64
+    [ "$2" != plain ] || jobs=plain
+    "$programs/in-flight" -i 2 rsa2048-sign "$jobs" "$seconds" >"$work/out" || return
+    awk -v v="$2" -v OFS='\t' '$1 == "idle_us_per_s" { print "idle", v, $1, $2 }' "$work/out"
 }
 
 measure_kernel() {
@@ -56,7 +59,7 @@ plan_targets() {
     jobs) plan_all in_flight rsa2048-sign "$job_steps" ;;
     cpu)
         plan_all in_flight rsa2048-sign "plain 64"
-        plan_all idle idle idle
+        plan_all idle idle "plain idle"
         ;;
     kernel) plan_all kernel kernel-rsa2048 kernel ;;
     esac
@@ -82,6 +85,14 @@ worst_step() {
         }' "$1"
 }
 
+# in_words SUMMARY WORK VARIANT METRIC: the median with its unit.
+in_words() {
+    awk -v value="$(look_up "$@" median)" -v work="$2" -v metric="$4" 'BEGIN {
+        if (metric == "cpu_us") printf "%.0f us", value
+        else if (work ~ /:/) printf "%.2f GB/s", value / 1e9
+        else printf "%.0f/s", value }'
+}
+
 # The lines of one group: what, ratio, at least, aim, whether it is reached, and what there is to say.
 targets_reached() {
     local summary=$results/targets-$1.summary.tsv group what work_name variant metric least aim got note
@@ -91,10 +102,13 @@ targets_reached() {
         case $work_name in
         small) IFS=$'\t' read -r got note < <(slowest_small "$summary") ;;
         steps) IFS=$'\t' read -r got note < <(worst_step "$summary") ;;
-        idle) got=$(look_up "$summary" idle idle "$metric" median) ;;
+        idle)
+            got=$(look_up "$summary" idle idle "$metric" median)
+            note="without the card $(look_up "$summary" idle plain "$metric" median)"
+            ;;
         *)
             got=$(look_up "$summary" "$work_name" "$variant" "$metric" ratio)
-            note="$(look_up "$summary" "$work_name" plain "$metric" median) -> $(look_up "$summary" "$work_name" "$variant" "$metric" median)"
+            note="$(in_words "$summary" "$work_name" plain "$metric") -> $(in_words "$summary" "$work_name" "$variant" "$metric")"
             ;;
         esac
         awk -v OFS='\t' -v what="$what" -v got="$got" -v least="$least" -v aim="$aim" -v note="$note" 'BEGIN {

@@ -319,6 +319,18 @@ bool card_configure(void (*change)(struct ersatz_config *config, unsigned value)
     return stopped;
 }
 
+bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what), const void *what)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&card.lock);
+    stopped = atomic_load(&card.device) == NULL;
+    if (stopped)
+        change(&card.config, what);
+    pthread_mutex_unlock(&card.lock);
+    return stopped;
+}
+
 struct ersatz_config card_config(void)
 {
     struct ersatz_config config;

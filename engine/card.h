@@ -35,6 +35,9 @@ enum ersatz_result card_probe(struct ersatz_error *error);
  * lock. */
 bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value);
 
+/* The same for settings that are more than a number. */
+bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what), const void *what);
+
 /* A copy of the configuration: the running device's, or what one would start with. */
 struct ersatz_config card_config(void);
 

@@ -58,6 +58,8 @@ static const struct {
     AT(HOLD) = {command_hold, true},
     AT(RELEASE) = {command_release, false},
     AT(KERNELS) = {command_kernels, true},
+    AT(FAULTS) = {command_faults, true},
+    AT(SEED) = {command_seed, false},
 #undef AT
 };
 

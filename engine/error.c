@@ -15,6 +15,7 @@ static ERR_STRING_DATA reasons[] = {
     {ERR_PACK(0, 0, REASON_INPUT), "bad input"},
     {ERR_PACK(0, 0, REASON_TOO_LATE), "device already started"},
     {ERR_PACK(0, 0, REASON_NO_MEMORY), "out of memory"},
+    {ERR_PACK(0, 0, REASON_FAULT), "injected fault"},
     {0, NULL},
 };
 

@@ -13,6 +13,7 @@ enum error_reason {
     REASON_INPUT,             /* the caller's input */
     REASON_TOO_LATE,          /* a setting after the device started */
     REASON_NO_MEMORY,
+    REASON_FAULT, /* one that FAULTS asked for */
 };
 
 int error_library(void);

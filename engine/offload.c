@@ -7,6 +7,7 @@
 
 #include "card.h"
 #include "error.h"
+#include "ersatz/faults.h"
 
 /*
  * ASYNC_pause_job(3) returns at once where ASYNC_block_pause() is in force, and nothing says so: it looks
@@ -151,8 +152,16 @@ static enum ersatz_result make_requests(struct ersatz_device *device, const stru
     return result;
 }
 
-static enum ersatz_result run_in_job(
-    struct ersatz_device *device, const struct ersatz_op *ops, unsigned count, ASYNC_JOB *job)
+/* The end of a request. Where it failed by an injected fault, the error says so: nobody is to look for a
+ * fault that there is not. */
+static enum ersatz_result finish(struct ersatz_request *request, struct ersatz_error *error)
+{
+    ersatz_request_blame(request, error);
+    return ersatz_request_finish(request);
+}
+
+static enum ersatz_result run_in_job(struct ersatz_device *device, const struct ersatz_op *ops,
+    unsigned count, ASYNC_JOB *job, struct ersatz_error *error)
 {
     ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
     ASYNC_callback_fn callback;
@@ -167,15 +176,15 @@ static enum ersatz_result run_in_job(
     else
         result = submit_by_fd(request, context);
     if (result != ERSATZ_OK) {
-        ersatz_request_finish(request);
+        finish(request, error);
         return result;
     }
     pause_until_done(request);
-    return ersatz_request_finish(request);
+    return finish(request, error);
 }
 
 static enum ersatz_result run_and_wait(
-    struct ersatz_device *device, const struct ersatz_op *ops, unsigned count)
+    struct ersatz_device *device, const struct ersatz_op *ops, unsigned count, struct ersatz_error *error)
 {
     struct ersatz_request *request;
     int retries = atomic_load_explicit(&card_policy()->max_retries, memory_order_relaxed);
@@ -190,10 +199,10 @@ static enum ersatz_result run_and_wait(
     else
         result = ersatz_submit_wait(request, retries);
     if (result != ERSATZ_OK) {
-        ersatz_request_finish(request);
+        finish(request, error);
         return result;
     }
-    return ersatz_request_finish(request);
+    return finish(request, error);
 }
 
 /* Whether libcrypto's kernels may leave an error of a wrong tag on the queue; the card leaves none. */
@@ -269,12 +278,26 @@ enum ersatz_result offload(const struct ersatz_op *op, bool small)
     return result;
 }
 
+/* What came of an operation; a device's fault in the words of *error, if there are any: why it did not start,
+ * or which injected fault it was. */
+static void raise_result(enum ersatz_result result, const struct ersatz_error *error, bool started)
+{
+    if (!ersatz_result_is_device_fault(result) || error->text[0] == '\0')
+        error_raise_result(result);
+    else if (started)
+        error_raise(REASON_FAULT, "%s", error->text);
+    else
+        error_raise(
+            REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error->text);
+}
+
 enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small)
 {
     ASYNC_JOB *job;
     struct ersatz_device *device;
     struct ersatz_error error;
     enum ersatz_result result;
+    bool started;
 
     /* What is small does not ask for the job: that would take longer than the operation. */
     job = small ? NULL : current_job();
@@ -284,9 +307,11 @@ enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool
         return result;
     }
     result = card_device(&device, &error);
-    if (result == ERSATZ_OK) {
+    started = result == ERSATZ_OK;
+    if (started) {
         error.text[0] = '\0';
-        result = job != NULL ? run_in_job(device, ops, count, job) : run_and_wait(device, ops, count);
+        result = job != NULL ? run_in_job(device, ops, count, job, &error)
+                             : run_and_wait(device, ops, count, &error);
     }
     if (result == ERSATZ_STOPPED)
         card_linger_if_process_ends();
@@ -297,10 +322,6 @@ enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool
     }
     if (job != NULL && (ersatz_result_is_device_fault(result) || result == ERSATZ_BUSY))
         set_failed(job);
-    if (ersatz_result_is_device_fault(result) && error.text[0] != '\0')
-        error_raise(
-            REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
-    else
-        error_raise_result(result);
+    raise_result(result, &error, started);
     return result;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "delay.h"
+#include "faults.h"
 #include "model.h"
 #include "process.h"
 #include "reaper.h"
@@ -76,7 +77,8 @@ static enum ersatz_result start_timing(struct ersatz_device *device, struct ersa
         if (device->model == NULL)
             return no_memory(error);
     }
-    return device->model == NULL ? ERSATZ_OK : delay_start(device, &device->delay, error);
+    return device->model == NULL && device->faults == NULL ? ERSATZ_OK
+                                                           : delay_start(device, &device->delay, error);
 }
 
 static enum ersatz_result start_verdict(struct ersatz_device *device, struct ersatz_error *error)
@@ -134,9 +136,11 @@ enum ersatz_result ersatz_device_open(
     memset(device, 0, sizeof(*device));
     device->config = *config;
     device->generation = process_generation();
-    device->watched = config->watch || config->profile != NULL || config->findings != NULL;
+    device->watched =
+        config->watch || config->profile != NULL || config->faults != NULL || config->findings != NULL;
     atomic_init(&device->references, 1);
-    if (!pool_init(&device->pool)) {
+    if (!faults_new(device, &device->faults) || !pool_init(&device->pool)) {
+        faults_free(device->faults);
         free(device);
         return no_memory(error);
     }
@@ -161,6 +165,8 @@ void ersatz_device_stop(struct ersatz_device *device)
         worker_wake(&device->workers[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_join(&device->workers[i]);
+    if (device->faults != NULL)
+        faults_stop(device->faults);
     delay_stop(device->delay); /* what the workers left to it is told of */
     device_cancel_all(device);
     for (unsigned i = 0; i < device->instances_ready; i++)
@@ -181,6 +187,7 @@ static void release(struct ersatz_device *device)
     pool_destroy(&device->pool);
     model_free(device->model);
     verdict_free(device->verdict);
+    faults_free(device->faults);
     free(device->workers);
     free(device->instances);
     free(device);
@@ -236,7 +243,8 @@ int ersatz_device_response_fd(const struct ersatz_device *device, unsigned insta
 
 bool ersatz_device_is_running(const struct ersatz_device *device)
 {
-    return !atomic_load(&device->stopping);
+    return !atomic_load(&device->stopping) &&
+           (device->faults == NULL || !faults_have_card_down(device->faults));
 }
 
 unsigned ersatz_device_poll(struct ersatz_device *device)
@@ -370,15 +378,13 @@ void device_flight_ended(struct ersatz_request *request)
     atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], 1, memory_order_relaxed);
 }
 
-void device_cancel(struct ersatz_request *request)
+/* By hand: from a thread that has no poster. A callback's request keeps its slot until it is reaped. */
+static void tell(struct ersatz_request *request)
 {
-    request = request_computed(request, ERSATZ_STOPPED);
-    if (request == NULL)
-        return;
     request_complete(request);
     if (request->notify == NOTIFY_CALLBACK) {
         if (!instance_send(request->instance, request))
-            device_complain("a cancelled request could not be sent to its response ring", EBUSY);
+            device_complain("a request could not be sent to its response ring", EBUSY);
         return;
     }
     life_mark(request, LIFE_SIGNALLED);
@@ -387,6 +393,27 @@ void device_cancel(struct ersatz_request *request)
         waker_signal(request->fd);
     request_step(request);
     request_release(request);
+}
+
+void device_cancel(struct ersatz_request *request)
+{
+    request = request_computed(request, ERSATZ_STOPPED);
+    if (request != NULL)
+        tell(request);
+}
+
+void device_end(struct ersatz_request *request, enum ersatz_result result)
+{
+    struct ersatz_stats *stats = device_stats(request->device);
+    struct instance *instance = request->instance;
+
+    ersatz_count(&stats->completed, 1);
+    ersatz_count(&stats->failed, 1);
+    request = request_computed(request, result);
+    if (request == NULL || request->notify != NOTIFY_CALLBACK)
+        instance_give_slot(instance);
+    if (request != NULL)
+        tell(request);
 }
 
 void device_cancel_all(struct ersatz_device *device)

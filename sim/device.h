@@ -12,6 +12,7 @@ struct ersatz_device {
     _Atomic uint32_t references;  /* the opener's, and one per request that is out */
     bool watched;                 /* times are kept: see life.h; constant */
     struct verdict *verdict;      /* of the application, or NULL; constant */
+    struct faults *faults;        /* NULL: none are injected; constant */
     _Atomic uint64_t last_number; /* of the requests submitted; relaxed, see life_submit() */
     _Atomic bool stopping;        /* sequentially consistent: see ersatz_device_stop() */
 
@@ -50,6 +51,9 @@ void device_flight_ended(struct ersatz_request *request);
 
 /* Complete a request that no worker will take up, with ERSATZ_STOPPED. */
 void device_cancel(struct ersatz_request *request);
+
+/* Complete a request that a worker has taken up and left, with that result, and tell of it. */
+void device_end(struct ersatz_request *request, enum ersatz_result result);
 
 /* Cancel all that is in rings and lines. For a device that is stopping. */
 void device_cancel_all(struct ersatz_device *device);

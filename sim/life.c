@@ -34,8 +34,9 @@ void life_submit(struct ersatz_request *request)
         return;
     request->life.submitter =
         (pid_t)syscall(SYS_gettid); /* the fibre may be on another thread than last time */
-    /* Relaxed: a number is only to be had once. */
-    request->life.number = atomic_fetch_add_explicit(&device->last_number, 1, memory_order_relaxed) + 1;
+    /* Relaxed: a number is only to be had once. It is kept when a request that was refused comes again. */
+    if (request->life.number == 0)
+        request->life.number = atomic_fetch_add_explicit(&device->last_number, 1, memory_order_relaxed) + 1;
     request->life.at[LIFE_SUBMITTED] = life_now();
 }
 

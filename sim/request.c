@@ -225,6 +225,7 @@ enum ersatz_result ersatz_request_new(
     atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
     request->result = ERSATZ_STOPPED;
     life_begin(request);
+    faults_begin(request);
     atomic_store_explicit(&request->state, REQUEST_PENDING, memory_order_relaxed);
     atomic_store_explicit(&request->references, 1, memory_order_relaxed);
     if (op->kind == ERSATZ_CIPHER)

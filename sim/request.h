@@ -22,6 +22,7 @@
 
 #include "ersatz/device.h"
 
+#include "faults.h"
 #include "life.h"
 
 enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
@@ -63,6 +64,7 @@ struct ersatz_request {
     _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
 
     struct life life;
+    struct request_faults faults;
     uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
     struct verdict_entry *verdict_entry; /* while the check watches it; under the check's lock */
 

@@ -30,6 +30,12 @@ const char *ersatz_result_text(enum ersatz_result result)
         return "io_uring is not available to this process";
     case ERSATZ_STOPPED:
         return "the device was stopped before it took up the request";
+    case ERSATZ_DEVICE_ERROR:
+        return "the card failed at the operation";
+    case ERSATZ_DEVICE_RESET:
+        return "the card was reset";
+    case ERSATZ_DEVICE_GONE:
+        return "the card is gone";
     }
     return "unknown result";
 }
@@ -43,6 +49,9 @@ bool ersatz_result_is_device_fault(enum ersatz_result result)
     case ERSATZ_NO_THREADS:
     case ERSATZ_NO_URING:
     case ERSATZ_STOPPED:
+    case ERSATZ_DEVICE_ERROR:
+    case ERSATZ_DEVICE_RESET:
+    case ERSATZ_DEVICE_GONE:
         return true;
     default:
         return false;

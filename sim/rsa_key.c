@@ -5,6 +5,7 @@
  */
 #include "rsa_key.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <stdatomic.h>
@@ -229,6 +230,78 @@ bool ersatz_rsa_key_takes(const struct ersatz_rsa_key *key, const uint8_t *in)
 bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key)
 {
     return key->generation == process_generation();
+}
+
+/* -------------------------------------------------------------------------------------------- a wrong copy
+ */
+
+#define NUMBERS_MAX (8 + 3 * ERSATZ_RSA_EXTRA_PRIMES_MAX)
+
+/* The numbers of a key as libcrypto has them, and where each is to go. */
+struct listed {
+    const BIGNUM *from[NUMBERS_MAX];
+    struct ersatz_bytes *to[NUMBERS_MAX];
+    unsigned count;
+};
+
+static void list(struct listed *listed, const BIGNUM *from, struct ersatz_bytes *to)
+{
+    if (from == NULL)
+        return;
+    listed->from[listed->count] = from;
+    listed->to[listed->count++] = to;
+}
+
+static void list_numbers(const RSA *rsa, struct ersatz_rsa_numbers *numbers, struct listed *listed)
+{
+    const BIGNUM *r[ERSATZ_RSA_EXTRA_PRIMES_MAX], *d[ERSATZ_RSA_EXTRA_PRIMES_MAX],
+        *t[ERSATZ_RSA_EXTRA_PRIMES_MAX];
+    int extra = RSA_get_multi_prime_extra_count(rsa);
+
+    list(listed, RSA_get0_n(rsa), &numbers->n);
+    list(listed, RSA_get0_e(rsa), &numbers->e);
+    list(listed, RSA_get0_d(rsa), &numbers->d);
+    list(listed, RSA_get0_p(rsa), &numbers->p);
+    list(listed, RSA_get0_q(rsa), &numbers->q);
+    list(listed, RSA_get0_dmp1(rsa), &numbers->dmp1);
+    list(listed, RSA_get0_dmq1(rsa), &numbers->dmq1);
+    list(listed, RSA_get0_iqmp(rsa), &numbers->iqmp);
+    if (extra <= 0 || !RSA_get0_multi_prime_factors(rsa, r) || !RSA_get0_multi_prime_crt_params(rsa, d, t))
+        return;
+    numbers->extra_primes = (unsigned)extra;
+    for (unsigned i = 0; i < numbers->extra_primes; i++) {
+        list(listed, r[i], &numbers->extra[i].r);
+        list(listed, d[i], &numbers->extra[i].d);
+        list(listed, t[i], &numbers->extra[i].t);
+    }
+}
+
+struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t bit)
+{
+    struct ersatz_rsa_numbers numbers = {.extra_primes = 0};
+    struct listed listed = {.count = 0};
+    struct ersatz_rsa_key *wrong = NULL;
+    size_t room = 0, used = 0;
+    uint8_t *bytes;
+
+    list_numbers(key->rsa, &numbers, &listed);
+    for (unsigned i = 0; i < listed.count; i++)
+        room += (size_t)BN_num_bytes(listed.from[i]);
+    bytes = malloc(room);
+    if (bytes == NULL)
+        return NULL;
+    for (unsigned i = 0; i < listed.count; i++) {
+        *listed.to[i] = (struct ersatz_bytes){bytes + used, (size_t)BN_num_bytes(listed.from[i])};
+        used += (size_t)BN_bn2bin(listed.from[i], bytes + used);
+    }
+    if (numbers.dmp1.len > 8) { /* in its last eight bytes: it stays as long as it was */
+        bytes[numbers.dmp1.data - bytes + numbers.dmp1.len - 1 - bit / 8 % 8] ^= (uint8_t)(1u << bit % 8);
+        if (ersatz_rsa_key_new(&numbers, &wrong) != ERSATZ_OK)
+            wrong = NULL;
+    }
+    OPENSSL_cleanse(bytes, room);
+    free(bytes);
+    return wrong;
 }
 
 const struct rsa_ifma_key *rsa_key_ifma(const struct ersatz_rsa_key *key)

@@ -8,6 +8,10 @@
 enum ersatz_result rsa_key_compute(
     struct ersatz_rsa_key *key, bool private_half, const uint8_t *in, uint8_t *out);
 
+/* A copy of the key that computes one CRT half wrong: one bit of one exponent is not as it was. NULL: the key
+ * has no CRT values, or there is no memory. To be freed as any key. */
+struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t bit);
+
 struct rsa_ifma_key;
 
 /* The key's numbers for the batch kernel. NULL: this key is not for it. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ersatz/device.h"
+#include "ersatz/faults.h"
 
 #define SHARED (ERSATZ_STATS_SHARDS - 1)
 
@@ -154,6 +155,23 @@ static void write_profile(const struct ersatz_stats *stats, FILE *stream)
         told == 0 ? 0 : read_counter(&stats->profile_reached_ns) / told);
 }
 
+/* Those that were injected. */
+static void write_faults(const struct ersatz_stats *stats, FILE *stream)
+{
+    const char *between = "";
+
+    fputs(",\n  \"faults\": {", stream);
+    for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
+        uint64_t count = read_counter(&stats->faults[fault]);
+
+        if (count == 0)
+            continue;
+        fprintf(stream, "%s\"%s\": %" PRIu64, between, ersatz_fault_name(fault), count);
+        between = ", ";
+    }
+    fputs("}", stream);
+}
+
 int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_findings *findings, FILE *stream)
 {
     const struct {
@@ -187,6 +205,7 @@ int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_fin
     fprintf(stream, ",\n  \"inline\": %" PRIu64, computed_inline);
     write_kernels(stats, stream);
     write_profile(stats, stream);
+    write_faults(stats, stream);
     if (findings != NULL) {
         fputs(",\n  \"findings\": ", stream);
         ersatz_findings_write_json(findings, stream);

@@ -37,7 +37,6 @@ static bool enqueue(struct ersatz_request *request, bool wait_in_line)
     struct ersatz_stats *stats = device_stats(device);
     struct instance *instance = request->instance;
 
-    life_submit(request);
     device_flight_began(request); /* before a worker can end it */
     request_reference(request);   /* the device's */
     if (instance_enqueue(instance, request, wait_in_line)) {
@@ -77,10 +76,16 @@ static bool enqueue_group(struct ersatz_request *request, bool wait_in_line)
 static enum ersatz_result submit(struct ersatz_request *request, enum notify_kind notify, bool wait_in_line)
 {
     struct ersatz_device *device = request->device;
+    enum ersatz_result result;
 
     /* Of a parent's: a job that waited there for room is resumed in the child. */
     if (request_is_inherited(request) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
+    for (struct ersatz_request *each = request; device->watched && each != NULL; each = each->group_next)
+        life_submit(each);
+    if (device->faults != NULL &&
+        (result = faults_at_the_door(device->faults, request, wait_in_line)) != ERSATZ_OK)
+        return result;
     assign(request, &device->instances[own_seat() % device->config.instances], notify);
     if (!enqueue_group(request, wait_in_line)) {
         assign(request, NULL, notify);

@@ -89,7 +89,11 @@ static void compute(struct worker *worker, struct batch *batch)
         ops[i] = &batch->requests[i]->op;
         life_start(batch->requests[i], worker->index, batch->count);
     }
-    compute_batch(worker->lanes, ops, results, batch->count, stats);
+    if (worker->device->faults == NULL)
+        compute_batch(worker->lanes, ops, results, batch->count, stats);
+    else
+        batch->count =
+            faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
         struct instance *instance = request->instance;

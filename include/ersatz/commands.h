@@ -79,6 +79,11 @@
     X(KERNELS, STRING,                                                                                       \
         "Which code computes, from now on: auto (default: whatever this processor runs best), portable, or " \
         "a "                                                                                                 \
-        "list of ipsec-mb, ifma.")
+        "list of ipsec-mb, ifma.")                                                                           \
+    X(FAULTS, STRING,                                                                                        \
+        "What the card does wrong, and when: none (default), or a list such as "                             \
+        "ring_full=1%,late=5%:2ms,fail=#100. Before the device starts.")                                     \
+    X(SEED, NUMBER,                                                                                          \
+        "What is random follows from it: faults, jitter; 0 or more (default 1). Before the device starts.")
 
 #endif

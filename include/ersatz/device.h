@@ -34,6 +34,9 @@ enum ersatz_result {
     ERSATZ_NO_THREADS,     /* a worker or reaper thread could not be started */
     ERSATZ_NO_URING,       /* io_uring is missing, forbidden or too old; struct ersatz_error names which */
     ERSATZ_STOPPED,        /* the device was closed before it took up the request, or the process forked */
+    ERSATZ_DEVICE_ERROR,   /* the card failed at it; only by an injected fault, as the next two: faults.h */
+    ERSATZ_DEVICE_RESET,   /* the card was reset before it took up the request, or is still being reset */
+    ERSATZ_DEVICE_GONE,    /* the card is gone */
 };
 
 /* A fault that a sentence describes better than a code. */
@@ -63,6 +66,8 @@ struct ersatz_polling {
         timeout_ms; /* look at least so often even if nothing arrived; 0: sleep until something does */
 };
 
+struct ersatz_faults;
+
 struct ersatz_config {
     unsigned workers;      /* threads that compute: 1 to ERSATZ_WORKERS_MAX */
     unsigned instances;    /* ring pairs: 1 to ERSATZ_INSTANCES_MAX */
@@ -72,7 +77,8 @@ struct ersatz_config {
     struct ersatz_stats *stats; /* counted into; the caller's, must outlive the device and its requests */
     const struct ersatz_profile *profile; /* the timing of a modelled card, see profile.h; NULL: as fast as it
                                              goes. The caller's, looked at only while the device opens */
-    uint64_t seed;                        /* of what is random in the card's behaviour */
+    const struct ersatz_faults *faults;   /* to inject, see faults.h; NULL: none. As the profile */
+    uint64_t seed;                        /* what is random in the card's behaviour follows from it */
     const struct ersatz_polling
         *polling; /* the caller\'s, must outlive the device; NULL: when completions arrive */
     struct ersatz_findings *findings; /* check the application, and write down here what it does wrong; the
@@ -133,7 +139,7 @@ void ersatz_device_make_room(struct ersatz_device *device);
  * be taken with ersatz_device_poll(). It belongs to the device. -1: there is no such instance. */
 int ersatz_device_response_fd(const struct ersatz_device *device, unsigned instance);
 
-/* Whether the device takes requests: it was not stopped. */
+/* Whether the device takes requests: it was not stopped, and no injected fault has it reset or gone. */
 bool ersatz_device_is_running(const struct ersatz_device *device);
 
 /* Where ersatz_device_hold() stops a request. */

@@ -47,6 +47,21 @@ enum ersatz_flight {
     ERSATZ_FLIGHTS
 };
 
+/* What FAULTS can make the card do wrong: see faults.h. */
+enum ersatz_fault {
+    ERSATZ_FAULT_RING_FULL, /* a request finds its ring full */
+    ERSATZ_FAULT_LATE,      /* a completion comes late */
+    ERSATZ_FAULT_REORDER,   /* a completion is overtaken by others */
+    ERSATZ_FAULT_BURST,     /* completions are kept back and come together; counted once a burst */
+    ERSATZ_FAULT_SPURIOUS,  /* a descriptor is readable before its request is complete */
+    ERSATZ_FAULT_FAIL,      /* an operation fails */
+    ERSATZ_FAULT_CORRUPT,   /* a result is wrong */
+    ERSATZ_FAULT_RESET,     /* the card resets, and is back after a while */
+    ERSATZ_FAULT_GONE,      /* the card is gone for good */
+    ERSATZ_FAULT_HANG,      /* a request does not complete */
+    ERSATZ_FAULTS
+};
+
 #define ERSATZ_STATS_NAME_WORDS 4u /* of a profile: 31 characters and the end */
 #define ERSATZ_STATS_SHARDS 64u    /* the last one is for all threads that have none of their own */
 
@@ -74,6 +89,7 @@ struct ersatz_stats {
     _Atomic uint64_t messages;        /* completions sent to a response ring */
     _Atomic uint64_t sleeps;    /* times a worker found nothing to do and slept, in io_uring_enter too */
     _Atomic uint64_t callbacks; /* written by whoever reaps */
+    _Atomic uint64_t faults[ERSATZ_FAULTS]; /* injected */
     /* how the card's answers kept the times of its profile; written by workers and the delay line */
     _Alignas(64) _Atomic uint64_t profile_name[ERSATZ_STATS_NAME_WORDS]; /* text; empty: there is none */
     _Atomic uint64_t profile_told;        /* requests told of; a group is one */

@@ -3,9 +3,11 @@
 
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 
 void callers_prepare(void)
 {
@@ -48,27 +50,30 @@ static size_t write_line(void *address, char *text, size_t size)
     return (size_t)put;
 }
 
-/* The first that is not in this module; where all are (a program that has the device in it), the first. */
-static unsigned first_outside(const struct callers *callers)
+/* Where this module lies; NULL if it is part of the program, whose functions are of interest. */
+static const void *own_base(void)
 {
-    Dl_info own, info;
-    unsigned first = 0;
+    Dl_info own;
 
     if (!look_up((char *)(uintptr_t)callers_take + 1, &own))
-        return 0;
-    while (first < callers->count && look_up(callers->at[first], &info) && info.dli_fbase == own.dli_fbase)
-        first++;
-    return first == callers->count ? 0 : first;
+        return NULL;
+    /* The kernel says where the program's headers are, which is right at its start. */
+    return getauxval(AT_PHDR) - (uintptr_t)own.dli_fbase < sizeof(ElfW(Ehdr)) + 1 ? NULL : own.dli_fbase;
 }
 
 void callers_name(const struct callers *callers, char *text, size_t size)
 {
+    const void *own = own_base();
     size_t used = 0;
 
     text[0] = '\0';
-    for (unsigned i = first_outside(callers); i < callers->count; i++) {
-        size_t line = write_line(callers->at[i], text + used, size - used);
+    for (unsigned i = 0; i < callers->count; i++) {
+        Dl_info info;
+        size_t line;
 
+        if (own != NULL && look_up(callers->at[i], &info) && info.dli_fbase == own)
+            continue;
+        line = write_line(callers->at[i], text + used, size - used);
         if (line == 0)
             break;
         used += line;

@@ -93,13 +93,18 @@ static const char *operation_name(const struct ersatz_sighting *sighting)
                : "?";
 }
 
-/* The callers, a line each. What a killed process left need not end with a zero. */
-static void write_callers(const char *title, const char *text, FILE *stream)
+/* The callers, a line each; unless the first sighting had the same. What a killed process left need not end
+ * with a zero. */
+static void write_callers(const char *title, const char *text, const char *first, FILE *stream)
 {
     size_t size = strnlen(text, ERSATZ_CALLERS_TEXT);
 
     if (size == 0)
         return;
+    if (first != NULL && strncmp(text, first, ERSATZ_CALLERS_TEXT) == 0) {
+        fprintf(stream, "       %s: as in 1.\n", title);
+        return;
+    }
     fprintf(stream, "       %s\n", title);
     while (size > 0) {
         const char *end = memchr(text, '\n', size);
@@ -112,7 +117,9 @@ static void write_callers(const char *title, const char *text, FILE *stream)
     }
 }
 
-static void write_sighting(const struct ersatz_sighting *sighting, unsigned number, FILE *stream)
+/* first: the one that was shown before it, or NULL. */
+static void write_sighting(const struct ersatz_sighting *sighting, unsigned number,
+    const struct ersatz_sighting *first, FILE *stream)
 {
     fprintf(stream, "    %u. ", number);
     if (sighting->request != 0)
@@ -122,8 +129,8 @@ static void write_sighting(const struct ersatz_sighting *sighting, unsigned numb
         (double)sighting->at_ns / 1e9, sighting->thread,
         (int)strnlen(sighting->thread_name, sizeof(sighting->thread_name)), sighting->thread_name,
         (int)strnlen(sighting->note, sizeof(sighting->note)), sighting->note);
-    write_callers("submitted from", sighting->submitted, stream);
-    write_callers("done from", sighting->happened, stream);
+    write_callers("submitted from", sighting->submitted, first == NULL ? NULL : first->submitted, stream);
+    write_callers("done from", sighting->happened, first == NULL ? NULL : first->happened, stream);
 }
 
 static void write_found(const struct ersatz_findings *findings, enum ersatz_finding finding, FILE *stream)
@@ -131,6 +138,7 @@ static void write_found(const struct ersatz_findings *findings, enum ersatz_find
     const struct ersatz_found *found = &findings->of[finding];
     uint64_t count = ersatz_findings_count(findings, finding), open = read_counter(&findings->unanswered);
     uint64_t times = read_counter(&found->times), ns = read_counter(&found->ns);
+    const struct ersatz_sighting *first = NULL;
     unsigned shown = 0;
 
     fprintf(stream, "  %s, %" PRIu64 " time%s: %s\n", kinds[finding].name, count, count == 1 ? "" : "s",
@@ -145,8 +153,10 @@ static void write_found(const struct ersatz_findings *findings, enum ersatz_find
     else if (ns > 0)
         fprintf(stream, "    at the longest %.3f s\n", (double)ns / 1e9);
     for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
-        if (is_kept(&found->first[i]))
-            write_sighting(&found->first[i], ++shown, stream);
+        if (!is_kept(&found->first[i]))
+            continue;
+        write_sighting(&found->first[i], ++shown, first, stream);
+        first = first == NULL ? &found->first[i] : first;
     }
     if (shown > 0 && shown < count)
         fprintf(stream, "    ... and %" PRIu64 " more\n", count - shown);
@@ -211,6 +221,22 @@ static void write_json_sighting(
     fputc('}', stream);
 }
 
+static void write_blind(const struct ersatz_findings *findings, FILE *stream)
+{
+    static const char *const what[] = {"threads", "locks", "memory"};
+    uint32_t blind = atomic_load_explicit(&findings->blind, memory_order_relaxed);
+    const char *between = "";
+
+    fputs(" \"not_seen\": [", stream);
+    for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+        if ((blind & 1u << i) == 0)
+            continue;
+        fprintf(stream, "%s\"%s\"", between, what[i]);
+        between = ", ";
+    }
+    fputs("],", stream);
+}
+
 bool ersatz_findings_write_json(const struct ersatz_findings *findings, FILE *stream)
 {
     const char *between = "";
@@ -219,10 +245,11 @@ bool ersatz_findings_write_json(const struct ersatz_findings *findings, FILE *st
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
         fprintf(stream, "%s\"%s\": %" PRIu64, finding == 0 ? "" : ", ", kinds[finding].name,
             ersatz_findings_count(findings, finding));
-    fprintf(stream,
-        "},\n    \"early_resumptions\": %" PRIu64 ", \"polling_seconds\": %.6f,\n    \"sightings\": [",
+    fprintf(stream, "},\n    \"early_resumptions\": %" PRIu64 ", \"polling_seconds\": %.6f,",
         read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].times),
         (double)read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].ns) / 1e9);
+    write_blind(findings, stream);
+    fputs("\n    \"sightings\": [", stream);
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
         for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
             if (!is_kept(&findings->of[finding].first[i]))

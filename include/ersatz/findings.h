@@ -101,8 +101,8 @@ uint64_t ersatz_findings_total(const struct ersatz_findings *findings);
 /* For people: nothing at all where nothing was found. False: the stream reported an error. */
 bool ersatz_findings_write(const struct ersatz_findings *findings, FILE *stream);
 
-/* One JSON object, without a newline: {"watched": N, "counts": {"never_resumed": N, ...}, "sightings":
- * [...]}. False: the stream reported an error. */
+/* One JSON object, without a newline: {"watched": N, "counts": {"never_resumed": N, ...}, "not_seen": [...],
+ * "sightings": [...]}. False: the stream reported an error. */
 bool ersatz_findings_write_json(const struct ersatz_findings *findings, FILE *stream);
 
 #endif

@@ -10,6 +10,9 @@
 #define STREAMS_MIN 3
 #define LENGTH_MIN 256u
 
+/* The library's lanes count bytes in 16 bits, and it refuses a whole batch for one member that is longer. */
+#define SLICE 32768u
+
 #define KEY_LENGTHS 3u /* 16, 24, 32 bytes */
 
 static const struct imb_state *state_of(const struct ersatz_op *op)
@@ -51,35 +54,62 @@ void imb_describe_cbc(IMB_JOB *job, const struct imb_state *state)
     job->chain_order = IMB_ORDER_CIPHER_HASH;
 }
 
-static void describe(IMB_JOB *job, const struct ersatz_op *op)
+/* The slice of the operation that begins at this place: chained to the one before. */
+static void describe(IMB_JOB *job, const struct ersatz_op *op, size_t at)
 {
+    size_t left = op->u.cipher.len - at;
+
     imb_describe_cbc(job, state_of(op));
-    job->src = op->u.cipher.in;
-    job->dst = op->u.cipher.out;
-    job->msg_len_to_cipher_in_bytes = op->u.cipher.len;
-    job->iv = op->u.cipher.iv;
+    job->src = op->u.cipher.in + at;
+    job->dst = op->u.cipher.out + at;
+    job->msg_len_to_cipher_in_bytes = left < SLICE ? left : SLICE;
+    job->iv = at == 0 ? op->u.cipher.iv : op->u.cipher.out + at - IMB_BLOCK;
 }
 
-/* The members of the batch, all with keys of one length. Returns those that were done. */
-static uint32_t compute_class(IMB_MGR *manager, unsigned key_len, const struct ersatz_op *const ops[],
-    enum ersatz_result results[], uint32_t members)
+/* A slice of each member that reaches so far. Returns those that were not done, for whatever reason. */
+static uint32_t compute_slices(
+    IMB_MGR *manager, unsigned key_len, const struct ersatz_op *const ops[], uint32_t members, size_t at)
 {
     IMB_JOB jobs[COMPUTE_BATCH_MAX];
     unsigned indices[COMPUTE_BATCH_MAX], count = 0;
-    uint32_t done = 0;
+    uint32_t failed = 0;
 
     for (; members != 0; members &= members - 1) {
         indices[count] = (unsigned)__builtin_ctz(members);
-        describe(&jobs[count], ops[indices[count]]);
+        describe(&jobs[count], ops[indices[count]], at);
         count++;
     }
     IMB_SUBMIT_CIPHER_BURST(
         manager, jobs, count, IMB_CIPHER_CBC, IMB_DIR_ENCRYPT, (IMB_KEY_SIZE_BYTES)key_len);
     for (unsigned i = 0; i < count; i++) {
         if (jobs[i].status != IMB_STATUS_COMPLETED)
-            continue;
-        results[indices[i]] = ERSATZ_OK;
-        done |= UINT32_C(1) << indices[i];
+            failed |= UINT32_C(1) << indices[i];
+    }
+    return failed;
+}
+
+/* The members of the batch, all with keys of one length. Returns those that were done, or begun and spoilt.
+ */
+static uint32_t compute_class(IMB_MGR *manager, unsigned key_len, const struct ersatz_op *const ops[],
+    enum ersatz_result results[], uint32_t members)
+{
+    uint32_t done = members;
+
+    for (size_t at = 0; members != 0; at += SLICE) {
+        uint32_t failed = compute_slices(manager, key_len, ops, members, at), longer = 0;
+
+        if (at == 0)
+            done &= ~failed;
+        for (uint32_t rest = members; rest != 0; rest &= rest - 1) {
+            unsigned i = (unsigned)__builtin_ctz(rest);
+            bool good = (failed >> i & 1) == 0;
+
+            if (good || at > 0)
+                results[i] = good ? ERSATZ_OK : ERSATZ_COMPUTE_FAILED;
+            if (good && ops[i]->u.cipher.len - at > SLICE)
+                longer |= UINT32_C(1) << i;
+        }
+        members = longer;
     }
     return done;
 }

@@ -8,6 +8,7 @@
 
 #define BATCH_MAX 64u
 #define ROUNDS 4u
+#define TEXT_MAX 70000u
 
 static struct ersatz_stats stats;
 static struct ersatz_waker *waker;
@@ -16,17 +17,17 @@ struct member {
     struct pair pair;
     struct ersatz_op op;
     struct ersatz_request *request;
-    uint8_t in[PAIR_TEXT_MAX], wanted[PAIR_TEXT_MAX], out[PAIR_TEXT_MAX], tag[16], wanted_tag[16], iv[16],
-        aad[13];
+    uint8_t in[TEXT_MAX], wanted[TEXT_MAX], out[TEXT_MAX], tag[16], wanted_tag[16], iv[16], aad[13];
 };
 
 static struct member members[BATCH_MAX];
 
 static size_t random_length(enum ersatz_mode mode)
 {
-    size_t len = pair_random(8) == 0 ? 16300 + pair_random(200)
-                 : pair_random(2)    ? pair_random(300)
-                                     : 2000 + pair_random(3000);
+    size_t len = pair_random(64) == 0  ? 65400 + pair_random(4000)
+                 : pair_random(8) == 0 ? 16300 + pair_random(200)
+                 : pair_random(2)      ? pair_random(300)
+                                       : 2000 + pair_random(3000);
 
     switch (mode) {
     case ERSATZ_CBC:
@@ -40,7 +41,7 @@ static size_t random_length(enum ersatz_mode mode)
 }
 
 /* A request, and its answer by libcrypto. */
-static void make(struct member *member, enum ersatz_mode mode, bool encrypt)
+static void make(struct member *member, enum ersatz_mode mode, size_t len, bool encrypt)
 {
     unsigned bits = 128 + 64 * pair_random(3);
     bool is_sealed = mode == ERSATZ_GCM || mode == ERSATZ_CCM;
@@ -49,13 +50,10 @@ static void make(struct member *member, enum ersatz_mode mode, bool encrypt)
     if (mode == ERSATZ_XTS && bits == 192)
         bits = 256;
     member->pair = pair_new(mode, bits, encrypt || is_sealed); /* what opens is forged, most of the time */
-    pair_random_bytes(member->in, sizeof(member->in));
+    pair_random_bytes(member->in, len);
     pair_random_bytes(member->iv, sizeof(member->iv));
     op = (struct ersatz_op){.kind = ERSATZ_CIPHER,
-        .u.cipher = {.cipher = member->pair.portable,
-            .in = member->in,
-            .out = member->wanted,
-            .len = random_length(mode)}};
+        .u.cipher = {.cipher = member->pair.portable, .in = member->in, .out = member->wanted, .len = len}};
     memcpy(op.u.cipher.iv, member->iv, 16);
     if (is_sealed) {
         op.u.cipher.long_iv = member->iv;
@@ -82,6 +80,11 @@ static void make(struct member *member, enum ersatz_mode mode, bool encrypt)
         memcpy(member->tag, member->wanted_tag, 16);
     }
     member->op = op;
+}
+
+static void make_any(struct member *member, enum ersatz_mode mode, bool encrypt)
+{
+    make(member, mode, random_length(mode), encrypt);
 }
 
 static bool is_right(const struct member *member)
@@ -127,7 +130,8 @@ static void check_mixed(struct ersatz_device *device)
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned count = 1; count <= BATCH_MAX; count++) {
             for (unsigned i = 0; i < count; i++)
-                make(&members[i], modes[pair_random(sizeof(modes) / sizeof(modes[0]))], pair_random(3) > 0);
+                make_any(
+                    &members[i], modes[pair_random(sizeof(modes) / sizeof(modes[0]))], pair_random(3) > 0);
             run(device, count, pair_random(2) == 0);
         }
     }
@@ -141,12 +145,29 @@ static void check_streams(struct ersatz_device *device, enum ersatz_mode mode, b
 
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < BATCH_MAX; i++)
-            make(&members[i], mode, encrypt);
+            make_any(&members[i], mode, encrypt);
         run(device, BATCH_MAX, true);
     }
     printf("AES-%s, %s: %llu of %u by the library\n", pair_mode_name(mode), encrypt ? "encrypt" : "decrypt",
         (unsigned long long)(done_fast() - before), 3 * BATCH_MAX);
     CHECK(done_fast() - before > BATCH_MAX);
+}
+
+/* Longer than the lanes can count, among others that are not; as long as two and three slices to the byte. */
+static void check_long(struct ersatz_device *device)
+{
+    static const size_t lengths[] = {65536, 2048, 69984, 32768, 65520, 32784, 65552, 16384};
+
+    for (unsigned copy = 0; copy <= 1; copy++) {
+        uint64_t before = done_fast();
+
+        for (unsigned i = 0; i < 48; i++)
+            make(&members[i], ERSATZ_CBC, lengths[i % 8], true);
+        run(device, 48, copy != 0);
+        printf("AES-CBC up to %zu bytes: %llu of 48 by the library\n", lengths[2],
+            (unsigned long long)(done_fast() - before));
+        CHECK(done_fast() - before > 32);
+    }
 }
 
 int main(int argc, char **argv)
@@ -171,6 +192,7 @@ int main(int argc, char **argv)
     check_streams(device, ERSATZ_CFB, true);
     check_streams(device, ERSATZ_CFB, false);
     check_streams(device, ERSATZ_OFB, true);
+    check_long(device);
     check_mixed(device);
     ersatz_waker_free(waker);
     ersatz_device_free(device);

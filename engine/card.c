@@ -21,7 +21,8 @@ static struct {
     struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
     _Atomic unsigned generation;     /* relaxed: written in a child that has one thread */
     struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
-    struct ersatz_config config;
+    struct ersatz_config config;     /* sizes are 0 where no command set them: see resolve() */
+    struct ersatz_profile profile;   /* config.profile points to it, or is NULL */
     char *stats_file;
     pid_t first_process; /* where the engine was loaded; others are forked children */
     bool exiting;        /* no device is started any more */
@@ -255,7 +256,9 @@ bool card_set_up(void)
 void card_set_defaults(void)
 {
     pthread_mutex_lock(&card.lock);
+    memset(&card.profile, 0, sizeof(card.profile));
     ersatz_config_init(&card.config, &card.stats);
+    card.config.workers = card.config.instances = card.config.ring_depth = 0;
     card.config.polling = &card.polling;
     atomic_store(&card.polling.timed, false);
     atomic_store(&card.polling.interval_ns, POLL_INTERVAL_NS_DEFAULT);
@@ -263,6 +266,7 @@ void card_set_defaults(void)
     atomic_store(&card.policy.fallback, false);
     atomic_store(&card.policy.sync_offload, false);
     atomic_store(&card.policy.fastest, false);
+    atomic_store(&card.policy.here, 0);
     atomic_store(&card.policy.spin, false);
     atomic_store(&card.policy.max_retries, -1);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
@@ -270,6 +274,25 @@ void card_set_defaults(void)
     free(card.stats_file);
     card.stats_file = NULL;
     pthread_mutex_unlock(&card.lock);
+}
+
+static void set_if_open(unsigned *size, unsigned profile, unsigned fallback)
+{
+    if (*size == 0)
+        *size = profile != 0 ? profile : fallback;
+}
+
+/* What a command set wins, then comes the profile, whichever was given first. Under the card's lock. */
+static struct ersatz_config resolve(void)
+{
+    struct ersatz_config config = card.config, defaults;
+    const struct ersatz_profile *profile = &card.profile; /* all zero where there is none */
+
+    ersatz_config_init(&defaults, NULL);
+    set_if_open(&config.workers, profile->workers, defaults.workers);
+    set_if_open(&config.instances, profile->instances, defaults.instances);
+    set_if_open(&config.ring_depth, profile->ring_depth, defaults.ring_depth);
+    return config;
 }
 
 enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *error)
@@ -290,8 +313,11 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
             *error = card.refused;
             result = error->result;
         } else if (device == NULL) {
+            struct ersatz_config config;
+
             findings_begin(&card.check, &card.findings, &card.config);
-            result = ersatz_device_open(&card.config, &device, error);
+            config = resolve();
+            result = ersatz_device_open(&config, &device, error);
             if (result == ERSATZ_NO_URING)
                 card.refused = *error;
             atomic_store_explicit(&card.device, device, memory_order_release);
@@ -336,9 +362,24 @@ struct ersatz_config card_config(void)
     struct ersatz_config config;
 
     pthread_mutex_lock(&card.lock);
-    config = card.config;
+    config = resolve();
     pthread_mutex_unlock(&card.lock);
     return config;
+}
+
+bool card_set_profile(const struct ersatz_profile *profile)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&card.lock);
+    stopped = atomic_load(&card.device) == NULL;
+    if (stopped) {
+        card.profile = *profile;
+        card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
+        atomic_store(&card.policy.here, profile->software);
+    }
+    pthread_mutex_unlock(&card.lock);
+    return stopped;
 }
 
 bool card_set_stats_file(const char *path)

@@ -8,12 +8,14 @@
 #include <stdbool.h>
 
 #include "ersatz/device.h"
+#include "ersatz/profile.h"
 
 /* What an operation needs to know; each may be changed at any time, and is read without a lock. */
 struct card_policy {
     _Atomic bool fallback;     /* compute on the calling core where the device cannot */
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
     _Atomic bool fastest;      /* the card gets only what it does sooner than the calling core */
+    _Atomic uint32_t here;     /* a bit 1 << name for each operation that the modelled card has not */
     _Atomic bool spin;         /* a thread that waits for RSA spins */
     _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
 };
@@ -38,7 +40,11 @@ bool card_configure(void (*change)(struct ersatz_config *config, unsigned value)
 /* The same for settings that are more than a number. */
 bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what), const void *what);
 
-/* A copy of the configuration: the running device's, or what one would start with. */
+/* Model this card from now on; takes a copy. False: the device has started. */
+bool card_set_profile(const struct ersatz_profile *profile);
+
+/* A copy of the configuration: the running device's, or what one would start with. What no command has set is
+ * the profile's, or the default. */
 struct ersatz_config card_config(void);
 
 /* Where the statistics go when the device stops; takes a copy. False: out of memory. */

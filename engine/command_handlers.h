@@ -28,6 +28,9 @@ command_handler command_workers, command_instances, command_ring_depth, command_
 command_handler command_poll, command_event_driven, command_poll_interval, command_epoll_timeout,
     command_inline_polling, command_heuristic_polling, command_polling_fd, command_heartbeat;
 
+/* command_profile.c */
+command_handler command_profile;
+
 /* command_device.c */
 command_handler command_bind_thread, command_init, command_hold, command_release;
 

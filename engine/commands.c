@@ -31,6 +31,7 @@ static const struct {
     AT(WORKERS) = {command_workers, false},
     AT(INSTANCES) = {command_instances, false},
     AT(RING_DEPTH) = {command_ring_depth, false},
+    AT(PROFILE) = {command_profile, true},
     AT(ENABLE_EXTERNAL_POLLING) = {command_external_polling, false},
     AT(POLL) = {command_poll, false},
     AT(ENABLE_SW_FALLBACK) = {command_fallback, false},

@@ -266,11 +266,19 @@ static bool is_faster_here(const struct ersatz_op *op)
     return ersatz_op_is_parallel(op) || current_job() == NULL;
 }
 
+/* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */
+static bool is_none_of_the_cards(const struct ersatz_op *op)
+{
+    uint32_t here = atomic_load_explicit(&card_policy()->here, memory_order_relaxed);
+
+    return here != 0 && (here >> ersatz_op_name(op) & 1) != 0;
+}
+
 enum ersatz_result offload(const struct ersatz_op *op, bool small)
 {
     enum ersatz_result result;
 
-    if (!small && !is_faster_here(op))
+    if (!small && !is_faster_here(op) && !is_none_of_the_cards(op))
         return offload_all(op, 1, false);
     result = run_one_here(op);
     if (result != ERSATZ_OK)
@@ -299,6 +307,7 @@ enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool
     enum ersatz_result result;
     bool started;
 
+    small = small || is_none_of_the_cards(ops);
     /* What is small does not ask for the job: that would take longer than the operation. */
     job = small ? NULL : current_job();
     if (small || (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone())) {

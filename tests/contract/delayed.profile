@@ -1,0 +1,4 @@
+# A card that lets everybody wait: every answer comes long after its result is there, and out of order.
+name = delayed
+latency = 200us
+jitter = exponential 50us

@@ -169,6 +169,13 @@ is_idle() {
     fail "$1 is busy with nothing to do"
 }
 
+# report OPERATIONS LEFT ORPHANS: for scripts/soak, which names a file in REPORT; LEFT: connections that were left early. What was
+# lost in descriptors or threads has ended the drive by now.
+report() {
+    [ -z "${REPORT:-}" ] || jq -n --argjson operations "$1" --argjson injected "$2" --argjson orphans "$3" \
+        '{$operations, $injected, $orphans, errors: 0, descriptors: 0, threads: 0, memory: 0}' >"$REPORT"
+}
+
 # none_in_flight FILE: every request that the card accepted was computed.
 none_in_flight() {
     jq -e '(.requests | add) == .completed' "$1" >/dev/null || fail "requests are still in flight: $(cat "$1")"

@@ -18,7 +18,7 @@
 struct options {
     struct choice choice;
     unsigned first, rounds; /* rounds 0: as many as fit into seconds */
-    double seconds;
+    double seconds, progress;
     unsigned watchdog;
     bool quiet, list, alone;
     int scenario; /* -1: none */
@@ -34,6 +34,7 @@ enum {
     OPTION_WATCHDOG,
     OPTION_JSON,
     OPTION_QUIET,
+    OPTION_PROGRESS,
     OPTION_LIST,
     OPTION_AXES,
     OPTION_SCENARIO,
@@ -53,6 +54,7 @@ static const struct {
     {"watchdog", "N", "end when nothing is finished for so many seconds (default 60)"},
     {"json", "FILE", "write the table as JSON, too"},
     {"quiet", NULL, "no line for each round"},
+    {"progress", "N", "every N seconds a line with what was done so far"},
     {"list", NULL, "print the plans of the rounds and do nothing"},
     {"axes", NULL, "print the names of the axes and do nothing"},
     {"scenario", "NAME", "instead of rounds on axes: fork, end, copies, reload, tls, or all of them in turn"},
@@ -157,6 +159,9 @@ static void take_option(struct options *options, int option, const char *value)
     case OPTION_QUIET:
         options->quiet = true;
         break;
+    case OPTION_PROGRESS:
+        options->progress = (double)read_number("progress", value, 1000000);
+        break;
     case OPTION_LIST:
         options->list = true;
         break;
@@ -251,12 +256,16 @@ static void run_axes(const struct options *options, unsigned round, double at)
 
 static void run_rounds(const struct options *options)
 {
-    double begin = now();
+    double begin = now(), shown = begin;
 
     for (unsigned i = 0; options->rounds == 0 || i < options->rounds; i++) {
         if (options->rounds == 0 && now() - begin >= options->seconds)
             break;
         (options->scenario < 0 ? run_axes : run_scenario)(options, options->first + i, now() - begin);
+        if (options->progress > 0 && now() - shown >= options->progress && !options->list) {
+            shown = now();
+            totals_print_line(shown - begin);
+        }
     }
     if (options->list)
         return;

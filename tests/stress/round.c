@@ -263,18 +263,19 @@ static void compare(const struct plan *plan, const struct counts *before, const 
     /* Nothing tells the engine that a job with a callback was abandoned: its request, with the key or cipher
      * state it uses, and the card's memory are kept for it. */
     bool kept = plan_by_callback(plan) && plan->value[AXIS_ABANDON] > 0;
-    long leaks = 0;
+    bool descriptors = after->descriptors != before->descriptors, threads = after->threads != before->threads;
+    bool memory = false;
 
-    leaks += after->descriptors != before->descriptors;
-    leaks += after->threads != before->threads;
     if (!kept) {
-        leaks += after->blocks > before->blocks;
         drift += (after->all_blocks - after->blocks) - (before->all_blocks - before->blocks);
-        leaks += after->all_blocks > before->all_blocks + STACKS_KEPT || drift > 2 * STACKS_KEPT;
+        memory = after->blocks > before->blocks || after->all_blocks > before->all_blocks + STACKS_KEPT ||
+                 drift > 2 * STACKS_KEPT;
     }
-    if (leaks == 0)
+    if (!descriptors && !threads && !memory)
         return;
-    count(&totals.leaks, leaks);
+    count(&totals.leaked_descriptors, descriptors);
+    count(&totals.leaked_threads, threads);
+    count(&totals.leaked_memory, memory);
     watch_report("before and after: descriptors %ld %ld, threads %ld %ld, libcrypto's blocks %ld %ld, all "
                  "blocks %ld %ld",
         before->descriptors, after->descriptors, before->threads, after->threads, before->blocks,

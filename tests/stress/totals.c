@@ -28,9 +28,19 @@ void totals_print(double seconds)
 {
     printf("\n");
     for (unsigned i = 0; i < ROWS; i++)
-        printf("%-24s %12ld%s\n", rows[i].what, atomic_load(rows[i].value),
+        printf("%-26s %12ld%s\n", rows[i].what, atomic_load(rows[i].value),
             rows[i].is_fault && atomic_load(rows[i].value) != 0 ? "  <-- must be 0" : "");
-    printf("%-24s %12.0f\n", "seconds", seconds);
+    printf("%-26s %12.0f\n", "seconds", seconds);
+}
+
+void totals_print_line(double seconds)
+{
+    printf("%6.0f s  %ld rounds, %ld scenarios, %ld operations, %ld early resumes, %ld abandons, %ld "
+           "orphans; %ld faults\n",
+        seconds, atomic_load(&totals.rounds), atomic_load(&totals.scenarios), atomic_load(&totals.operations),
+        atomic_load(&totals.early), atomic_load(&totals.abandons), atomic_load(&totals.orphans),
+        totals_faults());
+    fflush(stdout);
 }
 
 bool totals_write_json(const char *path, unsigned long long seed, double seconds)

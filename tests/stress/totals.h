@@ -24,7 +24,9 @@
     X(wrong, true, "wrong answers")                                                                          \
     X(stale, true, "stale signals")                                                                          \
     X(miscounts, true, "counts that disagree")                                                               \
-    X(leaks, true, "leaks")                                                                                  \
+    X(leaked_descriptors, true, "leaked descriptors")                                                        \
+    X(leaked_threads, true, "leaked threads")                                                                \
+    X(leaked_memory, true, "leaked blocks of memory")                                                        \
     X(crashes, true, "children that failed")
 
 #define TOTALS_FIELD(name, is_fault, what) _Atomic long name;
@@ -41,8 +43,9 @@ static inline void count(_Atomic long *total, long n)
 /* All faults together. */
 long totals_faults(void);
 
-/* On standard output. */
+/* On standard output: the table, or one line of it. */
 void totals_print(double seconds);
+void totals_print_line(double seconds);
 
 bool totals_write_json(const char *path, unsigned long long seed, double seconds);
 

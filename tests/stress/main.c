@@ -57,7 +57,8 @@ static const struct {
     {"progress", "N", "every N seconds a line with what was done so far"},
     {"list", NULL, "print the plans of the rounds and do nothing"},
     {"axes", NULL, "print the names of the axes and do nothing"},
-    {"scenario", "NAME", "instead of rounds on axes: fork, end, copies, reload, tls, or all of them in turn"},
+    {"scenario", "NAME",
+        "instead of rounds on axes: fork, end, copies, reload, tls, contexts, or all of them in turn"},
     {"alone", NULL, "run one scenario in this very process, which then ends with 7"},
     {"help", NULL, "print this"},
 };

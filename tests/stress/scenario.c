@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -20,9 +22,9 @@
 
 #define ALARM_SECONDS 60 /* a process that does not end is a failure */
 #define TASKS_MAX 48
-#define RELOADS 60
+#define RELOADS 1000
 
-const char *const scenario_names[] = {"fork", "end", "copies", "reload", "tls", NULL};
+const char *const scenario_names[] = {"fork", "end", "copies", "reload", "tls", "contexts", NULL};
 
 /* ------------------------------------------------------------------------------------------------- tasks */
 
@@ -368,10 +370,113 @@ static int run_tls(struct tasks *tasks, struct random *random)
     return SCENARIO_DONE;
 }
 
+/* ---------------------------------------------------------------------------------------------- contexts */
+
+/* A thread that lives in a library context of its own. */
+struct tenant {
+    OSSL_LIB_CTX *context;
+    ENGINE *engine;
+    struct random random;
+    struct tasks tasks;
+    pthread_t thread;
+};
+
+#define TENANTS 3
+
+/* A key of the context, which gets the default engine's method; and the context's random numbers. */
+static int sign_with_own_key(void *arg)
+{
+    OSSL_LIB_CTX *context = *(OSSL_LIB_CTX **)arg;
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(context, NULL, "RSA", (size_t)1024);
+    EVP_MD_CTX *sign = EVP_MD_CTX_new(), *verify = EVP_MD_CTX_new();
+    unsigned char text[100], signature[128];
+    size_t len = sizeof(signature);
+
+    CHECK(key != NULL && RAND_bytes_ex(context, text, sizeof(text), 0) == 1);
+    CHECK(EVP_DigestSignInit_ex(sign, NULL, "SHA256", context, NULL, key, NULL) == 1 &&
+          EVP_DigestSign(sign, signature, &len, text, sizeof(text)) == 1);
+    CHECK(EVP_DigestVerifyInit_ex(verify, NULL, "SHA256", context, NULL, key, NULL) == 1 &&
+          EVP_DigestVerify(verify, signature, len, text, sizeof(text)) == 1);
+    EVP_MD_CTX_free(sign);
+    EVP_MD_CTX_free(verify);
+    EVP_PKEY_free(key);
+    return 1;
+}
+
+static void *live(void *arg)
+{
+    struct tenant *tenant = arg;
+    OSSL_LIB_CTX *before = OSSL_LIB_CTX_set0_default(tenant->context);
+    struct job job;
+
+    start_all(&tenant->tasks, tenant->engine);
+    job_init(&job, BY_FD, sign_with_own_key, tenant->context);
+    job_run(&job);
+    CHECK_EQ(job_finish(&job), 1);
+    job_free(&job);
+    finish_all(&tenant->tasks);
+    OSSL_LIB_CTX_set0_default(before);
+    ASYNC_cleanup_thread();
+    OPENSSL_thread_stop_ex(tenant->context);
+    return NULL;
+}
+
+/* The configuration of a context that names the engine too, with settings of its own. libcrypto has one list
+ * of engines for all contexts: it may refuse; then it says so, and the card that runs is none the worse. */
+static void configure(OSSL_LIB_CTX *context, unsigned workers)
+{
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "stress-context-%d.cnf", (int)getpid());
+    file = fopen(path, "we");
+    CHECK(file != NULL);
+    fprintf(file,
+        "openssl_conf = init\n[init]\nengines = engines\n[engines]\nersatz = card\n[card]\nengine_id = "
+        "ersatz\n"
+        "dynamic_path = %s\nWORKERS = %u\ndefault_algorithms = ALL\ninit = 1\n",
+        getenv("ERSATZ_MODULE"), workers);
+    CHECK_EQ(fclose(file), 0);
+    ERR_clear_error();
+    if (!OSSL_LIB_CTX_load_config(context, path))
+        CHECK(ERR_peek_error() != 0);
+    ERR_clear_error();
+    CHECK_EQ(unlink(path), 0);
+}
+
+/* Several library contexts on one card: each with its own configuration, keys, generator and end. */
+static int run_contexts(struct tasks *tasks, struct random *random)
+{
+    static struct tenant tenants[TENANTS];
+    ENGINE *engine;
+
+    for (unsigned i = 0; i < TENANTS; i++) {
+        tenants[i].random = random_from(random_next(random), 1, i);
+        make_questions(&tenants[i].tasks, &tenants[i].random);
+    }
+    engine = load_any(random);
+    CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    for (unsigned i = 0; i < TENANTS; i++) {
+        tenants[i].engine = engine;
+        tenants[i].context = OSSL_LIB_CTX_new();
+        CHECK(tenants[i].context != NULL);
+        configure(tenants[i].context, i + 1);
+        CHECK_EQ(pthread_create(&tenants[i].thread, NULL, live, &tenants[i]), 0);
+    }
+    start_all(tasks, engine);
+    for (unsigned i = 0; i < TENANTS; i++) {
+        pthread_join(tenants[i].thread, NULL);
+        OSSL_LIB_CTX_free(tenants[i].context); /* the others go on */
+    }
+    finish_all(tasks);
+    CHECK(engine_count(engine, "rsa_priv") >= TENANTS);
+    return SCENARIO_DONE;
+}
+
 int scenario_run(unsigned scenario, uint64_t seed, unsigned round)
 {
     static int (*const runs[])(struct tasks *, struct random *) = {
-        run_fork, run_end, run_copies, run_reload, run_tls};
+        run_fork, run_end, run_copies, run_reload, run_tls, run_contexts};
     static struct tasks tasks;
     struct random random = random_from(seed, 7000 + scenario, round);
 

@@ -76,6 +76,8 @@ static void use_context(const char *version, const char *cipher)
           SSL_CTX_set_max_proto_version(context, number));
     if (number == TLS1_2_VERSION)
         CHECK(SSL_CTX_set_cipher_list(context, cipher));
+    else if (strncmp(cipher, "TLS_", 4) == 0)
+        CHECK(SSL_CTX_set_ciphersuites(context, cipher));
 }
 
 /* Arguments: what to do, port, TLS version, cipher, number or file. */

@@ -110,6 +110,15 @@ static void check(struct slot *slot)
     if (!answer_is_right(attempt)) {
         bool is_error = attempt->refused;
 
+        if (is_error && plan_may_refuse(slot->application->round->plan)) {
+            count(&totals.refusals, 1);
+            if (ERR_peek_error() == 0)
+                watch_report("refused without a word");
+            count(&totals.errors, ERR_peek_error() == 0);
+            ERR_clear_error();
+            return;
+        }
+
         count(is_error ? &totals.errors : &totals.wrong, 1);
         if (is_error)
             ERR_print_errors_fp(stderr);

@@ -9,6 +9,8 @@ static const char *const told_words[] = {"level", "edge", "poll", "busy", "queue
 static const char *const cores_words[] = {"all", "one", NULL};
 static const char *const route_words[] = {"explicit", "default", NULL};
 static const char *const polling_words[] = {"event", "timed", NULL};
+static const char *const faults_words[] = {
+    "none", "full", "late", "fail", "reset", "fail_fallback", "reset_fallback", NULL};
 static const char *const no_yes[] = {"no", "yes", NULL};
 
 #define VALUES(...) .count = sizeof((unsigned[]){__VA_ARGS__}) / sizeof(unsigned), .values = {__VA_ARGS__}
@@ -48,6 +50,11 @@ const struct axis axes[AXES] = {
     [AXIS_HOLD] = {"hold", "requests are held and let go at random", no_yes, 0, 1, VALUES(0, 0, 0, 1)},
     [AXIS_DRAIN] = {"drain", "what was abandoned is waited for before the engine is unloaded", no_yes, 1, 1,
         VALUES(0, 1)},
+    [AXIS_FAULTS] = {"faults",
+        "of the card itself: rings full; completions late, out of order, in bursts, and wake-ups for "
+        "nothing; operations that fail; "
+        "a card that is reset. fallback: the calling core computes then",
+        faults_words, FAULTS_NONE, FAULTS_RESET_FALLBACK, VALUES(0, 0, 0, 0, 1, 2, 3, 4, 5, 6)},
 };
 
 /* What does not go together, or would take all day. */

@@ -9,6 +9,17 @@
 /* How a job is told that it may go on. */
 enum told { TOLD_LEVEL, TOLD_EDGE, TOLD_POLL, TOLD_BUSY, TOLD_QUEUE, TOLD_EXTERNAL, TOLD_SPOT };
 
+/* What the card itself does wrong. With fallback nobody notices. */
+enum faulty {
+    FAULTS_NONE,
+    FAULTS_FULL,
+    FAULTS_LATE,
+    FAULTS_FAIL,
+    FAULTS_RESET,
+    FAULTS_FAIL_FALLBACK,
+    FAULTS_RESET_FALLBACK
+};
+
 enum axis_name {
     AXIS_TOLD,
     AXIS_THREADS,
@@ -32,6 +43,7 @@ enum axis_name {
     AXIS_SIZE,
     AXIS_HOLD,
     AXIS_DRAIN,
+    AXIS_FAULTS,
     AXES
 };
 
@@ -77,6 +89,12 @@ void plan_describe(const struct plan *plan, char *line, size_t size);
 static inline bool plan_by_callback(const struct plan *plan)
 {
     return plan->value[AXIS_TOLD] >= TOLD_QUEUE;
+}
+
+/* Whether an operation that is right may be refused. */
+static inline bool plan_may_refuse(const struct plan *plan)
+{
+    return plan->value[AXIS_FAULTS] == FAULTS_FAIL || plan->value[AXIS_FAULTS] == FAULTS_RESET;
 }
 
 /* Who runs callbacks: the application, in POLL. */

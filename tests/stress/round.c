@@ -70,6 +70,24 @@ static void put_threshold(char *line, size_t size, unsigned bytes)
     }
 }
 
+static void put_faults(char *line, size_t size, const struct plan *plan)
+{
+    static const char *const lists[] = {
+        [FAULTS_FULL] = "ring_full=10%:100us",
+        [FAULTS_LATE] = "late=5%:1ms,reorder=5%:1ms,spurious=5%:200us,burst=4:1ms",
+        [FAULTS_FAIL] = "fail=3%",
+        [FAULTS_RESET] = "reset=1%:1ms",
+        [FAULTS_FAIL_FALLBACK] = "fail=3%",
+        [FAULTS_RESET_FALLBACK] = "reset=1%:1ms",
+    };
+    unsigned faults = plan->value[AXIS_FAULTS];
+    size_t used = strlen(line);
+
+    if (faults != FAULTS_NONE)
+        snprintf(line + used, size - used, ";FAULTS:%s;SEED:%u%s", lists[faults], plan->round,
+            faults >= FAULTS_FAIL_FALLBACK ? ";ENABLE_SW_FALLBACK" : "");
+}
+
 static ENGINE *load(const struct plan *plan)
 {
     const unsigned *value = plan->value;
@@ -81,6 +99,7 @@ static ENGINE *load(const struct plan *plan)
         plan_polls(plan) ? ";ENABLE_EXTERNAL_POLLING" : "",
         value[AXIS_TIMED] ? ";DISABLE_EVENT_DRIVEN_POLLING_MODE;SET_INTERNAL_POLL_INTERVAL:200000" : "");
     put_threshold(commands, sizeof(commands), value[AXIS_THRESHOLD]);
+    put_faults(commands, sizeof(commands), plan);
     engine = engine_load(commands);
     if (value[AXIS_ROUTE])
         CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
@@ -131,6 +150,17 @@ static void expect(bool holds, const char *what, long got, long wanted)
     watch_report("%s: %ld and %ld", what, got, wanted);
 }
 
+/* Faults that the card was told to have, and had. */
+static long count_faults(ENGINE *engine)
+{
+    static const char *const names[] = {"ring_full", "late", "reorder", "burst", "spurious", "fail", "reset"};
+    long total = 0;
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        total += engine_has_count(engine, names[i]) ? engine_count(engine, names[i]) : 0;
+    return total;
+}
+
 /* What must be true of a card whose work is all done. callbacks and abandons are of this round. */
 static void check_card(const struct plan *plan, const struct card_counts *now, long callbacks, long abandons)
 {
@@ -147,7 +177,8 @@ static void check_card(const struct plan *plan, const struct card_counts *now, l
         now->callbacks, callbacks);
     if (plan_by_callback(plan) && alone)
         expect(callbacks == now->requests, "callbacks and requests", callbacks, now->requests);
-    if (value[AXIS_EARLY] == 0 && value[AXIS_TOLD] != TOLD_BUSY && value[AXIS_BLOCK] == 0)
+    if (value[AXIS_EARLY] == 0 && value[AXIS_TOLD] != TOLD_BUSY && value[AXIS_BLOCK] == 0 &&
+        value[AXIS_FAULTS] != FAULTS_LATE)
         expect(now->early == 0, "jobs were told too early", now->early, 0);
 }
 
@@ -226,7 +257,7 @@ static struct application *work(struct round *round)
 {
     struct application *applications;
     struct card_counts before = count_card(round->engine), now;
-    long callbacks = atomic_load(&totals.callbacks), abandons = atomic_load(&totals.abandons);
+    long callbacks = atomic_load(&totals.callbacks), abandons = atomic_load(&totals.abandons), injected;
     RSA *keys[KEYS_MAX];
 
     CHECK(keys_count() <= KEYS_MAX);
@@ -242,6 +273,11 @@ static struct application *work(struct round *round)
     count(&totals.requests, now.requests);
     count(&totals.orphans, now.orphans);
     count(&totals.retries, now.retries);
+    injected = count_faults(round->engine);
+    count(&totals.injected, injected);
+    if (now.requests > 1000 && (round->plan->value[AXIS_FAULTS] == FAULTS_FAIL ||
+                                   round->plan->value[AXIS_FAULTS] == FAULTS_FAIL_FALLBACK))
+        expect(injected > 0, "faults and requests", injected, now.requests);
     if (round->plan->value[AXIS_DRAIN])
         check_card(round->plan, &now, atomic_load(&totals.callbacks) - callbacks,
             atomic_load(&totals.abandons) - abandons);

@@ -20,6 +20,8 @@
     X(requests, false, "requests on the card")                                                               \
     X(orphans, false, "orphans")                                                                             \
     X(retries, false, "full rings")                                                                          \
+    X(injected, false, "faults of the card, on demand")                                                      \
+    X(refusals, false, "operations refused for them")                                                        \
     X(errors, true, "errors")                                                                                \
     X(wrong, true, "wrong answers")                                                                          \
     X(stale, true, "stale signals")                                                                          \

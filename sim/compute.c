@@ -78,6 +78,20 @@ unsigned compute_lanes_for(const struct ersatz_op *op)
     return op->kind == ERSATZ_RSA_PRIVATE ? 4 : 8;
 }
 
+bool compute_is_portable(const struct ersatz_op *op)
+{
+    return op->kind != ERSATZ_CIPHER && !kernel_is_forced(ERSATZ_KERNEL_IFMA);
+}
+
+enum ersatz_result compute_alone(const struct ersatz_op *op, struct ersatz_stats *stats)
+{
+    enum ersatz_kernel kernel;
+    enum ersatz_result result = compute_one(op, &kernel);
+
+    ersatz_count(&stats->by_kernel[kernel], 1);
+    return result;
+}
+
 void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats)
 {

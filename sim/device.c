@@ -11,6 +11,7 @@
 
 #include "delay.h"
 #include "faults.h"
+#include "lend.h"
 #include "model.h"
 #include "process.h"
 #include "reaper.h"
@@ -167,6 +168,7 @@ void ersatz_device_stop(struct ersatz_device *device)
         worker_join(&device->workers[i]);
     if (device->faults != NULL)
         faults_stop(device->faults);
+    lend_stop(device);
     delay_stop(device->delay); /* what the workers left to it is told of */
     device_cancel_all(device);
     for (unsigned i = 0; i < device->instances_ready; i++)

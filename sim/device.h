@@ -18,6 +18,7 @@ struct ersatz_device {
 
     _Atomic uint64_t
         sleepers; /* a bit per worker that sleeps; sequentially consistent, see device_ring_doorbell() */
+    _Atomic unsigned lenders;  /* threads that compute in lend(); sequentially consistent, see there */
     _Atomic unsigned lookouts; /* workers that look out for work before they sleep: see linger.h; relaxed */
     _Atomic int hold;          /* enum ersatz_hold; relaxed: a doorbell follows every change */
     _Atomic long tickets;      /* how many requests may still pass while held; relaxed */

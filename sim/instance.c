@@ -102,9 +102,14 @@ static void admit(struct instance *instance)
     }
 }
 
+bool instance_enter(struct instance *instance)
+{
+    return atomic_load(&instance->line_length) == 0 && take_slot(instance);
+}
+
 bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line)
 {
-    if (atomic_load(&instance->line_length) == 0 && take_slot(instance)) {
+    if (instance_enter(instance)) {
         push(instance, request);
         return true;
     }

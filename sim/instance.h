@@ -47,6 +47,9 @@ void instance_destroy(struct instance *instance);
 /* Accept a request into the ring; where there is no slot, let it wait in line, or refuse it (false). */
 bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line);
 
+/* Take a slot for a request that goes no further than this. False: there is none, or others wait for it. */
+bool instance_enter(struct instance *instance);
+
 /* A request's completion is handed over: its slot is free, and the first in line gets it. */
 void instance_give_slot(struct instance *instance);
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "lend.h"
 #include "reaper.h"
 #include "verdict.h"
 #include "waker.h"
@@ -146,6 +147,8 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
 {
     if (request->device->verdict != NULL && !request_is_inherited(request))
         verdict_enters(request->device->verdict, "submitted an operation, and waited for it");
+    if (lend(request, &request->device->instances[own_seat() % request->device->config.instances]))
+        return ERSATZ_OK;
     return submit_with_retries(request, retries);
 }
 

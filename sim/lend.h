@@ -1,0 +1,17 @@
+/* A thread that would only wait lends the card its core. */
+#ifndef ERSATZ_SIM_LEND_H
+#define ERSATZ_SIM_LEND_H
+
+#include <stdbool.h>
+
+struct ersatz_device;
+struct ersatz_request;
+struct instance;
+
+/* Do the request here and now, as a worker would, and step it to SIGNALLED. False: it is for the workers. */
+bool lend(struct ersatz_request *request, struct instance *instance);
+
+/* Wait for those who are at it; the device is stopping, and there will be no more. */
+void lend_stop(struct ersatz_device *device);
+
+#endif

@@ -167,8 +167,7 @@ static void check_card(const struct plan *plan, const struct card_counts *now, l
     const unsigned *value = plan->value;
     /* Requests of jobs alone, and none whose job was resumed so often that it looks as if it could not pause:
      * where nobody else polls, such a job takes its request itself, without a callback. */
-    bool alone = value[AXIS_BLOCK] == 0 && value[AXIS_OUTSIDE] == 0 &&
-                 (value[AXIS_NESTED] == 0 || value[AXIS_SYNC] == 0) &&
+    bool alone = value[AXIS_BLOCK] == 0 && value[AXIS_OUTSIDE] == 0 && value[AXIS_NESTED] == 0 &&
                  (value[AXIS_EARLY] == 0 || !plan_polls(plan));
 
     expect(now->requests == now->completed, "requests accepted and completed", now->requests, now->completed);

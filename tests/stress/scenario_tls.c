@@ -51,6 +51,26 @@ static SSL_CTX *make_context(const SSL_METHOD *method, EVP_PKEY *key, X509 *cert
     return ctx;
 }
 
+/* Up to TLS 1.2; the ciphers of 1.3 are libssl's choice. */
+static void draw_suite(struct connection *connection, struct random *random)
+{
+    static const char *const suites[] = {"ECDHE-RSA-AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA",
+        "AES256-SHA", "AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "AES128-CCM"};
+    char list[100];
+
+    snprintf(list, sizeof(list), "%s:@SECLEVEL=0",
+        suites[random_below(random, sizeof(suites) / sizeof(suites[0]))]);
+    CHECK(SSL_set_cipher_list(connection->client.ssl, list));
+    if (random_percent(random, 70))
+        SSL_set_options(connection->client.ssl, SSL_OP_NO_ENCRYPT_THEN_MAC);
+    if (random_percent(random, 50)) { /* several records to one wake-up, where the cipher can */
+        CHECK(SSL_set_split_send_fragment(connection->server.ssl, 2048));
+        CHECK(SSL_set_max_pipelines(connection->server.ssl, 4) &&
+              SSL_set_max_pipelines(connection->client.ssl, 4));
+        SSL_set_default_read_buffer_len(connection->client.ssl, MESSAGE_BYTES);
+    }
+}
+
 static void connect_sides(
     struct connection *connection, SSL_CTX *client, SSL_CTX *server, struct random *random)
 {
@@ -65,6 +85,7 @@ static void connect_sides(
     SSL_set_connect_state(connection->client.ssl);
     SSL_set_accept_state(connection->server.ssl);
     CHECK(SSL_set_max_proto_version(connection->client.ssl, version));
+    draw_suite(connection, random);
     if (random_percent(random, 40))
         connection->doom = 1 + (unsigned)random_below(random, STEPS_UNTIL_DOOM);
 }
@@ -140,6 +161,7 @@ void tls_talk(struct random *random)
     SSL_CTX *server = make_context(TLS_server_method(), key, certificate);
     unsigned open = CONNECTIONS;
 
+    CHECK(SSL_CTX_set_cipher_list(server, "ALL:@SECLEVEL=0"));
     random_fill(random, message, sizeof(message));
     for (unsigned i = 0; i < CONNECTIONS; i++)
         connect_sides(&connections[i], client, server, random);

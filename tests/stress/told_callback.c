@@ -1,5 +1,6 @@
 /* Told by a callback: on a thread of the card, or in POLL. */
 #include <errno.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <time.h>
 
@@ -23,18 +24,27 @@ struct teller *teller_new(struct slot *slot)
 static void use_crypto(struct teller *teller)
 {
     const struct round *round = teller->application->round;
-    const struct question *question = &round->aes[random_below(&teller->random, round->aes_count)];
+    bool is_rsa = random_percent(&teller->random, round->plan->value[AXIS_RSA]);
+    const struct question *question = is_rsa ? &round->rsa[random_below(&teller->random, round->rsa_count)]
+                                             : &round->aes[random_below(&teller->random, round->aes_count)];
     struct attempt attempt = {.question = question, .random = teller->random, .engine = round->route};
 
-    attempt.ctx = EVP_CIPHER_CTX_new();
     attempt.in = question->in;
     attempt.out = malloc(question_room(question));
-    CHECK(attempt.ctx != NULL && attempt.out != NULL);
-    attempt_aes(&attempt);
+    CHECK(attempt.out != NULL);
+    if (is_rsa) {
+        attempt.rsa = round->keys[question->rsa.key];
+        attempt_rsa(&attempt);
+    } else {
+        attempt.ctx = EVP_CIPHER_CTX_new();
+        CHECK(attempt.ctx != NULL);
+        attempt_aes(&attempt);
+    }
     if (!answer_is_right(&attempt) && !(attempt.refused && plan_may_refuse(round->plan))) {
         count(&totals.wrong, 1);
         watch_report("wrong answer in a callback");
     }
+    ERR_clear_error();
     EVP_CIPHER_CTX_free(attempt.ctx);
     free(attempt.out);
 }

@@ -192,7 +192,9 @@ static void do_due(struct delay *delay, const struct entry *due, unsigned count)
         if (due[i].request != NULL)
             requests[to_tell++] = due[i].request;
     }
-    if (to_tell > 0)
+    if (to_tell > 0 && delay->device->faults != NULL)
+        faults_tell(delay->device->faults, &delay->poster, requests, to_tell);
+    else if (to_tell > 0)
         poster_post(&delay->poster, requests, to_tell);
     for (unsigned i = 0; i < count; i++) {
         if (due[i].request == NULL)

@@ -404,6 +404,13 @@ void device_cancel(struct ersatz_request *request)
         tell(request);
 }
 
+void device_tell(struct ersatz_request *request)
+{
+    if (request->notify != NOTIFY_CALLBACK)
+        instance_give_slot(request->instance);
+    tell(request);
+}
+
 void device_end(struct ersatz_request *request, enum ersatz_result result)
 {
     struct ersatz_stats *stats = device_stats(request->device);
@@ -412,10 +419,10 @@ void device_end(struct ersatz_request *request, enum ersatz_result result)
     ersatz_count(&stats->completed, 1);
     ersatz_count(&stats->failed, 1);
     request = request_computed(request, result);
-    if (request == NULL || request->notify != NOTIFY_CALLBACK)
-        instance_give_slot(instance);
     if (request != NULL)
-        tell(request);
+        device_tell(request);
+    else
+        instance_give_slot(instance);
 }
 
 void device_cancel_all(struct ersatz_device *device)

@@ -53,6 +53,9 @@ void device_flight_ended(struct ersatz_request *request);
 /* Complete a request that no worker will take up, with ERSATZ_STOPPED. */
 void device_cancel(struct ersatz_request *request);
 
+/* Tell of a request that request_computed() gave, without a poster. Any thread. */
+void device_tell(struct ersatz_request *request);
+
 /* Complete a request that a worker has taken up and left, with that result, and tell of it. */
 void device_end(struct ersatz_request *request, enum ersatz_result result);
 

@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "delay.h"
 #include "faults_inside.h"
 #include "instance.h"
+#include "waker.h"
+
+#define SHUT_NS UINT64_C(1000000) /* how long a ring is full if the rule does not say */
 
 bool faults_new(struct ersatz_device *device, struct faults **out)
 {
@@ -23,8 +27,15 @@ bool faults_new(struct ersatz_device *device, struct faults **out)
     faults->device = device;
     faults->rules = *rules;
     faults->seed = device->config.seed;
-    for (unsigned i = 0; i < rules->count; i++)
+    for (unsigned i = 0; i < rules->count; i++) {
         faults->present |= 1u << rules->rules[i].fault;
+        if (rules->rules[i].fault == ERSATZ_FAULT_BURST) {
+            faults->burst_size = rules->rules[i].value;
+            faults->burst_ns = rules->rules[i].time_ns;
+        }
+    }
+    kept_init(&faults->overtaken);
+    kept_init(&faults->burst);
     faults->hung_end = &faults->hung_first;
     pthread_mutex_init(&faults->lock, NULL);
     *out = faults;
@@ -150,7 +161,7 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
 /* ---------------------------------------------------------------------------------------------- submission
  */
 
-static void draw(struct faults *faults, struct ersatz_request *request)
+static void draw(struct faults *faults, struct ersatz_request *request, bool by_fd)
 {
     struct request_faults *own = &request->faults;
 
@@ -160,6 +171,8 @@ static void draw(struct faults *faults, struct ersatz_request *request)
 
         if ((faults->present & 1u << fault) == 0)
             continue;
+        if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
+            continue; /* not one request's; not to be had */
         rule = ersatz_fault_strikes(&faults->rules, faults->seed, request->life.number, fault);
         if (rule == NULL)
             continue;
@@ -168,8 +181,10 @@ static void draw(struct faults *faults, struct ersatz_request *request)
             end_life(faults, request, rule);
         else if (fault == ERSATZ_FAULT_RING_FULL)
             own->shut_ns = rule->time_ns;
+        else if (fault == ERSATZ_FAULT_REORDER)
+            own->reorder_ns = rule->time_ns;
         else
-            own->delay_ns += rule->time_ns;
+            own->delay_ns += rule->time_ns; /* late, spurious; 0 for the others */
     }
 }
 
@@ -203,11 +218,11 @@ static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *r
 }
 
 enum ersatz_result faults_at_the_door(
-    struct faults *faults, struct ersatz_request *request, bool wait_in_line)
+    struct faults *faults, struct ersatz_request *request, bool by_fd, bool wait_in_line)
 {
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
         if (!each->faults.drawn)
-            draw(faults, each);
+            draw(faults, each, by_fd && each == request); /* the first is the one that is told of */
     }
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
         each->faults.life = atomic_load(&faults->life); /* then look whether it is down */
@@ -218,6 +233,34 @@ enum ersatz_result faults_at_the_door(
         return ERSATZ_RING_FULL;
     request->faults.blamed_on = 0;
     return ERSATZ_OK;
+}
+
+static void open_the_door(void *instance)
+{
+    instance_open(instance);
+}
+
+bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
+{
+    struct request_faults *own = &request->faults;
+    uint64_t until = request->life.at[LIFE_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
+
+    if (!request_is_struck(own, ERSATZ_FAULT_RING_FULL))
+        return false;
+    own->strikes &= ~(1u << ERSATZ_FAULT_RING_FULL);
+    instance_shut(request->instance);
+    if (!delay_call(faults->device->delay, until, open_the_door, request->instance)) {
+        instance_open(request->instance);
+        return false;
+    }
+    fault_count(faults, ERSATZ_FAULT_RING_FULL);
+    return true;
+}
+
+void faults_wake(struct faults *faults, struct ersatz_waker *waker)
+{
+    fault_count(faults, ERSATZ_FAULT_SPURIOUS);
+    waker_signal(ersatz_waker_fd(waker));
 }
 
 bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_error *error)

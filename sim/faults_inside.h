@@ -9,6 +9,13 @@
 #include "faults.h"
 #include "faults_draw.h"
 
+/* Requests that are kept back before they are told of. */
+struct kept {
+    struct ersatz_request *first;
+    struct ersatz_request **end;
+    unsigned count;
+};
+
 struct faults {
     struct ersatz_device *device;
     struct ersatz_faults rules; /* constant */
@@ -28,7 +35,13 @@ struct faults {
     uint64_t ended_on;                 /* the number of the request that ended the last life */
     struct ersatz_request *hung_first; /* in the order in which they were taken up */
     struct ersatz_request **hung_end;
+    struct kept overtaken; /* until another one is told of */
+    struct kept burst;     /* until there are as many as come together */
+    uint64_t burst_size;   /* 0: completions come as they are; constant */
+    uint64_t burst_ns;
 };
+
+void kept_init(struct kept *kept);
 
 /* A worker has taken the request up. Anything but ERSATZ_OK is its result, not to be computed. *hangs: nor
  * is it, and it is no longer the worker's. */

@@ -19,6 +19,7 @@ enum ersatz_result instance_init(
     instance->depth = depth;
     atomic_init(&instance->in_flight, 0);
     atomic_init(&instance->line_length, 0);
+    atomic_init(&instance->shut, 0);
     atomic_init(&instance->reaper_runs, false);
     instance->line_first = NULL;
     instance->line_end = &instance->line_first;
@@ -92,7 +93,8 @@ static struct ersatz_request *leave_line(struct instance *instance)
 /* Let those in line have the slots there are. */
 static void admit(struct instance *instance)
 {
-    while (atomic_load(&instance->line_length) > 0 && take_slot(instance)) {
+    while (
+        atomic_load(&instance->line_length) > 0 && atomic_load(&instance->shut) == 0 && take_slot(instance)) {
         struct ersatz_request *request = leave_line(instance);
 
         if (request == NULL)
@@ -113,9 +115,16 @@ bool instance_enqueue(struct instance *instance, struct ersatz_request *request,
         push(instance, request);
         return true;
     }
+    if (wait_in_line)
+        instance_line_up(instance, request);
+    else
+        ersatz_count(&device_stats(instance->device)->retries, 1);
+    return wait_in_line;
+}
+
+void instance_line_up(struct instance *instance, struct ersatz_request *request)
+{
     ersatz_count(&device_stats(instance->device)->retries, 1);
-    if (!wait_in_line)
-        return false;
     request->next = NULL;
     pthread_mutex_lock(&instance->line_lock);
     *instance->line_end = request;
@@ -128,7 +137,19 @@ bool instance_enqueue(struct instance *instance, struct ersatz_request *request,
      * in_flight): sequential consistency forbids that both miss.
      */
     admit(instance);
-    return true;
+}
+
+void instance_shut(struct instance *instance)
+{
+    atomic_fetch_add(&instance->shut, 1);
+}
+
+void instance_open(struct instance *instance)
+{
+    /* Then look at the line. Whoever found it shut meanwhile has joined the line before, or given a slot
+     * back. */
+    atomic_fetch_sub(&instance->shut, 1);
+    admit(instance);
 }
 
 void instance_give_slot(struct instance *instance)

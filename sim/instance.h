@@ -21,6 +21,7 @@ struct instance {
         64) _Atomic unsigned in_flight; /* slots taken; sequentially consistent, see instance_enqueue() */
 
     _Alignas(64) _Atomic unsigned line_length; /* sequentially consistent, see instance_enqueue() */
+    _Atomic unsigned shut;                     /* sequentially consistent, see instance_open() */
     pthread_mutex_t line_lock;
     struct ersatz_request *line_first;
     struct ersatz_request **line_end;
@@ -46,6 +47,13 @@ void instance_destroy(struct instance *instance);
 
 /* Accept a request into the ring; where there is no slot, let it wait in line, or refuse it (false). */
 bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line);
+
+/* The same, where the ring is to look full: the request waits in line. */
+void instance_line_up(struct instance *instance, struct ersatz_request *request);
+
+/* Let nobody in from the line until it is opened as often as it was shut. */
+void instance_shut(struct instance *instance);
+void instance_open(struct instance *instance);
 
 /* Take a slot for a request that goes no further than this. False: there is none, or others wait for it. */
 bool instance_enter(struct instance *instance);

@@ -282,13 +282,24 @@ static bool is_muted(const struct ersatz_request *request)
     return atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
 }
 
+/* Two signals may have been there, the card's own and the one that told of nothing. While the card posts its
+ * own, nobody can say whether it is among those that were just consumed: wait the moment until it is posted.
+ */
+static void wait_for_own_signal(struct ersatz_request *request)
+{
+    if (request_state(request) == REQUEST_SIGNALLING)
+        request_sleep_until(request, REQUEST_SIGNALLED, -1);
+}
+
 /* drained: whether the descriptor was readable, by whatever made it so. */
 static bool is_done_fd(struct ersatz_request *request, bool *drained)
 {
     if (is_muted(request)) /* the descriptor tells of others now: leave their signals alone */
         return request_state(request) == REQUEST_SIGNALLED;
     *drained = waker_drain(request->waker);
-    if (*drained && request_state(request) >= REQUEST_COMPLETE)
+    if (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS))
+        wait_for_own_signal(request);
+    else if (*drained && request_state(request) >= REQUEST_COMPLETE)
         return true; /* the one signal of this request was just consumed: none can follow */
     if (request_state(request) != REQUEST_SIGNALLED)
         return false;

@@ -37,10 +37,15 @@ static bool enqueue(struct ersatz_request *request, bool wait_in_line)
     struct ersatz_device *device = request->device;
     struct ersatz_stats *stats = device_stats(device);
     struct instance *instance = request->instance;
+    bool accepted = true;
 
     device_flight_began(request); /* before a worker can end it */
     request_reference(request);   /* the device's */
-    if (instance_enqueue(instance, request, wait_in_line)) {
+    if (device->faults != NULL && wait_in_line && faults_shut_the_door(device->faults, request))
+        instance_line_up(instance, request);
+    else
+        accepted = instance_enqueue(instance, request, wait_in_line);
+    if (accepted) {
         ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
         return true;
     }
@@ -84,8 +89,8 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
         return ERSATZ_STOPPED;
     for (struct ersatz_request *each = request; device->watched && each != NULL; each = each->group_next)
         life_submit(each);
-    if (device->faults != NULL &&
-        (result = faults_at_the_door(device->faults, request, wait_in_line)) != ERSATZ_OK)
+    if (device->faults != NULL && (result = faults_at_the_door(device->faults, request, notify == NOTIFY_FD,
+                                       wait_in_line)) != ERSATZ_OK)
         return result;
     assign(request, &device->instances[own_seat() % device->config.instances], notify);
     if (!enqueue_group(request, wait_in_line)) {
@@ -107,6 +112,8 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
     result = submit(request, NOTIFY_FD, true);
     if (result != ERSATZ_OK)
         waker_detach(waker, request);
+    else if (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS))
+        faults_wake(request->device->faults, waker);
     return result;
 }
 

@@ -57,10 +57,16 @@ static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, b
     return request_mute(request);
 }
 
+static bool has_spurious_signal(const struct ersatz_request *request)
+{
+    return request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS);
+}
+
 void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
 {
     pthread_mutex_lock(&waker->lock);
-    if (waker->attached != NULL && orphan(waker, waker->attached, true))
+    if (waker->attached != NULL &&
+        (orphan(waker, waker->attached, true) || has_spurious_signal(waker->attached)))
         waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
     request->waker = waker;
     request->fd = waker->fd;

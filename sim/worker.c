@@ -124,6 +124,8 @@ static void delay_what_is_early(struct worker *worker, struct batch *batch)
         struct ersatz_request *request = batch->requests[i];
         uint64_t due = device->model != NULL ? model_computed(request) : 0;
 
+        if (device->faults != NULL)
+            due = faults_due(device->faults, request, due);
         if (due <= life_now() || !delay_tell(device->delay, request, due))
             batch->requests[due_now++] = request;
     }
@@ -134,7 +136,10 @@ static void tell(struct worker *worker, struct batch *batch)
 {
     if (worker->device->delay != NULL)
         delay_what_is_early(worker, batch);
-    poster_post(&worker->poster, batch->requests, batch->count);
+    if (worker->device->faults != NULL)
+        faults_tell(worker->device->faults, &worker->poster, batch->requests, batch->count);
+    else
+        poster_post(&worker->poster, batch->requests, batch->count);
 }
 
 /* Tell of what may pass the hold before the signal; keep the rest, in order. */

@@ -2,41 +2,11 @@
  * What injected faults do at the device: the same ones every time, to the requests they are meant for; the
  * card goes on, nothing is lost, and what failed can still be computed by the calling core.
  */
-#include <ersatz/faults.h>
 #include <openssl/rsa.h>
-#include <poll.h>
 
-#include "card.h"
+#include "fault_card.h"
 
 #define MANY 400
-
-static struct ersatz_stats stats;
-static struct ersatz_faults faults; /* of the device that is open, */
-static bool polled;                 /* and whether its callbacks come by polling it */
-
-static struct ersatz_device *open_with(const char *text, uint64_t seed, bool external)
-{
-    struct ersatz_config config;
-    struct ersatz_device *device;
-    struct ersatz_error error;
-    size_t offset;
-
-    memset(&stats, 0, sizeof(stats));
-    CHECK_EQ(ersatz_faults_parse(text, &faults, &offset, &error), ERSATZ_OK);
-    ersatz_config_init(&config, &stats);
-    CHECK_EQ(config.seed, 1);
-    config.instances = 1;
-    config.external_polling = polled = external;
-    config.faults = &faults;
-    config.seed = seed;
-    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
-    return device;
-}
-
-static long injected(enum ersatz_fault fault)
-{
-    return (long)stats.faults[fault];
-}
 
 /* One operation, waited for. Where it fails, *error says why. */
 static enum ersatz_result run(
@@ -56,9 +26,7 @@ static enum ersatz_result run(
     return result;
 }
 
-/* ------------------------------------------------------------------------------------------- failures,
- * chance
- */
+/* ------------------------------------------------------------------------------------------- failures */
 
 /* Which of MANY operations fail, in order. */
 static void list_failed(const char *text, uint64_t seed, bool failed[MANY])
@@ -143,9 +111,7 @@ static void test_message_goes_on(void)
     ersatz_device_free(device);
 }
 
-/* ---------------------------------------------------------------------------------------------- wrong
- * results
- */
+/* -------------------------------------------------------------------------------------- wrong results */
 
 static int bits_between(const uint8_t *a, const uint8_t *b, size_t len)
 {
@@ -293,79 +259,7 @@ static void corrupt_mode(enum ersatz_mode mode)
     ersatz_device_free(device);
 }
 
-/* ------------------------------------------------------------------------------------- a card that is no
- * more
- */
-
-static int called(void *arg)
-{
-    (*(_Atomic int *)arg)++;
-    return 1;
-}
-
-/* Requests on their way, told by descriptor and by callback. */
-struct flight {
-    struct aes *aes;
-    struct ersatz_request *request;
-    struct ersatz_device *device;
-    struct ersatz_waker *waker; /* NULL: by callback */
-    _Atomic int callbacks;
-};
-
-static enum ersatz_result take_off(struct ersatz_device *device, struct flight *flight, bool by_callback)
-{
-    enum ersatz_result result;
-
-    flight->device = device;
-    flight->aes = aes_new(3);
-    flight->callbacks = 0;
-    flight->waker = NULL;
-    CHECK_EQ(ersatz_request_new(device, &flight->aes->op, true, &flight->request), ERSATZ_OK);
-    if (by_callback) {
-        result = ersatz_submit_callback(flight->request, called, &flight->callbacks);
-    } else {
-        CHECK_EQ(ersatz_waker_new(&stats, &flight->waker), ERSATZ_OK);
-        result = ersatz_submit_fd(flight->request, flight->waker);
-    }
-    return result;
-}
-
-static void wait_until_told(struct flight *flight)
-{
-    if (flight->waker != NULL) {
-        struct pollfd told = {.fd = ersatz_waker_fd(flight->waker), .events = POLLIN};
-
-        while (!ersatz_request_is_done(flight->request))
-            CHECK_EQ(poll(&told, 1, -1), 1);
-        CHECK_EQ(poll(&told, 1, 0), 0); /* and no more */
-    } else {
-        while (flight->callbacks == 0) {
-            if (polled)
-                ersatz_device_poll(flight->device);
-            usleep(100);
-        }
-        CHECK(ersatz_request_is_done(flight->request));
-    }
-}
-
-/* Waits to be told, and sees what came of it. */
-static void land(struct flight *flight, enum ersatz_result wanted, const char *blame)
-{
-    struct ersatz_error error = {.text = ""};
-
-    wait_until_told(flight);
-    CHECK_EQ(ersatz_request_blame(flight->request, &error), blame != NULL);
-    if (blame != NULL && strstr(error.text, blame) == NULL) {
-        fprintf(stderr, "\"%s\" does not speak of \"%s\"\n", error.text, blame);
-        FAIL("blame");
-    }
-    CHECK_EQ(ersatz_request_finish(flight->request), wanted);
-    CHECK(wanted != ERSATZ_OK || aes_is_right(flight->aes));
-    CHECK_EQ(flight->callbacks, flight->waker == NULL);
-    if (flight->waker != NULL)
-        ersatz_waker_free(flight->waker);
-    aes_free(flight->aes);
-}
+/* ------------------------------------------------------------------------------------------- reset, gone */
 
 /* Refused at the door: nobody is told. */
 static void refused(
@@ -429,14 +323,7 @@ static void test_back(void)
     ersatz_device_free(device);
 }
 
-/* ------------------------------------------------------------------------------------------------- it hangs
- */
-
-static void wait_for(enum ersatz_fault fault, long count)
-{
-    while (injected(fault) < count)
-        usleep(100);
-}
+/* ------------------------------------------------------------------------------------------ it hangs */
 
 static void test_hang(bool by_callback, bool external)
 {
@@ -478,8 +365,7 @@ static void test_hung_orphan(void)
     CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
 }
 
-/* ------------------------------------------------------------------------------------------------ full rings
- */
+/* ---------------------------------------------------------------------------------------- full rings */
 
 static void test_full(void)
 {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "findings.h"
+#include "report.h"
 
 static struct {
     /* Held while the device is started, stopped or configured, and across fork(), so that the child finds it
@@ -23,16 +24,14 @@ static struct {
     struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
     struct ersatz_config config;     /* sizes are 0 where no command set them: see resolve() */
     struct ersatz_profile profile;   /* config.profile points to it, or is NULL */
-    char *stats_file;
-    pid_t first_process; /* where the engine was loaded; others are forked children */
-    bool exiting;        /* no device is started any more */
-    bool ending;         /* exit(3) runs, */
-    pthread_t ender;     /* in this thread */
+    struct report report;
+    bool exiting;    /* no device is started any more */
+    bool ending;     /* exit(3) runs, */
+    pthread_t ender; /* in this thread */
     struct card_policy policy;
     struct ersatz_polling polling;
-    struct ersatz_stats stats;
     struct findings_settings check;
-    struct ersatz_findings findings;
+    struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
 } card = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .generation = 1,
@@ -58,7 +57,7 @@ struct ersatz_device *card_running_device(void)
 
 struct ersatz_stats *card_stats(void)
 {
-    return &card.stats;
+    return &card.place.record->stats;
 }
 
 unsigned card_generation(void)
@@ -97,6 +96,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     struct ersatz_device *device = atomic_load(&card.device);
+    struct ersatz_error error;
 
     if (device != NULL) {
         ersatz_device_forget(device);
@@ -104,47 +104,20 @@ static void after_fork_in_child(void)
         atomic_store(&card.device, NULL);
     }
     atomic_fetch_add_explicit(&card.generation, 1, memory_order_relaxed);
-    memset(&card.stats, 0, sizeof(card.stats)); /* what the parent did is in the parent's */
-    memset(&card.findings, 0, sizeof(card.findings));
+    /* What the parent did is in the parent's. */
+    if (!ersatz_record_after_fork(&card.place, &error))
+        fprintf(stderr, "ersatz: %s\n", error.text);
+    if (card.config.trace != NULL)
+        atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     pthread_mutex_unlock(&card.lock);
 }
 
-/* Replaces every %p by the process id; a forked child of a path without one gets the id appended. */
-static void stats_path(char *out, size_t size)
+/* Under the card's lock. */
+static void leave_reports(void)
 {
-    bool has_id = strstr(card.stats_file, "%p") != NULL;
-    size_t used = 0;
-
-    out[0] = '\0';
-    for (const char *at = card.stats_file; *at != '\0' && used + 1 < size;) {
-        if (at[0] == '%' && at[1] == 'p') {
-            used += (size_t)snprintf(out + used, size - used, "%ld", (long)getpid());
-            at += 2;
-        } else {
-            out[used++] = *at++;
-            out[used] = '\0';
-        }
-    }
-    if (!has_id && getpid() != card.first_process && used < size)
-        snprintf(out + used, size - used, ".%ld", (long)getpid());
-}
-
-static void write_stats(void)
-{
-    char path[4096];
-    FILE *file;
-
-    if (card.stats_file == NULL)
-        return;
-    stats_path(path, sizeof(path));
-    file = fopen(path, "we");
-    if (file == NULL) {
-        fprintf(stderr, "ersatz: STATS_FILE %s: %m\n", path);
-        return;
-    }
-    if (!ersatz_stats_write(&card.stats, card_findings(), file))
-        fprintf(stderr, "ersatz: STATS_FILE %s: %m\n", path);
-    fclose(file);
+    if (card.place.directory == NULL) /* whoever wants the record, reads in it what was found */
+        findings_say(&card.check, &card.place.record->findings);
+    report_write(&card.report, card.place.record);
 }
 
 /* Under the card's lock; the device was taken out of the card. */
@@ -152,8 +125,7 @@ static void stop(struct ersatz_device *device)
 {
     card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
     ersatz_device_free(device);
-    findings_say(&card.check, &card.findings);
-    write_stats();
+    leave_reports();
 }
 
 void card_stop(void)
@@ -202,8 +174,8 @@ static void stop_for_good(void)
     card.exiting = true;
     if (device != NULL)
         ersatz_device_stop(device);
-    findings_say(&card.check, &card.findings);
-    write_stats();
+    leave_reports();
+    atomic_store_explicit(&card.place.record->head.state, ERSATZ_RECORD_ENDED, memory_order_relaxed);
 }
 
 static void stop_at_cleanup(void)
@@ -240,8 +212,12 @@ bool card_set_up(void)
     static bool at_fork, at_cleanup, at_end;
 
     pthread_mutex_lock(&card.lock);
-    if (card.first_process == 0)
-        card.first_process = getpid();
+    if (card.report.first_process == 0)
+        card.report.first_process = getpid();
+    if (card.place.record == NULL && !ersatz_record_init(&card.place)) {
+        pthread_mutex_unlock(&card.lock);
+        return false;
+    }
     if (!at_fork)
         at_fork = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
     /* The one for exit(3) is registered after libcrypto's own and so runs before it. */
@@ -257,7 +233,7 @@ void card_set_defaults(void)
 {
     pthread_mutex_lock(&card.lock);
     memset(&card.profile, 0, sizeof(card.profile));
-    ersatz_config_init(&card.config, &card.stats);
+    ersatz_config_init(&card.config, card_stats());
     card.config.workers = card.config.instances = card.config.ring_depth = 0;
     card.config.polling = &card.polling;
     atomic_store(&card.polling.timed, false);
@@ -271,8 +247,7 @@ void card_set_defaults(void)
     atomic_store(&card.policy.max_retries, -1);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
     findings_reset(&card.check);
-    free(card.stats_file);
-    card.stats_file = NULL;
+    report_reset(&card.report);
     pthread_mutex_unlock(&card.lock);
 }
 
@@ -295,6 +270,27 @@ static struct ersatz_config resolve(void)
     return config;
 }
 
+/* Under the card's lock. */
+static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error)
+{
+    struct ersatz_config config;
+    struct ersatz_record_head *head = &card.place.record->head;
+    enum ersatz_result result;
+
+    findings_begin(&card.check, &card.place.record->findings, &card.config);
+    config = resolve();
+    if (config.trace != NULL && !ersatz_record_reserve_trace(&card.place, error)) {
+        fprintf(stderr, "ersatz: TRACE: %s; going on without\n", error->text);
+        config.trace = NULL;
+    }
+    result = ersatz_device_open(&config, device, error);
+    if (result == ERSATZ_OK)
+        atomic_store_explicit(&head->started, true, memory_order_relaxed);
+    else
+        memcpy(head->refused, error->text, sizeof(head->refused));
+    return result;
+}
+
 enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *error)
 {
     /* Pairs with the release below: the device's contents are visible. Sequentially consistent: see
@@ -313,11 +309,7 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
             *error = card.refused;
             result = error->result;
         } else if (device == NULL) {
-            struct ersatz_config config;
-
-            findings_begin(&card.check, &card.findings, &card.config);
-            config = resolve();
-            result = ersatz_device_open(&config, &device, error);
+            result = open_device(&device, error);
             if (result == ERSATZ_NO_URING)
                 card.refused = *error;
             atomic_store_explicit(&card.device, device, memory_order_release);
@@ -384,15 +376,46 @@ bool card_set_profile(const struct ersatz_profile *profile)
 
 bool card_set_stats_file(const char *path)
 {
-    char *copy = strdup(path);
+    bool ok;
 
-    if (copy == NULL)
-        return false;
     pthread_mutex_lock(&card.lock);
-    free(card.stats_file);
-    card.stats_file = copy;
+    ok = report_set_file(&card.report.stats_file, path);
     pthread_mutex_unlock(&card.lock);
-    return true;
+    return ok;
+}
+
+bool card_set_trace(const char *path)
+{
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = path == NULL || report_set_file(&card.report.trace_file, path);
+    if (ok) {
+        card.config.trace = &card.place.record->trace;
+        atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&card.lock);
+    return ok;
+}
+
+bool card_keep_record(const char *directory, struct ersatz_error *error)
+{
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = ersatz_record_keep(&card.place, directory, error);
+    pthread_mutex_unlock(&card.lock);
+    return ok;
+}
+
+bool card_has_record(void)
+{
+    bool has;
+
+    pthread_mutex_lock(&card.lock);
+    has = card.place.directory != NULL;
+    pthread_mutex_unlock(&card.lock);
+    return has;
 }
 
 bool card_set_check(bool check, uint32_t pause_ns)
@@ -424,5 +447,7 @@ bool card_set_check_limits(const struct ersatz_check_limits *limits)
 const struct ersatz_findings *card_findings(void)
 {
     /* Acquire: pairs with the release of the one who began them. */
-    return atomic_load_explicit(&card.findings.began_ns, memory_order_acquire) != 0 ? &card.findings : NULL;
+    const struct ersatz_findings *findings = &card.place.record->findings;
+
+    return atomic_load_explicit(&findings->began_ns, memory_order_acquire) != 0 ? findings : NULL;
 }

@@ -56,6 +56,13 @@ bool card_set_check_limits(const struct ersatz_check_limits *limits);
 
 /* What was found so far; NULL: nobody looks. */
 const struct ersatz_findings *card_findings(void);
+/* Trace the devices that start from now on; write the trace to this file when one stops (takes a copy). NULL:
+ * leave it in the record. False: out of memory. */
+bool card_set_trace(const char *path);
+
+/* Keep the record in a file of this directory. False: *error says why not. */
+bool card_keep_record(const char *directory, struct ersatz_error *error);
+bool card_has_record(void);
 
 /* Stop the device, if it runs, and write the statistics. The next operation starts another. */
 void card_stop(void);

@@ -22,7 +22,7 @@ typedef int command_handler(int command, long i, void *p);
 /* command_settings.c */
 command_handler command_workers, command_instances, command_ring_depth, command_external_polling,
     command_fallback, command_offload, command_sync_offload, command_thresholds, command_max_retries,
-    command_stats_file, command_kernels;
+    command_kernels;
 
 /* command_polling.c */
 command_handler command_poll, command_event_driven, command_poll_interval, command_epoll_timeout,
@@ -36,6 +36,9 @@ command_handler command_bind_thread, command_init, command_hold, command_release
 
 /* command_check.c */
 command_handler command_check, command_check_limits;
+
+/* command_record.c */
+command_handler command_stats_file, command_trace, command_record;
 
 /* command_faults.c */
 command_handler command_faults, command_seed;

@@ -112,21 +112,6 @@ int command_max_retries(int command, long i, void *p)
     return 1;
 }
 
-int command_stats_file(int command, long i, void *p)
-{
-    const char *path = p;
-
-    (void)i;
-    if (path[0] == '\0') {
-        error_raise(REASON_BAD_COMMAND, "STATS_FILE is empty; expected the path of a file");
-        return 0;
-    }
-    if (card_set_stats_file(path))
-        return 1;
-    error_raise(REASON_NO_MEMORY, "%s", command_name(command));
-    return 0;
-}
-
 /* "portable, ipsec-mb": the names of a set of kernels. */
 static const char *kernel_names(unsigned set, char *out, size_t size)
 {

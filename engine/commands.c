@@ -56,6 +56,8 @@ static const struct {
     AT(STATS_FILE) = {command_stats_file, true},
     AT(CHECK) = {command_check, false},
     AT(CHECK_LIMITS) = {command_check_limits, true},
+    AT(TRACE) = {command_trace, true},
+    AT(RECORD) = {command_record, true},
     AT(HOLD) = {command_hold, true},
     AT(RELEASE) = {command_release, false},
     AT(KERNELS) = {command_kernels, true},

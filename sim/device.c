@@ -137,8 +137,8 @@ enum ersatz_result ersatz_device_open(
     memset(device, 0, sizeof(*device));
     device->config = *config;
     device->generation = process_generation();
-    device->watched =
-        config->watch || config->profile != NULL || config->faults != NULL || config->findings != NULL;
+    device->watched = config->watch || config->profile != NULL || config->faults != NULL ||
+                      config->findings != NULL || config->trace != NULL;
     atomic_init(&device->references, 1);
     if (!faults_new(device, &device->faults) || !pool_init(&device->pool)) {
         faults_free(device->faults);

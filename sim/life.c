@@ -26,27 +26,40 @@ void life_begin(struct ersatz_request *request)
     request->life.at[LIFE_CREATED] = life_now();
 }
 
+/* Asked for each time: a fibre may be on another thread than before. */
+static pid_t own_thread(void)
+{
+    return (pid_t)syscall(SYS_gettid);
+}
+
 void life_submit(struct ersatz_request *request)
 {
     struct ersatz_device *device = request->device;
 
     if (!device->watched)
         return;
-    request->life.submitter =
-        (pid_t)syscall(SYS_gettid); /* the fibre may be on another thread than last time */
+    request->life.submitter = own_thread();
     /* Relaxed: a number is only to be had once. It is kept when a request that was refused comes again. */
     if (request->life.number == 0)
         request->life.number = atomic_fetch_add_explicit(&device->last_number, 1, memory_order_relaxed) + 1;
     request->life.at[LIFE_SUBMITTED] = life_now();
 }
 
-void life_start(struct ersatz_request *request, unsigned worker, unsigned batch)
+void life_start(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now)
 {
     if (!request->device->watched)
         return;
     request->life.worker = worker;
     request->life.batch = batch;
-    request->life.at[LIFE_STARTED] = life_now();
+    request->life.at[LIFE_STARTED] = now;
+}
+
+void life_return(struct ersatz_request *request)
+{
+    if (!request->device->watched)
+        return;
+    request->life.returner = own_thread();
+    request->life.at[LIFE_RETURNED] = life_now();
 }
 
 void life_mark(struct ersatz_request *request, enum life_point point)

@@ -28,6 +28,7 @@ struct life {
     uint64_t number; /* in the order of submission on this device, from 1; 0: not submitted, or not watched */
     uint64_t at[LIFE_POINTS]; /* nanoseconds of CLOCK_MONOTONIC; 0: has not happened */
     pid_t submitter;          /* the thread that submitted it */
+    pid_t returner;           /* the thread that its results were returned on */
     unsigned worker;          /* which worker took it up, from 0 */
     unsigned batch;           /* how many that worker took up together */
 };
@@ -43,8 +44,11 @@ void life_begin(struct ersatz_request *request);
 /* Give it its number, and note who submits it. */
 void life_submit(struct ersatz_request *request);
 
-/* A worker takes it up, with others. */
-void life_start(struct ersatz_request *request, unsigned worker, unsigned batch);
+/* A worker takes it up now, with others: all of a batch at the same time. */
+void life_start(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now);
+
+/* Its results are handed out. */
+void life_return(struct ersatz_request *request);
 
 /* It is at that point, now. Does nothing where the device is not watched. */
 void life_mark(struct ersatz_request *request, enum life_point point);

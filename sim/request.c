@@ -17,6 +17,7 @@
 #include "process.h"
 #include "reaper.h"
 #include "rsa_key.h"
+#include "trace.h"
 #include "verdict.h"
 #include "waker.h"
 
@@ -117,6 +118,8 @@ void request_release(struct ersatz_request *request)
     /* Acquire and release: the last one sees all that the others did to the request. */
     if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) != 1)
         return;
+    if (request->device->config.trace != NULL && request->instance != NULL)
+        trace_end(request->device->config.trace, request);
     if (request->first == request)
         release_group(request->group_next);
     if (request->op.kind == ERSATZ_CIPHER) {
@@ -400,7 +403,7 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
             if (each->copied)
                 copy_results_out(each);
         }
-        life_mark(request, LIFE_RETURNED);
+        life_return(request);
     }
     request_release(request);
     return result;

@@ -5,6 +5,7 @@
 #include "device.h"
 #include "lend.h"
 #include "reaper.h"
+#include "trace.h"
 #include "verdict.h"
 #include "waker.h"
 
@@ -47,6 +48,8 @@ static bool enqueue(struct ersatz_request *request, bool wait_in_line)
         accepted = instance_enqueue(instance, request, wait_in_line);
     if (accepted) {
         ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
+        if (device->config.trace != NULL)
+            trace_begin(device->config.trace, request);
         return true;
     }
     device_flight_ended(request);

@@ -84,10 +84,11 @@ static void compute(struct worker *worker, struct batch *batch)
     const struct ersatz_op *ops[WORKER_BATCH];
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
+    uint64_t now = worker->device->watched ? life_now() : 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
-        life_start(batch->requests[i], worker->index, batch->count);
+        life_start(batch->requests[i], worker->index, batch->count, now);
     }
     if (worker->device->faults == NULL)
         compute_batch(worker->lanes, ops, results, batch->count, stats);

@@ -75,6 +75,12 @@
     X(CHECK_LIMITS, STRING,                                                                                  \
         "What is not wrong yet: answer=MS (default 500), callback=MS (10), early=TIMES (10). Before the "    \
         "device starts.")                                                                                    \
+    X(TRACE, STRING,                                                                                         \
+        "Write a timeline of the newest requests, for ui.perfetto.dev, to this file when the device stops. " \
+        "Before the device starts.")                                                                         \
+    X(RECORD, STRING,                                                                                        \
+        "Keep statistics and timeline in a file of this directory that outlives the process, however it "    \
+        "ends: for ersatz-run. Before the device starts.")                                                   \
     X(HOLD, STRING,                                                                                          \
         "For tests: hold requests before they are computed (compute), before their job is told (signal), "   \
         "or not (none).")                                                                                    \

@@ -16,6 +16,7 @@
 
 #include "ersatz/findings.h"
 #include "ersatz/stats.h"
+#include "ersatz/trace.h"
 
 struct ersatz_profile;
 
@@ -84,6 +85,7 @@ struct ersatz_config {
     struct ersatz_findings *findings; /* check the application, and write down here what it does wrong; the
                                          caller's, must outlive the device and its requests; NULL: do not */
     uint32_t pause_ns; /* for the check: so long it takes until a pause comes back that does not pause */
+    struct ersatz_trace *trace; /* filled; the caller's, must outlive the device and its requests; NULL: no trace */
 };
 
 struct ersatz_device;

@@ -1,0 +1,25 @@
+/* The files that the card writes when it stops or the process ends: the statistics, the trace. */
+#ifndef ERSATZ_ENGINE_REPORT_H
+#define ERSATZ_ENGINE_REPORT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "ersatz/record.h"
+
+/* All under the card's lock. */
+struct report {
+    char *stats_file, *trace_file; /* NULL: none. A %p stands for the process id */
+    pid_t first_process;           /* where the engine was loaded; others are forked children */
+};
+
+/* Let *file, one of a report's, be a copy of the path. False: no memory. */
+bool report_set_file(char **file, const char *path);
+
+/* Write none. */
+void report_reset(struct report *report);
+
+/* Write those that were asked for; what goes wrong is said on standard error. */
+void report_write(const struct report *report, struct ersatz_record *record);
+
+#endif

@@ -1,0 +1,249 @@
+/* The record: memory at a fixed address, exchanged for a file that is mapped there. */
+#include "ersatz/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "life.h"
+
+#define MAGIC "ERSATZ1" /* with its terminator, as long as head.magic */
+#define NAMES_MAX 1000u /* programs that one process has become by exec, one after the other */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older headers do not know it */
+#endif
+
+_Static_assert(sizeof(MAGIC) == sizeof(((struct ersatz_record_head *)0)->magic), "the magic fits");
+
+static bool complain(struct ersatz_error *error, const char *directory, const char *what, int err)
+{
+    error->result = ERSATZ_NO_MEMORY;
+    snprintf(error->text, sizeof(error->text), "%s %.120s: %s", what, directory, strerror(err));
+    return false;
+}
+
+static void fill_head(struct ersatz_record *record)
+{
+    struct ersatz_record_head *head = &record->head;
+
+    head->size = sizeof(*record);
+    head->pid = getpid();
+    head->parent = getppid();
+    head->made = life_now();
+    atomic_store_explicit(&head->state, ERSATZ_RECORD_RUNNING, memory_order_relaxed);
+    snprintf(head->program, sizeof(head->program), "%s", program_invocation_short_name);
+    memcpy(head->magic, MAGIC, sizeof(head->magic));
+}
+
+/* Memory of the process's own at that address, or anywhere if it is NULL. */
+static struct ersatz_record *map_own(struct ersatz_record *at)
+{
+    void *memory = mmap(at, sizeof(*at), PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at == NULL ? 0 : MAP_FIXED), -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static struct ersatz_record *map_file(struct ersatz_record *at, int fd)
+{
+    void *memory =
+        mmap(at, sizeof(*at), PROT_READ | PROT_WRITE, MAP_SHARED | (at == NULL ? 0 : MAP_FIXED), fd, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* Have the pages of a part of the record there now: a write to one that the file system has no room for would
+ * be a SIGBUS. */
+static bool populate(struct ersatz_record *record, size_t from, size_t to)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), start = from / page * page;
+
+    return madvise((char *)record + start, to - start, MADV_POPULATE_WRITE) == 0;
+}
+
+bool ersatz_record_init(struct ersatz_record_place *place)
+{
+    place->directory = NULL;
+    place->record = map_own(NULL);
+    if (place->record == NULL)
+        return false;
+    fill_head(place->record);
+    return true;
+}
+
+/* A new file in the directory, named after the process. The error is in errno if it is -1. */
+static int make_file(int directory)
+{
+    char name[64];
+    int fd = -1;
+
+    for (unsigned i = 1; i <= NAMES_MAX && fd < 0; i++) {
+        if (i == 1)
+            snprintf(name, sizeof(name), "%ld" ERSATZ_RECORD_SUFFIX, (long)getpid());
+        else
+            snprintf(name, sizeof(name), "%ld-%u" ERSATZ_RECORD_SUFFIX, (long)getpid(), i);
+        fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0 && errno != EEXIST)
+            return -1;
+    }
+    if (fd >= 0 && ftruncate(fd, sizeof(struct ersatz_record)) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Take the record into a new file, with what is in it or empty. False: errno says why, nothing has changed.
+ */
+static bool move_to_file(struct ersatz_record *record, int directory, bool empty)
+{
+    int fd = make_file(directory), err = 0;
+    struct ersatz_record *copy = fd < 0 ? NULL : map_file(NULL, fd);
+
+    if (copy == NULL || !populate(copy, 0, offsetof(struct ersatz_record, trace))) {
+        err = copy != NULL && errno == EFAULT ? ENOSPC : errno; /* EFAULT is how populate reports a SIGBUS */
+    } else if (empty) {
+        fill_head(copy);
+    } else {
+        /* The trace is not asked for yet, or it is empty: it is filled by a device only. */
+        memcpy(copy, record, offsetof(struct ersatz_record, trace));
+    }
+    if (err == 0 && map_file(record, fd) == NULL)
+        err = errno;
+    if (copy != NULL)
+        munmap(copy, sizeof(*copy));
+    if (fd >= 0)
+        close(fd);
+    errno = err;
+    return err == 0;
+}
+
+bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory, struct ersatz_error *error)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *copy = strdup(directory);
+    struct stat status;
+    bool ok = false;
+
+    if (copy == NULL)
+        complain(error, directory, "no memory for the name of", ENOMEM);
+    else if (fd < 0 || fstat(fd, &status) != 0)
+        complain(error, directory, "expected a directory that exists, got", errno);
+    else if (!move_to_file(place->record, fd, false))
+        complain(error, directory, "a file cannot be made in", errno);
+    else
+        ok = true;
+    if (!ok) {
+        if (fd >= 0)
+            close(fd);
+        free(copy);
+        return false;
+    }
+    if (place->directory != NULL) {
+        close(place->fd);
+        free(place->directory);
+    }
+    *place = (struct ersatz_record_place){
+        .record = place->record,
+        .directory = copy,
+        .fd = fd,
+        .device = status.st_dev,
+        .inode = status.st_ino,
+    };
+    return true;
+}
+
+/* The directory, open: by the descriptor if that is still it, else by its name. Below 0: gone. */
+static int directory_again(const struct ersatz_record_place *place)
+{
+    struct stat status;
+
+    if (fstat(place->fd, &status) == 0 && status.st_dev == place->device && status.st_ino == place->inode)
+        return place->fd;
+    return open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_error *error)
+{
+    int fd;
+    bool ok;
+
+    if (place->directory == NULL) {
+        if (map_own(place->record) == NULL)
+            abort();
+        fill_head(place->record);
+        return true;
+    }
+    fd = directory_again(place);
+    ok = fd >= 0 && move_to_file(place->record, fd, true);
+    if (!ok) {
+        complain(error, place->directory, "a forked child keeps no record: no file can be made in", errno);
+        if (map_own(place->record) == NULL)
+            abort();
+        fill_head(place->record);
+    }
+    if (fd >= 0 && fd != place->fd)
+        close(fd);
+    return ok;
+}
+
+bool ersatz_record_reserve_trace(const struct ersatz_record_place *place, struct ersatz_error *error)
+{
+    if (place->directory == NULL) /* then it comes from the process's memory as it is needed */
+        return true;
+    if (populate(place->record, offsetof(struct ersatz_record, trace), sizeof(*place->record)))
+        return true;
+    return complain(error, place->directory, "no room for a trace in", errno == EFAULT ? ENOSPC : errno);
+}
+
+static bool read_all(int fd, struct ersatz_record *record)
+{
+    char *at = (char *)record;
+    size_t left = sizeof(*record);
+
+    while (left > 0) {
+        ssize_t got = read(fd, at, left);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        left -= (size_t)got;
+    }
+    return true;
+}
+
+struct ersatz_record *ersatz_record_read(int directory, const char *name, struct ersatz_error *error)
+{
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct ersatz_record *record = aligned_alloc(_Alignof(struct ersatz_record), sizeof(*record));
+    struct stat status;
+    const char *wrong = NULL;
+
+    if (fd < 0 || record == NULL || fstat(fd, &status) != 0)
+        wrong = strerror(errno);
+    else if (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(*record))
+        wrong = "it is not a record of this build of ersatz";
+    else if (!read_all(fd, record))
+        wrong = "it could not be read to its end";
+    else if (memcmp(record->head.magic, MAGIC, sizeof(MAGIC)) != 0 || record->head.size != sizeof(*record))
+        wrong = "it is not a record, or the process ended while it made it";
+    if (fd >= 0)
+        close(fd);
+    if (wrong == NULL) {
+        record->head.program[sizeof(record->head.program) - 1] = '\0';
+        record->head.refused[sizeof(record->head.refused) - 1] = '\0';
+        return record;
+    }
+    error->result = ERSATZ_BAD_INPUT;
+    snprintf(error->text, sizeof(error->text), "the record %.100s: %s", name, wrong);
+    free(record);
+    return NULL;
+}

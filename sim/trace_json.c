@@ -1,0 +1,496 @@
+/*
+ * Writes the trace as Chrome trace-event JSON ("Trace Event Format", by the authors of Chrome's tracing;
+ * Perfetto reads it). What is drawn:
+ *
+ *   on each thread of the application   slices in which it submits a request, and in which it returns one
+ *   on each worker                      a slice per batch
+ *   by itself                           each request's life, and its stages within
+ *   arrows                              from the submission to the batch, from the batch to the return
+ *   a counter                           of requests in flight
+ *
+ * The format wants slices on one thread nested or apart; requests overlap at will. So a thread's slices begin
+ * no sooner than the one before ended: what they show is where the thread was when it handed over or took
+ * back, and the request's own line has the whole time.
+ */
+#include "ersatz/trace.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ersatz/device.h"
+
+/* Rows of workers, for which the trace knows no thread: above every thread number that Linux gives. */
+#define WORKER_ROW 10000000
+#define NS_PER_US UINT64_C(1000)
+
+enum kind {
+    BATCH,
+    SUBMIT,
+    RETURN,
+    ARROW_LEAVES,
+    ARROW_ARRIVES,
+    LIFE_BEGINS,
+    LIFE_ENDS,
+    STAGE_BEGINS,
+    STAGE_ENDS,
+    IN_FLIGHT,
+};
+
+struct event {
+    uint64_t at, duration; /* nanoseconds */
+    uint64_t order;        /* of what happens at the same time: as it was put in */
+    uint32_t request;      /* which of the process's requests it is about, the first of a batch */
+    int32_t row;           /* thread or worker */
+    int32_t value;         /* BATCH: how many of it are in the trace; STAGE: enum ersatz_point it begins with;
+                              ARROW: which of the two; IN_FLIGHT: how much it changes */
+    enum kind kind;
+};
+
+/* One process's requests, and all the events of the whole file. */
+struct writer {
+    FILE *stream;
+    struct ersatz_trace_entry *requests; /* copies */
+    uint32_t count;
+    struct event *events;
+    size_t event_count, event_room;
+    uint64_t ids; /* how many requests the processes before had: identities are unique in the file */
+    long pid;
+    bool failed; /* out of memory */
+};
+
+/* ---------------------------------------------------------------------------------------------- requests
+ */
+
+/* Copy an entry that is whole. Whoever would write to it meanwhile gives up, so it is held shortly. */
+static bool copy_entry(struct ersatz_trace_entry *from, struct ersatz_trace_entry *to)
+{
+    uint64_t turn = atomic_load_explicit(&from->turn, memory_order_relaxed);
+
+    /* Acquire: pairs with the release of whoever wrote it. */
+    if (turn == 0 || (turn & 1) != 0 ||
+        !atomic_compare_exchange_strong_explicit(
+            &from->turn, &turn, turn | 1, memory_order_acquire, memory_order_relaxed))
+        return false;
+    to->number = from->number;
+    memcpy(to->at, from->at, sizeof(to->at));
+    to->submitter = from->submitter;
+    to->returner = from->returner;
+    to->bytes = from->bytes;
+    to->instance = from->instance;
+    to->worker = from->worker;
+    to->batch = from->batch;
+    to->op = from->op < ERSATZ_REQUEST_NAMES ? from->op : 0;
+    to->result = from->result;
+    to->told_by = from->told_by;
+    to->ended = from->ended;
+    to->orphan = from->orphan;
+    atomic_store_explicit(&to->turn, turn, memory_order_relaxed);
+    atomic_store_explicit(&from->turn, turn, memory_order_release);
+    return true;
+}
+
+static bool collect(struct writer *writer, struct ersatz_trace *trace)
+{
+    writer->count = 0;
+    for (uint32_t i = 0; i < ERSATZ_TRACE_ENTRIES; i++)
+        writer->count += copy_entry(&trace->entries[i], &writer->requests[writer->count]);
+    return writer->count > 0;
+}
+
+/* When it was last heard of. */
+static uint64_t last_time(const struct ersatz_trace_entry *request)
+{
+    uint64_t last = 0;
+
+    for (unsigned point = 0; point < ERSATZ_POINTS; point++)
+        last = request->at[point] > last ? request->at[point] : last;
+    return last;
+}
+
+/* ------------------------------------------------------------------------------------------------ events
+ */
+
+static void put(struct writer *writer, struct event event)
+{
+    if (writer->event_count == writer->event_room) {
+        size_t room = writer->event_room == 0 ? 4096 : 2 * writer->event_room;
+        struct event *events = realloc(writer->events, room * sizeof(*events));
+
+        writer->failed = writer->failed || events == NULL;
+        if (events == NULL)
+            return;
+        writer->events = events;
+        writer->event_room = room;
+    }
+    event.order = writer->event_count;
+    writer->events[writer->event_count++] = event;
+}
+
+static int by_start_on_worker(const void *a, const void *b)
+{
+    const struct ersatz_trace_entry *x = a, *y = b;
+    uint64_t p = x->at[ERSATZ_POINT_STARTED], q = y->at[ERSATZ_POINT_STARTED];
+
+    if (x->worker != y->worker)
+        return x->worker < y->worker ? -1 : 1;
+    return p != q ? (p < q ? -1 : 1) : x->number < y->number ? -1 : x->number > y->number;
+}
+
+static void put_arrow(struct writer *writer, uint32_t request, int which, enum kind end, int row, uint64_t at)
+{
+    put(writer, (struct event){.at = at, .request = request, .row = row, .value = which, .kind = end});
+}
+
+/* Requests that a worker took up together have the same time of start. Requests are in that order. */
+static void put_batches(struct writer *writer)
+{
+    uint32_t end;
+
+    for (uint32_t first = 0; first < writer->count; first = end) {
+        const struct ersatz_trace_entry *one = &writer->requests[first];
+        uint64_t start = one->at[ERSATZ_POINT_STARTED], over = start + 1;
+        int row = WORKER_ROW + one->worker;
+
+        for (end = first; end < writer->count && writer->requests[end].worker == one->worker &&
+                          writer->requests[end].at[ERSATZ_POINT_STARTED] == start;
+             end++) {
+            uint64_t computed = writer->requests[end].at[ERSATZ_POINT_COMPUTED];
+
+            over = computed > over ? computed : over;
+        }
+        if (start == 0)
+            continue; /* never taken up */
+        put(writer, (struct event){.at = start,
+                        .duration = over - start,
+                        .request = first,
+                        .row = row,
+                        .value = (int32_t)(end - first),
+                        .kind = BATCH});
+        for (uint32_t i = first; i < end; i++) {
+            put_arrow(writer, i, 0, ARROW_ARRIVES, row, start);
+            if (writer->requests[i].returner != 0)
+                put_arrow(writer, i, 1, ARROW_LEAVES, row, over - 1);
+        }
+    }
+}
+
+/* Its life, and the stages that it has got through, each from a point to the next one it came to. */
+static void put_life(struct writer *writer, uint32_t index)
+{
+    const struct ersatz_trace_entry *request = &writer->requests[index];
+    uint64_t at = request->at[ERSATZ_POINT_CREATED], last = last_time(request);
+    unsigned point = ERSATZ_POINT_CREATED;
+
+    put(writer, (struct event){.at = at, .request = index, .kind = LIFE_BEGINS});
+    for (unsigned next = point + 1; next < ERSATZ_POINTS; next++) {
+        struct event event = {.at = at, .request = index, .value = (int)point, .kind = STAGE_BEGINS};
+
+        if (request->at[next] == 0)
+            continue;
+        put(writer, event);
+        at = request->at[next] > at ? request->at[next] : at;
+        event.at = at;
+        event.kind = STAGE_ENDS;
+        put(writer, event);
+        point = next;
+        if (next == ERSATZ_POINT_SUBMITTED)
+            put(writer, (struct event){.at = at, .value = 1, .kind = IN_FLIGHT});
+        if (next == ERSATZ_POINT_COMPUTED)
+            put(writer, (struct event){.at = at, .value = -1, .kind = IN_FLIGHT});
+    }
+    put(writer, (struct event){.at = last > at ? last : at, .request = index, .kind = LIFE_ENDS});
+}
+
+/* Where the application's threads were. They begin where the request says, and are cut to fit later. */
+static void put_threads(struct writer *writer, uint32_t index)
+{
+    const struct ersatz_trace_entry *request = &writer->requests[index];
+    const uint64_t *at = request->at;
+    uint64_t told = at[ERSATZ_POINT_RESUMED] != 0 ? at[ERSATZ_POINT_RESUMED] : at[ERSATZ_POINT_SIGNALLED];
+
+    put(writer, (struct event){.at = at[ERSATZ_POINT_CREATED],
+                    .duration = at[ERSATZ_POINT_SUBMITTED] - at[ERSATZ_POINT_CREATED],
+                    .request = index,
+                    .row = request->submitter,
+                    .kind = SUBMIT});
+    if (request->returner == 0)
+        return;
+    told = told < at[ERSATZ_POINT_SUBMITTED] ? at[ERSATZ_POINT_SUBMITTED] : told;
+    put(writer, (struct event){.at = told,
+                    .duration = at[ERSATZ_POINT_RETURNED] > told ? at[ERSATZ_POINT_RETURNED] - told : 0,
+                    .request = index,
+                    .row = request->returner,
+                    .kind = RETURN});
+}
+
+static bool is_on_thread(const struct event *event)
+{
+    return event->kind == SUBMIT || event->kind == RETURN;
+}
+
+/* Threads' slices first, by thread and end. */
+static int by_thread_and_end(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+    uint64_t p = x->at + x->duration, q = y->at + y->duration;
+
+    if (is_on_thread(x) != is_on_thread(y))
+        return is_on_thread(x) ? -1 : 1;
+    if (x->row != y->row)
+        return x->row < y->row ? -1 : 1;
+    return p != q ? (p < q ? -1 : 1) : x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* Let no slice of a thread begin before the one before it ended, and put their ends of the arrows. */
+static void cut_threads(struct writer *writer)
+{
+    size_t count = 0;
+    uint64_t ended = 0;
+
+    qsort(writer->events, writer->event_count, sizeof(*writer->events), by_thread_and_end);
+    while (count < writer->event_count && is_on_thread(&writer->events[count]))
+        count++;
+    for (size_t i = 0; i < count; i++) {
+        struct event *event = &writer->events[i];
+        uint64_t end = event->at + event->duration;
+
+        if (i == 0 || event->row != writer->events[i - 1].row)
+            ended = 0;
+        if (event->at < ended)
+            event->at = ended;
+        if (end <= event->at)
+            end = event->at + 1; /* an arrow needs something to hold on to */
+        event->duration = end - event->at;
+        ended = end;
+        if (event->kind == RETURN && writer->requests[event->request].at[ERSATZ_POINT_STARTED] != 0)
+            put_arrow(writer, event->request, 1, ARROW_ARRIVES, event->row, event->at);
+        if (event->kind == SUBMIT && writer->requests[event->request].at[ERSATZ_POINT_STARTED] != 0)
+            put_arrow(writer, event->request, 0, ARROW_LEAVES, event->row, event->at);
+    }
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* ----------------------------------------------------------------------------------------------- writing
+ */
+
+static void write_time(const struct writer *writer, const char *name, uint64_t ns)
+{
+    fprintf(writer->stream, ",\"%s\":%" PRIu64 ".%03" PRIu64, name, ns / NS_PER_US, ns % NS_PER_US);
+}
+
+static void begin_event(const struct writer *writer, const char *phase, const char *category, long row)
+{
+    fprintf(writer->stream, ",\n{\"ph\":\"%s\",\"cat\":\"%s\",\"pid\":%ld,\"tid\":%ld", phase, category,
+        writer->pid, row);
+}
+
+static void write_slice(const struct writer *writer, const struct event *event)
+{
+    static const char *const verbs[] = {[BATCH] = "compute", [SUBMIT] = "submit", [RETURN] = "return"};
+    const struct ersatz_trace_entry *request = &writer->requests[event->request];
+    const char *op = ersatz_request_name_text(request->op);
+
+    begin_event(writer, "X", event->kind == BATCH ? "card" : "application", event->row);
+    write_time(writer, "ts", event->at);
+    write_time(writer, "dur", event->duration);
+    fprintf(writer->stream, ",\"name\":\"%s %s", verbs[event->kind], op);
+    if (event->kind == BATCH)
+        fprintf(writer->stream,
+            " x%u\",\"args\":{\"batch\":%u,\"in_trace\":%d,\"first_request\":%" PRIu64 "}}", request->batch,
+            request->batch, event->value, request->number);
+    else
+        fprintf(writer->stream, "\",\"args\":{\"request\":%" PRIu64 ",\"bytes\":%" PRIu32 "}}",
+            request->number, request->bytes);
+}
+
+static void write_arrow(const struct writer *writer, const struct event *event)
+{
+    static const char *const names[] = {"to the card", "back"};
+    bool arrives = event->kind == ARROW_ARRIVES;
+
+    begin_event(writer, arrives ? "f" : "s", "arrow", event->row);
+    write_time(writer, "ts", event->at);
+    fprintf(writer->stream, "%s,\"id\":\"0x%" PRIx64 "\",\"name\":\"%s\"}", arrives ? ",\"bp\":\"e\"" : "",
+        2 * (writer->ids + event->request + 1) + (uint64_t)event->value, names[event->value]);
+}
+
+static const char *how_told(const struct ersatz_trace_entry *request)
+{
+    switch (request->told_by) {
+    case ERSATZ_TOLD_BY_FD:
+        return "fd";
+    case ERSATZ_TOLD_BY_CALLBACK:
+        return "callback";
+    default:
+        return "waiting";
+    }
+}
+
+static void write_life_arguments(const struct writer *writer, const struct ersatz_trace_entry *request)
+{
+    fprintf(writer->stream,
+        ",\"args\":{\"request\":%" PRIu64 ",\"bytes\":%" PRIu32
+        ",\"instance\":%u,\"told_by\":\"%s\",\"thread\":%" PRId32,
+        request->number, request->bytes, request->instance, how_told(request), request->submitter);
+    if (request->at[ERSATZ_POINT_STARTED] != 0)
+        fprintf(writer->stream, ",\"worker\":%u,\"batch\":%u", request->worker, request->batch);
+    if (!request->ended)
+        fprintf(writer->stream, ",\"end\":\"not seen\"");
+    else
+        fprintf(writer->stream, ",\"end\":\"%s\",\"result\":\"%s\"", request->orphan ? "orphan" : "returned",
+            request->result == ERSATZ_OK ? "ok" : ersatz_result_text(request->result));
+    fputs("}", writer->stream);
+}
+
+/* A request's life or a stage of it: begins or ends. */
+static void write_life(const struct writer *writer, const struct event *event)
+{
+    static const char *const stages[] = {
+        [ERSATZ_POINT_CREATED] = "submitted",
+        [ERSATZ_POINT_SUBMITTED] = "in the ring",
+        [ERSATZ_POINT_STARTED] = "computed",
+        [ERSATZ_POINT_COMPUTED] = "kept by the card",
+        [ERSATZ_POINT_SIGNALLED] = "told, not resumed",
+        [ERSATZ_POINT_RESUMED] = "returned",
+    };
+    const struct ersatz_trace_entry *request = &writer->requests[event->request];
+    bool is_life = event->kind == LIFE_BEGINS || event->kind == LIFE_ENDS;
+    bool begins = event->kind == LIFE_BEGINS || event->kind == STAGE_BEGINS;
+
+    begin_event(writer, begins ? "b" : "e", "request", request->submitter);
+    write_time(writer, "ts", event->at);
+    fprintf(writer->stream, ",\"id\":\"0x%" PRIx64 "\",\"name\":\"%s\"", writer->ids + event->request + 1,
+        is_life ? ersatz_request_name_text(request->op) : stages[event->value]);
+    if (event->kind == LIFE_BEGINS)
+        write_life_arguments(writer, request);
+    fputs("}", writer->stream);
+}
+
+static void write_in_flight(const struct writer *writer, const struct event *event, long *in_flight)
+{
+    *in_flight += event->value;
+    begin_event(writer, "C", "card", 0);
+    write_time(writer, "ts", event->at);
+    fprintf(writer->stream, ",\"name\":\"in flight\",\"args\":{\"requests\":%ld}}", *in_flight);
+}
+
+static void write_events(const struct writer *writer)
+{
+    long in_flight = 0;
+
+    for (size_t i = 0; i < writer->event_count; i++) {
+        const struct event *event = &writer->events[i];
+
+        switch (event->kind) {
+        case BATCH:
+        case SUBMIT:
+        case RETURN:
+            write_slice(writer, event);
+            break;
+        case ARROW_LEAVES:
+        case ARROW_ARRIVES:
+            write_arrow(writer, event);
+            break;
+        case IN_FLIGHT:
+            write_in_flight(writer, event, &in_flight);
+            break;
+        default:
+            write_life(writer, event);
+        }
+    }
+}
+
+static void write_text(FILE *stream, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fprintf(stream, "\\%c", *text);
+        else if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
+            fputc('?', stream);
+        else
+            fputc(*text, stream);
+    }
+}
+
+static void write_row_name(const struct writer *writer, int32_t row)
+{
+    fprintf(writer->stream,
+        ",\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%" PRId32 ",\"name\":\"thread_name\",\"args\":{\"name\":\"",
+        writer->pid, row);
+    if (row >= WORKER_ROW)
+        fprintf(writer->stream, "card: worker %d", row - WORKER_ROW);
+    else if (row == writer->pid)
+        fputs("main thread", writer->stream);
+    else
+        fputs("thread", writer->stream);
+    fprintf(writer->stream, "\"}}");
+}
+
+static int by_row(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Who is who. Sorts the events by row. */
+static void write_names(const struct writer *writer, const char *program)
+{
+    fprintf(writer->stream, "%s\n{\"ph\":\"M\",\"pid\":%ld,\"name\":\"process_name\",\"args\":{\"name\":\"",
+        writer->ids == 0 ? "" : ",", writer->pid);
+    write_text(writer->stream, program);
+    fputs("\"}}", writer->stream);
+    qsort(writer->events, writer->event_count, sizeof(*writer->events), by_row);
+    for (size_t i = 0; i < writer->event_count; i++) {
+        const struct event *event = &writer->events[i];
+
+        if (event->row != 0 && (i == 0 || event->row != writer->events[i - 1].row))
+            write_row_name(writer, event->row);
+    }
+}
+
+static void write_process(struct writer *writer, const struct ersatz_traced *process)
+{
+    writer->pid = process->pid;
+    writer->event_count = 0;
+    if (!collect(writer, process->trace))
+        return;
+    qsort(writer->requests, writer->count, sizeof(*writer->requests), by_start_on_worker);
+    put_batches(writer);
+    for (uint32_t i = 0; i < writer->count; i++) {
+        put_life(writer, i);
+        put_threads(writer, i);
+    }
+    cut_threads(writer);
+    if (writer->failed)
+        return;
+    write_names(writer, process->program);
+    qsort(writer->events, writer->event_count, sizeof(*writer->events), by_time);
+    write_events(writer);
+    writer->ids += writer->count;
+}
+
+bool ersatz_trace_write(const struct ersatz_traced *processes, unsigned count, FILE *stream)
+{
+    struct writer writer = {.stream = stream};
+
+    writer.requests =
+        aligned_alloc(_Alignof(struct ersatz_trace_entry), ERSATZ_TRACE_ENTRIES * sizeof(*writer.requests));
+    writer.failed = writer.requests == NULL;
+    fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", stream);
+    for (unsigned i = 0; i < count && !writer.failed; i++)
+        write_process(&writer, &processes[i]);
+    fputs("\n]}\n", stream);
+    free(writer.events);
+    free(writer.requests);
+    return fflush(stream) == 0 && !ferror(stream) && !writer.failed;
+}

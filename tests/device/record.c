@@ -1,0 +1,263 @@
+/* The record: a file that outlives its process, one for each child; and what happens where none can be. */
+#include <dirent.h>
+#include <errno.h>
+#include <ersatz/record.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "check.h"
+
+static char directory[] = "record-test-XXXXXX";
+
+static struct ersatz_record *read_record(long pid, const char *suffix)
+{
+    struct ersatz_error error;
+    struct ersatz_record *record;
+    char name[64];
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    snprintf(name, sizeof(name), "%ld%s.record", pid, suffix);
+    record = ersatz_record_read(fd, name, &error);
+    if (record == NULL)
+        fprintf(stderr, "%s\n", error.text);
+    CHECK(record != NULL);
+    CHECK_EQ(record->head.pid, pid);
+    close(fd);
+    return record;
+}
+
+static pid_t start(void (*run)(void))
+{
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        test_begin(20);
+        run();
+        _exit(7);
+    }
+    return pid;
+}
+
+static void end(pid_t pid, int wanted)
+{
+    int status;
+
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, wanted);
+}
+
+static void keep(struct ersatz_record_place *place)
+{
+    struct ersatz_error error;
+
+    CHECK(ersatz_record_init(place));
+    place->record->stats.wakeups = 41;
+    if (!ersatz_record_keep(place, directory, &error))
+        FAIL(error.text);
+    CHECK_EQ(place->record->stats.wakeups, 41); /* what it said goes along */
+}
+
+/* Killed: the counts are there, the trace is there, the process never got to say that it ended. */
+static void be_killed(void)
+{
+    struct ersatz_record_place place;
+    struct ersatz_error error;
+    struct ersatz_record *before;
+
+    keep(&place);
+    before = place.record;
+    ersatz_count(&place.record->stats.wakeups, 1);
+    CHECK(ersatz_record_reserve_trace(&place, &error));
+    place.record->trace.entries[ERSATZ_TRACE_ENTRIES - 1].number = 99;
+    CHECK(place.record == before); /* the address stays */
+    kill(getpid(), SIGKILL);
+}
+
+static void killed(void)
+{
+    pid_t pid = start(be_killed);
+    struct ersatz_record *record;
+
+    end(pid, SIGKILL);
+    record = read_record(pid, "");
+    CHECK_EQ(record->stats.wakeups, 42);
+    CHECK_EQ(record->trace.entries[ERSATZ_TRACE_ENTRIES - 1].number, 99);
+    CHECK_EQ(record->head.state, ERSATZ_RECORD_RUNNING);
+    CHECK_EQ(record->head.parent, getpid());
+    CHECK(strcmp(record->head.program, program_invocation_short_name) == 0);
+    free(record);
+}
+
+static struct ersatz_record_place family;
+
+static void be_a_child(void)
+{
+    struct ersatz_error error;
+
+    CHECK(ersatz_record_after_fork(&family, &error));
+    CHECK_EQ(family.record->stats.wakeups, 0);
+    CHECK_EQ(family.record->head.pid, getpid());
+    ersatz_count(&family.record->stats.wakeups, 5);
+}
+
+/* A child's counts are its own, and the parent's stay. Whether the program has closed the descriptor of the
+ * directory, or given its number to another directory, or not. */
+static void be_a_family(void)
+{
+    for (int way = 0; way < 3; way++) {
+        int other = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct ersatz_record *child;
+        pid_t pid;
+
+        if (way == 1)
+            close(family.fd);
+        else if (way == 2)
+            CHECK(other >= 0 && dup2(other, family.fd) == family.fd);
+        pid = start(be_a_child);
+        end(pid, 7 << 8);
+        child = read_record(pid, "");
+        CHECK_EQ(child->stats.wakeups, 5);
+        CHECK_EQ(family.record->stats.wakeups, 41);
+        free(child);
+        close(other);
+    }
+}
+
+static void forked(void)
+{
+    keep(&family);
+    be_a_family();
+    CHECK_EQ(family.record->head.pid, getpid());
+}
+
+/* The directory is gone: the child goes on without a file, and not in its parent's. */
+static void be_without(void)
+{
+    struct ersatz_error error;
+
+    CHECK(!ersatz_record_after_fork(&family, &error));
+    CHECK(strstr(error.text, "a forked child keeps no record") != NULL);
+    CHECK(strstr(error.text, directory) != NULL);
+    CHECK_EQ(family.record->stats.wakeups, 0);
+    CHECK_EQ(family.record->head.pid, getpid());
+    ersatz_count(&family.record->stats.wakeups, 5);
+}
+
+static void without(void)
+{
+    char moved[64];
+
+    snprintf(moved, sizeof(moved), "%s.moved", directory);
+    close(family.fd);
+    CHECK_EQ(rename(directory, moved), 0);
+    end(start(be_without), 7 << 8);
+    CHECK_EQ(family.record->stats.wakeups, 41);
+    CHECK_EQ(rename(moved, directory), 0);
+}
+
+/* The same process again: another program, after exec(2). */
+static void twice(void)
+{
+    struct ersatz_record_place place;
+    struct ersatz_record *record;
+
+    keep(&place); /* family's is there */
+    record = read_record(getpid(), "-2");
+    CHECK_EQ(record->stats.wakeups, 41);
+    free(record);
+}
+
+static void refuse(const char *where, const char *text)
+{
+    struct ersatz_record_place place;
+    struct ersatz_error error;
+
+    CHECK(ersatz_record_init(&place));
+    CHECK(!ersatz_record_keep(&place, where, &error));
+    CHECK(strstr(error.text, text) != NULL);
+    CHECK(strstr(error.text, where) != NULL);
+    CHECK(place.directory == NULL);
+    place.record->stats.wakeups = 1; /* it is still there to be written to */
+}
+
+/* No more may be written than that, as on a file system that is full. */
+static void be_limited(void)
+{
+    struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    refuse(directory, "a file cannot be made");
+}
+
+static void refused(void)
+{
+    refuse("/nowhere", "expected a directory that exists, got");
+    refuse("/dev/null", "Not a directory");
+    refuse("/proc", "a file cannot be made");
+    end(start(be_limited), 7 << 8);
+}
+
+static void refuse_to_read(const char *name, const char *text)
+{
+    struct ersatz_error error;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    CHECK(ersatz_record_read(fd, name, &error) == NULL);
+    if (strstr(error.text, text) == NULL)
+        FAIL(error.text);
+    close(fd);
+}
+
+/* What somebody else may have put there. */
+static void not_records(void)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), file;
+
+    CHECK_EQ(mkfifoat(fd, "1.record", 0600), 0);
+    CHECK_EQ(symlinkat("/dev/zero", fd, "2.record"), 0);
+    file = openat(fd, "3.record", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK_EQ(ftruncate(file, 100), 0);
+    close(file);
+    file = openat(fd, "4.record", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK_EQ(ftruncate(file, sizeof(struct ersatz_record)), 0);
+    close(file);
+    refuse_to_read("1.record", "not a record of this build");
+    refuse_to_read("2.record", "Too many levels");
+    refuse_to_read("3.record", "not a record of this build");
+    refuse_to_read("4.record", "not a record, or the process ended");
+    refuse_to_read("5.record", "No such file");
+    close(fd);
+}
+
+static void remove_directory(void)
+{
+    DIR *stream = opendir(directory);
+    struct dirent *entry;
+
+    CHECK(stream != NULL);
+    while ((entry = readdir(stream)) != NULL) {
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(stream), entry->d_name, 0);
+    }
+    closedir(stream);
+    CHECK_EQ(rmdir(directory), 0);
+}
+
+int main(void)
+{
+    test_begin(60);
+    CHECK(mkdtemp(directory) != NULL);
+    killed();
+    refused();
+    forked();
+    twice();
+    without();
+    not_records();
+    remove_directory();
+    return 0;
+}

@@ -1,0 +1,136 @@
+/* ersatz-run: runs a program on the simulated card, and says afterwards how it went. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run.h"
+
+void give_up(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("ersatz-run: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(EXIT_TROUBLE);
+}
+
+char *text(const char *format, ...)
+{
+    va_list arguments;
+    char *made;
+    int length;
+
+    va_start(arguments, format);
+    length = vasprintf(&made, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        give_up("out of memory");
+    return made;
+}
+
+/* The user's own commands come first, so that what the options say counts. `records` NULL: without what
+ * leaves files, for a trial. */
+static char *control_commands(const struct options *options, const char *records)
+{
+    const char *users = getenv("ERSATZ_CTRL");
+    char *control = text("%s;", users == NULL ? "" : users), *shorter;
+    const struct {
+        const char *command, *value;
+    } all[] = {
+        {"RECORD", records},
+        {"TRACE", records != NULL && !options->no_trace ? "record" : NULL},
+        {"SEED", options->seed},
+        {"PROFILE", options->profile},
+        {"FAULTS", options->faults},
+        {"CHECK", options->check ? "1" : NULL},
+    };
+
+    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].value == NULL)
+            continue;
+        shorter = control;
+        control = text("%s%s:%s;", shorter, all[i].command, all[i].value);
+        free(shorter);
+    }
+    shorter = control;
+    control = text("%s%s", shorter, options->control == NULL ? "" : options->control);
+    free(shorter);
+    return control;
+}
+
+static char *trace_path(const struct options *options)
+{
+    const char *directory = getenv("TMPDIR");
+
+    if (options->trace != NULL)
+        return text("%s", options->trace);
+    if (directory == NULL || directory[0] == '\0')
+        directory = "/tmp";
+    return text("%s/ersatz-run-%ld.json", directory, (long)getpid());
+}
+
+static void report(const struct options *options, const struct ending *ending, const struct records *records)
+{
+    char *trace = trace_path(options);
+    const struct outcome outcome = {
+        .options = options,
+        .ending = ending,
+        .records = records,
+        .trace = !options->no_trace && records_write_trace(records, trace) ? trace : NULL,
+    };
+    FILE *stream = options->report == NULL ? stderr : fopen(options->report, "we");
+
+    if (stream == NULL) {
+        fprintf(stderr, "ersatz-run: --report %s: %s; here it is\n", options->report, strerror(errno));
+        stream = stderr;
+    }
+    if (options->json)
+        report_json(&outcome, stream);
+    else
+        report_text(&outcome, stream);
+    if (stream != stderr && (ferror(stream) | fclose(stream)) != 0)
+        fprintf(stderr, "ersatz-run: --report %s: %s\n", options->report, strerror(errno));
+    free(trace);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    static struct place place; /* gone through at exit */
+    struct ending ending;
+    struct records records;
+    char *module, *control;
+    bool wrong;
+
+    options_read(&options, argc, argv);
+    module = module_find(options.module);
+    control = control_commands(&options, NULL);
+    module_try(module, control);
+    free(control);
+    place_make(&place, module);
+    control = control_commands(&options, place.records);
+    {
+        const char *const environment[] = {
+            "OPENSSL_CONF", place.config, "OPENSSL_ENGINES", place.engines, "ERSATZ_CTRL", control, NULL};
+
+        ending = child_run(options.command, environment, place.records);
+    }
+    if (ending.pid < 0) /* nothing was run */
+        exit(WEXITSTATUS(ending.status));
+    records_read(&records, place.records);
+    place_remove(&place);
+    report(&options, &ending, &records);
+    wrong = records_findings(&records) > 0 || !records_any_work(&records);
+    records_free(&records);
+    free(control);
+    free(module);
+    if (options.strict && wrong && WIFEXITED(ending.status) && WEXITSTATUS(ending.status) == 0)
+        return EXIT_FINDINGS;
+    child_end_like(&ending);
+}

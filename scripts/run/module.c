@@ -1,0 +1,109 @@
+/* Finds the engine's module, and tries it. */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <openssl/engine.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run.h"
+
+/* The module in the tree this program was built in, if it runs from there. NULL: it does not. */
+static char *built_with_this(void)
+{
+    char self[PATH_MAX], *path, *found;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (length < 0)
+        return NULL;
+    self[length] = '\0';
+    path = text("%s/../../engine/ersatz.so", dirname(self));
+    found = realpath(path, NULL);
+    free(path);
+    return found;
+}
+
+static char *installed(void)
+{
+    const char *directory = getenv("OPENSSL_ENGINES");
+    char *path = text("%s/ersatz.so", directory != NULL ? directory : ENGINES_DIRECTORY);
+    char *found = realpath(path, NULL);
+
+    free(path);
+    return found;
+}
+
+char *module_find(const char *wanted)
+{
+    char *found;
+
+    if (wanted != NULL) {
+        found = realpath(wanted, NULL);
+        if (found == NULL)
+            give_up("--module %s: %s", wanted, strerror(errno));
+        return found;
+    }
+    found = built_with_this();
+    if (found == NULL)
+        found = installed();
+    if (found == NULL)
+        give_up("the engine's module is neither beside this program nor in %s; say where it is with --module",
+            ENGINES_DIRECTORY);
+    return found;
+}
+
+/* What OpenSSL says, in as many lines. */
+static void print_errors(void)
+{
+    const char *data;
+    int flags;
+    unsigned long code;
+
+    while ((code = ERR_get_error_all(NULL, NULL, NULL, &data, &flags)) != 0) {
+        const char *reason = ERR_reason_error_string(code);
+
+        if ((flags & ERR_TXT_STRING) != 0 && data[0] != '\0')
+            fprintf(stderr, "ersatz-run: %s\n", data);
+        else if (reason != NULL)
+            fprintf(stderr, "ersatz-run: %s\n", reason);
+    }
+}
+
+/* In the process of its own. Leaves without exit handlers: the engine's would write files of statistics. */
+static _Noreturn void load(const char *module, const char *control)
+{
+    ENGINE *engine;
+
+    unsetenv("OPENSSL_CONF");
+    if (setenv("ERSATZ_CTRL", control, 1) != 0 ||
+        !OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_ENGINE_DYNAMIC, NULL))
+        _exit(EXIT_TROUBLE);
+    engine = ENGINE_by_id("dynamic");
+    if (engine == NULL || !ENGINE_ctrl_cmd_string(engine, "SO_PATH", module, 0) ||
+        !ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0) || !ENGINE_init(engine)) {
+        fprintf(stderr, "ersatz-run: %s does not start\n", module);
+        print_errors();
+        _exit(EXIT_TROUBLE);
+    }
+    _exit(0);
+}
+
+void module_try(const char *module, const char *control)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid < 0)
+        give_up("no process can be started: %s", strerror(errno));
+    if (pid == 0)
+        load(module, control);
+    while (waitpid(pid, &status, 0) < 0)
+        ;
+    if (WIFSIGNALED(status))
+        give_up("%s does not start: signal %d", module, WTERMSIG(status));
+    if (WEXITSTATUS(status) != 0)
+        exit(EXIT_TROUBLE);
+}

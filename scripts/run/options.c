@@ -1,0 +1,147 @@
+/* The command line of ersatz-run. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run.h"
+
+static const char usage[] =
+    "ersatz-run [OPTION ...] [--] PROGRAM [ARGUMENT ...]\n"
+    "\n"
+    "Runs a program that uses OpenSSL on ersatz's simulated card, and says on standard error what the card\n"
+    "did and what the program did wrong, whichever way it ends. The program's own configuration of OpenSSL\n"
+    "stays in force; its exit status, or the signal that ended it, is passed on.\n"
+    "\n"
+    "  --profile NAME|FILE  time the card as this one\n"
+    "  --faults LIST        let it misbehave: ring_full=1%,late=5%:2ms\n"
+    "  --seed NUMBER        what is random follows from this number (1)\n"
+    "  --no-check           do not watch the program for mistakes\n"
+    "  --strict             if the program itself ended well, exit with 3 where mistakes were found, or the\n"
+    "                       card did no work\n"
+    "  --trace FILE         write the timeline there (a file in TMPDIR)\n"
+    "  --no-trace           keep no timeline\n"
+    "  --json               the report as JSON\n"
+    "  --report FILE        the report to this file\n"
+    "  --ctrl 'NAME:VALUE;...'  more control commands for the engine\n"
+    "  --module FILE        the engine's module (the one built with this program, else the installed one)\n"
+    "  --list               show profiles, faults and what is checked\n"
+    "  --help               show this\n";
+
+enum {
+    PROFILE = 256,
+    FAULTS,
+    SEED,
+    CHECK,
+    NO_CHECK,
+    STRICT,
+    TRACE,
+    NO_TRACE,
+    JSON,
+    REPORT,
+    CONTROL,
+    MODULE,
+    LIST,
+    HELP
+};
+
+static const struct option known[] = {
+    {"profile", required_argument, NULL, PROFILE},
+    {"faults", required_argument, NULL, FAULTS},
+    {"seed", required_argument, NULL, SEED},
+    {"check", no_argument, NULL, CHECK},
+    {"no-check", no_argument, NULL, NO_CHECK},
+    {"strict", no_argument, NULL, STRICT},
+    {"trace", required_argument, NULL, TRACE},
+    {"no-trace", no_argument, NULL, NO_TRACE},
+    {"json", no_argument, NULL, JSON},
+    {"report", required_argument, NULL, REPORT},
+    {"ctrl", required_argument, NULL, CONTROL},
+    {"module", required_argument, NULL, MODULE},
+    {"list", no_argument, NULL, LIST},
+    {"help", no_argument, NULL, HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* A value on its way through ERSATZ_CTRL, which separates commands by semicolons. */
+static const char *value_of(const char *option, const char *value)
+{
+    if (value[0] == '\0')
+        give_up("--%s is empty", option);
+    if (strchr(value, ';') != NULL)
+        give_up("--%s: \"%s\" has a semicolon in it; other commands go into --ctrl", option, value);
+    return value;
+}
+
+static _Noreturn void show(void (*write)(FILE *))
+{
+    write(stdout);
+    exit(fflush(stdout) == 0 && !ferror(stdout) ? 0 : EXIT_TROUBLE);
+}
+
+static void write_usage(FILE *stream)
+{
+    fputs(usage, stream);
+}
+
+static void take(struct options *options, int option, const char *value)
+{
+    switch (option) {
+    case PROFILE:
+        options->profile = value_of("profile", value);
+        break;
+    case FAULTS:
+        options->faults = value_of("faults", value);
+        break;
+    case SEED:
+        options->seed = value_of("seed", value);
+        break;
+    case CHECK:
+    case NO_CHECK:
+        options->check = option == CHECK;
+        break;
+    case STRICT:
+        options->strict = true;
+        break;
+    case TRACE:
+        options->trace = value;
+        options->no_trace = false;
+        break;
+    case NO_TRACE:
+        options->no_trace = true;
+        break;
+    case JSON:
+        options->json = true;
+        break;
+    case REPORT:
+        options->report = value;
+        break;
+    case CONTROL:
+        options->control = value;
+        break;
+    case MODULE:
+        options->module = value;
+        break;
+    case LIST:
+        show(list_all);
+    case HELP:
+        show(write_usage);
+    default: /* getopt has said what is wrong */
+        fputs("ersatz-run --help shows what there is\n", stderr);
+        exit(EXIT_TROUBLE);
+    }
+}
+
+void options_read(struct options *options, int argc, char **argv)
+{
+    int option;
+
+    *options = (struct options){.check = true};
+    while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1)
+        take(options, option, optarg);
+    options->command = argv + optind;
+    if (options->command[0] == NULL)
+        give_up("which program is to be run? ersatz-run --help shows what there is");
+    if (options->strict && !options->check)
+        give_up("--strict is about what is found, and --no-check finds nothing");
+}

@@ -1,0 +1,105 @@
+/* The report for programs: one JSON object. */
+#include <inttypes.h>
+#include <sys/wait.h>
+
+#include "ersatz/faults.h"
+#include "totals.h"
+
+/* Arguments and paths may be any bytes; what is not ASCII is taken for Latin-1. */
+static void write_string(const char *value, FILE *stream)
+{
+    if (value == NULL) {
+        fputs("null", stream);
+        return;
+    }
+    fputc('"', stream);
+    for (; *value != '\0'; value++) {
+        unsigned char byte = (unsigned char)*value;
+
+        if (byte == '"' || byte == '\\')
+            fprintf(stream, "\\%c", byte);
+        else if (byte < 0x20 || byte >= 0x7f)
+            fprintf(stream, "\\u%04x", byte);
+        else
+            fputc(byte, stream);
+    }
+    fputc('"', stream);
+}
+
+static void write_named(const char *name, const char *value, FILE *stream)
+{
+    fprintf(stream, ",\n\"%s\": ", name);
+    write_string(value, stream);
+}
+
+static void write_ending(const struct outcome *outcome, FILE *stream)
+{
+    int status = outcome->ending->status;
+
+    fputs("{\"command\": [", stream);
+    for (char **word = outcome->options->command; *word != NULL; word++) {
+        fputs(word == outcome->options->command ? "" : ", ", stream);
+        write_string(*word, stream);
+    }
+    fprintf(stream, "],\n\"%s\": %d,\n\"seconds\": %.3f", WIFSIGNALED(status) ? "signal" : "exit_status",
+        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), outcome->ending->seconds);
+}
+
+static void write_totals(const struct totals *totals, FILE *stream)
+{
+    fprintf(stream,
+        ",\n\"totals\": {\"requests\": %" PRIu64 ", \"completed\": %" PRIu64 ", \"failed\": %" PRIu64
+        ", \"retries\": %" PRIu64 ", \"batches\": %" PRIu64 ", \"wakeups\": %" PRIu64
+        ", \"callbacks\": %" PRIu64 ", \"orphans\": %" PRIu64 ", \"inline\": %" PRIu64
+        ", \"in_flight_max\": %" PRIu64,
+        totals->accepted, totals->completed, totals->failed, totals->retries, totals->batches,
+        totals->wakeups, totals->callbacks, totals->orphans, totals->computed_inline, totals->in_flight_max);
+    fputs(", \"faults\": {", stream);
+    for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++)
+        fprintf(stream, "%s\"%s\": %" PRIu64, fault == 0 ? "" : ", ", ersatz_fault_name(fault),
+            totals->faults[fault]);
+    fprintf(stream, "}, \"checked\": %s, \"watched\": %" PRIu64 ", \"findings\": %" PRIu64 "}",
+        totals->checked ? "true" : "false", totals->watched, totals->findings);
+}
+
+static void write_process(const struct ersatz_record *record, FILE *stream)
+{
+    bool checked = atomic_load_explicit(&record->findings.began_ns, memory_order_relaxed) != 0;
+
+    fprintf(stream, "{\"pid\": %" PRId64 ", \"parent\": %" PRId64 ", \"program\": ", record->head.pid,
+        record->head.parent);
+    write_string(record->head.program, stream);
+    fprintf(stream, ", \"exited\": %s, \"started\": %s, \"refused\": ",
+        record->head.state == ERSATZ_RECORD_ENDED ? "true" : "false",
+        record->head.started ? "true" : "false");
+    write_string(record->head.refused, stream);
+    fputs(", \"stats\": ", stream);
+    ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, stream);
+    fputc('}', stream);
+}
+
+void report_json(const struct outcome *outcome, FILE *stream)
+{
+    const struct records *records = outcome->records;
+    struct totals totals;
+
+    totals_of(&totals, records);
+    write_ending(outcome, stream);
+    write_named("profile", outcome->options->profile, stream);
+    write_named("faults", outcome->options->faults, stream);
+    write_named("seed", outcome->options->seed, stream);
+    write_named("commands", outcome->options->control, stream);
+    write_named("timeline", outcome->trace, stream);
+    write_totals(&totals, stream);
+    fputs(",\n\"processes\": [", stream);
+    for (unsigned i = 0; i < records->count; i++) {
+        fputs(i == 0 ? "\n" : ",\n", stream);
+        write_process(records->of[i], stream);
+    }
+    fputs("],\n\"not_read\": [", stream);
+    for (unsigned i = 0; i < records->trouble_count; i++) {
+        fputs(i == 0 ? "" : ", ", stream);
+        write_string(records->troubles[i], stream);
+    }
+    fputs("]}\n", stream);
+}

@@ -1,0 +1,119 @@
+/* What the parts of ersatz-run share. */
+#ifndef ERSATZ_RUN_H
+#define ERSATZ_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "ersatz/record.h"
+
+/* Its own exit codes; all others are the program's. */
+#define EXIT_TROUBLE 2 /* it was called wrongly, or could not do its work */
+#define EXIT_FINDINGS                                                                                        \
+    3 /* --strict: there are findings, or nothing to judge by, and the program ended well                    \
+       */
+#define EXIT_NO_PERMIT 126 /* as shells have it: the program could not be started */
+#define EXIT_NO_PROGRAM 127
+
+/* ------------------------------------------------------------------------------------------- options.c */
+
+struct options {
+    const char *profile, *faults, *seed; /* NULL: not given, as all of these */
+    const char *trace;                   /* where the timeline goes */
+    const char *report;                  /* where the report goes, instead of standard error */
+    const char *control;                 /* more control commands */
+    const char *module;
+    bool check, strict, json, no_trace;
+    char **command; /* ends with NULL */
+};
+
+/* Ends the program where that is all it was asked for, or where they are wrong. */
+void options_read(struct options *options, int argc, char **argv);
+
+/* --list */
+void list_all(FILE *stream);
+
+/* Says it on standard error, after the program's name, and ends. */
+_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A copy of a path or text, printf style. Ends the program where there is no memory. */
+char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* -------------------------------------------------------------------------------------------- module.c */
+
+/* The module's absolute path; the caller frees it. */
+char *module_find(const char *wanted);
+
+/* Load it in a process of its own, with these control commands: what is wrong is said now, and ends the
+ * program. */
+void module_try(const char *module, const char *control);
+
+/* -------------------------------------------------------------------------------------------- config.c */
+
+/* Write an openssl.cnf to `path` that is the user's own and loads the module besides. */
+void config_write(const char *path, const char *module);
+
+/* --------------------------------------------------------------------------------------------- place.c */
+
+/* What lies in the file system while the program runs. */
+struct place {
+    char *directory, *records, *config, *engines;
+};
+
+void place_make(struct place *place, const char *module);
+void place_remove(const struct place *place);
+
+/* --------------------------------------------------------------------------------------------- child.c */
+
+struct ending {
+    int status;     /* as waitpid(2) has it */
+    double seconds; /* from start to end */
+    pid_t pid;
+};
+
+/* Run the command with this environment on top of our own, pass signals on, and wait until it has ended, and
+ * what it left running with a record in that directory. */
+struct ending child_run(char **command, const char *const *environment, const char *records);
+
+/* End as the program did. */
+_Noreturn void child_end_like(const struct ending *ending);
+
+/* ------------------------------------------------------------------------------------------- records.c */
+
+struct records {
+    struct ersatz_record **of; /* in the order in which they were made */
+    unsigned count;
+    char **troubles; /* files that are there and cannot be read: a sentence for each */
+    unsigned trouble_count;
+};
+
+void records_read(struct records *records, const char *directory);
+void records_free(struct records *records);
+
+/* Whether a process runs that has a record in the directory; *pid is one. */
+bool records_anyone_runs(const char *directory, pid_t *pid);
+
+uint64_t records_findings(const struct records *records);
+
+/* Whether a card was given anything to do. */
+bool records_any_work(const struct records *records);
+
+/* False where nothing was traced, or with a message where it could not be written. */
+bool records_write_trace(const struct records *records, const char *path);
+
+/* -------------------------------------------------------------------------------------- report_*.c */
+
+struct outcome {
+    const struct options *options;
+    const struct ending *ending;
+    const struct records *records;
+    const char *trace; /* NULL: none was written */
+};
+
+void report_text(const struct outcome *outcome, FILE *stream);
+void report_json(const struct outcome *outcome, FILE *stream);
+
+#endif

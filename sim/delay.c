@@ -11,6 +11,7 @@
 
 #define BATCH 32u
 #define ROOM_AT_FIRST 64u
+#define LEAD_MAX UINT64_C(25000) /* nanoseconds; no longer does the thread ever spin */
 
 /* A request to tell of, or a function to call. */
 struct entry {
@@ -25,6 +26,8 @@ struct delay {
     struct ersatz_device *device;
     struct poster poster;
     pthread_t thread;
+
+    uint64_t lead; /* the thread's own: see sleep_until() */
 
     pthread_mutex_t lock; /* what follows */
     struct entry *heap;   /* the one that is due first at 0; those at 2i + 1 and 2i + 2 are due after i */
@@ -202,6 +205,33 @@ static void do_due(struct delay *delay, const struct entry *due, unsigned count)
     }
 }
 
+/*
+ * A thread runs some time after its timer has fired: tens of microseconds, most of it the same each time. So
+ * the timer is set early by what that took lately, or a little less, and the rest of it, if there is one, is
+ * spun away. The estimate goes down at once when the thread was up too soon, and up slowly.
+ */
+static void sleep_until(struct delay *delay, uint64_t next)
+{
+    uint64_t now = life_now(), lead = delay->lead, late;
+
+    if (next == DELAY_NEVER) {
+        poster_sleep(&delay->poster, DELAY_NEVER);
+        return;
+    }
+    if (next <= now + lead) {
+        while (life_now() < next)
+            ;
+        return;
+    }
+    poster_sleep(&delay->poster, next - lead);
+    now = life_now();
+    if (now < next - lead)
+        return; /* the doorbell */
+    late = now - (next - lead);
+    delay->lead = late < lead ? lead - (lead - late) / 4
+                              : lead + (late < LEAD_MAX ? late - lead : LEAD_MAX - lead) / 16;
+}
+
 static void keep_time(struct delay *delay)
 {
     struct entry due[BATCH];
@@ -215,7 +245,7 @@ static void keep_time(struct delay *delay)
         if (poster_has_again(&delay->poster))
             poster_post_again(&delay->poster);
         else if (count == 0 && !end)
-            poster_sleep(&delay->poster, next);
+            sleep_until(delay, next);
     }
 }
 

@@ -178,7 +178,23 @@ static void check_long_lines(void)
     refuse(text, 13, "more than 12 sizes");
 }
 
-int main(void)
+/* The file that the documents show. */
+static void check_example(const char *example)
+{
+    struct ersatz_profile profile;
+    struct ersatz_error error;
+
+    if (ersatz_profile_read(example, &profile, &error) != ERSATZ_OK)
+        FAIL(error.text);
+    CHECK(strcmp(profile.name, "example") == 0);
+    CHECK_EQ(profile.instances, 2);
+    CHECK_EQ(profile.rsa_private.count, 2);
+    CHECK_EQ(profile.aes[ERSATZ_REQUEST_AES_GCM].ps_per_byte, 250);
+    CHECK_EQ(profile.aes[ERSATZ_REQUEST_AES_CBC].ps_per_byte, 500);
+    CHECK_EQ(profile.software, 1u << ERSATZ_REQUEST_AES_XTS);
+}
+
+int main(int argc, char **argv)
 {
     int fd;
 
@@ -190,6 +206,8 @@ int main(void)
     check_whole_file();
     check_errors();
     check_long_lines();
+    CHECK(argc == 2);
+    check_example(argv[1]);
     unlink(path);
     return 0;
 }

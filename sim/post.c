@@ -164,6 +164,7 @@ static void enter(struct poster *poster, unsigned wanted)
     ersatz_count(&device_stats(poster->device)->io_uring_enters, 1);
     if (err >= 0) {
         poster->refusals = 0;
+        poster->timer_queued = poster->timer_queued && io_uring_sq_ready(&poster->uring) > 0;
         return;
     }
     if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
@@ -240,27 +241,30 @@ static void arm_doorbell(struct poster *poster)
     poster->doorbell_armed = true;
 }
 
-/* One timer, which is moved when another time comes to be the next. The kernel copies `when` as it takes the
- * entry, which is in the caller's call of enter(). */
-static void arm_timer(struct poster *poster, uint64_t due, struct __kernel_timespec *when)
+/* One timer, which is moved when another time comes to be the next. The kernel reads `timer` when it takes
+ * the entry: after a refusal that is not in this call, and the entry that waits is for whatever stands there
+ * by then. */
+static void arm_timer(struct poster *poster, uint64_t due)
 {
     struct io_uring_sqe *sqe;
 
     if (poster->timer_armed && poster->timer_due == due)
         return;
-    *when = (struct __kernel_timespec){
+    poster->timer_due = due;
+    poster->timer = (struct __kernel_timespec){
         .tv_sec = (long long)(due / NS_PER_S), .tv_nsec = (long long)(due % NS_PER_S)};
+    if (poster->timer_queued)
+        return;
     sqe = get_sqe(poster);
     if (poster->timer_armed) {
-        io_uring_prep_timeout_update(sqe, when, TIMER, IORING_TIMEOUT_ABS);
+        io_uring_prep_timeout_update(sqe, &poster->timer, TIMER, IORING_TIMEOUT_ABS);
         sqe->flags |= IOSQE_CQE_SKIP_SUCCESS; /* or it would end the sleep */
         sqe->user_data = TIMER_MOVED;
     } else {
-        io_uring_prep_timeout(sqe, when, 0, IORING_TIMEOUT_ABS);
+        io_uring_prep_timeout(sqe, &poster->timer, 0, IORING_TIMEOUT_ABS);
         sqe->user_data = TIMER;
     }
-    poster->timer_armed = true;
-    poster->timer_due = due;
+    poster->timer_armed = poster->timer_queued = true;
 }
 
 /* Without io_uring. A read of the doorbell that the kernel still has stays undone: it would be done inside
@@ -282,14 +286,12 @@ static void wait_by_hand(struct poster *poster, uint64_t until)
 
 void poster_sleep(struct poster *poster, uint64_t until)
 {
-    struct __kernel_timespec when;
-
     if (poster->broken) {
         wait_by_hand(poster, until);
     } else {
         arm_doorbell(poster);
         if (until != POSTER_NEVER)
-            arm_timer(poster, until, &when);
+            arm_timer(poster, until);
         enter(poster, 1); /* if it breaks now, look around once more: the doorbell may have been read */
     }
     take_all(poster);
@@ -318,7 +320,7 @@ enum ersatz_result poster_open(
 enum ersatz_result poster_init(struct poster *poster, unsigned batch, struct ersatz_error *error)
 {
     poster->broken = poster->send_complained = false;
-    poster->doorbell_armed = poster->timer_armed = false;
+    poster->doorbell_armed = poster->timer_armed = poster->timer_queued = false;
     poster->refusals = 0;
     poster->again_first = NULL;
     poster->again_end = &poster->again_first;

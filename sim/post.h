@@ -25,8 +25,10 @@ struct poster {
     unsigned refusals;   /* of io_uring_enter, in a row */
     bool doorbell_armed; /* a read of the doorbell is in the kernel */
     uint64_t doorbell_value;
-    bool timer_armed;                   /* a timeout is in the kernel, */
-    uint64_t timer_due;                 /* for this time */
+    bool timer_armed;                   /* a timeout is in the kernel, or on its way there, */
+    uint64_t timer_due;                 /* for this time, */
+    struct __kernel_timespec timer;     /* which is this */
+    bool timer_queued;                  /* its entry is not submitted yet */
     struct ersatz_request *again_first; /* whose message was refused: see poster_post_again() */
     struct ersatz_request **again_end;
 };

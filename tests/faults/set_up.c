@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ersatz/device.h"
+#include "ersatz/profile.h"
 #include "proc.h"
 
 int __real_eventfd(unsigned count, int flags);
@@ -45,14 +46,16 @@ int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, s
 }
 
 /* Whether a call failed. */
-static bool start(long failing)
+static bool start(long failing, bool modelled)
 {
+    static const struct ersatz_profile profile = {.name = "test", .latency_ns = 1};
     static struct ersatz_stats stats;
     struct ersatz_config config;
     struct ersatz_error error = {.result = ERSATZ_OK};
     struct ersatz_device *device = NULL;
 
     ersatz_config_init(&config, &stats);
+    config.profile = modelled ? &profile : NULL;
     countdown = failing;
     if (ersatz_device_open(&config, &device, &error) == ERSATZ_OK) {
         CHECK(countdown > 0 || failing == 0);
@@ -68,17 +71,20 @@ static bool start(long failing)
 int main(void)
 {
     static const int errors[] = {EMFILE, ENOMEM, EAGAIN, EPERM};
-    int before, failures = 0;
+    int before, failures[2] = {0, 0};
 
     test_begin(40);
-    start(0);
+    start(0, true);
     before = count_descriptors();
     for (unsigned e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
         error_number = errors[e];
-        for (long call = 1; start(call); call++, failures++)
-            CHECK_EQ(count_descriptors(), before);
+        for (int modelled = 0; modelled < 2; modelled++) {
+            for (long call = 1; start(call, modelled == 1); call++, failures[modelled]++)
+                CHECK_EQ(count_descriptors(), before);
+        }
     }
-    CHECK(failures >= 16); /* a ring for an instance; doorbell, thread and ring for a worker */
-    printf("%d starts refused\n", failures);
+    CHECK(failures[0] >= 16); /* a ring for an instance; doorbell, thread and ring for a worker */
+    CHECK_EQ(failures[1], failures[0] + 4 * 3); /* the same for the delay line */
+    printf("%d starts refused\n", failures[0] + failures[1]);
     return 0;
 }

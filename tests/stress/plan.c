@@ -11,6 +11,7 @@ static const char *const route_words[] = {"explicit", "default", NULL};
 static const char *const polling_words[] = {"event", "timed", NULL};
 static const char *const faults_words[] = {
     "none", "full", "late", "fail", "reset", "fail_fallback", "reset_fallback", NULL};
+static const char *const profile_words[] = {"none", "qat-c62x", "qat-4xxx", NULL};
 static const char *const no_yes[] = {"no", "yes", NULL};
 
 #define VALUES(...) .count = sizeof((unsigned[]){__VA_ARGS__}) / sizeof(unsigned), .values = {__VA_ARGS__}
@@ -56,6 +57,8 @@ const struct axis axes[AXES] = {
         "nothing; operations that fail; "
         "a card that is reset. fallback: the calling core computes then",
         faults_words, FAULTS_NONE, FAULTS_RESET_FALLBACK, VALUES(0, 0, 0, 0, 1, 2, 3, 4, 5, 6)},
+    [AXIS_PROFILE] = {"profile", "the card that is modelled: completions come when they would from it",
+        profile_words, 0, 2, VALUES(0, 0, 0, 1, 2)},
 };
 
 /* What does not go together, or would take all day. */

@@ -44,6 +44,7 @@ enum axis_name {
     AXIS_HOLD,
     AXIS_DRAIN,
     AXIS_FAULTS,
+    AXIS_PROFILE,
     AXES
 };
 

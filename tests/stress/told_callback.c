@@ -20,19 +20,35 @@ struct teller *teller_new(struct slot *slot)
     return teller;
 }
 
+/* Random numbers make libcrypto keep a generator for the thread, with a reference to the engine that is the
+ * default for its AES. A thread of the card ends with the engine: neither would ever go. */
+static bool draws_numbers(const struct question *question)
+{
+    return question->is_rsa && (question->rsa.work == RSA_ENCRYPT || question->rsa.work == RSA_SIGN_PSS);
+}
+
+static const struct question *any_question(struct teller *teller)
+{
+    const struct round *round = teller->application->round;
+    const struct question *rsa = &round->rsa[random_below(&teller->random, round->rsa_count)];
+
+    if (random_percent(&teller->random, round->plan->value[AXIS_RSA]) &&
+        (round->route != NULL || !draws_numbers(rsa)))
+        return rsa;
+    return &round->aes[random_below(&teller->random, round->aes_count)];
+}
+
 /* A callback may use libcrypto, and so the engine: outside any job. */
 static void use_crypto(struct teller *teller)
 {
     const struct round *round = teller->application->round;
-    bool is_rsa = random_percent(&teller->random, round->plan->value[AXIS_RSA]);
-    const struct question *question = is_rsa ? &round->rsa[random_below(&teller->random, round->rsa_count)]
-                                             : &round->aes[random_below(&teller->random, round->aes_count)];
+    const struct question *question = any_question(teller);
     struct attempt attempt = {.question = question, .random = teller->random, .engine = round->route};
 
     attempt.in = question->in;
     attempt.out = malloc(question_room(question));
     CHECK(attempt.out != NULL);
-    if (is_rsa) {
+    if (question->is_rsa) {
         attempt.rsa = round->keys[question->rsa.key];
         attempt_rsa(&attempt);
     } else {

@@ -84,7 +84,10 @@ static int bind(ENGINE *engine, const char *id)
         return 0;
     pthread_mutex_lock(&bound_lock);
     error_load();
-    ok = card_set_up() && create_methods();
+    ok = card_set_up();
+    if (!ok)
+        error_raise_result(ERSATZ_NO_MEMORY);
+    ok = ok && create_methods();
     if (ok && bound == 0) { /* the settings are the card's: of one that others use, they stay */
         card_set_defaults();
         thresholds_reset();

@@ -115,6 +115,8 @@ static void after_fork_in_child(void)
 /* Under the card's lock. */
 static void leave_reports(void)
 {
+    if (card.place.record == NULL) /* a load for which there was no memory */
+        return;
     if (card.place.directory == NULL) /* whoever wants the record, reads in it what was found */
         findings_say(&card.check, &card.place.record->findings);
     report_write(&card.report, card.place.record);

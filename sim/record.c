@@ -169,24 +169,40 @@ static int directory_again(const struct ersatz_record_place *place)
     return open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* An empty record, in memory of the process's own. False: the kernel refuses. */
+static bool empty_own(struct ersatz_record *record)
+{
+    if (map_own(record) == NULL)
+        return false;
+    fill_head(record);
+    return true;
+}
+
+/* The same without the kernel, in memory that is the process's own already. */
+static void empty_in_place(struct ersatz_record *record)
+{
+    bool traced = atomic_load_explicit(&record->head.traced, memory_order_relaxed);
+
+    memset(record, 0, traced ? sizeof(*record) : offsetof(struct ersatz_record, trace));
+    fill_head(record);
+}
+
 bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_error *error)
 {
     int fd;
     bool ok;
 
     if (place->directory == NULL) {
-        if (map_own(place->record) == NULL)
-            abort();
-        fill_head(place->record);
+        if (!empty_own(place->record))
+            empty_in_place(place->record);
         return true;
     }
     fd = directory_again(place);
     ok = fd >= 0 && move_to_file(place->record, fd, true);
     if (!ok) {
         complain(error, place->directory, "a forked child keeps no record: no file can be made in", errno);
-        if (map_own(place->record) == NULL)
-            abort();
-        fill_head(place->record);
+        /* What a program does matters more than its record: the worst is that both count in the parent's. */
+        (void)empty_own(place->record);
     }
     if (fd >= 0 && fd != place->fd)
         close(fd);

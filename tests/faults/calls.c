@@ -1,8 +1,10 @@
 /* Stands in front of what the module calls. See calls.h. */
 #include "calls.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <link.h>
 #include <linux/futex.h>
@@ -20,6 +22,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "check.h"
 
@@ -52,7 +56,16 @@ static const struct errors table[] = {
     {"malloc", MEMORY, true},
     {"calloc", MEMORY, true},
     {"aligned_alloc", MEMORY, true},
+    {"realloc", MEMORY, true},
     {"strdup", MEMORY, true},
+    {"mmap", {ENOMEM, ENODEV}, true},
+    {"ftruncate", {ENOSPC, EIO}, true},
+    {"open", {EACCES, EMFILE, ENOSPC}, true},
+    {"openat", {EACCES, EMFILE}, true},
+    {"opendir", {EMFILE}, true},
+    {"fstat", {EIO}, true},
+    {"ppoll", {EINTR, ENOMEM}, false},
+    {"process_vm_readv", {EPERM, EFAULT}, true},
     {"eventfd", {EMFILE, ENFILE, ENOMEM}, true},
     {"dup3", {EMFILE, EBUSY}, true},
     {"pthread_create", {EAGAIN, EPERM}, true},
@@ -210,6 +223,7 @@ long calls_blocks(void)
 /* glibc's own, under the names it gives them for this. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *pointer, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *pointer);
 
@@ -240,18 +254,23 @@ static void *note(void *pointer, void *caller)
     return pointer;
 }
 
-static void forget(const void *pointer)
+/* Whether it was the module's. */
+static bool forget(const void *pointer)
 {
+    bool known = false;
+
     pthread_mutex_lock(&blocks_lock);
     for (unsigned i = slot_of(pointer), tried = 0; tried < BLOCKS && blocks[i] != NULL;
          tried++, i = (i + 1) % BLOCKS) {
         if (blocks[i] == pointer) {
             blocks[i] = &blocks; /* was used: the search goes on past it */
             block_count--;
+            known = true;
             break;
         }
     }
     pthread_mutex_unlock(&blocks_lock);
+    return known;
 }
 
 /* Another thread may have it at a fork. */
@@ -293,6 +312,20 @@ void *calloc(size_t count, size_t size)
 void *aligned_alloc(size_t alignment, size_t size)
 {
     return fails("aligned_alloc", HERE) ? NULL : note(__libc_memalign(alignment, size), HERE);
+}
+
+void *realloc(void *pointer, size_t size)
+{
+    void *other;
+
+    if (fails("realloc", HERE))
+        return NULL;
+    if (pointer == NULL)
+        return note(__libc_malloc(size), HERE);
+    other = __libc_realloc(pointer, size);
+    if (other != NULL && other != pointer && forget(pointer))
+        note(other, HERE);
+    return other;
 }
 
 char *strdup(const char *text)
@@ -351,6 +384,14 @@ REFUSE(FILE *, open_memstream, NULL, (char **text, size_t *size), text, size)
 REFUSE(ssize_t, read, -1, (int fd, void *to, size_t size), fd, to, size)
 REFUSE(ssize_t, write, -1, (int fd, const void *from, size_t size), fd, from, size)
 REFUSE(int, poll, -1, (struct pollfd * fds, nfds_t count, int timeout), fds, count, timeout)
+REFUSE(int, ppoll, -1,
+    (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask), fds, count,
+    timeout, mask)
+REFUSE(DIR *, opendir, NULL, (const char *path), path)
+REFUSE(ssize_t, process_vm_readv, -1,
+    (pid_t pid, const struct iovec *to, unsigned long to_count, const struct iovec *from,
+        unsigned long from_count, unsigned long flags),
+    pid, to, to_count, from, from_count, flags)
 REFUSE(int, sem_wait, -1, (sem_t * semaphore), semaphore)
 REFUSE(int, sched_getaffinity, -1, (pid_t pid, size_t size, cpu_set_t *set), pid, size, set)
 REFUSE(int, pthread_key_create, failing_error, (pthread_key_t * key, void (*end)(void *)), key, end)
@@ -382,6 +423,62 @@ FILE *fopen64(const char *restrict path, const char *restrict mode)
     if (real == NULL)
         real = REAL(fopen64);
     return fails("fopen", HERE) ? NULL : real(path, mode);
+}
+
+/* Large files give others other names, too. */
+void *mmap64(void *at, size_t size, int protection, int flags, int fd, off64_t offset)
+{
+    static __typeof__(&mmap64) real;
+
+    if (real == NULL)
+        real = REAL(mmap64);
+    return fails("mmap", HERE) ? MAP_FAILED : real(at, size, protection, flags, fd, offset);
+}
+
+int ftruncate64(int fd, off64_t size)
+{
+    static __typeof__(&ftruncate64) real;
+
+    if (real == NULL)
+        real = REAL(ftruncate64);
+    return fails("ftruncate", HERE) ? -1 : real(fd, size);
+}
+
+int fstat64(int fd, struct stat64 *stat)
+{
+    static __typeof__(&fstat64) real;
+
+    if (real == NULL)
+        real = REAL(fstat64);
+    return fails("fstat", HERE) ? -1 : real(fd, stat);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    static __typeof__(&open64) real;
+    va_list list;
+    mode_t mode;
+
+    va_start(list, flags);
+    mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(list, mode_t) : 0;
+    va_end(list);
+    if (real == NULL)
+        real = REAL(open64);
+    return fails("open", HERE) ? -1 : real(path, flags, mode);
+}
+
+int openat64(int directory, const char *path, int flags, ...)
+{
+    static __typeof__(&openat64) real;
+    va_list list;
+    mode_t mode;
+
+    va_start(list, flags);
+    mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(list, mode_t) : 0;
+    va_end(list);
+    if (real == NULL)
+        real = REAL(openat64);
+    return fails("openat", HERE) ? -1 : real(directory, path, flags, mode);
 }
 
 /* The futex: to wait on it may fail, to wake does not. */

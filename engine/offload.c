@@ -31,12 +31,13 @@ static void close_waker(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD 
 }
 
 /* The wait context's waker, made on first use. */
-static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker **waker)
+static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker **waker, bool *is_new)
 {
     OSSL_ASYNC_FD fd;
     void *known;
     enum ersatz_result result;
 
+    *is_new = false;
     if (ASYNC_WAIT_CTX_get_fd(context, &waker_key, &fd, &known)) {
         *waker = known;
         return ersatz_waker_after_fork(known);
@@ -48,15 +49,24 @@ static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
         ersatz_waker_free(*waker);
         return ERSATZ_NO_MEMORY;
     }
+    *is_new = true;
     return ERSATZ_OK;
 }
 
 static enum ersatz_result submit_by_fd(struct ersatz_request *request, ASYNC_WAIT_CTX *context)
 {
     struct ersatz_waker *waker;
-    enum ersatz_result result = find_waker(context, &waker);
+    bool is_new;
+    enum ersatz_result result = find_waker(context, &waker, &is_new);
 
-    return result == ERSATZ_OK ? ersatz_submit_fd(request, waker) : result;
+    if (result != ERSATZ_OK)
+        return result;
+    result = ersatz_submit_fd(request, waker);
+    /* A descriptor that no pause has shown to the application goes again: it would be found when the wait
+     * context is given up, and HAProxy 2.6 aborts over one that it does not know. */
+    if (result != ERSATZ_OK && is_new && ASYNC_WAIT_CTX_clear_fd(context, &waker_key))
+        ersatz_waker_free(waker);
+    return result;
 }
 
 /* In callback mode a full ring is the application's to wait for: it sees the status and resumes the job. */

@@ -70,8 +70,10 @@ static void gather(struct worker *worker, struct batch *batch)
             batch->requests[batch->count++] = request;
         }
     }
-    worker->next_instance++;
-    if (batch->count > 0 && device_has_work(device))
+    if (batch->count == 0)
+        return;
+    worker->next_instance++; /* the other instances' turn, however full this one is */
+    if (device_has_work(device))
         device_ring_doorbell(device);
 }
 

@@ -1,0 +1,245 @@
+/*
+ * The batch kernel for RSA alone, on one core, in full batches: next to libcrypto's RSA in the same run, and
+ * to what this processor could do if it did nothing but multiply-adds. A measurement and no test: `ninja -C
+ * build bench`.
+ *
+ * kernels-bench DIRECTORY-OF-KEYS
+ */
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <time.h>
+
+#include "check.h"
+#include "compute.h"
+#include "ersatz/device.h"
+#include "montgomery.h"
+
+#define BATCH 16u /* a worker's */
+#define SIZE_MAX_BYTES 512u
+#define ROUNDS 15u /* libcrypto and the kernel take turns; medians */
+#define SLICE_NS 40000000u
+
+struct work {
+    RSA *rsa;
+    struct ersatz_rsa_key *key;
+    bool private_half;
+    struct ersatz_op ops[BATCH];
+    uint8_t in[BATCH][SIZE_MAX_BYTES], out[BATCH][SIZE_MAX_BYTES];
+    double libcrypto[ROUNDS], kernel[ROUNDS]; /* operations a second */
+};
+
+static struct compute_lanes *lanes;
+static struct ersatz_stats stats;
+
+/* The core's time for this thread: what others take away is not counted. */
+static double now(void)
+{
+    struct timespec time;
+
+    CHECK_EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time), 0);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double difference = *(const double *)a - *(const double *)b;
+
+    return difference < 0 ? -1 : difference > 0;
+}
+
+static double median(double values[ROUNDS])
+{
+    qsort(values, ROUNDS, sizeof(values[0]), compare);
+    return values[ROUNDS / 2];
+}
+
+/* ------------------------------------------------------------------------------------------------- limits */
+
+/* Multiply-adds of eight lanes a second, as many at once as there are registers to add up in. */
+static double multiply_adds_a_second(void)
+{
+    __m512i sums[16], a = _mm512_set1_epi64(0x123456789abcd), b = _mm512_set1_epi64(0xfedcba9876543);
+    double rates[ROUNDS];
+
+    for (unsigned i = 0; i < 16; i++)
+        sums[i] = _mm512_set1_epi64(i);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        double begin = now();
+
+        for (unsigned i = 0; i < 1000000; i++) {
+            _Pragma("GCC unroll 16") for (unsigned j = 0; j < 16; j++) sums[j] =
+                _mm512_madd52lo_epu64(sums[j], a, b);
+            __asm__ volatile("" : "+v"(a), "+v"(b)); /* not the same product sixteen million times */
+        }
+        rates[round] = 16e6 / (now() - begin);
+    }
+    for (unsigned i = 1; i < 16; i++)
+        sums[0] = _mm512_xor_si512(sums[0], sums[i]);
+    __asm__ volatile("" : : "v"(sums[0]));
+    return median(rates);
+}
+
+/*
+ * Those of eight private operations, at the least: two exponentiations of half the length in Montgomery's
+ * form. A reduction of n digits takes 2 n^2, a product as many, a square n^2 + n.
+ */
+static double multiply_adds_of_eight(int bits)
+{
+    struct shape shape;
+    double n, windows, squares, products;
+    int width;
+
+    CHECK(shape_for((unsigned)bits / 2, &shape));
+    n = shape_digits(shape);
+    width = shape_digits(shape) <= WIDE_WINDOW_DIGITS ? 5 : 4;
+    windows = (bits / 2 + width - 1) / width;
+    squares = windows * width;
+    products = windows + (1 << width) - 2;
+    return 2 * (squares * (3 * n * n + n) + products * 4 * n * n);
+}
+
+/* --------------------------------------------------------------------------------------------------- work */
+
+static struct ersatz_bytes bytes_of(const BIGNUM *number)
+{
+    struct ersatz_bytes bytes = {.len = (size_t)BN_num_bytes(number)};
+    uint8_t *data = malloc(bytes.len);
+
+    CHECK(data != NULL);
+    BN_bn2bin(number, data);
+    bytes.data = data;
+    return bytes;
+}
+
+static struct ersatz_rsa_key *device_key(const RSA *rsa)
+{
+    struct ersatz_rsa_numbers numbers = {.n = bytes_of(RSA_get0_n(rsa)),
+        .e = bytes_of(RSA_get0_e(rsa)),
+        .d = bytes_of(RSA_get0_d(rsa)),
+        .p = bytes_of(RSA_get0_p(rsa)),
+        .q = bytes_of(RSA_get0_q(rsa)),
+        .dmp1 = bytes_of(RSA_get0_dmp1(rsa)),
+        .dmq1 = bytes_of(RSA_get0_dmq1(rsa)),
+        .iqmp = bytes_of(RSA_get0_iqmp(rsa))};
+    struct ersatz_bytes *const all[] = {&numbers.n, &numbers.e, &numbers.d, &numbers.p, &numbers.q,
+        &numbers.dmp1, &numbers.dmq1, &numbers.iqmp};
+    struct ersatz_rsa_key *key;
+
+    CHECK_EQ(ersatz_rsa_key_new(&numbers, &key), ERSATZ_OK);
+    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        free((void *)all[i]->data);
+    return key;
+}
+
+static void set_up(struct work *work, const char *directory, int bits, bool private_half)
+{
+    char path[1000];
+    FILE *file;
+
+    memset(work, 0, sizeof(*work));
+    snprintf(path, sizeof(path), "%s/%d.pem", directory, bits);
+    file = fopen(path, "re");
+    CHECK(file != NULL);
+    work->rsa = PEM_read_RSAPrivateKey(file, NULL, NULL, NULL);
+    fclose(file);
+    CHECK(work->rsa != NULL && RSA_bits(work->rsa) == bits);
+    work->key = device_key(work->rsa);
+    work->private_half = private_half;
+    for (unsigned i = 0; i < BATCH; i++) {
+        for (int byte = 1; byte < bits / 8; byte++)
+            work->in[i][byte] = (uint8_t)((unsigned)byte * 31 + i * 7);
+        work->ops[i] = (struct ersatz_op){.kind = private_half ? ERSATZ_RSA_PRIVATE : ERSATZ_RSA_PUBLIC,
+            .u.rsa = {.key = work->key, .in = work->in[i], .out = work->out[i]}};
+    }
+}
+
+static void by_kernel(struct work *work)
+{
+    const struct ersatz_op *ops[BATCH];
+    enum ersatz_result results[BATCH];
+
+    for (unsigned i = 0; i < BATCH; i++)
+        ops[i] = &work->ops[i];
+    compute_batch(lanes, ops, results, BATCH, &stats);
+    for (unsigned i = 0; i < BATCH; i++)
+        CHECK_EQ(results[i], ERSATZ_OK);
+}
+
+static void by_libcrypto(struct work *work)
+{
+    uint8_t out[SIZE_MAX_BYTES];
+    int size = RSA_size(work->rsa);
+
+    for (unsigned i = 0; i < BATCH; i++) {
+        if (work->private_half)
+            CHECK_EQ(RSA_private_encrypt(size, work->in[i], out, work->rsa, RSA_NO_PADDING), size);
+        else
+            CHECK_EQ(RSA_public_encrypt(size, work->in[i], out, work->rsa, RSA_NO_PADDING), size);
+        CHECK(memcmp(out, work->out[i], (size_t)size) == 0); /* the kernel's turn was before ours */
+    }
+}
+
+static double rate(void (*batch)(struct work *work), struct work *work)
+{
+    double begin = now(), end;
+    unsigned batches = 0;
+
+    do {
+        batch(work);
+        batches++;
+        end = now();
+    } while (end - begin < SLICE_NS * 1e-9);
+    return batches * BATCH / (end - begin);
+}
+
+static void measure(const char *directory, int bits, bool private_half, double multiply_adds)
+{
+    static struct work work;
+    uint64_t before;
+    double kernel, libcrypto;
+
+    set_up(&work, directory, bits, private_half);
+    before = atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        work.kernel[round] = rate(by_kernel, &work);
+        work.libcrypto[round] = rate(by_libcrypto, &work);
+    }
+    CHECK_EQ(atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]), before);
+    kernel = median(work.kernel);
+    libcrypto = median(work.libcrypto);
+    printf("RSA-%d %-8s %12.0f/s %12.0f/s %8.2f", bits, private_half ? "private" : "public", libcrypto,
+        kernel, kernel / libcrypto);
+    if (private_half)
+        printf(" %10.0f/s %8.0f %%", 8 * multiply_adds / multiply_adds_of_eight(bits),
+            100 * kernel * multiply_adds_of_eight(bits) / 8 / multiply_adds);
+    putchar('\n');
+    fflush(stdout);
+    ersatz_rsa_key_free(work.key);
+    RSA_free(work.rsa);
+}
+
+int main(int argc, char **argv)
+{
+    static const int lengths[] = {2048, 3072, 4096};
+    double multiply_adds;
+
+    test_begin(300);
+    CHECK_EQ(argc, 2);
+    if (!(ersatz_kernels_available() & 1u << ERSATZ_KERNEL_IFMA)) {
+        puts("this processor does not run the batch kernel for RSA");
+        return 0;
+    }
+    ersatz_kernels_choose(1u << ERSATZ_KERNEL_IFMA);
+    lanes = compute_lanes_new();
+    CHECK(lanes != NULL);
+    multiply_adds = multiply_adds_a_second();
+    printf("one core: %.2f thousand million multiply-adds a second, of eight lanes each\n"
+           "%-16s %14s %14s %8s %12s %10s\n",
+        multiply_adds * 1e-9, "batches of 16", "libcrypto", "kernel", "ratio", "limit", "of it");
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        measure(argv[1], lengths[i], true, multiply_adds);
+        measure(argv[1], lengths[i], false, multiply_adds);
+    }
+    compute_lanes_free(lanes);
+    return 0;
+}

@@ -126,11 +126,15 @@ static bool move_to_file(struct ersatz_record *record, int directory, bool empty
 
 bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory, struct ersatz_error *error)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char *copy = strdup(directory);
     struct stat status;
+    char *copy;
     bool ok = false;
+    int fd;
 
+    if (place->directory != NULL && strcmp(place->directory, directory) == 0)
+        return true; /* the engine was unloaded, and loaded again */
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    copy = strdup(directory);
     if (copy == NULL)
         complain(error, directory, "no memory for the name of", ENOMEM);
     else if (fd < 0 || fstat(fd, &status) != 0)

@@ -252,21 +252,24 @@ static void cut_threads(struct writer *writer)
     while (count < writer->event_count && is_on_thread(&writer->events[count]))
         count++;
     for (size_t i = 0; i < count; i++) {
-        struct event *event = &writer->events[i];
-        uint64_t end = event->at + event->duration;
+        struct event event = writer->events[i]; /* a copy: where the events lie changes as more are put in */
+        uint64_t end = event.at + event.duration;
 
-        if (i == 0 || event->row != writer->events[i - 1].row)
+        if (i == 0 || event.row != writer->events[i - 1].row)
             ended = 0;
-        if (event->at < ended)
-            event->at = ended;
-        if (end <= event->at)
-            end = event->at + 1; /* an arrow needs something to hold on to */
-        event->duration = end - event->at;
+        if (event.at < ended)
+            event.at = ended;
+        if (end <= event.at)
+            end = event.at + 1; /* an arrow needs something to hold on to */
+        event.duration = end - event.at;
         ended = end;
-        if (event->kind == RETURN && writer->requests[event->request].at[ERSATZ_POINT_STARTED] != 0)
-            put_arrow(writer, event->request, 1, ARROW_ARRIVES, event->row, event->at);
-        if (event->kind == SUBMIT && writer->requests[event->request].at[ERSATZ_POINT_STARTED] != 0)
-            put_arrow(writer, event->request, 0, ARROW_LEAVES, event->row, event->at);
+        writer->events[i] = event;
+        if (writer->requests[event.request].at[ERSATZ_POINT_STARTED] == 0)
+            continue; /* there is no batch that an arrow could lead to */
+        if (event.kind == RETURN)
+            put_arrow(writer, event.request, 1, ARROW_ARRIVES, event.row, event.at);
+        else
+            put_arrow(writer, event.request, 0, ARROW_LEAVES, event.row, event.at);
     }
 }
 
@@ -293,16 +296,27 @@ static void begin_event(const struct writer *writer, const char *phase, const ch
         writer->pid, row);
 }
 
+/* What is done in a slice: of a batch, which may have several things in it. */
+static const char *operation_of(const struct writer *writer, const struct event *event)
+{
+    uint8_t op = writer->requests[event->request].op;
+
+    for (uint32_t i = 1; event->kind == BATCH && i < (uint32_t)event->value; i++) {
+        if (writer->requests[event->request + i].op != op)
+            return "mixed";
+    }
+    return ersatz_request_name_text(op);
+}
+
 static void write_slice(const struct writer *writer, const struct event *event)
 {
     static const char *const verbs[] = {[BATCH] = "compute", [SUBMIT] = "submit", [RETURN] = "return"};
     const struct ersatz_trace_entry *request = &writer->requests[event->request];
-    const char *op = ersatz_request_name_text(request->op);
 
     begin_event(writer, "X", event->kind == BATCH ? "card" : "application", event->row);
     write_time(writer, "ts", event->at);
     write_time(writer, "dur", event->duration);
-    fprintf(writer->stream, ",\"name\":\"%s %s", verbs[event->kind], op);
+    fprintf(writer->stream, ",\"name\":\"%s %s", verbs[event->kind], operation_of(writer, event));
     if (event->kind == BATCH)
         fprintf(writer->stream,
             " x%u\",\"args\":{\"batch\":%u,\"in_trace\":%d,\"first_request\":%" PRIu64 "}}", request->batch,

@@ -55,8 +55,8 @@ bool ersatz_record_init(struct ersatz_record_place *place);
 /*
  * From now on keep the record in a file DIRECTORY/PID.record (DIRECTORY/PID-2.record and so on, if that is
  * there); what it says so far goes along. The directory must exist. A forked child makes one of its own in
- * it: see ersatz_record_after_fork(). Counts that other threads add meanwhile may be missed: call it early.
- * False: the record stays where it was; *error says why.
+ * it: see ersatz_record_after_fork(). A directory that it is in already changes nothing. Counts that other
+ * threads add meanwhile may be missed: call it early. False: the record stays where it was; *error says why.
  */
 bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory, struct ersatz_error *error);
 

@@ -166,7 +166,7 @@ static void write_findings(const struct totals *totals, const struct records *re
 
         if (ersatz_findings_total(&record->findings) == 0)
             continue;
-        fprintf(stream, "\nIn process %" PRId64 " (%s)", record->head.pid, record->head.program);
+        fprintf(stream, "\nprocess %" PRId64 " (%s): ", record->head.pid, record->head.program);
         ersatz_findings_write(&record->findings, stream);
     }
     fputc('\n', stream);

@@ -164,11 +164,17 @@ static void twice(void)
 {
     struct ersatz_record_place place;
     struct ersatz_record *record;
+    struct ersatz_error error;
+    char name[64];
 
     keep(&place); /* family's is there */
     record = read_record(getpid(), "-2");
     CHECK_EQ(record->stats.wakeups, 41);
     free(record);
+    CHECK(ersatz_record_keep(&place, directory, &error)); /* the same engine, loaded again */
+    snprintf(name, sizeof(name), "%s/%ld-3.record", directory, (long)getpid());
+    CHECK(access(name, F_OK) != 0);
+    free(place.directory);
 }
 
 static void refuse(const char *where, const char *text)

@@ -62,7 +62,7 @@ bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory
 
 /* In the child of a fork, before anything is counted: an empty record of the child's own at the same address,
  * in a file if the parent's was. False: it is in the child's own memory, since no file could be made; *error
- * says why. If there is no memory either, the process ends: it would write into its parent's record. */
+ * says why. (If there is no memory either, the child counts in its parent's: the program matters more.) */
 bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_error *error);
 
 /* Have room for the trace now, so that a file system which is full later ends nobody. False: there is none,

@@ -1,0 +1,161 @@
+/*
+ * The check of the application, without an engine: what was found lies in memory that is shared, is kept
+ * within bounds, and is there when the process was killed in the middle.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "card.h"
+
+#define MANY 100
+
+static struct ersatz_device *open_checked(struct ersatz_stats *stats, struct ersatz_findings *findings)
+{
+    struct ersatz_check_limits limits;
+    struct ersatz_config config;
+    struct ersatz_device *device;
+    struct ersatz_error error;
+
+    ersatz_check_limits_init(&limits);
+    ersatz_findings_init(findings, &limits);
+    ersatz_config_init(&config, stats);
+    config.findings = findings;
+    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    return device;
+}
+
+static struct ersatz_request *submit(
+    struct ersatz_device *device, struct ersatz_waker *waker, const struct aes *aes)
+{
+    struct ersatz_request *request;
+
+    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
+    return request;
+}
+
+static void wait_for(struct ersatz_waker *waker)
+{
+    struct pollfd poll_fd = {.fd = ersatz_waker_fd(waker), .events = POLLIN};
+
+    CHECK_EQ(poll(&poll_fd, 1, -1), 1);
+}
+
+static bool says(const struct ersatz_findings *findings, const char *text)
+{
+    char *report = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&report, &size);
+    bool found;
+
+    CHECK(memory != NULL && ersatz_findings_write(findings, memory) && fclose(memory) == 0);
+    found = strstr(report, text) != NULL;
+    if (!found)
+        fprintf(stderr, "no \"%s\" in: %s\n", text, report);
+    free(report);
+    return found;
+}
+
+/* Told, left alone, and then killed: the reader counts it, and knows who submitted it. */
+static void killed(struct ersatz_findings *findings)
+{
+    pid_t child = fork();
+    int status;
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct ersatz_stats stats = {0};
+        struct ersatz_device *device = open_checked(&stats, findings);
+        struct ersatz_waker *waker;
+
+        CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+        submit(device, waker, aes_new(1));
+        for (;;)
+            pause();
+    }
+    while (atomic_load(&findings->unanswered) == 0)
+        usleep(1000);
+    CHECK_EQ(kill(child, SIGKILL), 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_NEVER_RESUMED), 1);
+    CHECK_EQ(ersatz_findings_total(findings), 1);
+    CHECK(says(findings, "never_resumed, 1 time") && says(findings, "aes_cbc of 2048 bytes, request 1") &&
+          says(findings, "device-findings+0x") && says(findings, "may still be resumed"));
+}
+
+/* Not resumed for long, but then it is: late, and not lost. */
+static void late(struct ersatz_findings *findings)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = open_checked(&stats, findings);
+    struct aes *aes = aes_new(2);
+    struct ersatz_request *request;
+    struct ersatz_waker *waker;
+
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    request = submit(device, waker, aes);
+    while (atomic_load(&findings->unanswered) == 0)
+        usleep(1000);
+    CHECK(ersatz_request_is_done(request));
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    CHECK(aes_is_right(aes));
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_NEVER_RESUMED), 0);
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_LATE_ANSWER), 1);
+    CHECK(findings->of[ERSATZ_FOUND_LATE_ANSWER].ns >= findings->limits.answer_ms * UINT64_C(1000000));
+    CHECK(!atomic_load(&findings->of[ERSATZ_FOUND_NEVER_RESUMED].first[0].kept));
+    ersatz_waker_free(waker);
+    ersatz_device_free(device);
+    CHECK_EQ(ersatz_findings_total(findings), 1);
+    aes_free(aes);
+}
+
+/* All are counted, the first few are kept, and those that are finished are not accused. */
+static void many(struct ersatz_findings *findings)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = open_checked(&stats, findings);
+    unsigned kept = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        struct aes *aes = aes_new((uint8_t)i);
+        struct ersatz_waker *waker;
+        struct ersatz_request *request;
+
+        CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+        request = submit(device, waker, aes);
+        wait_for(waker);
+        if (i % 2 == 0) {
+            while (!ersatz_request_is_done(request))
+                wait_for(waker);
+            CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+            CHECK(aes_is_right(aes));
+        }
+        ersatz_waker_free(waker);
+        aes_free(aes);
+    }
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_NEVER_RESUMED), MANY / 2);
+    CHECK_EQ(atomic_load(&findings->watched), MANY);
+    for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++)
+        kept += atomic_load(&findings->of[ERSATZ_FOUND_NEVER_RESUMED].first[i].kept);
+    CHECK_EQ(kept, ERSATZ_SIGHTINGS_KEPT);
+    CHECK(says(findings, "and 46 more"));
+    ersatz_device_free(device);
+    CHECK_EQ(ersatz_findings_total(findings), MANY / 2);
+}
+
+int main(void)
+{
+    struct ersatz_findings *shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    test_begin(120);
+    CHECK(shared != MAP_FAILED);
+    CHECK_EQ(ersatz_findings_total(shared), 0); /* zeroed memory is a report of nothing */
+    killed(shared); /* first: the child of a fork would be without this process's threads */
+    late(shared);
+    many(shared);
+    munmap(shared, sizeof(*shared));
+    return 0;
+}

@@ -19,7 +19,8 @@ enum ersatz_result offload(const struct ersatz_op *op, bool small);
  * as they were, or some of them computed. */
 enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small);
 
-/* How many nanoseconds a pause takes that does not pause; 0 inside a job, where it cannot be measured. */
+/* In how many nanoseconds, the clock included, a pause comes back only if it did not pause; 0 inside a job,
+ * where it cannot be measured. */
 uint32_t offload_measure_pause(void);
 
 /* Whether a cipher's operation that is not small would leave the calling core now: where it would not,

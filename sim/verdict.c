@@ -11,10 +11,8 @@
 
 #define ENTRIES_MAX 65536u
 
-/* A pause that does not pause (ASYNC_block_pause is in force) comes back as soon as one outside a job does;
- * one that is a switch to the application and back takes four times as long at the least. */
-#define PAUSED_FACTOR 5u
-#define PAUSED_DIVISOR 2u
+/* So many pauses of one operation are enough to know the shortest one, unless the operation ends before. */
+#define EARLY_TO_JUDGE 100u
 
 /* Processor time of the calling thread when it last had to do with the engine: what it used since, until it
  * resumes a job for nothing, it used for nothing. */
@@ -247,28 +245,46 @@ void verdict_refused(struct verdict *verdict, struct ersatz_request *request, st
 /* ------------------------------------------------------------------------------------------------ resuming
  */
 
-/* Whether it was resumed at all. */
+/* Whether it was resumed at all: one of its pauses that comes back sooner did not pause (ASYNC_block_pause is
+ * in force), and then none did. */
 static bool has_paused(const struct verdict *verdict, const struct verdict_entry *entry)
 {
-    return entry->shortest_pause_ns > verdict->device->config.pause_ns * PAUSED_FACTOR / PAUSED_DIVISOR;
+    return entry->shortest_pause_ns > verdict->device->config.pause_ns;
 }
 
-/* Under the lock. True: this makes it busy polling. */
+/* Under the lock. True: it is busy polling, and was not known for it. */
+static bool becomes_polling(struct verdict *verdict, struct verdict_entry *entry)
+{
+    struct ersatz_found *found = &verdict->findings->of[ERSATZ_FOUND_BUSY_POLLING];
+
+    if (entry->polls || entry->early < verdict->findings->limits.early || !has_paused(verdict, entry))
+        return false;
+    entry->polls = true;
+    atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&found->times, entry->early, memory_order_relaxed);
+    atomic_fetch_add_explicit(&found->ns, entry->early_cpu_ns, memory_order_relaxed);
+    return true;
+}
+
+/* Under the lock. The same. */
 static bool count_early(struct verdict *verdict, struct verdict_entry *entry, uint64_t cpu_ns)
 {
     struct ersatz_found *found = &verdict->findings->of[ERSATZ_FOUND_BUSY_POLLING];
-    uint32_t limit = verdict->findings->limits.early;
 
     entry->early++;
     entry->early_cpu_ns += cpu_ns;
-    if (entry->early < limit || !has_paused(verdict, entry))
-        return false;
-    atomic_fetch_add_explicit(&found->times, entry->early == limit ? limit : 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(
-        &found->ns, entry->early == limit ? entry->early_cpu_ns : cpu_ns, memory_order_relaxed);
-    if (entry->early == limit)
-        atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
-    return entry->early == limit;
+    if (entry->polls) {
+        atomic_fetch_add_explicit(&found->times, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&found->ns, cpu_ns, memory_order_relaxed);
+    }
+    return entry->early >= EARLY_TO_JUDGE && becomes_polling(verdict, entry);
+}
+
+static void tell_of_polling(struct verdict *verdict, struct verdict_report *report)
+{
+    snprintf(report->note, sizeof(report->note), "resumed %u times or more before it was told",
+        verdict->findings->limits.early);
+    name_and_keep(verdict, report);
 }
 
 void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint64_t back_ns, bool signal)
@@ -289,11 +305,8 @@ void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint
             verdict_about(&report, entry, ERSATZ_FOUND_BUSY_POLLING);
     }
     pthread_mutex_unlock(&verdict->lock);
-    if (tell) {
-        snprintf(report.note, sizeof(report.note), "resumed %u times before it was told",
-            verdict->findings->limits.early);
-        name_and_keep(verdict, &report);
-    }
+    if (tell)
+        tell_of_polling(verdict, &report);
     if (entry != NULL)
         entry->left_at_ns = life_now(); /* this thread has the job */
 }
@@ -301,27 +314,32 @@ void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint
 void verdict_answered(struct verdict *verdict, struct ersatz_request *request)
 {
     struct verdict_entry *entry;
-    struct verdict_report report;
-    bool late;
-    uint64_t alone_ns;
+    struct verdict_report late, polls;
+    uint64_t alone_ns = 0;
+    bool is_late, is_polling;
 
     verdict_enters(verdict, "resumed a job");
     cpu_since_last_time();
     pthread_mutex_lock(&verdict->lock);
     entry = close_entry(verdict, request);
-    late = entry != NULL && entry->overdue && !entry->reported;
-    if (late) {
-        verdict_about(&report, entry, ERSATZ_FOUND_LATE_ANSWER);
+    is_late = entry != NULL && entry->overdue && !entry->reported;
+    if (is_late) {
+        verdict_about(&late, entry, ERSATZ_FOUND_LATE_ANSWER);
         alone_ns = entry->alone_ns;
     }
+    is_polling = entry != NULL && becomes_polling(verdict, entry);
+    if (is_polling)
+        verdict_about(&polls, entry, ERSATZ_FOUND_BUSY_POLLING);
     if (entry != NULL)
         put_spare(verdict, entry);
     pthread_mutex_unlock(&verdict->lock);
-    if (!late)
+    if (is_polling)
+        tell_of_polling(verdict, &polls);
+    if (!is_late)
         return;
-    snprintf(report.note, sizeof(report.note), "resumed about %llu ms after it was told",
+    snprintf(late.note, sizeof(late.note), "resumed about %llu ms after it was told",
         (unsigned long long)(alone_ns / NS_PER_MS));
-    verdict_tell(verdict, &report, alone_ns);
+    verdict_tell(verdict, &late, alone_ns);
 }
 
 /* ------------------------------------------------------------------------------------------------- the end

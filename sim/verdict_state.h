@@ -25,6 +25,7 @@ struct verdict_entry {
     uint64_t refused_number;
     uint32_t early; /* resumed so often without a signal */
     uint64_t early_cpu_ns;
+    bool polls; /* known for it */
     uint64_t left_at_ns, shortest_pause_ns;
 
     /* On the check's clock. */

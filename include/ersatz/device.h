@@ -84,7 +84,7 @@ struct ersatz_config {
         *polling; /* the caller\'s, must outlive the device; NULL: when completions arrive */
     struct ersatz_findings *findings; /* check the application, and write down here what it does wrong; the
                                          caller's, must outlive the device and its requests; NULL: do not */
-    uint32_t pause_ns; /* for the check: so long it takes until a pause comes back that does not pause */
+    uint32_t pause_ns; /* for the check: what is back sooner after a pause has not paused; 0: has */
     struct ersatz_trace *trace; /* filled; the caller's, must outlive the device and its requests; NULL: no trace */
 };
 

@@ -154,6 +154,46 @@ static unsigned occurrences(const char *text, const char *what)
     return count;
 }
 
+/* The slices of a thread, which the format wants apart, of requests that overlap: all are made before the
+ * first is submitted. */
+static void apart(void)
+{
+    static struct ersatz_stats stats;
+    struct ersatz_device *device = open_traced(&stats);
+    const struct ersatz_traced process = {.pid = getpid(), .program = "overlapping", .trace = &trace};
+    struct aes *aes[JOBS];
+    struct ersatz_request *requests[JOBS];
+    double ended = 0;
+    unsigned slices = 0;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+
+    for (unsigned i = 0; i < JOBS; i++) {
+        aes[i] = aes_new((uint8_t)i);
+        CHECK_EQ(ersatz_request_new(device, &aes[i]->op, true, &requests[i]), ERSATZ_OK);
+    }
+    for (unsigned i = 0; i < JOBS; i++)
+        CHECK_EQ(ersatz_submit_wait(requests[i], -1), ERSATZ_OK);
+    for (unsigned i = 0; i < JOBS; i++) {
+        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
+        aes_free(aes[i]);
+    }
+    ersatz_device_free(device);
+    CHECK(memory != NULL && ersatz_trace_write(&process, 1, memory));
+    fclose(memory);
+    for (const char *at = text; (at = strstr(at, "\"cat\":\"application\"")) != NULL; slices++) {
+        double start, duration;
+
+        CHECK_EQ(sscanf(strstr(at, "\"ts\""), "\"ts\":%lf,\"dur\":%lf", &start, &duration), 2);
+        CHECK(start >= ended - 1e-4); /* doubles have the nanoseconds to spare */
+        ended = start + duration;
+        at++;
+    }
+    CHECK_EQ(slices, 2 * JOBS);
+    free(text);
+}
+
 static void written(void)
 {
     static struct ersatz_stats stats;
@@ -187,6 +227,7 @@ int main(void)
     returned();
     abandoned();
     around();
+    apart();
     written();
     return 0;
 }

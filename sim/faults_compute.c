@@ -86,6 +86,8 @@ static enum ersatz_result corrupt(
 
     if (result != ERSATZ_OK)
         return result;
+    if (request->op.kind == ERSATZ_RSA_PRIVATE && rsa_key_has_halves(request->op.u.rsa.key))
+        return result; /* there was no memory for a wrong key, and this result may not leave but right */
     if (request->op.kind == ERSATZ_CIPHER)
         result = corrupt_cipher(&request->op, draw, &done);
     else /* the last bit: the number stays below the modulus */

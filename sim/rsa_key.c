@@ -276,6 +276,11 @@ static void list_numbers(const RSA *rsa, struct ersatz_rsa_numbers *numbers, str
     }
 }
 
+bool rsa_key_has_halves(const struct ersatz_rsa_key *key)
+{
+    return RSA_get0_dmp1(key->rsa) != NULL;
+}
+
 struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t bit)
 {
     struct ersatz_rsa_numbers numbers = {.extra_primes = 0};

@@ -12,6 +12,9 @@ enum ersatz_result rsa_key_compute(
  * has no CRT values, or there is no memory. To be freed as any key. */
 struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t bit);
 
+/* Whether its private operation is done in CRT halves, one of which could be wrong alone. */
+bool rsa_key_has_halves(const struct ersatz_rsa_key *key);
+
 struct rsa_ifma_key;
 
 /* The key's numbers for the batch kernel. NULL: this key is not for it. */

@@ -3,7 +3,8 @@
 
 void findings_reset(struct findings_settings *settings)
 {
-    *settings = (struct findings_settings){.said = settings->said}; /* of the process, however often it loads */
+    *settings =
+        (struct findings_settings){.said = settings->said}; /* of the process, however often it loads */
     ersatz_check_limits_init(&settings->limits);
 }
 

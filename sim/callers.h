@@ -17,7 +17,8 @@ void callers_prepare(void);
 /* The callers of whoever asks. Of a job, up to where it begins: it has a stack of its own. */
 void callers_take(struct callers *callers);
 
-/* A line each, "module+offset symbol+offset", without those of this module. Takes the loader's lock: the caller must hold none that somebody may want who has it. */
+/* A line each, "module+offset symbol+offset", without those of this module. Takes the loader's lock: the
+ * caller must hold none that somebody may want who has it. */
 void callers_name(const struct callers *callers, char *text, size_t size);
 
 #endif

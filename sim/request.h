@@ -67,7 +67,7 @@ struct ersatz_request {
     struct request_faults faults;
     uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
     struct verdict_entry *verdict_entry; /* while the check watches it; under the check's lock */
-    uint64_t trace_turn; /* in the trace, where there is one */
+    uint64_t trace_turn;                 /* in the trace, where there is one */
 
     bool copied;
     struct ersatz_op caller_op; /* copied: where the results go */

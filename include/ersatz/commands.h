@@ -29,7 +29,8 @@
         "Requests in flight per instance, a power of two, 1 to 32768 (default 512). Before the device "      \
         "starts.")                                                                                           \
     X(PROFILE, STRING,                                                                                       \
-        "Model this card: none (default), qat-c62x, qat-4xxx, network-hsm, usb-token, or the path of a file "  \
+        "Model this card: none (default), qat-c62x, qat-4xxx, network-hsm, usb-token, or the path of a "     \
+        "file "                                                                                              \
         "(with a slash in it). Before the device starts.")                                                   \
     X(ENABLE_EXTERNAL_POLLING, NOTHING,                                                                      \
         "Run callbacks in the application's POLL, not on the device's threads. Before the device starts.")   \

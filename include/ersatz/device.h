@@ -85,7 +85,8 @@ struct ersatz_config {
     struct ersatz_findings *findings; /* check the application, and write down here what it does wrong; the
                                          caller's, must outlive the device and its requests; NULL: do not */
     uint32_t pause_ns; /* for the check: what is back sooner after a pause has not paused; 0: has */
-    struct ersatz_trace *trace; /* filled; the caller's, must outlive the device and its requests; NULL: no trace */
+    struct ersatz_trace
+        *trace; /* filled; the caller's, must outlive the device and its requests; NULL: no trace */
 };
 
 struct ersatz_device;

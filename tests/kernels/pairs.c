@@ -127,14 +127,11 @@ void pair_use_architecture(const char *name)
     static const struct {
         const char *name;
         IMB_ARCH architecture;
-    } known[] = {
-        {"sse", IMB_ARCH_SSE},
+    } known[] = {{"sse", IMB_ARCH_SSE},
 #ifdef IMB_CPUFLAGS_AVX /* later versions have none */
         {"avx", IMB_ARCH_AVX},
 #endif
-        {"avx2", IMB_ARCH_AVX2},
-        {"avx512", IMB_ARCH_AVX512}
-    };
+        {"avx2", IMB_ARCH_AVX2}, {"avx512", IMB_ARCH_AVX512}};
 
     for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(name, known[i].name) != 0)

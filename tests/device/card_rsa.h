@@ -2,10 +2,8 @@
 #ifndef ERSATZ_TESTS_CARD_RSA_H
 #define ERSATZ_TESTS_CARD_RSA_H
 
-#include <openssl/bn.h>
-#include <openssl/rsa.h>
-
 #include "card.h"
+#include "rsa_numbers.h"
 
 #define RSA_BYTES 128
 
@@ -14,26 +12,19 @@ struct rsa {
     uint8_t in[RSA_BYTES], out[RSA_BYTES], wanted[RSA_BYTES]; /* wanted: by libcrypto */
 };
 
-static inline struct ersatz_bytes rsa_bytes(const BIGNUM *number, uint8_t *buffer)
-{
-    return (struct ersatz_bytes){buffer, (size_t)BN_bn2bin(number, buffer)};
-}
-
 static inline struct rsa *rsa_new(void)
 {
-    uint8_t n[RSA_BYTES], e[RSA_BYTES], d[RSA_BYTES];
     struct rsa *rsa = calloc(1, sizeof(*rsa));
     RSA *plain = RSA_new();
     BIGNUM *exponent = BN_new();
-    struct ersatz_rsa_numbers numbers = {0};
+    struct ersatz_rsa_numbers numbers;
 
     CHECK(rsa != NULL);
     CHECK(BN_set_word(exponent, 65537) && RSA_generate_key_ex(plain, RSA_BYTES * 8, exponent, NULL));
-    numbers.n = rsa_bytes(RSA_get0_n(plain), n);
-    numbers.e = rsa_bytes(RSA_get0_e(plain), e);
-    numbers.d = rsa_bytes(RSA_get0_d(plain), d);
+    numbers = rsa_numbers_without_primes(plain);
     rsa->op = (struct ersatz_op){.kind = ERSATZ_RSA_PRIVATE, .u.rsa = {.in = rsa->in, .out = rsa->out}};
     CHECK_EQ(ersatz_rsa_key_new(&numbers, &rsa->op.u.rsa.key), ERSATZ_OK);
+    rsa_numbers_free(&numbers);
     rsa->in[RSA_BYTES - 1] = 42;
     CHECK_EQ(RSA_private_encrypt(RSA_BYTES, rsa->in, rsa->wanted, plain, RSA_NO_PADDING), RSA_BYTES);
     RSA_free(plain);

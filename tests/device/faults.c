@@ -5,6 +5,7 @@
 #include <openssl/rsa.h>
 
 #include "fault_card.h"
+#include "rsa_numbers.h"
 
 #define MANY 400
 
@@ -122,35 +123,19 @@ static int bits_between(const uint8_t *a, const uint8_t *b, size_t len)
     return bits;
 }
 
-static struct ersatz_bytes bytes_of(const BIGNUM *number)
-{
-    uint8_t *data = malloc((size_t)BN_num_bytes(number));
-
-    CHECK(data != NULL);
-    return (struct ersatz_bytes){data, (size_t)BN_bn2bin(number, data)};
-}
-
 #define RSA_BYTES 256
 
 /* The private operation gives the right result: the wrong one was found inside the card. Without CRT values
  * there is nothing to find it by. */
 static void corrupt_rsa(RSA *rsa, bool crt, unsigned kernels)
 {
-    struct ersatz_rsa_numbers numbers = {
-        .n = bytes_of(RSA_get0_n(rsa)), .e = bytes_of(RSA_get0_e(rsa)), .d = bytes_of(RSA_get0_d(rsa))};
+    struct ersatz_rsa_numbers numbers = crt ? rsa_numbers(rsa) : rsa_numbers_without_primes(rsa);
     struct ersatz_device *device = open_with("corrupt=100%", 5, false);
     struct ersatz_rsa_key *key;
     uint8_t in[RSA_BYTES], out[RSA_BYTES], right[RSA_BYTES];
     struct ersatz_op op = {.kind = ERSATZ_RSA_PRIVATE};
     struct ersatz_error error;
 
-    if (crt) {
-        numbers.p = bytes_of(RSA_get0_p(rsa));
-        numbers.q = bytes_of(RSA_get0_q(rsa));
-        numbers.dmp1 = bytes_of(RSA_get0_dmp1(rsa));
-        numbers.dmq1 = bytes_of(RSA_get0_dmq1(rsa));
-        numbers.iqmp = bytes_of(RSA_get0_iqmp(rsa));
-    }
     CHECK_EQ(ersatz_rsa_key_new(&numbers, &key), ERSATZ_OK);
     ersatz_kernels_choose(kernels);
     op.u.rsa.key = key;
@@ -171,9 +156,7 @@ static void corrupt_rsa(RSA *rsa, bool crt, unsigned kernels)
     CHECK_EQ(bits_between(out, in, RSA_BYTES), 1);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
     ersatz_rsa_key_free(key);
-    free((void *)numbers.n.data), free((void *)numbers.e.data), free((void *)numbers.d.data);
-    free((void *)numbers.p.data), free((void *)numbers.q.data), free((void *)numbers.dmp1.data);
-    free((void *)numbers.dmq1.data), free((void *)numbers.iqmp.data);
+    rsa_numbers_free(&numbers);
     ersatz_device_free(device);
 }
 

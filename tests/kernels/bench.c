@@ -13,6 +13,7 @@
 #include "compute.h"
 #include "ersatz/device.h"
 #include "montgomery.h"
+#include "rsa_numbers.h"
 
 #define BATCH 16u /* a worker's */
 #define SIZE_MAX_BYTES 512u
@@ -100,37 +101,6 @@ static double multiply_adds_of_eight(int bits)
 
 /* --------------------------------------------------------------------------------------------------- work */
 
-static struct ersatz_bytes bytes_of(const BIGNUM *number)
-{
-    struct ersatz_bytes bytes = {.len = (size_t)BN_num_bytes(number)};
-    uint8_t *data = malloc(bytes.len);
-
-    CHECK(data != NULL);
-    BN_bn2bin(number, data);
-    bytes.data = data;
-    return bytes;
-}
-
-static struct ersatz_rsa_key *device_key(const RSA *rsa)
-{
-    struct ersatz_rsa_numbers numbers = {.n = bytes_of(RSA_get0_n(rsa)),
-        .e = bytes_of(RSA_get0_e(rsa)),
-        .d = bytes_of(RSA_get0_d(rsa)),
-        .p = bytes_of(RSA_get0_p(rsa)),
-        .q = bytes_of(RSA_get0_q(rsa)),
-        .dmp1 = bytes_of(RSA_get0_dmp1(rsa)),
-        .dmq1 = bytes_of(RSA_get0_dmq1(rsa)),
-        .iqmp = bytes_of(RSA_get0_iqmp(rsa))};
-    struct ersatz_bytes *const all[] = {&numbers.n, &numbers.e, &numbers.d, &numbers.p, &numbers.q,
-        &numbers.dmp1, &numbers.dmq1, &numbers.iqmp};
-    struct ersatz_rsa_key *key;
-
-    CHECK_EQ(ersatz_rsa_key_new(&numbers, &key), ERSATZ_OK);
-    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        free((void *)all[i]->data);
-    return key;
-}
-
 static void set_up(struct work *work, const char *directory, int bits, bool private_half)
 {
     char path[1000];
@@ -143,7 +113,7 @@ static void set_up(struct work *work, const char *directory, int bits, bool priv
     work->rsa = PEM_read_RSAPrivateKey(file, NULL, NULL, NULL);
     fclose(file);
     CHECK(work->rsa != NULL && RSA_bits(work->rsa) == bits);
-    work->key = device_key(work->rsa);
+    work->key = device_key_of(work->rsa);
     work->private_half = private_half;
     for (unsigned i = 0; i < BATCH; i++) {
         for (int byte = 1; byte < bits / 8; byte++)

@@ -12,6 +12,7 @@
 #include "compute.h"
 #include "ersatz/device.h"
 #include "ersatz/stats.h"
+#include "rsa_numbers.h"
 
 #define KEYS_MAX 40u
 #define SIZE_MAX_BYTES 1024u
@@ -48,48 +49,6 @@ static unsigned any(unsigned below)
 
 /* --------------------------------------------------------------------------------------------------- keys */
 
-static struct ersatz_bytes bytes_of(const BIGNUM *number)
-{
-    struct ersatz_bytes bytes = {NULL, 0};
-    uint8_t *data;
-
-    if (number == NULL)
-        return bytes;
-    bytes.len = (size_t)BN_num_bytes(number);
-    data = malloc(bytes.len + 1);
-    CHECK(data != NULL);
-    BN_bn2bin(number, data);
-    bytes.data = data;
-    return bytes;
-}
-
-static struct ersatz_rsa_numbers numbers_of(const RSA *rsa)
-{
-    return (struct ersatz_rsa_numbers){.n = bytes_of(RSA_get0_n(rsa)),
-        .e = bytes_of(RSA_get0_e(rsa)),
-        .d = bytes_of(RSA_get0_d(rsa)),
-        .p = bytes_of(RSA_get0_p(rsa)),
-        .q = bytes_of(RSA_get0_q(rsa)),
-        .dmp1 = bytes_of(RSA_get0_dmp1(rsa)),
-        .dmq1 = bytes_of(RSA_get0_dmq1(rsa)),
-        .iqmp = bytes_of(RSA_get0_iqmp(rsa))};
-}
-
-static void free_numbers(struct ersatz_rsa_numbers *numbers)
-{
-    struct ersatz_bytes *const all[] = {&numbers->n, &numbers->e, &numbers->d, &numbers->p, &numbers->q,
-        &numbers->dmp1, &numbers->dmq1, &numbers->iqmp};
-
-    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        free((void *)all[i]->data);
-}
-
-static struct ersatz_rsa_numbers numbers_without_primes(const RSA *rsa)
-{
-    return (struct ersatz_rsa_numbers){
-        .n = bytes_of(RSA_get0_n(rsa)), .e = bytes_of(RSA_get0_e(rsa)), .d = bytes_of(RSA_get0_d(rsa))};
-}
-
 static struct known *add(const char *name, RSA *rsa, struct ersatz_rsa_numbers numbers, bool batch)
 {
     struct known *known = &keys[key_count++];
@@ -100,7 +59,7 @@ static struct known *add(const char *name, RSA *rsa, struct ersatz_rsa_numbers n
     known->size = (size_t)RSA_size(rsa);
     known->batch_private = known->batch_public = batch;
     CHECK_EQ(ersatz_rsa_key_new(&numbers, &known->key), ERSATZ_OK);
-    free_numbers(&numbers);
+    rsa_numbers_free(&numbers);
     return known;
 }
 
@@ -117,7 +76,7 @@ static struct known *add_generated(unsigned bits, uint64_t e, int shift)
     CHECK(RSA_generate_key_ex(rsa, (int)bits, exponent, NULL));
     BN_free(exponent);
     snprintf(name, sizeof(name), "%u bits", bits);
-    return add(name, rsa, numbers_of(rsa), true);
+    return add(name, rsa, rsa_numbers(rsa), true);
 }
 
 static RSA *read_key(const char *directory, const char *name)
@@ -148,7 +107,7 @@ static void add_exchanged(const char *name, const RSA *rsa)
     CHECK(RSA_set0_factors(other, p, q));
     CHECK(RSA_set0_crt_params(other, BN_dup(RSA_get0_dmq1(rsa)), BN_dup(RSA_get0_dmp1(rsa)), iqmp));
     snprintf(longer_name, sizeof(longer_name), "%s exchanged", name);
-    add(longer_name, other, numbers_of(other), true);
+    add(longer_name, other, rsa_numbers(other), true);
     BN_CTX_free(ctx);
 }
 
@@ -173,7 +132,7 @@ static void add_unbalanced(void)
     BN_free(q1);
     BN_free(phi);
     BN_CTX_free(ctx);
-    add("unbalanced", rsa, numbers_of(rsa), true);
+    add("unbalanced", rsa, rsa_numbers(rsa), true);
 }
 
 static void make_keys(const char *directory)
@@ -185,7 +144,7 @@ static void make_keys(const char *directory)
 
     for (unsigned i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
         rsa = read_key(directory, taken[i]);
-        add(taken[i], rsa, numbers_of(rsa), true);
+        add(taken[i], rsa, rsa_numbers(rsa), true);
         add_exchanged(taken[i], rsa);
     }
     for (unsigned bits = 512; bits <= 2048; bits += 256)
@@ -198,9 +157,9 @@ static void make_keys(const char *directory)
     /* What the kernel does not take: a length, a key without its two primes (the public half is as any
      * other), an exponent beyond 64 bits. */
     rsa = read_key(directory, "8192");
-    add("8192", rsa, numbers_of(rsa), false);
+    add("8192", rsa, rsa_numbers(rsa), false);
     CHECK(RSA_up_ref(short_of_a_byte));
-    add("1402 without primes", short_of_a_byte, numbers_without_primes(short_of_a_byte), false)
+    add("1402 without primes", short_of_a_byte, rsa_numbers_without_primes(short_of_a_byte), false)
         ->batch_public = true;
     known = add_generated(1024, UINT64_MAX, 64);
     known->batch_private = known->batch_public = false;
@@ -369,7 +328,7 @@ static void test_broken_half(const char *directory)
 {
     for (unsigned which = 0; which < 3; which++) {
         RSA *rsa = read_key(directory, "2048");
-        struct ersatz_rsa_numbers numbers = numbers_of(rsa);
+        struct ersatz_rsa_numbers numbers = rsa_numbers(rsa);
         const struct ersatz_bytes *broken[] = {&numbers.dmp1, &numbers.dmq1, &numbers.iqmp};
         uint64_t before = atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]);
         struct known *known;

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "request.h"
+#include "rsa_numbers.h"
 
 #define SIZE 256
 #define JOBS_MAX 512u
@@ -20,18 +21,10 @@ struct job {
 
 /* ------------------------------------------------------------------------------------------- operations */
 
-static struct ersatz_bytes bytes_of(const BIGNUM *number, uint8_t room[SIZE])
-{
-    return (struct ersatz_bytes){room, (size_t)BN_bn2bin(number, room)};
-}
-
 /* One key of 2048 bits for the whole run of the program. */
 static struct ersatz_rsa_key *rsa_key(void)
 {
     static struct ersatz_rsa_key *key;
-    uint8_t room[8][SIZE];
-    const BIGNUM *n, *e, *d, *p, *q, *dmp1, *dmq1, *iqmp;
-    struct ersatz_rsa_numbers numbers = {.extra_primes = 0};
     RSA *rsa;
     BIGNUM *f4;
 
@@ -40,18 +33,7 @@ static struct ersatz_rsa_key *rsa_key(void)
     rsa = RSA_new();
     f4 = BN_new();
     CHECK(BN_set_word(f4, RSA_F4) && RSA_generate_key_ex(rsa, SIZE * 8, f4, NULL));
-    RSA_get0_key(rsa, &n, &e, &d);
-    RSA_get0_factors(rsa, &p, &q);
-    RSA_get0_crt_params(rsa, &dmp1, &dmq1, &iqmp);
-    numbers.n = bytes_of(n, room[0]);
-    numbers.e = bytes_of(e, room[1]);
-    numbers.d = bytes_of(d, room[2]);
-    numbers.p = bytes_of(p, room[3]);
-    numbers.q = bytes_of(q, room[4]);
-    numbers.dmp1 = bytes_of(dmp1, room[5]);
-    numbers.dmq1 = bytes_of(dmq1, room[6]);
-    numbers.iqmp = bytes_of(iqmp, room[7]);
-    CHECK_EQ(ersatz_rsa_key_new(&numbers, &key), ERSATZ_OK);
+    key = device_key_of(rsa);
     BN_free(f4);
     RSA_free(rsa);
     return key;

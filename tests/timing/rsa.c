@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "ersatz/device.h"
+#include "rsa_numbers.h"
 #include "timing.h"
 
 #define SIZE 256
@@ -16,32 +17,13 @@ static struct ersatz_stats stats;
 static struct ersatz_rsa_key *key;
 static uint8_t in[BATCH_MAX][SIZE], out[BATCH_MAX][SIZE];
 
-static struct ersatz_bytes bytes_of(const BIGNUM *number, uint8_t room[SIZE])
-{
-    return (struct ersatz_bytes){room, (size_t)BN_bn2bin(number, room)};
-}
-
 static void make_key(void)
 {
-    uint8_t room[8][SIZE];
-    const BIGNUM *n, *e, *d, *p, *q, *dmp1, *dmq1, *iqmp;
-    struct ersatz_rsa_numbers numbers = {.extra_primes = 0};
     RSA *rsa = RSA_new();
     BIGNUM *f4 = BN_new();
 
     CHECK(BN_set_word(f4, RSA_F4) && RSA_generate_key_ex(rsa, SIZE * 8, f4, NULL));
-    RSA_get0_key(rsa, &n, &e, &d);
-    RSA_get0_factors(rsa, &p, &q);
-    RSA_get0_crt_params(rsa, &dmp1, &dmq1, &iqmp);
-    numbers.n = bytes_of(n, room[0]);
-    numbers.e = bytes_of(e, room[1]);
-    numbers.d = bytes_of(d, room[2]);
-    numbers.p = bytes_of(p, room[3]);
-    numbers.q = bytes_of(q, room[4]);
-    numbers.dmp1 = bytes_of(dmp1, room[5]);
-    numbers.dmq1 = bytes_of(dmq1, room[6]);
-    numbers.iqmp = bytes_of(iqmp, room[7]);
-    CHECK_EQ(ersatz_rsa_key_new(&numbers, &key), ERSATZ_OK);
+    key = device_key_of(rsa);
     BN_free(f4);
     RSA_free(rsa);
 }

@@ -327,28 +327,33 @@ enum ersatz_result card_probe(struct ersatz_error *error)
     return atomic_load(&card.device) != NULL ? ERSATZ_OK : ersatz_device_probe(error);
 }
 
+/* Take the card's lock, for a setting that a running device would not see. False: it runs, and the lock is
+ * not taken. */
+static bool lock_to_change(void)
+{
+    pthread_mutex_lock(&card.lock);
+    if (atomic_load(&card.device) == NULL)
+        return true;
+    pthread_mutex_unlock(&card.lock);
+    return false;
+}
+
 bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value)
 {
-    bool stopped;
-
-    pthread_mutex_lock(&card.lock);
-    stopped = atomic_load(&card.device) == NULL;
-    if (stopped)
-        change(&card.config, value);
+    if (!lock_to_change())
+        return false;
+    change(&card.config, value);
     pthread_mutex_unlock(&card.lock);
-    return stopped;
+    return true;
 }
 
 bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what), const void *what)
 {
-    bool stopped;
-
-    pthread_mutex_lock(&card.lock);
-    stopped = atomic_load(&card.device) == NULL;
-    if (stopped)
-        change(&card.config, what);
+    if (!lock_to_change())
+        return false;
+    change(&card.config, what);
     pthread_mutex_unlock(&card.lock);
-    return stopped;
+    return true;
 }
 
 struct ersatz_config card_config(void)
@@ -363,17 +368,13 @@ struct ersatz_config card_config(void)
 
 bool card_set_profile(const struct ersatz_profile *profile)
 {
-    bool stopped;
-
-    pthread_mutex_lock(&card.lock);
-    stopped = atomic_load(&card.device) == NULL;
-    if (stopped) {
-        card.profile = *profile;
-        card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
-        atomic_store(&card.policy.here, profile->software);
-    }
+    if (!lock_to_change())
+        return false;
+    card.profile = *profile;
+    card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
+    atomic_store(&card.policy.here, profile->software);
     pthread_mutex_unlock(&card.lock);
-    return stopped;
+    return true;
 }
 
 bool card_set_stats_file(const char *path)
@@ -422,28 +423,21 @@ bool card_has_record(void)
 
 bool card_set_check(bool check, uint32_t pause_ns)
 {
-    bool stopped;
-
-    pthread_mutex_lock(&card.lock);
-    stopped = atomic_load(&card.device) == NULL;
-    if (stopped) {
-        card.check.check = check;
-        card.check.pause_ns = pause_ns;
-    }
+    if (!lock_to_change())
+        return false;
+    card.check.check = check;
+    card.check.pause_ns = pause_ns;
     pthread_mutex_unlock(&card.lock);
-    return stopped;
+    return true;
 }
 
 bool card_set_check_limits(const struct ersatz_check_limits *limits)
 {
-    bool stopped;
-
-    pthread_mutex_lock(&card.lock);
-    stopped = atomic_load(&card.device) == NULL;
-    if (stopped)
-        card.check.limits = *limits;
+    if (!lock_to_change())
+        return false;
+    card.check.limits = *limits;
     pthread_mutex_unlock(&card.lock);
-    return stopped;
+    return true;
 }
 
 const struct ersatz_findings *card_findings(void)

@@ -362,14 +362,12 @@ static enum ersatz_flight flight_kind(const struct ersatz_request *request)
 void device_flight_began(struct ersatz_request *request)
 {
     struct ersatz_stats *stats = device_stats(request->device);
-    uint64_t now, max = atomic_load_explicit(&stats->in_flight_max, memory_order_relaxed);
+    uint64_t now;
 
     atomic_fetch_add_explicit(&stats->in_flight[flight_kind(request)], 1, memory_order_relaxed);
     now = (uint64_t)atomic_fetch_add_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], 1, memory_order_relaxed) +
           1;
-    while (now > max && !atomic_compare_exchange_weak_explicit(
-                            &stats->in_flight_max, &max, now, memory_order_relaxed, memory_order_relaxed))
-        ;
+    ersatz_count_max(&stats->in_flight_max, now);
 }
 
 void device_flight_ended(struct ersatz_request *request)

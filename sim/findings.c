@@ -3,9 +3,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "ersatz/stats.h"
+#include "life.h"
 
 static const struct {
     const char *name;
@@ -37,13 +37,9 @@ void ersatz_check_limits_init(struct ersatz_check_limits *limits)
 
 void ersatz_findings_init(struct ersatz_findings *findings, const struct ersatz_check_limits *limits)
 {
-    struct timespec now;
-
     memset(findings, 0, sizeof(*findings));
     findings->limits = *limits;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    atomic_store_explicit(
-        &findings->began_ns, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, memory_order_release);
+    atomic_store_explicit(&findings->began_ns, life_now(), memory_order_release);
 }
 
 const char *ersatz_finding_name(enum ersatz_finding finding)

@@ -10,30 +10,21 @@
 #include "linger.h"
 
 #include <sched.h>
-#include <time.h>
 
 #include "device.h"
 
 #define LINGER_NS 50000
 #define LOOKOUTS_MAX 2u
 
-static uint64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 static bool look_out(struct ersatz_device *device)
 {
-    uint64_t end = now() + LINGER_NS;
+    uint64_t end = life_now() + LINGER_NS;
 
     do {
         if (device_has_work(device) || atomic_load(&device->stopping))
             return true;
         sched_yield();
-    } while (now() < end);
+    } while (life_now() < end);
     return false;
 }
 

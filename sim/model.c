@@ -152,7 +152,7 @@ void model_accept(struct ersatz_request *request)
 uint64_t model_computed(struct ersatz_request *request)
 {
     struct ersatz_stats *stats = device_stats(request->device);
-    uint64_t now = life_now(), due = 0, late, max;
+    uint64_t now = life_now(), due = 0;
 
     /* Each was due for itself; told of is the group, with the last of them. */
     for (const struct ersatz_request *each = request; each != NULL; each = each->group_next)
@@ -160,12 +160,8 @@ uint64_t model_computed(struct ersatz_request *request)
     request->due = due;
     if (now <= due)
         return due;
-    late = now - due;
     ersatz_count(&stats->profile_late, 1);
-    max = atomic_load_explicit(&stats->profile_late_max_ns, memory_order_relaxed);
-    while (late > max && !atomic_compare_exchange_weak_explicit(&stats->profile_late_max_ns, &max, late,
-                             memory_order_relaxed, memory_order_relaxed))
-        ;
+    ersatz_count_max(&stats->profile_late_max_ns, now - due);
     return due;
 }
 

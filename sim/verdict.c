@@ -87,12 +87,9 @@ struct ersatz_sighting *verdict_keep(
 void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_t ns)
 {
     struct ersatz_found *found = &verdict->findings->of[finding];
-    uint64_t longest = atomic_load_explicit(&found->ns, memory_order_relaxed);
 
     atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
-    while (ns > longest && !atomic_compare_exchange_weak_explicit(
-                               &found->ns, &longest, ns, memory_order_relaxed, memory_order_relaxed))
-        ;
+    ersatz_count_max(&found->ns, ns);
 }
 
 /* Not under the lock: name it and keep it, if there is room. */

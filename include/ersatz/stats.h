@@ -113,10 +113,20 @@ struct ersatz_findings;
 int ersatz_stats_write(
     const struct ersatz_stats *stats, const struct ersatz_findings *findings, FILE *stream);
 
-/* Add to a counter; the one way the counters are written. */
+/* Add to a counter. */
 static inline void ersatz_count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* Raise a maximum. */
+static inline void ersatz_count_max(_Atomic uint64_t *max, uint64_t value)
+{
+    uint64_t now = atomic_load_explicit(max, memory_order_relaxed);
+
+    while (value > now && !atomic_compare_exchange_weak_explicit(
+                              max, &now, value, memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 #endif

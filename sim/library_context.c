@@ -68,8 +68,18 @@ OSSL_PROVIDER *library_context_provider(void)
     return known;
 }
 
+OSSL_LIB_CTX *library_context_enter(void)
+{
+    return library_context_provider() != NULL ? OSSL_LIB_CTX_set0_default(context) : NULL;
+}
+
+void library_context_leave(OSSL_LIB_CTX *before)
+{
+    if (before != NULL)
+        OSSL_LIB_CTX_set0_default(before);
+}
+
 void library_context_adopt(void)
 {
-    if (library_context_provider() != NULL)
-        OSSL_LIB_CTX_set0_default(context);
+    library_context_enter();
 }

@@ -14,4 +14,9 @@ OSSL_PROVIDER *library_context_provider(void);
 /* Let the calling thread, a worker, use the device's context and generator from now on. */
 void library_context_adopt(void);
 
+/* The same for a thread of the application's, while it works for the device. Returns what it used before, for
+ * library_context_leave(). */
+OSSL_LIB_CTX *library_context_enter(void);
+void library_context_leave(OSSL_LIB_CTX *before);
+
 #endif

@@ -163,8 +163,21 @@ static void *change_size(void *pointer, size_t size, const char *file, int line)
     return other;
 }
 
+static void before_fork(void)
+{
+    pthread_mutex_lock(&memory.lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&memory.lock);
+}
+
+/* As an allocator must, it takes part in forks: another thread may have its lock at that moment. Registered
+ * before the engine, it is asked for the lock last and gives it back first. */
 void memory_begin(void)
 {
+    CHECK_EQ(pthread_atfork(before_fork, after_fork, after_fork), 0);
     memory.accounts = mmap(NULL, ACCOUNTS * sizeof(*memory.accounts), PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(memory.accounts != MAP_FAILED);

@@ -189,7 +189,7 @@ static enum ersatz_result run(EVP_CIPHER_CTX *ctx, const struct ersatz_op *ops, 
 
     for (unsigned i = 0; i < count; i++)
         size += ops[i].u.cipher.len;
-    result = offload_all(ops, count, size < threshold_get(mode_of(ctx), bits));
+    result = offload_all(ops, count, size < threshold_get(mode_of(ctx), threshold_size(bits)));
     /* On the card, refused text never left its memory; but the caller shall see the same either way. */
     for (unsigned i = 0; i < count && result == ERSATZ_BAD_TAG; i++)
         OPENSSL_cleanse(ops[i].u.cipher.out, ops[i].u.cipher.len);

@@ -15,12 +15,18 @@
  * for itself. */
 extern _Atomic int thresholds_from_default[ERSATZ_MODES][3];
 
-/* In bytes. key_bits: 128, 192 or 256. Any thread, at any time. */
-static inline size_t threshold_get(enum ersatz_mode mode, unsigned key_bits)
+/* Where a key size is in there. key_bits: 128, 192 or 256. */
+static inline unsigned threshold_size(unsigned key_bits)
 {
-    return (size_t)((int)THRESHOLD_DEFAULT +
-                    atomic_load_explicit(
-                        &thresholds_from_default[mode][(key_bits - 128) / 64], memory_order_relaxed));
+    return (key_bits - 128) / 64;
+}
+
+/* In bytes. Any thread, at any time. */
+static inline size_t threshold_get(enum ersatz_mode mode, unsigned size)
+{
+    int from_default = atomic_load_explicit(&thresholds_from_default[mode][size], memory_order_relaxed);
+
+    return (size_t)((int)THRESHOLD_DEFAULT + from_default);
 }
 
 /* Take "AES-128-CBC:4096,AES-256-GCM:8192". On a mistake nothing is changed, an error is raised that shows

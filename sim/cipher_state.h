@@ -17,6 +17,7 @@ struct ersatz_cipher {
      * request does not count. Acquire on entering, release on leaving: what one operation wrote the next one
      * reads. */
     _Atomic unsigned owner;
+    struct imb_short way; /* as set up for its key and direction; none while it has no key */
     enum ersatz_mode mode;
     size_t key_len;
     bool encrypt, keyed;

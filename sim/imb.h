@@ -32,6 +32,21 @@ void imb_state_set_key(struct imb_state *state, const uint8_t *key);
  * nothing was touched. */
 bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool encrypt);
 
+/* The way past the library for a short text of such a mode, with this key and in this direction. */
+struct imb_short {
+    enum ersatz_result (*run)(/* ERSATZ_OK always, so that a caller may end with it */
+        const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len);
+    size_t longest; /* in bytes; 0: there is no such way */
+    size_t rest;    /* bits that the length must not have */
+};
+struct imb_short imb_short_for(const struct imb_state *state, bool encrypting);
+
+/* Not a length of 0. */
+static inline bool imb_short_takes(const struct imb_short *way, size_t len)
+{
+    return len - 1 < way->longest && (len & way->rest) == 0;
+}
+
 /* ---------------------------------------------------------------------------------------------------- GCM */
 
 enum imb_aad { IMB_AAD_TAKEN, IMB_AAD_TOO_LATE, IMB_AAD_TOO_MUCH };

@@ -113,6 +113,12 @@ const IMB_MGR *imb_functions(void)
     return functions;
 }
 
+bool imb_has_vaes(void)
+{
+    return architecture == IMB_ARCH_AVX512 &&
+           has(imb_functions()->features, IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ);
+}
+
 struct imb *imb_new(void)
 {
     return calloc(1, sizeof(struct imb));

@@ -29,6 +29,9 @@ struct imb *imb_own(void);
 /* Of this one only the table of functions is used, which is constant: any thread, at any time. */
 const IMB_MGR *imb_functions(void);
 
+/* Whether there are AES and carry-less multiplication for registers of 512 bits. Once there are functions. */
+bool imb_has_vaes(void);
+
 /* For tests: use the library's code for this architecture instead of the widest. Before anything else; false:
  * this processor does not run it. */
 bool imb_use_architecture(IMB_ARCH architecture);

@@ -42,6 +42,13 @@ bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool e
     return false;
 }
 
+struct imb_short imb_short_for(const struct imb_state *state, bool encrypting)
+{
+    (void)state;
+    (void)encrypting;
+    return (struct imb_short){NULL, 0, 0};
+}
+
 void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, bool encrypt)
 {
     (void)state;

@@ -1,320 +1,417 @@
 /*
  * Short operations, and the chained modes one stream at a time: with the processor's AES instructions at
  * once, since for these the way into the library costs more than it saves. Blocks that do not wait for each
- * other go four at a time, which hides most of an instruction's latency. Keys are as the library expands
- * them: round keys in the order of use, those for decryption with the inverse mix of columns already applied.
+ * other go eight or four at a time, which hides most of an instruction's latency; imb_vaes.c does those wider
+ * where the processor can.
  *
  * What depends on data or keys here are the operands of instructions, never an address or a branch.
  */
-#include <immintrin.h>
-
 #include "imb_manager.h"
-#include "imb_state.h"
+#include "imb_rounds.h"
 
 #define WITH_AES __attribute__((target("aes,sse4.1")))
+#define INLINE WITH_AES static inline __attribute__((always_inline)) /* with count as a constant */
+#define EACH(i, count) _Pragma("GCC unroll 8") for (unsigned i = 0; i < (count); i++)
+#define WIDE 8u
 
 /* Up to which length it is faster: measured. Beyond it are the library's wide vectors, or libcrypto's longer
  * loops. */
-#define CTR_MAX 64u
-#define CBC_DECRYPT_MAX 64u
+#define CTR_MAX 256u
+#define CBC_DECRYPT_MAX 256u
 #define CBC_ENCRYPT_MAX 1024u
-#define ECB_MAX 256u
-#define XTS_MAX 512u
-#define WIDE 4u
+#define ECB_MAX 512u
+#define XTS_MAX 1024u
 
-struct round_keys {
-    const __m128i *key;
-    unsigned rounds;
+/* What is left to do, and what one block has for the next: a counter, a tweak, a block of ciphertext or of
+ * key stream. */
+struct text {
+    uint8_t *out;
+    const uint8_t *in;
+    size_t len;
+    __m128i chain;
 };
+
+/* A text's whole blocks. step(keys, text, count) does the first count of them and takes them off it. */
+#define IN_STEPS(step, keys, text)                                                                           \
+    do {                                                                                                     \
+        while ((text)->len >= WIDE * IMB_BLOCK)                                                              \
+            step(keys, text, WIDE);                                                                          \
+        if ((text)->len >= 4 * IMB_BLOCK)                                                                    \
+            step(keys, text, 4);                                                                             \
+        while ((text)->len >= IMB_BLOCK)                                                                     \
+            step(keys, text, 1);                                                                             \
+    } while (0)
 
 /* -------------------------------------------------------------------------------------------------- blocks
  */
 
-WITH_AES static inline __m128i load(const uint8_t *in)
+INLINE __m128i load(const uint8_t *in)
 {
     return _mm_loadu_si128((const __m128i *)in);
 }
 
-WITH_AES static inline void store(uint8_t *out, __m128i block)
+INLINE void store(uint8_t *out, __m128i block)
 {
     _mm_storeu_si128((__m128i *)out, block);
 }
 
-WITH_AES static inline __m128i encrypt(struct round_keys keys, __m128i block)
+INLINE void take(const struct text *text, __m128i block[], unsigned count)
 {
-    block = _mm_xor_si128(block, keys.key[0]);
-    for (unsigned round = 1; round < keys.rounds; round++)
-        block = _mm_aesenc_si128(block, keys.key[round]);
-    return _mm_aesenclast_si128(block, keys.key[keys.rounds]);
+    EACH(i, count)
+    block[i] = load(text->in + i * IMB_BLOCK);
 }
 
-WITH_AES static inline __m128i decrypt(struct round_keys keys, __m128i block)
+INLINE void put(struct text *text, const __m128i block[], unsigned count)
 {
-    block = _mm_xor_si128(block, keys.key[0]);
-    for (unsigned round = 1; round < keys.rounds; round++)
-        block = _mm_aesdec_si128(block, keys.key[round]);
-    return _mm_aesdeclast_si128(block, keys.key[keys.rounds]);
+    EACH(i, count)
+    store(text->out + i * IMB_BLOCK, block[i]);
+    text->in += count * IMB_BLOCK;
+    text->out += count * IMB_BLOCK;
+    text->len -= count * IMB_BLOCK;
 }
 
-WITH_AES static inline void encrypt_wide(struct round_keys keys, __m128i block[WIDE])
+INLINE void add(__m128i block[], const __m128i other[], unsigned count)
 {
-    __m128i a = _mm_xor_si128(block[0], keys.key[0]), b = _mm_xor_si128(block[1], keys.key[0]),
-            c = _mm_xor_si128(block[2], keys.key[0]), d = _mm_xor_si128(block[3], keys.key[0]);
-
-    for (unsigned round = 1; round < keys.rounds; round++) {
-        a = _mm_aesenc_si128(a, keys.key[round]);
-        b = _mm_aesenc_si128(b, keys.key[round]);
-        c = _mm_aesenc_si128(c, keys.key[round]);
-        d = _mm_aesenc_si128(d, keys.key[round]);
-    }
-    block[0] = _mm_aesenclast_si128(a, keys.key[keys.rounds]);
-    block[1] = _mm_aesenclast_si128(b, keys.key[keys.rounds]);
-    block[2] = _mm_aesenclast_si128(c, keys.key[keys.rounds]);
-    block[3] = _mm_aesenclast_si128(d, keys.key[keys.rounds]);
+    EACH(i, count)
+    block[i] = _mm_xor_si128(block[i], other[i]);
 }
 
-WITH_AES static inline void decrypt_wide(struct round_keys keys, __m128i block[WIDE])
+INLINE void add_key(struct round_keys keys, __m128i block[], unsigned count)
 {
-    __m128i a = _mm_xor_si128(block[0], keys.key[0]), b = _mm_xor_si128(block[1], keys.key[0]),
-            c = _mm_xor_si128(block[2], keys.key[0]), d = _mm_xor_si128(block[3], keys.key[0]);
+    EACH(i, count)
+    block[i] = _mm_xor_si128(block[i], keys.key[0]);
+}
 
-    for (unsigned round = 1; round < keys.rounds; round++) {
-        a = _mm_aesdec_si128(a, keys.key[round]);
-        b = _mm_aesdec_si128(b, keys.key[round]);
-        c = _mm_aesdec_si128(c, keys.key[round]);
-        d = _mm_aesdec_si128(d, keys.key[round]);
-    }
-    block[0] = _mm_aesdeclast_si128(a, keys.key[keys.rounds]);
-    block[1] = _mm_aesdeclast_si128(b, keys.key[keys.rounds]);
-    block[2] = _mm_aesdeclast_si128(c, keys.key[keys.rounds]);
-    block[3] = _mm_aesdeclast_si128(d, keys.key[keys.rounds]);
+INLINE void encrypt_round(struct round_keys keys, __m128i block[], unsigned count, unsigned round)
+{
+    EACH(i, count)
+    block[i] = _mm_aesenc_si128(block[i], keys.key[round]);
+}
+
+INLINE void encrypt(struct round_keys keys, __m128i block[], unsigned count)
+{
+    add_key(keys, block, count);
+    ROUNDS(encrypt_round, keys, block, count);
+    EACH(i, count)
+    block[i] = _mm_aesenclast_si128(block[i], keys.key[keys.rounds]);
+}
+
+INLINE void decrypt_round(struct round_keys keys, __m128i block[], unsigned count, unsigned round)
+{
+    EACH(i, count)
+    block[i] = _mm_aesdec_si128(block[i], keys.key[round]);
+}
+
+INLINE void decrypt(struct round_keys keys, __m128i block[], unsigned count)
+{
+    add_key(keys, block, count);
+    ROUNDS(decrypt_round, keys, block, count);
+    EACH(i, count)
+    block[i] = _mm_aesdeclast_si128(block[i], keys.key[keys.rounds]);
 }
 
 /* What is left at the end of a text is less than a block. */
-WITH_AES static void finish(__m128i stream, uint8_t *out, const uint8_t *in, size_t len)
+WITH_AES static void finish(struct text text, __m128i stream)
 {
     uint8_t bytes[IMB_BLOCK];
 
     store(bytes, stream);
-    for (size_t i = 0; i < len; i++)
-        out[i] = in[i] ^ bytes[i];
+    for (size_t i = 0; i < text.len; i++)
+        text.out[i] = text.in[i] ^ bytes[i];
 }
 
 /* ------------------------------------------------------------------------------------ blocks on their own */
 
-WITH_AES static void ecb(struct round_keys keys, bool encrypting, uint8_t *out, const uint8_t *in, size_t len)
+INLINE void ecb_encrypt(struct round_keys keys, struct text *text, unsigned count)
 {
     __m128i block[WIDE];
 
-    for (; len >= WIDE * IMB_BLOCK;
-         len -= WIDE * IMB_BLOCK, in += WIDE * IMB_BLOCK, out += WIDE * IMB_BLOCK) {
-        for (unsigned i = 0; i < WIDE; i++)
-            block[i] = load(in + i * IMB_BLOCK);
-        if (encrypting)
-            encrypt_wide(keys, block);
-        else
-            decrypt_wide(keys, block);
-        for (unsigned i = 0; i < WIDE; i++)
-            store(out + i * IMB_BLOCK, block[i]);
-    }
-    for (; len > 0; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK)
-        store(out, encrypting ? encrypt(keys, load(in)) : decrypt(keys, load(in)));
+    take(text, block, count);
+    encrypt(keys, block, count);
+    put(text, block, count);
 }
 
-/* The last 32 bits count, and do not carry further: the caller has seen to it that they need not. */
-WITH_AES static void ctr(
-    struct round_keys keys, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+INLINE void ecb_decrypt(struct round_keys keys, struct text *text, unsigned count)
 {
-    const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m128i one = _mm_set_epi32(1, 0, 0, 0);
-    __m128i counter = _mm_shuffle_epi8(load(iv), swap), block[WIDE];
+    __m128i block[WIDE];
 
-    for (; len >= WIDE * IMB_BLOCK;
-         len -= WIDE * IMB_BLOCK, in += WIDE * IMB_BLOCK, out += WIDE * IMB_BLOCK) {
-        for (unsigned i = 0; i < WIDE; i++, counter = _mm_add_epi32(counter, one))
-            block[i] = _mm_shuffle_epi8(counter, swap);
-        encrypt_wide(keys, block);
-        for (unsigned i = 0; i < WIDE; i++)
-            store(out + i * IMB_BLOCK, _mm_xor_si128(block[i], load(in + i * IMB_BLOCK)));
-    }
-    for (; len >= IMB_BLOCK; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK) {
-        block[0] = encrypt(keys, _mm_shuffle_epi8(counter, swap));
-        store(out, _mm_xor_si128(block[0], load(in)));
-        counter = _mm_add_epi32(counter, one);
-    }
-    if (len > 0)
-        finish(encrypt(keys, _mm_shuffle_epi8(counter, swap)), out, in, len);
+    take(text, block, count);
+    decrypt(keys, block, count);
+    put(text, block, count);
 }
 
-WITH_AES static void cbc_decrypt(
-    struct round_keys keys, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+INLINE __m128i swap_bytes(__m128i block)
 {
-    __m128i last = load(iv), cipher[WIDE], block[WIDE];
-
-    for (; len >= WIDE * IMB_BLOCK;
-         len -= WIDE * IMB_BLOCK, in += WIDE * IMB_BLOCK, out += WIDE * IMB_BLOCK) {
-        for (unsigned i = 0; i < WIDE; i++)
-            block[i] = cipher[i] = load(in + i * IMB_BLOCK);
-        decrypt_wide(keys, block);
-        for (unsigned i = 0; i < WIDE; i++, last = cipher[i - 1])
-            store(out + i * IMB_BLOCK, _mm_xor_si128(block[i], last));
-    }
-    for (; len > 0; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK) {
-        cipher[0] = load(in);
-        store(out, _mm_xor_si128(decrypt(keys, cipher[0]), last));
-        last = cipher[0];
-    }
+    return _mm_shuffle_epi8(block, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
 }
 
-/* -------------------------------------------------------------------------------------- blocks in a chain */
-
-WITH_AES static void cbc_encrypt(
-    struct round_keys keys, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+/* The chain is the counter as a number, of which the last 64 bits count here: see run_ctr(). */
+INLINE void key_stream(struct round_keys keys, struct text *text, __m128i stream[], unsigned count)
 {
-    __m128i last = load(iv);
-
-    for (; len > 0; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK) {
-        last = encrypt(keys, _mm_xor_si128(last, load(in)));
-        store(out, last);
-    }
+    EACH(i, count)
+    stream[i] = swap_bytes(_mm_add_epi64(text->chain, _mm_set_epi64x(0, (int)i)));
+    encrypt(keys, stream, count);
+    text->chain = _mm_add_epi64(text->chain, _mm_set_epi64x(0, (int)count));
 }
 
-/* CFB to encrypt, and OFB: what is encrypted next is the text's last block, or the key stream's. */
-WITH_AES static void feedback(
-    struct round_keys keys, bool is_ofb, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+INLINE void ctr(struct round_keys keys, struct text *text, unsigned count)
 {
-    __m128i last = load(iv);
+    __m128i stream[WIDE], block[WIDE];
 
-    for (; len >= IMB_BLOCK; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK) {
-        __m128i stream = encrypt(keys, last), text = _mm_xor_si128(stream, load(in));
-
-        store(out, text);
-        last = is_ofb ? stream : text;
-    }
-    if (len > 0)
-        finish(encrypt(keys, last), out, in, len);
+    key_stream(keys, text, stream, count);
+    take(text, block, count);
+    add(block, stream, count);
+    put(text, block, count);
 }
 
-WITH_AES static void cfb_decrypt(
-    struct round_keys keys, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+INLINE void cbc_decrypt(struct round_keys keys, struct text *text, unsigned count)
 {
-    __m128i last = load(iv), cipher[WIDE], block[WIDE];
+    __m128i cipher[WIDE], block[WIDE];
 
-    for (; len >= WIDE * IMB_BLOCK;
-         len -= WIDE * IMB_BLOCK, in += WIDE * IMB_BLOCK, out += WIDE * IMB_BLOCK) {
-        for (unsigned i = 0; i < WIDE; i++) {
-            cipher[i] = load(in + i * IMB_BLOCK);
-            block[i] = i == 0 ? last : cipher[i - 1];
-        }
-        last = cipher[WIDE - 1];
-        encrypt_wide(keys, block);
-        for (unsigned i = 0; i < WIDE; i++)
-            store(out + i * IMB_BLOCK, _mm_xor_si128(block[i], cipher[i]));
-    }
-    for (; len >= IMB_BLOCK; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK) {
-        cipher[0] = load(in);
-        store(out, _mm_xor_si128(encrypt(keys, last), cipher[0]));
-        last = cipher[0];
-    }
-    if (len > 0)
-        finish(encrypt(keys, last), out, in, len);
+    take(text, cipher, count);
+    EACH(i, count)
+    block[i] = cipher[i];
+    decrypt(keys, block, count);
+    block[0] = _mm_xor_si128(block[0], text->chain);
+    text->chain = cipher[count - 1];
+    add(block + 1, cipher, count - 1);
+    put(text, block, count);
 }
 
-/* ------------------------------------------------------------------------------------------------------ XTS
- */
+INLINE void cfb_decrypt(struct round_keys keys, struct text *text, unsigned count)
+{
+    __m128i cipher[WIDE], block[WIDE];
+
+    take(text, cipher, count);
+    block[0] = text->chain;
+    EACH(i, count - 1)
+    block[i + 1] = cipher[i];
+    text->chain = cipher[count - 1];
+    encrypt(keys, block, count);
+    add(block, cipher, count);
+    put(text, block, count);
+}
 
 /* Times x in the field of IEEE 1619-2018, 5.2: the carries out of both halves come back in, times 0x87 or 1.
  */
-WITH_AES static inline __m128i times_x(__m128i tweak)
+INLINE __m128i times_x(__m128i tweak)
 {
     __m128i carries = _mm_srai_epi32(_mm_shuffle_epi32(tweak, 0x13), 31);
 
     return _mm_xor_si128(_mm_add_epi64(tweak, tweak), _mm_and_si128(carries, _mm_set_epi32(0, 1, 0, 0x87)));
 }
 
-/* Whole blocks only. */
-WITH_AES static void xts(struct round_keys keys, struct round_keys tweak_keys, bool encrypting,
-    const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+/* This block's tweaks, and the next one's into the chain. */
+INLINE void tweaks(struct text *text, __m128i tweak[], unsigned count)
 {
-    __m128i next = encrypt(tweak_keys, load(iv)), tweak[WIDE], block[WIDE];
-
-    for (; len >= WIDE * IMB_BLOCK;
-         len -= WIDE * IMB_BLOCK, in += WIDE * IMB_BLOCK, out += WIDE * IMB_BLOCK) {
-        for (unsigned i = 0; i < WIDE; i++, next = times_x(next)) {
-            tweak[i] = next;
-            block[i] = _mm_xor_si128(load(in + i * IMB_BLOCK), next);
-        }
-        if (encrypting)
-            encrypt_wide(keys, block);
-        else
-            decrypt_wide(keys, block);
-        for (unsigned i = 0; i < WIDE; i++)
-            store(out + i * IMB_BLOCK, _mm_xor_si128(block[i], tweak[i]));
-    }
-    for (; len > 0; len -= IMB_BLOCK, in += IMB_BLOCK, out += IMB_BLOCK, next = times_x(next)) {
-        block[0] = _mm_xor_si128(load(in), next);
-        block[0] = encrypting ? encrypt(keys, block[0]) : decrypt(keys, block[0]);
-        store(out, _mm_xor_si128(block[0], next));
+    EACH(i, count)
+    {
+        tweak[i] = text->chain;
+        text->chain = times_x(text->chain);
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- which
+INLINE void xts_encrypt(struct round_keys keys, struct text *text, unsigned count)
+{
+    __m128i tweak[WIDE], block[WIDE];
+
+    tweaks(text, tweak, count);
+    take(text, block, count);
+    add(block, tweak, count);
+    encrypt(keys, block, count);
+    add(block, tweak, count);
+    put(text, block, count);
+}
+
+INLINE void xts_decrypt(struct round_keys keys, struct text *text, unsigned count)
+{
+    __m128i tweak[WIDE], block[WIDE];
+
+    tweaks(text, tweak, count);
+    take(text, block, count);
+    add(block, tweak, count);
+    decrypt(keys, block, count);
+    add(block, tweak, count);
+    put(text, block, count);
+}
+
+/* -------------------------------------------------------------------------------------- blocks in a chain */
+
+INLINE void cbc_encrypt(struct round_keys keys, struct text *text)
+{
+    while (text->len > 0) {
+        text->chain = _mm_xor_si128(text->chain, load(text->in));
+        encrypt(keys, &text->chain, 1);
+        put(text, &text->chain, 1);
+    }
+}
+
+/* CFB to encrypt, and OFB: what is encrypted next is the text's last block, or the key stream's. */
+INLINE void feedback(struct round_keys keys, bool is_ofb, struct text *text)
+{
+    while (text->len >= IMB_BLOCK) {
+        __m128i block;
+
+        encrypt(keys, &text->chain, 1);
+        block = _mm_xor_si128(text->chain, load(text->in));
+        if (!is_ofb)
+            text->chain = block;
+        put(text, &block, 1);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------- whole texts
  */
 
-static bool is_short(const struct imb_state *state, size_t len, bool encrypting)
+INLINE struct text text_from(const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
-    switch (state->mode) {
-    case ERSATZ_CFB:
-    case ERSATZ_OFB:
-        return true;
-    case ERSATZ_CBC:
-        return len <= (encrypting ? CBC_ENCRYPT_MAX : CBC_DECRYPT_MAX);
-    case ERSATZ_XTS:
-        return len <= XTS_MAX && len % IMB_BLOCK == 0;
-    case ERSATZ_ECB:
-        return len <= ECB_MAX;
-    default:
-        return len <= CTR_MAX;
-    }
+    return (struct text){out, in, len, load(iv)};
 }
 
-bool imb_compute_short(const struct imb_state *state, const struct ersatz_op *op, bool encrypting)
+WITH_AES static enum ersatz_result run_ecb_encrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
-    const struct imb_blocks *expanded = &state->blocks;
-    unsigned rounds = (unsigned)state->block_key_len / 4 + 6;
-    struct round_keys encrypt_keys = {(const __m128i *)expanded->encrypt_keys, rounds};
-    struct round_keys decrypt_keys = {(const __m128i *)expanded->decrypt_keys, rounds};
-    struct round_keys either = encrypting ? encrypt_keys : decrypt_keys;
-    const uint8_t *in = op->u.cipher.in, *iv = op->u.cipher.iv;
-    uint8_t *out = op->u.cipher.out;
-    size_t len = op->u.cipher.len;
+    struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
+    struct text text = {.out = out, .in = in, .len = len};
 
-    if (!is_short(state, len, encrypting))
-        return false;
-    switch (state->mode) {
-    case ERSATZ_CTR:
-        ctr(encrypt_keys, iv, out, in, len);
-        return true;
-    case ERSATZ_ECB:
-        ecb(either, encrypting, out, in, len);
-        return true;
-    case ERSATZ_CBC:
-        (encrypting ? cbc_encrypt : cbc_decrypt)(either, iv, out, in, len);
-        return true;
-    case ERSATZ_CFB:
-        if (encrypting)
-            feedback(encrypt_keys, false, iv, out, in, len);
-        else
-            cfb_decrypt(encrypt_keys, iv, out, in, len);
-        return true;
-    case ERSATZ_OFB:
-        feedback(encrypt_keys, true, iv, out, in, len);
-        return true;
-    case ERSATZ_XTS:
-        xts(either, (struct round_keys){(const __m128i *)expanded->tweak_keys, rounds}, encrypting, iv, out,
-            in, len);
-        return true;
-    default:
-        return false;
+    (void)iv;
+    IN_STEPS(ecb_encrypt, keys, &text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_ecb_decrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.decrypt_keys);
+    struct text text = {.out = out, .in = in, .len = len};
+
+    (void)iv;
+    IN_STEPS(ecb_decrypt, keys, &text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_ctr(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+    uint64_t left;
+
+    text.chain = swap_bytes(text.chain);
+    left = ~(uint64_t)_mm_cvtsi128_si64(text.chain); /* blocks until the last 64 bits carry, but for one */
+    if (left < CTR_MAX / IMB_BLOCK && left < len / IMB_BLOCK) {
+        text.len = (left + 1) * IMB_BLOCK;
+        IN_STEPS(ctr, keys, &text);
+        text.chain = _mm_add_epi64(text.chain, _mm_set_epi64x(1, 0));
+        text.len = len - (left + 1) * IMB_BLOCK;
     }
+    IN_STEPS(ctr, keys, &text);
+    if (text.len > 0) {
+        __m128i stream;
+
+        key_stream(keys, &text, &stream, 1);
+        finish(text, stream);
+    }
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_cbc_encrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_from(iv, out, in, len);
+
+    cbc_encrypt(round_keys_from(state, state->blocks.encrypt_keys), &text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_cbc_decrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.decrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+
+    IN_STEPS(cbc_decrypt, keys, &text);
+    return ERSATZ_OK;
+}
+
+/* CFB and OFB: the chain, once more encrypted, is the key stream of what is left at the end. */
+WITH_AES static void finish_feedback(struct round_keys keys, struct text text)
+{
+    encrypt(keys, &text.chain, 1);
+    finish(text, text.chain);
+}
+
+WITH_AES static enum ersatz_result run_cfb_encrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+
+    feedback(keys, false, &text);
+    if (text.len > 0)
+        finish_feedback(keys, text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_cfb_decrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+
+    IN_STEPS(cfb_decrypt, keys, &text);
+    if (text.len > 0)
+        finish_feedback(keys, text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_ofb(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+
+    feedback(keys, true, &text);
+    if (text.len > 0)
+        finish_feedback(keys, text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_xts_encrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+
+    encrypt(round_keys_from(state, state->blocks.tweak_keys), &text.chain, 1);
+    IN_STEPS(xts_encrypt, keys, &text);
+    return ERSATZ_OK;
+}
+
+WITH_AES static enum ersatz_result run_xts_decrypt(
+    const struct imb_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->blocks.decrypt_keys);
+    struct text text = text_from(iv, out, in, len);
+
+    encrypt(round_keys_from(state, state->blocks.tweak_keys), &text.chain, 1);
+    IN_STEPS(xts_decrypt, keys, &text);
+    return ERSATZ_OK;
+}
+
+struct imb_short imb_short_for(const struct imb_state *state, bool encrypting)
+{
+    static const struct imb_short by_mode[ERSATZ_MODES][2] = {
+        [ERSATZ_CBC] = {{run_cbc_decrypt, CBC_DECRYPT_MAX, WHOLE_BLOCKS},
+            {run_cbc_encrypt, CBC_ENCRYPT_MAX, WHOLE_BLOCKS}},
+        [ERSATZ_CTR] = {{run_ctr, CTR_MAX, ANY_LENGTH}, {run_ctr, CTR_MAX, ANY_LENGTH}},
+        [ERSATZ_ECB] = {{run_ecb_decrypt, ECB_MAX, WHOLE_BLOCKS}, {run_ecb_encrypt, ECB_MAX, WHOLE_BLOCKS}},
+        [ERSATZ_CFB] = {{run_cfb_decrypt, SIZE_MAX, ANY_LENGTH}, {run_cfb_encrypt, SIZE_MAX, ANY_LENGTH}},
+        [ERSATZ_OFB] = {{run_ofb, SIZE_MAX, ANY_LENGTH}, {run_ofb, SIZE_MAX, ANY_LENGTH}},
+        [ERSATZ_XTS] = {{run_xts_decrypt, XTS_MAX, WHOLE_BLOCKS}, {run_xts_encrypt, XTS_MAX, WHOLE_BLOCKS}},
+    };
+
+    struct imb_short wide = imb_vaes_for(state->mode, encrypting);
+
+    return wide.run != NULL ? wide : by_mode[state->mode][encrypting];
 }

@@ -48,7 +48,4 @@ struct imb_state {
 /* imb_gcm.c */
 void imb_gcm_set_key(struct imb_gcm *gcm, const uint8_t *key, size_t key_len);
 
-/* imb_short.c; false: too long for it. */
-bool imb_compute_short(const struct imb_state *state, const struct ersatz_op *op, bool encrypt);
-
 #endif

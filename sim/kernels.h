@@ -14,6 +14,12 @@ static inline bool kernel_in_use(enum ersatz_kernel kernel)
     return ((set != 0 ? set : ersatz_kernels_in_use()) & 1u << kernel) != 0;
 }
 
+/* The same, but false if nobody has looked yet. */
+static inline bool kernel_was_found(enum ersatz_kernel kernel)
+{
+    return (atomic_load_explicit(&kernels_now, memory_order_acquire) & 1u << kernel) != 0;
+}
+
 static inline bool kernel_is_available(enum ersatz_kernel kernel)
 {
     return (ersatz_kernels_available() & 1u << kernel) != 0;

@@ -11,22 +11,19 @@
 #include "ersatz/device.h"
 #include "ersatz/faults.h"
 
-#define SHARED (ERSATZ_STATS_SHARDS - 1)
-
 /* -------------------------------------------------------------------------------------------------- shards
  */
 
-/* The shard of the calling thread, plus one; 0: it has none yet. Where threads have it at a fixed place, it
- * takes a load instead of a call; the C library keeps some room there for modules that are loaded later. */
-static _Thread_local unsigned own_shard __attribute__((tls_model("initial-exec")));
-static _Atomic uint64_t taken = UINT64_C(1) << SHARED; /* a bit each; acquire and release: see give_back() */
+_Thread_local unsigned stats_shard;
+static _Atomic uint64_t taken = UINT64_C(1)
+                                << STATS_SHARED; /* a bit each; acquire and release: see give_back() */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* whose destructor gives the shard back when the thread ends */
 static bool has_key;
 
 static void give_back(void *shard)
 {
-    own_shard = 0;
+    stats_shard = 0;
     /* Release: the next owner adds to what this one has counted. */
     atomic_fetch_and_explicit(&taken, ~(UINT64_C(1) << ((uintptr_t)shard - 1)), memory_order_release);
 }
@@ -39,7 +36,7 @@ static void make_key(void)
 static unsigned take_shard(void)
 {
     uint64_t now = atomic_load_explicit(&taken, memory_order_relaxed);
-    unsigned shard = SHARED;
+    unsigned shard = STATS_SHARED;
 
     pthread_once(&once, make_key);
     while (has_key && ~now != 0) {
@@ -47,29 +44,21 @@ static unsigned take_shard(void)
         if (atomic_compare_exchange_weak_explicit(
                 &taken, &now, now | UINT64_C(1) << shard, memory_order_acquire, memory_order_relaxed))
             break;
-        shard = SHARED;
+        shard = STATS_SHARED;
     }
-    if (shard != SHARED && pthread_setspecific(key, (void *)((uintptr_t)shard + 1)) != 0) {
+    if (shard != STATS_SHARED && pthread_setspecific(key, (void *)((uintptr_t)shard + 1)) != 0) {
         give_back((void *)((uintptr_t)shard + 1));
-        shard = SHARED;
+        shard = STATS_SHARED;
     }
-    own_shard = shard + 1;
+    stats_shard = shard + 1;
     return shard;
 }
 
-/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. A
- * counter with one writer needs no locked instruction, which would hold up a short operation by a tenth of
- * its time. */
-__attribute__((noinline)) void stats_count_inline(struct ersatz_stats *stats, enum ersatz_kernel kernel)
+void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel)
 {
-    unsigned shard = own_shard != 0 ? own_shard - 1 : take_shard();
-    _Atomic uint64_t *counter = &stats->computed_inline[shard].by_kernel[kernel];
+    unsigned shard = stats_shard != 0 ? stats_shard - 1 : take_shard();
 
-    if (shard == SHARED)
-        ersatz_count(counter, 1);
-    else
-        atomic_store_explicit(
-            counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+    ersatz_count(&stats->computed_inline[shard].by_kernel[kernel], 1);
 }
 
 /* -------------------------------------------------------------------------------------------------- reading

@@ -306,6 +306,11 @@ struct ersatz_op {
  * state that a request in flight has is ERSATZ_BUSY; no other thread may be using it. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
+/* The same for a text by itself in CBC, CTR, ECB, XTS, CFB or OFB: iv (ECB: may be NULL), in, out and len as
+ * in struct ersatz_op. For short texts, where the way to the kernel takes as long as the kernel. */
+enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out,
+    const uint8_t *in, size_t len, struct ersatz_stats *stats);
+
 /* Whether one core computes op as fast by itself as in a batch: the blocks of one message side by side,
  * instead of several messages. */
 bool ersatz_op_is_parallel(const struct ersatz_op *op);

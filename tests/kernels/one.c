@@ -6,6 +6,8 @@
  */
 #include "pairs.h"
 
+#include "imb_manager.h"
+
 /* What is not left to libcrypto. */
 static bool is_fast(const struct pair *pair, size_t len)
 {
@@ -13,7 +15,7 @@ static bool is_fast(const struct pair *pair, size_t len)
     case ERSATZ_CBC:
         return !pair->encrypt || len <= 1024;
     case ERSATZ_XTS:
-        return len <= 512 && len % 16 == 0;
+        return (len <= 1024 || imb_has_vaes()) && len % 16 == 0;
     case ERSATZ_CCM:
         return false;
     default:
@@ -124,7 +126,13 @@ static void check_lengths(enum ersatz_mode mode, unsigned bits, bool encrypt)
     pair_free(&pair);
 }
 
-/* The last 32 bits of the counter, and all of it, run over inside the text or just not. */
+/* The library's own counters do not carry from the last 32 bits into the rest; those of the short way do. */
+static bool counts_fast(size_t len, unsigned left)
+{
+    return len > 0 && (len <= 256 || imb_has_vaes() || (len + 15) / 16 <= left + 1);
+}
+
+/* The last 32, 64 or 96 bits of the counter, and all of it, run over inside the text or just not. */
 static void check_counters(unsigned bits)
 {
     struct pair pair = pair_new(ERSATZ_CTR, bits, true);
@@ -139,7 +147,7 @@ static void check_counters(unsigned bits)
                 memset(op.u.cipher.iv + 16 - ones, 0xFF, ones);
                 op.u.cipher.iv[15] = (uint8_t)(0xFF - left);
                 CHECK_EQ(pair_compute(&pair, op, len % 2 == 0), ERSATZ_OK);
-                CHECK_EQ(pair_fast_count() - before, len > 0 && (len + 15) / 16 <= left + 1);
+                CHECK_EQ(pair_fast_count() - before, counts_fast(len, left));
             }
         }
     }

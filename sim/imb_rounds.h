@@ -1,0 +1,45 @@
+/* What imb_short.c and imb_vaes.c share: keys, and which texts they take. */
+#ifndef ERSATZ_SIM_IMB_ROUNDS_H
+#define ERSATZ_SIM_IMB_ROUNDS_H
+
+#include <immintrin.h>
+
+#include "imb_state.h"
+
+/* As the library expands them: round keys in the order of use, those for decryption with the inverse mix of
+ * columns already applied. */
+struct round_keys {
+    const __m128i *key;
+    unsigned rounds; /* 10, 12 or 14 */
+};
+
+static inline struct round_keys round_keys_from(const struct imb_state *state, const uint32_t *words)
+{
+    return (struct round_keys){(const __m128i *)words, (unsigned)state->block_key_len / 4 + 6};
+}
+
+/* All rounds but the last: those of a key of 128 bits, and two more, and two more. one_round(keys, blocks,
+ * count, round). */
+#define ROUNDS(one_round, keys, blocks, count)                                                               \
+    do {                                                                                                     \
+        _Pragma("GCC unroll 9") for (unsigned round = 1; round < 10; round++)                                \
+            one_round(keys, blocks, count, round);                                                           \
+        if ((keys).rounds > 10) {                                                                            \
+            one_round(keys, blocks, count, 10);                                                              \
+            one_round(keys, blocks, count, 11);                                                              \
+        }                                                                                                    \
+        if ((keys).rounds > 12) {                                                                            \
+            one_round(keys, blocks, count, 12);                                                              \
+            one_round(keys, blocks, count, 13);                                                              \
+        }                                                                                                    \
+    } while (0)
+
+/* For struct imb_short: bits that a length must not have. */
+#define ANY_LENGTH 0u
+#define WHOLE_BLOCKS (IMB_BLOCK - 1) /* of XTS too, which would else steal ciphertext: left to libcrypto */
+
+/* imb_vaes.c: imb_short_for() on processors that have VAES; run NULL: not on this one, or not in this mode.
+ */
+struct imb_short imb_vaes_for(enum ersatz_mode mode, bool encrypting);
+
+#endif

@@ -370,12 +370,23 @@ void device_flight_began(struct ersatz_request *request)
     ersatz_count_max(&stats->in_flight_max, now);
 }
 
+void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned cipher)
+{
+    struct ersatz_stats *stats = device_stats(device);
+
+    if (asym > 0)
+        atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_ASYM], (int)asym, memory_order_relaxed);
+    if (cipher > 0)
+        atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_CIPHER], (int)cipher, memory_order_relaxed);
+    atomic_fetch_sub_explicit(
+        &stats->in_flight[ERSATZ_FLIGHT_ALL], (int)(asym + cipher), memory_order_relaxed);
+}
+
 void device_flight_ended(struct ersatz_request *request)
 {
-    struct ersatz_stats *stats = device_stats(request->device);
+    bool is_cipher = request->op.kind == ERSATZ_CIPHER;
 
-    atomic_fetch_sub_explicit(&stats->in_flight[flight_kind(request)], 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], 1, memory_order_relaxed);
+    device_flights_ended(request->device, !is_cipher, is_cipher);
 }
 
 /* By hand: from a thread that has no poster. A callback's request keeps its slot until it is reaped. */

@@ -8,29 +8,32 @@
 
 struct ersatz_device {
     struct ersatz_config config;
-    unsigned generation;          /* of the process that opened it */
-    _Atomic uint32_t references;  /* the opener's, and one per request that is out */
-    bool watched;                 /* times are kept: see life.h; constant */
-    struct verdict *verdict;      /* of the application, or NULL; constant */
-    struct faults *faults;        /* NULL: none are injected; constant */
-    _Atomic uint64_t last_number; /* of the requests submitted; relaxed, see life_submit() */
-    _Atomic bool stopping;        /* sequentially consistent: see ersatz_device_stop() */
-
-    _Atomic uint64_t
-        sleepers; /* a bit per worker that sleeps; sequentially consistent, see device_ring_doorbell() */
-    _Atomic unsigned lenders;  /* threads that compute in lend(); sequentially consistent, see there */
-    _Atomic unsigned lookouts; /* workers that look out for work before they sleep: see linger.h; relaxed */
-    _Atomic int hold;          /* enum ersatz_hold; relaxed: a doorbell follows every change */
-    _Atomic long tickets;      /* how many requests may still pass while held; relaxed */
-
-    struct worker *workers; /* config.workers of them */
+    unsigned generation;     /* of the process that opened it */
+    bool watched;            /* times are kept: see life.h; constant */
+    struct verdict *verdict; /* of the application, or NULL; constant */
+    struct faults *faults;   /* NULL: none are injected; constant */
+    struct model *model;     /* the timing of a modelled card; NULL: as fast as it goes */
+    struct delay *delay;     /* NULL where nothing is ever delayed; both constant while the device runs */
+    struct worker *workers;  /* config.workers of them */
     unsigned workers_started;
     struct instance *instances; /* config.instances of them */
     unsigned instances_ready;
-    struct pool pool;
+    _Atomic bool stopping; /* sequentially consistent: see ersatz_device_stop() */
+    _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
 
-    struct model *model; /* the timing of a modelled card; NULL: as fast as it goes */
-    struct delay *delay; /* NULL where nothing is ever delayed; both constant while the device runs */
+    /* What lies above is read with every request, by all cores, and seldom written. So what is written with
+     * every request has cache lines of its own: those for submitters, */
+    _Alignas(64) _Atomic uint32_t references; /* the opener's, and one per request that is out */
+    _Atomic uint64_t last_number;             /* of the requests submitted; relaxed, see life_submit() */
+
+    /* and those for workers: a bit for each that sleeps; sequentially consistent, see device_ring_doorbell()
+     */
+    _Alignas(64) _Atomic uint64_t sleepers;
+    _Atomic unsigned lookouts; /* workers that look out for work before they sleep: see linger.h; relaxed */
+    _Atomic unsigned lenders;  /* threads that compute in lend(); sequentially consistent, see there */
+    _Atomic long tickets;      /* how many requests may still pass while held; relaxed */
+
+    struct pool pool;
 };
 
 /* A request from the pool, with a reference to the device. NULL: out of memory. */
@@ -49,6 +52,9 @@ bool device_has_work(struct ersatz_device *device);
 /* Count a request as in flight, and as no longer in flight. */
 void device_flight_began(struct ersatz_request *request);
 void device_flight_ended(struct ersatz_request *request);
+
+/* So many are no longer in flight: RSA, and ciphers. */
+void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned cipher);
 
 /* Complete a request that no worker will take up, with ERSATZ_STOPPED. */
 void device_cancel(struct ersatz_request *request);

@@ -152,10 +152,15 @@ void instance_open(struct instance *instance)
     admit(instance);
 }
 
+void instance_give_slots(struct instance *instance, unsigned count)
+{
+    atomic_fetch_sub(&instance->in_flight, count);
+    admit(instance);
+}
+
 void instance_give_slot(struct instance *instance)
 {
-    atomic_fetch_sub(&instance->in_flight, 1);
-    admit(instance);
+    instance_give_slots(instance, 1);
 }
 
 struct ersatz_request *instance_take_back(struct instance *instance)

@@ -58,7 +58,8 @@ void instance_open(struct instance *instance);
 /* Take a slot for a request that goes no further than this. False: there is none, or others wait for it. */
 bool instance_enter(struct instance *instance);
 
-/* A request's completion is handed over: its slot is free, and the first in line gets it. */
+/* Requests' completions are handed over: their slots are free, and the first in line get them. */
+void instance_give_slots(struct instance *instance, unsigned count);
 void instance_give_slot(struct instance *instance);
 
 /* Take a request that no worker has taken up, from the ring or the line. NULL: none. For stopping. */

@@ -47,6 +47,32 @@ static struct io_uring_sqe *get_sqe(struct poster *poster)
 
 /* ------------------------------------------------------------------------------------------------ prepare */
 
+/*
+ * The slots of those that are not told by a callback: before any signal, since a job may submit at once. And
+ * all together: the submitters change these counters with every request, so that each time a worker does, it
+ * has to fetch them from another core, and a submitter has to fetch them back.
+ */
+static void give_slots(struct poster *poster, struct ersatz_request *const *requests, unsigned count)
+{
+    unsigned asym = 0, cipher = 0, slots = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (requests[i]->notify == NOTIFY_CALLBACK)
+            continue; /* when it is reaped */
+        asym += requests[i]->op.kind != ERSATZ_CIPHER;
+        cipher += requests[i]->op.kind == ERSATZ_CIPHER;
+    }
+    if (asym + cipher > 0)
+        device_flights_ended(poster->device, asym, cipher);
+    for (unsigned i = 0; i < count; i++) {
+        slots += requests[i]->notify != NOTIFY_CALLBACK;
+        if (slots > 0 && (i + 1 == count || requests[i + 1]->instance != requests[i]->instance)) {
+            instance_give_slots(requests[i]->instance, slots);
+            slots = 0;
+        }
+    }
+}
+
 /* Prepare the completion of one request. Returns whether an entry was made for it. */
 static bool prepare(struct poster *poster, struct ersatz_request *request)
 {
@@ -63,8 +89,6 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
         return true;
     }
     life_mark(request, LIFE_SIGNALLED);
-    device_flight_ended(request);
-    instance_give_slot(request->instance); /* before the signal: the job may submit at once */
     if ((request_step(request) & REQUEST_MUTED) || request->notify == NOTIFY_WAIT) {
         signalled(request);
         return false;
@@ -194,6 +218,7 @@ void poster_post(struct poster *poster, struct ersatz_request *const *requests, 
     struct ersatz_stats *stats = device_stats(poster->device);
     unsigned signals = 0, messages = 0;
 
+    give_slots(poster, requests, count);
     for (unsigned i = 0; i < count; i++) {
         bool is_message = requests[i]->notify == NOTIFY_CALLBACK;
 

@@ -80,11 +80,12 @@ void request_idle(struct ersatz_request *request)
 struct ersatz_request *request_computed(struct ersatz_request *request, enum ersatz_result result)
 {
     struct ersatz_request *first = request->first;
-    bool in_group = first->group_next != NULL;
 
     request->result = result;
     life_mark(request, LIFE_COMPUTED);
     request_idle(request);
+    if (first == request && request->group_next == NULL)
+        return request; /* alone */
     /* Acquire and release: the last one sees the results of the others, and passes them on with the step. Who
      * is not the last must not touch the first any more, but by a reference of its own: see submit(). */
     if (atomic_fetch_sub_explicit(&first->group_open, 1, memory_order_acq_rel) != 1) {
@@ -92,8 +93,7 @@ struct ersatz_request *request_computed(struct ersatz_request *request, enum ers
         request_release(request);
         return NULL;
     }
-    if (in_group)
-        request_release(request);
+    request_release(request);
     return first;
 }
 

@@ -45,23 +45,25 @@ struct ersatz_request {
     struct ersatz_op op; /* what the kernel works on: the device's memory, or that of a waiting thread */
 
     enum notify_kind notify;
-    int fd; /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED */
-    int (*callback)(void *);
-    void *callback_arg;
-    pthread_t caller; /* NOTIFY_CALLBACK: who runs the callback; written before SIGNALLING */
-
+    int fd;                    /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED */
     struct instance *instance; /* set when submitted */
     struct ersatz_device *device;
     struct ersatz_request *next; /* in the instance's line, in a worker's list, or parked */
-    bool parked; /* has given its slot back before it was told; under the instance's reap lock */
-
-    struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
-    struct ersatz_request *waker_older; /* the next older one attached to the same waker */
 
     /* A group: see ersatz_request_join(). The first has the others' submitter's references, and tells. */
     struct ersatz_request *first;      /* of the group; itself where there is none */
     struct ersatz_request *group_next; /* before submission as they join; then constant */
     _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
+    bool parked; /* has given its slot back before it was told; under the instance's reap lock */
+
+    /* Of what follows a worker needs nothing for a request that is told by a descriptor: it lies on cache
+     * lines that stay with the submitter's core. */
+    int (*callback)(void *);
+    void *callback_arg;
+    pthread_t caller; /* NOTIFY_CALLBACK: who runs the callback; written before SIGNALLING */
+
+    struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
+    struct ersatz_request *waker_older; /* the next older one attached to the same waker */
 
     struct life life;
     struct request_faults faults;

@@ -137,6 +137,7 @@ enum ersatz_result ersatz_device_open(
     memset(device, 0, sizeof(*device));
     device->config = *config;
     device->generation = process_generation();
+    device->cores = cores();
     device->watched = config->watch || config->profile != NULL || config->faults != NULL ||
                       config->findings != NULL || config->trace != NULL;
     atomic_init(&device->references, 1);

@@ -3,12 +3,14 @@
 #define ERSATZ_SIM_DEVICE_H
 
 #include "instance.h"
+#include "linger.h"
 #include "pool.h"
 #include "worker.h"
 
 struct ersatz_device {
     struct ersatz_config config;
     unsigned generation;     /* of the process that opened it */
+    unsigned cores;          /* that it may run on; constant */
     bool watched;            /* times are kept: see life.h; constant */
     struct verdict *verdict; /* of the application, or NULL; constant */
     struct faults *faults;   /* NULL: none are injected; constant */
@@ -29,9 +31,9 @@ struct ersatz_device {
     /* and those for workers: a bit for each that sleeps; sequentially consistent, see device_ring_doorbell()
      */
     _Alignas(64) _Atomic uint64_t sleepers;
-    _Atomic unsigned lookouts; /* workers that look out for work before they sleep: see linger.h; relaxed */
-    _Atomic unsigned lenders;  /* threads that compute in lend(); sequentially consistent, see there */
-    _Atomic long tickets;      /* how many requests may still pass while held; relaxed */
+    struct lookout lookout;
+    _Atomic unsigned lenders; /* threads that compute in lend(); sequentially consistent, see there */
+    _Atomic long tickets;     /* how many requests may still pass while held; relaxed */
 
     struct pool pool;
 };

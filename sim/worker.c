@@ -86,17 +86,20 @@ static void compute(struct worker *worker, struct batch *batch)
     const struct ersatz_op *ops[WORKER_BATCH];
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
-    uint64_t now = worker->device->watched ? life_now() : 0;
+    uint64_t now = worker->device->watched ? life_now() : 0, begun_alone = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
         life_start(batch->requests[i], worker->index, batch->count, now);
     }
+    if (batch->count == 1)
+        begun_alone = linger_begins_alone(worker->device, ops[0]);
     if (worker->device->faults == NULL)
         compute_batch(worker->lanes, ops, results, batch->count, stats);
     else
         batch->count =
             faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
+    linger_has_ended(worker->device, begun_alone);
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
         struct instance *instance = request->instance;
@@ -190,20 +193,23 @@ static bool tell_held(struct worker *worker)
 static void sleep_until_rung(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
-    uint64_t bit = UINT64_C(1) << worker->index;
+    uint64_t bit = UINT64_C(1) << worker->index, until = POSTER_NEVER;
 
     atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         ersatz_count(&device_stats(device)->sleeps, 1);
-        poster_sleep(&worker->poster, POSTER_NEVER);
+        until = linger_until(device);
+        poster_sleep(&worker->poster, until);
     }
     atomic_fetch_and(&device->sleepers, ~bit);
+    worker->early = until != POSTER_NEVER;
 }
 
 static enum ersatz_result set_up(struct worker *worker)
 {
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
+    worker->early = false;
     worker->next_instance = worker->index;
     library_context_adopt();
     worker->lanes = compute_lanes_new();
@@ -238,12 +244,14 @@ static void *work(void *arg)
             tell_or_hold(worker, &batch);
         }
         busy |= tell_held(worker);
-        if (busy)
+        if (busy) {
+            worker->early = false;
             continue;
+        }
         if (atomic_load(&worker->device->stopping) && worker->held_first == NULL &&
             !poster_has_again(&worker->poster))
             break;
-        if (!linger(worker->device))
+        if (!linger(worker->device, worker->early))
             sleep_until_rung(worker);
     }
     poster_exit(&worker->poster);

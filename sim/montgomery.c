@@ -1,17 +1,24 @@
 /*
  * Montgomery arithmetic on eight numbers at once: see montgomery.h for the layout.
  *
- * Numbers are multiplied block by block, along the anti-diagonals of the square of block products: all
- * products that end in the same block of columns follow one another, and the columns being added up, two
- * blocks of them, stay in registers: 20 for the columns, 10 for a block of b and one for a digit of a are 31
- * of the 32 there are. So nearly every instruction is a multiply-add. The functions are written once, with
- * the length of a block as a constant that the compiler unrolls, and made for each of the three lengths.
+ * Numbers are multiplied block by block, and the columns being added up, two blocks of them, stay in
+ * registers: 20 for the columns, 10 for a block of b and one for a digit of a are 31 of the 32 there are.
+ * What counts is to keep the multiplier busy: a core that does one multiply-add a cycle adds, shifts and
+ * loads beside it for nothing, but 10 stores in a row cost it a dozen cycles. So columns leave one after the
+ * other, as they are finished, and additions are paid for fewer products (Karatsuba).
+ *
+ * The functions are written once, with the length of a block as a constant that the compiler unrolls, and
+ * made for each of the three lengths.
  */
 #include "montgomery.h"
 
 #include <string.h>
 
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 20")
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 /* Two blocks of columns that are being added up. */
@@ -56,131 +63,304 @@ INLINE void columns_add(const unsigned block, struct columns *sum, const __m512i
     UNROLL for (unsigned i = 0; i < block; i++) sum->c[i] = _mm512_add_epi64(sum->c[i], digits[i]);
 }
 
-INLINE void columns_put(const unsigned block, const struct columns *sum, __m512i *digits)
+/* -------------------------------------------------------------------------------------- digits by a block */
+
+/* Load a digit now, once. gcc would load it again for each product, more than a core can load; clang would
+ * copy a block of them to the stack. */
+INLINE __m512i load_once(const __m512i *digit)
 {
-    UNROLL for (unsigned i = 0; i < block; i++) digits[i] = sum->c[i];
+    __m512i loaded = *digit;
+
+    __asm__("" : "+v"(loaded));
+    return loaded;
+}
+
+/* sum[0..count] += a * b. The lower halves lag behind the upper ones, so that no two neighbours add up in one
+ * column. */
+INLINE void add_row(const unsigned count, __m512i *sum, __m512i a, const __m512i *b)
+{
+    const unsigned lag = 2;
+
+    UNROLL for (unsigned j = 0; j < lag; j++) sum[j + 1] = high(sum[j + 1], a, b[j]);
+    UNROLL for (unsigned j = lag; j < count; j++)
+    {
+        sum[j + 1] = high(sum[j + 1], a, b[j]);
+        sum[j - lag] = low(sum[j - lag], a, b[j - lag]);
+    }
+    UNROLL for (unsigned j = count - lag; j < count; j++) sum[j] = low(sum[j], a, b[j]);
+}
+
+INLINE void load_block(const unsigned count, __m512i *out, const __m512i *digits)
+{
+    UNROLL for (unsigned i = 0; i < count; i++) out[i] = load_once(digits + i);
 }
 
 /* sum += a * b */
 INLINE void add_product(const unsigned block, struct columns *sum, const __m512i *a, const __m512i *b)
 {
+    UNROLL for (unsigned i = 0; i < block; i++) add_row(block, sum->c + i, a[i], b);
+}
+
+/* Row i of the square of a: the products of digit i with those that follow it, which count twice; then
+ * columns 2i and 2i + 1 are finished by doubling what is in them and adding the square of digit i. */
+INLINE void square_row(const unsigned block, struct columns *sum, const __m512i *a, unsigned i)
+{
+    __m512i *c = sum->c + 2 * i;
+
+    UNROLL for (unsigned j = i + 1; j < block; j++) sum->c[i + j + 1] = high(sum->c[i + j + 1], a[i], a[j]);
+    UNROLL for (unsigned j = i + 1; j < block; j++) sum->c[i + j] = low(sum->c[i + j], a[i], a[j]);
+    c[0] = low(_mm512_add_epi64(c[0], c[0]), a[i], a[i]);
+    c[1] = high(_mm512_add_epi64(c[1], c[1]), a[i], a[i]);
+}
+
+/* ----------------------------------------------------------------------------------------------- multiply */
+
+/*
+ * Products in Karatsuba's way, of every two blocks x and y:
+ *
+ *   a[x] b[y] + a[y] b[x] = a[x] b[x] + a[y] b[y] - (a[x] - a[y]) (b[x] - b[y])
+ *
+ * so that a block's own product, which is needed anyway, takes part in all. A difference may be negative: it
+ * is kept as digits of 52 bits, modulo B = 2^(52 * block), and where it is negative a B is taken off again
+ * later. So columns may be negative, too.
+ */
+struct difference {
+    __m512i digits[BLOCK_MAX];
+    __mmask8 negative;
+};
+
+INLINE void subtract(
+    const unsigned block, struct difference *difference, const __m512i *minuend, const __m512i *subtrahend)
+{
+    __m512i borrow = _mm512_setzero_si512();
+
     UNROLL for (unsigned i = 0; i < block; i++)
     {
-        UNROLL for (unsigned j = 0; j < block; j++)
+        borrow = _mm512_add_epi64(borrow, _mm512_sub_epi64(minuend[i], subtrahend[i]));
+        difference->digits[i] = _mm512_and_si512(borrow, digit_mask());
+        borrow = _mm512_srai_epi64(borrow, DIGIT_BITS);
+    }
+    difference->negative = _mm512_movepi64_mask(borrow);
+}
+
+/* sum -= d * B in those lanes. */
+INLINE void take_off(const unsigned block, struct columns *sum, const __m512i *d, __mmask8 lanes)
+{
+    UNROLL for (unsigned i = 0; i < block; i++) sum->c[block + i] =
+        _mm512_mask_sub_epi64(sum->c[block + i], lanes, sum->c[block + i], d[i]);
+}
+
+/* The last column += top, in those lanes. 2^52 there are B * B. */
+INLINE void add_top(const unsigned block, struct columns *sum, uint64_t top, __mmask8 lanes)
+{
+    __m512i *last = &sum->c[2 * block - 1];
+
+    *last = _mm512_mask_add_epi64(*last, lanes, *last, _mm512_set1_epi64((int64_t)top));
+}
+
+/* What two blocks give beside their own products. */
+struct crossing {
+    const __m512i *x, *y; /* their own products */
+    __m512i *crossed;     /* where it is added up */
+    __mmask8 kept[2];     /* of what is in crossed, for the lower block and the upper: all or nothing */
+};
+
+/* Add it up: column i, from that of the product of the differences. */
+INLINE void cross(const unsigned block, const struct crossing *crossing, unsigned i, __m512i column)
+{
+    __m512i sum = _mm512_maskz_load_epi64(crossing->kept[i >= block], crossing->crossed + i);
+
+    sum = _mm512_add_epi64(sum, _mm512_add_epi64(crossing->x[i], crossing->y[i]));
+    crossing->crossed[i] = _mm512_sub_epi64(sum, column);
+}
+
+/* For each two blocks x < y, those first that end in the same columns. */
+#define FOR_EACH_CROSSING(block, blocks, x, y)                                                               \
+    for (unsigned x##y = 1; x##y < 2 * (blocks)-2; x##y++)                                                   \
+        for (unsigned x = x##y < (blocks) ? 0 : x##y - (blocks) + 1, y = x##y - x; x < y; x++, y--)
+
+INLINE struct crossing crossing_of(
+    const unsigned block, unsigned blocks, unsigned x, unsigned y, const __m512i *own, __m512i *crossed)
+{
+    bool first = x == 0 || y == blocks - 1;
+
+    return (struct crossing){own + 2 * x * block, own + 2 * y * block, crossed + (x + y) * block,
+        {x + y == 1 ? 0 : 0xff, first ? 0 : 0xff}};
+}
+
+INLINE void product(
+    const unsigned block, unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b)
+{
+    struct columns sum;
+
+    for (unsigned x = 0; x < blocks; x++) {
+        __m512i digits[BLOCK_MAX], *own = out->own + 2 * x * block;
+
+        load_block(block, digits, b + x * block);
+        columns_clear(block, &sum);
+        UNROLL for (unsigned i = 0; i < block; i++)
         {
-            sum->c[i + j] = low(sum->c[i + j], a[i], b[j]);
-            sum->c[i + j + 1] = high(sum->c[i + j + 1], a[i], b[j]);
+            add_row(block, sum.c + i, a[x * block + i], digits);
+            own[i] = sum.c[i];
+        }
+        UNROLL for (unsigned i = block; i < 2 * block; i++) own[i] = sum.c[i];
+    }
+    FOR_EACH_CROSSING(block, blocks, x, y)
+    {
+        const struct crossing crossing = crossing_of(block, blocks, x, y, out->own, out->crossed);
+        struct difference da, db;
+
+        subtract(block, &da, a + x * block, a + y * block);
+        subtract(block, &db, b + x * block, b + y * block);
+        columns_clear(block, &sum);
+        take_off(block, &sum, da.digits, db.negative);
+        take_off(block, &sum, db.digits, da.negative);
+        add_top(block, &sum, UINT64_C(1) << DIGIT_BITS, da.negative & db.negative);
+        UNROLL for (unsigned i = 0; i < block; i++)
+        {
+            add_row(block, sum.c + i, da.digits[i], db.digits);
+            cross(block, &crossing, i, sum.c[i]);
+        }
+        UNROLL for (unsigned i = block; i < 2 * block; i++) cross(block, &crossing, i, sum.c[i]);
+    }
+}
+
+/* The same with a for b. What is in the columns before the rows counts twice. */
+INLINE void square(const unsigned block, unsigned blocks, struct wide *out, const __m512i *a)
+{
+    struct columns sum;
+
+    for (unsigned x = 0; x < blocks; x++) {
+        __m512i digits[BLOCK_MAX], *own = out->own + 2 * x * block;
+
+        load_block(block, digits, a + x * block);
+        columns_clear(block, &sum);
+        UNROLL for (unsigned i = 0; i < block; i++)
+        {
+            square_row(block, &sum, digits, i);
+            own[2 * i] = sum.c[2 * i];
+            own[2 * i + 1] = sum.c[2 * i + 1];
+        }
+    }
+    FOR_EACH_CROSSING(block, blocks, x, y)
+    {
+        const struct crossing crossing = crossing_of(block, blocks, x, y, out->own, out->crossed);
+        struct difference d;
+
+        subtract(block, &d, a + x * block, a + y * block);
+        columns_clear(block, &sum);
+        take_off(block, &sum, d.digits, d.negative);
+        add_top(block, &sum, UINT64_C(1) << (DIGIT_BITS - 1), d.negative);
+        UNROLL for (unsigned i = 0; i < block; i++)
+        {
+            square_row(block, &sum, d.digits, i);
+            cross(block, &crossing, 2 * i, sum.c[2 * i]);
+            cross(block, &crossing, 2 * i + 1, sum.c[2 * i + 1]);
         }
     }
 }
 
-/* sum += the products of a's digits with each other, each pair once */
-INLINE void add_pairs(const unsigned block, struct columns *sum, const __m512i *a)
+/* ------------------------------------------------------------------------------------------------- reduce */
+
+INLINE __m512i quotient_digit(__m512i column, __m512i k0)
 {
-    UNROLL for (unsigned i = 0; i < block; i++)
-    {
-        UNROLL for (unsigned j = i + 1; j < block; j++)
-        {
-            sum->c[i + j] = low(sum->c[i + j], a[i], a[j]);
-            sum->c[i + j + 1] = high(sum->c[i + j + 1], a[i], a[j]);
-        }
-    }
-}
-
-/* ----------------------------------------------------------------------------------- multiply and reduce */
-
-INLINE void product(const unsigned block, unsigned blocks, __m512i *out, const __m512i *a, const __m512i *b)
-{
-    struct columns sum;
-
-    columns_clear(block, &sum);
-    for (unsigned column = 0; column < 2 * blocks; column++) {
-        unsigned first = column < blocks ? 0 : column - blocks + 1;
-
-        for (unsigned i = first; i <= column && i < blocks; i++)
-            add_product(block, &sum, a + i * block, b + (column - i) * block);
-        columns_put(block, &sum, out + column * block);
-        columns_advance(block, &sum);
-    }
-}
-
-/* The pairs once, then doubled, and the squares of the digits added: digit i's stands in columns 2i and
- * 2i + 1. */
-INLINE void square(const unsigned block, unsigned blocks, __m512i *out, const __m512i *a)
-{
-    struct columns sum;
-
-    columns_clear(block, &sum);
-    for (unsigned column = 0; column < 2 * blocks; column++) {
-        unsigned first = column < blocks ? 0 : column - blocks + 1;
-
-        for (unsigned i = first; 2 * i < column && i < blocks; i++)
-            add_product(block, &sum, a + i * block, a + (column - i) * block);
-        if (column % 2 == 0)
-            add_pairs(block, &sum, a + column / 2 * block);
-        columns_put(block, &sum, out + column * block);
-        columns_advance(block, &sum);
-    }
-    for (unsigned i = 0; i < block * blocks; i++) {
-        out[2 * i] = low(_mm512_add_epi64(out[2 * i], out[2 * i]), a[i], a[i]);
-        out[2 * i + 1] = high(_mm512_add_epi64(out[2 * i + 1], out[2 * i + 1]), a[i], a[i]);
-    }
+    return low(_mm512_setzero_si512(), column, k0);
 }
 
 /*
- * The digits of the quotient for one block, each from the column that it clears, and the quotient's product
- * with the lowest block of m. A cleared column leaves a carry: since quotient * m[0] makes its lower 52 bits
- * 0, the carry is 1 unless they were 0 before, and need not wait for the product.
+ * sum += q * m, which clears its lowest column, and leaves a carry: since q * m[0] makes the lower 52 bits of
+ * it 0, the carry is 1 unless they were 0 before, and need not wait for the product. Returns the digit of the
+ * quotient for the next column. It comes before the rest of this one's products, because a core begins with
+ * the oldest instructions, and would do all of these first while the next digit's row waits for it.
  */
+INLINE __m512i clear_column(const unsigned block, __m512i *sum, __m512i q, const __m512i *m, __m512i k0)
+{
+    __m512i next, rest[BLOCK_MAX],
+        carry = _mm512_srai_epi64(_mm512_add_epi64(sum[0], digit_mask()), DIGIT_BITS);
+
+    carry = high(carry, q, m[0]); /* beside the other product that the next digit waits for */
+    sum[1] = _mm512_add_epi64(low(sum[1], q, m[1]), carry);
+    next = quotient_digit(sum[1], k0);
+    sum[2] = high(sum[2], q, m[1]);
+    load_block(block - 2, rest, m + 2);
+    add_row(block - 2, sum + 2, q, rest);
+    return next;
+}
+
+/* The digits of the quotient for one block, and the quotient's product with the lowest block of m. Written
+ * out because clang does not unroll it. */
 INLINE void clear_block(
     const unsigned block, struct columns *sum, __m512i *quotient, const __m512i *m, __m512i k0)
 {
-    const __m512i zero = _mm512_setzero_si512(), mask = digit_mask();
+    __m512i q = quotient_digit(sum->c[0], k0);
 
-    UNROLL for (unsigned i = 0; i < block; i++)
-    {
-        __m512i q = low(zero, sum->c[i], k0);
-        __m512i carry = _mm512_srli_epi64(_mm512_add_epi64(sum->c[i], mask), DIGIT_BITS);
-        __m512i next = high(carry, q, m[0]); /* beside the other product that the next digit waits for */
-
-        quotient[i] = q;
-        sum->c[i + 1] = _mm512_add_epi64(low(sum->c[i + 1], q, m[1]), next);
-        sum->c[i + 2] = high(sum->c[i + 2], q, m[1]);
-        UNROLL for (unsigned j = 2; j < block; j++)
-        {
-            sum->c[i + j] = low(sum->c[i + j], q, m[j]);
-            sum->c[i + j + 1] = high(sum->c[i + j + 1], q, m[j]);
-        }
-    }
+#define CLEAR(i) (quotient[i] = q, q = clear_column(block, sum->c + (i), q, m, k0))
+    CLEAR(0);
+    CLEAR(1);
+    CLEAR(2);
+    CLEAR(3);
+    CLEAR(4);
+    CLEAR(5);
+    CLEAR(6);
+    CLEAR(7);
+    if (block > 8)
+        CLEAR(8);
+    if (block > 9)
+        CLEAR(9);
+#undef CLEAR
 }
 
-INLINE void reduce(const unsigned block, struct montgomery *mont, __m512i *out, const __m512i *wide)
+/* A digit of the result, from its column and the carry. Returns the carry into the next. */
+INLINE __m512i put_digit(__m512i *out, __m512i column, __m512i carry)
+{
+    column = _mm512_add_epi64(column, carry);
+    *out = _mm512_and_si512(column, digit_mask());
+    return _mm512_srai_epi64(column, DIGIT_BITS);
+}
+
+/* On to the columns of a number to be reduced. */
+INLINE void add_wide(
+    const unsigned block, unsigned blocks, struct columns *sum, const struct wide *wide, unsigned column)
+{
+    columns_add(block, sum, wide->own + column * block);
+    if (wide->is_crossed && column > 0 && column < 2 * blocks - 1)
+        columns_add(block, sum, wide->crossed + column * block);
+}
+
+INLINE void reduce(const unsigned block, struct montgomery *mont, __m512i *out, const struct wide *wide)
 {
     const unsigned blocks = mont->shape.blocks;
-    __m512i carry = _mm512_setzero_si512();
+    const __m512i *last = mont->quotient + (blocks - 1) * block;
+    __m512i digits[BLOCK_MAX], carry = _mm512_setzero_si512();
     struct columns sum;
 
     columns_clear(block, &sum);
     for (unsigned column = 0; column < blocks; column++) {
-        columns_add(block, &sum, wide + column * block);
+        add_wide(block, blocks, &sum, wide, column);
         for (unsigned i = 0; i < column; i++)
             add_product(block, &sum, mont->quotient + i * block, mont->m + (column - i) * block);
         clear_block(block, &sum, mont->quotient + column * block, mont->m, mont->k0);
         columns_advance(block, &sum);
     }
-    for (unsigned column = blocks; column < 2 * blocks; column++) {
-        columns_add(block, &sum, wide + column * block);
-        for (unsigned i = column - blocks + 1; i < blocks; i++)
-            add_product(block, &sum, mont->quotient + i * block, mont->m + (column - i) * block);
+    for (unsigned column = 1; column < blocks; column++) {
+        add_wide(block, blocks, &sum, wide, blocks + column - 1);
+        for (unsigned i = column; i < blocks - 1; i++)
+            add_product(block, &sum, mont->quotient + i * block, mont->m + (blocks + column - 1 - i) * block);
+        load_block(block, digits, mont->m + column * block);
         UNROLL for (unsigned i = 0; i < block; i++)
         {
-            carry = _mm512_add_epi64(carry, sum.c[i]);
-            out[(column - blocks) * block + i] = _mm512_and_si512(carry, digit_mask());
-            carry = _mm512_srli_epi64(carry, DIGIT_BITS);
+            add_row(block, sum.c + i, last[i], digits);
+            carry = put_digit(out + (column - 1) * block + i, sum.c[i], carry);
         }
         columns_advance(block, &sum);
     }
+    add_wide(block, blocks, &sum, wide, 2 * blocks - 1);
+    UNROLL for (unsigned i = 0; i < block; i++) carry =
+        put_digit(out + (blocks - 1) * block + i, sum.c[i], carry);
 }
+
+/* --------------------------------------------------------------------------------------- the table of powers
+ */
 
 /* out = table[index], each lane its own; every entry is read. */
 INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const __m512i *table,
@@ -204,15 +384,15 @@ INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const _
 /* ------------------------------------------------------------------------------------- one for each block */
 
 #define FOR_BLOCK(block)                                                                                     \
-    static void product_##block(unsigned blocks, __m512i *out, const __m512i *a, const __m512i *b)           \
+    static void product_##block(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b)       \
     {                                                                                                        \
         product(block, blocks, out, a, b);                                                                   \
     }                                                                                                        \
-    static void square_##block(unsigned blocks, __m512i *out, const __m512i *a)                              \
+    static void square_##block(unsigned blocks, struct wide *out, const __m512i *a)                          \
     {                                                                                                        \
         square(block, blocks, out, a);                                                                       \
     }                                                                                                        \
-    static void reduce_##block(struct montgomery *mont, __m512i *out, const __m512i *wide)                   \
+    static void reduce_##block(struct montgomery *mont, __m512i *out, const struct wide *wide)               \
     {                                                                                                        \
         reduce(block, mont, out, wide);                                                                      \
     }                                                                                                        \
@@ -227,9 +407,9 @@ FOR_BLOCK(9)
 FOR_BLOCK(10)
 
 static const struct {
-    void (*product)(unsigned blocks, __m512i *out, const __m512i *a, const __m512i *b);
-    void (*square)(unsigned blocks, __m512i *out, const __m512i *a);
-    void (*reduce)(struct montgomery *mont, __m512i *out, const __m512i *wide);
+    void (*product)(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b);
+    void (*square)(unsigned blocks, struct wide *out, const __m512i *a);
+    void (*reduce)(struct montgomery *mont, __m512i *out, const struct wide *wide);
     void (*look_up)(unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index);
 } by_block[] = {
     {product_8, square_8, reduce_8, look_up_8},
@@ -237,26 +417,45 @@ static const struct {
     {product_10, square_10, reduce_10, look_up_10},
 };
 
+static void product_of(struct montgomery *mont, const __m512i *a, const __m512i *b)
+{
+    mont->wide.is_crossed = true;
+    by_block[mont->shape.block - BLOCK_MIN].product(mont->shape.blocks, &mont->wide, a, b);
+}
+
+static void reduce_wide(struct montgomery *mont, __m512i *out)
+{
+    by_block[mont->shape.block - BLOCK_MIN].reduce(mont, out, &mont->wide);
+}
+
 void montgomery_product(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b)
 {
-    by_block[mont->shape.block - BLOCK_MIN].product(mont->shape.blocks, out, a, b);
+    const unsigned digits = shape_digits(mont->shape), block = mont->shape.block;
+
+    product_of(mont, a, b);
+    memcpy(out, mont->wide.own, 2 * digits * sizeof(*out));
+    for (unsigned i = block; i < 2 * digits - block; i++)
+        out[i] = _mm512_add_epi64(out[i], mont->wide.crossed[i]);
 }
 
 void montgomery_reduce(struct montgomery *mont, __m512i *out, const __m512i *wide)
 {
-    by_block[mont->shape.block - BLOCK_MIN].reduce(mont, out, wide);
+    mont->wide.is_crossed = false;
+    memcpy(mont->wide.own, wide, 2 * shape_digits(mont->shape) * sizeof(*wide));
+    reduce_wide(mont, out);
 }
 
 void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b)
 {
-    montgomery_product(mont, mont->product, a, b);
-    montgomery_reduce(mont, out, mont->product);
+    product_of(mont, a, b);
+    reduce_wide(mont, out);
 }
 
 void montgomery_square(struct montgomery *mont, __m512i *out, const __m512i *a)
 {
-    by_block[mont->shape.block - BLOCK_MIN].square(mont->shape.blocks, mont->product, a);
-    montgomery_reduce(mont, out, mont->product);
+    mont->wide.is_crossed = true;
+    by_block[mont->shape.block - BLOCK_MIN].square(mont->shape.blocks, &mont->wide, a);
+    reduce_wide(mont, out);
 }
 
 /* -------------------------------------------------------------------------------------- in and out of range
@@ -293,9 +492,10 @@ void montgomery_leave(struct montgomery *mont, __m512i *out, const __m512i *a)
 {
     const unsigned digits = shape_digits(mont->shape);
 
-    memcpy(mont->product, a, digits * sizeof(*a));
-    memset(mont->product + digits, 0, digits * sizeof(*a));
-    montgomery_reduce(mont, out, mont->product);
+    mont->wide.is_crossed = false;
+    memcpy(mont->wide.own, a, digits * sizeof(*a));
+    memset(mont->wide.own + digits, 0, digits * sizeof(*a));
+    reduce_wide(mont, out);
     montgomery_subtract_once(mont, out);
 }
 

@@ -3,7 +3,8 @@
  *
  * A number is an array of vectors: vector i holds digit i of all eight, one in each 64-bit lane. A digit has
  * 52 bits, which is what vpmadd52 multiplies; products are added up in 64 bits, so carries can wait: a column
- * of the longest product (4 * 80 terms below 2^52) stays below 2^61. Lanes never touch one another, and
+ * of the longest product (340 terms below 2^52, of which some are subtracted) stays between -2^61 and 2^61.
+ * Lanes never touch one another, and
  * nothing here branches on, or addresses memory by, a number: only shapes and bit counts, which are public.
  *
  * Every modulus m is odd and below R / 4, R = 2^(52 * digits). Residues are below 2m and need no subtraction
@@ -26,13 +27,21 @@
 #define TABLE_DIGITS                                                                                         \
     (DIGITS_MAX / 2 << 4 > WIDE_WINDOW_DIGITS << 5 ? DIGITS_MAX / 2 << 4 : WIDE_WINDOW_DIGITS << 5)
 
+/* A product of twice the digits, carries not propagated, in two parts: block i's own product begins at block
+ * 2i; to the blocks between the first and the last are to be added the crossed products, if it is. */
+struct wide {
+    __m512i own[2 * DIGITS_MAX];
+    __m512i crossed[2 * DIGITS_MAX];
+    bool is_crossed;
+};
+
 /* What the eight moduli share is their shape. */
 struct montgomery {
     struct shape shape;
     __m512i m[DIGITS_MAX];
     __m512i k0; /* -1/m modulo 2^52 */
     /* Scratch, here and not on the stack so that its owner can cleanse it. */
-    __m512i product[2 * DIGITS_MAX];
+    struct wide wide;
     __m512i quotient[DIGITS_MAX];
     __m512i operand[DIGITS_MAX];
 };
@@ -41,8 +50,8 @@ struct montgomery {
 void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b);
 void montgomery_square(struct montgomery *mont, __m512i *out, const __m512i *a);
 
-/* out = wide / R modulo m, where wide is a number of twice the digits, below m * R; its digits may be as
- * large as 2^61. */
+/* out = wide / R modulo m, where wide is a number of twice the digits, below m * R; its digits are signed,
+ * and smaller than 2^61. */
 void montgomery_reduce(struct montgomery *mont, __m512i *out, const __m512i *wide);
 
 /* product = a * b of twice the digits, carries not propagated. */

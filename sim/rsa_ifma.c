@@ -160,11 +160,12 @@ static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
     montgomery_multiply(mont, ifma->a, ifma->a, ifma->b);
     montgomery_subtract_once(mont, ifma->a);
     montgomery_load(ifma->b, others.digits, digits);
-    montgomery_product(mont, mont->product, ifma->a, ifma->b);
+    memcpy(ifma->one, ifma->wide, digits * sizeof(ifma->one[0])); /* m2 */
+    montgomery_product(mont, ifma->wide, ifma->a, ifma->b);
     for (unsigned i = 0; i < digits; i++)
-        mont->product[i] = _mm512_add_epi64(mont->product[i], ifma->wide[i]);
-    montgomery_carry(mont->product, 2 * digits);
-    montgomery_store(outputs, mont->product, 2 * digits);
+        ifma->wide[i] = _mm512_add_epi64(ifma->wide[i], ifma->one[i]);
+    montgomery_carry(ifma->wide, 2 * digits);
+    montgomery_store(outputs, ifma->wide, 2 * digits);
 }
 
 /* ifma->a = base^e modulo the modulus. */

@@ -81,22 +81,26 @@ static double multiply_adds_a_second(void)
 }
 
 /*
- * Those of eight private operations, at the least: two exponentiations of half the length in Montgomery's
- * form. A reduction of n digits takes 2 n^2, a product as many, a square n^2 + n.
+ * Those of eight private operations: two exponentiations of half the length in Montgomery's form. A reduction
+ * of n digits takes 2 n^2. A product is one of blocks for each of them and for every two, of 2 b^2, a square
+ * as many squares of b^2 + b.
  */
 static double multiply_adds_of_eight(int bits)
 {
     struct shape shape;
-    double n, windows, squares, products;
+    double n, b, of_blocks, windows, squares, products;
     int width;
 
     CHECK(shape_for((unsigned)bits / 2, &shape));
     n = shape_digits(shape);
+    b = shape.block;
+    of_blocks = shape.blocks * (shape.blocks + 1) / 2;
     width = shape_digits(shape) <= WIDE_WINDOW_DIGITS ? 5 : 4;
     windows = (bits / 2 + width - 1) / width;
     squares = windows * width;
     products = windows + (1 << width) - 2;
-    return 2 * (squares * (3 * n * n + n) + products * 4 * n * n);
+    return 2 *
+           (squares * (2 * n * n + of_blocks * (b * b + b)) + products * (2 * n * n + of_blocks * 2 * b * b));
 }
 
 /* --------------------------------------------------------------------------------------------------- work */

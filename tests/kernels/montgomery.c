@@ -8,7 +8,7 @@
 
 #include "check.h"
 
-#define ROUNDS 6u
+#define ROUNDS 9u
 
 static struct montgomery mont;
 static BN_CTX *ctx;
@@ -86,7 +86,7 @@ static void check_residue(const char *what, const __m512i *got, BIGNUM *const wa
 
 /* ------------------------------------------------------------------------------------------------- values */
 
-enum { ZERO, ONE, MODULUS_LESS_1, MODULUS, TWICE_LESS_1, ONES, RANDOM, EDGES };
+enum { ZERO, ONE, MODULUS_LESS_1, MODULUS, TWICE_LESS_1, ONES, EVEN_BLOCKS, ODD_BLOCKS, RANDOM, EDGES };
 
 /* A residue, below 2m. */
 static void value(BIGNUM *out, unsigned edge, const BIGNUM *m)
@@ -112,6 +112,13 @@ static void value(BIGNUM *out, unsigned edge, const BIGNUM *m)
     case ONES: /* every digit full */
         BN_zero(out);
         CHECK(BN_set_bit(out, BN_num_bits(m) - 1) && BN_sub_word(out, 1));
+        break;
+    case EVEN_BLOCKS: /* some full, the others 0: the largest differences between blocks */
+    case ODD_BLOCKS:
+        BN_zero(out);
+        for (int bit = 0; bit < BN_num_bits(m) - 1; bit++)
+            if ((unsigned)bit / DIGIT_BITS / mont.shape.block % 2 == edge - EVEN_BLOCKS)
+                CHECK(BN_set_bit(out, bit));
         break;
     default:
         random_number(out, (unsigned)BN_num_bits(m) + 1);

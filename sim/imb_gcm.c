@@ -1,7 +1,7 @@
 /*
- * AES-GCM. The library's functions for it work on nothing but what they are given, so no manager is needed. A
- * message's IV and associated data wait here until its text begins, or its end: the library takes them
- * together.
+ * AES-GCM, by vaes_gcm.c where the processor has what that takes, else by the library. The library's
+ * functions for it work on nothing but what they are given, so no manager is needed. A message's IV and
+ * associated data wait here until its text begins, or its end: the library takes them together.
  */
 #include <openssl/crypto.h>
 #include <string.h>
@@ -27,11 +27,26 @@ static struct imb_gcm_functions functions_for(const IMB_MGR *all, size_t key_len
     }
 }
 
+static void set_wide_key(struct vaes_gcm_key *wide, const uint8_t *key, size_t key_len)
+{
+    uint32_t unused[IMB_ROUND_KEYS]; /* GCM only ever encrypts blocks */
+
+    imb_expand(key, key_len, wide->round_keys, unused);
+    OPENSSL_cleanse(unused, sizeof(unused));
+    wide->rounds = (unsigned)key_len / 4 + 6;
+    vaes_gcm_make_powers(wide);
+}
+
 void imb_gcm_set_key(struct imb_gcm *gcm, const uint8_t *key, size_t key_len)
 {
+    gcm->phase = IMB_GCM_NONE;
+    gcm->is_wide = imb_has_vaes();
+    if (gcm->is_wide) {
+        set_wide_key(&gcm->wide_key, key, key_len);
+        return;
+    }
     gcm->functions = functions_for(imb_functions(), key_len);
     gcm->functions.expand(key, &gcm->key);
-    gcm->phase = IMB_GCM_NONE;
 }
 
 void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, bool encrypt)
@@ -47,7 +62,9 @@ void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, bo
 
 static void begin_text(struct imb_gcm *gcm, const uint8_t *aad, size_t aad_len)
 {
-    if (gcm->iv_len == 12)
+    if (gcm->is_wide)
+        vaes_gcm_begin(&gcm->wide_key, &gcm->wide_context, gcm->iv, gcm->iv_len, aad, aad_len);
+    else if (gcm->iv_len == 12)
         gcm->functions.init(&gcm->key, &gcm->context, gcm->iv, aad, aad_len);
     else
         gcm->functions.init_var_iv(&gcm->key, &gcm->context, gcm->iv, gcm->iv_len, aad, aad_len);
@@ -85,13 +102,20 @@ void imb_gcm_kept(const struct imb_state *state, struct ersatz_bytes *iv, struct
     *aad = (struct ersatz_bytes){state->gcm.aad, state->gcm.aad_len};
 }
 
+static uint64_t text_so_far(const struct imb_gcm *gcm)
+{
+    return gcm->is_wide ? gcm->wide_context.text_len : gcm->context.in_length;
+}
+
 bool imb_gcm_text(struct imb_state *state, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct imb_gcm *gcm = &state->gcm;
 
-    if (!in_text(gcm) || len > TEXT_MAX - gcm->context.in_length)
+    if (!in_text(gcm) || len > TEXT_MAX - text_so_far(gcm))
         return false;
-    if (gcm->encrypt)
+    if (gcm->is_wide)
+        vaes_gcm_text(&gcm->wide_key, &gcm->wide_context, out, in, len, gcm->encrypt);
+    else if (gcm->encrypt)
         gcm->functions.encrypt(&gcm->key, &gcm->context, out, in, len);
     else
         gcm->functions.decrypt(&gcm->key, &gcm->context, out, in, len);
@@ -104,8 +128,11 @@ bool imb_gcm_end(struct imb_state *state, uint8_t tag[16])
 
     if (!in_text(gcm))
         return false;
-    gcm->functions.finalize(&gcm->key, &gcm->context, tag, IMB_BLOCK);
+    if (gcm->is_wide)
+        vaes_gcm_end(&gcm->wide_key, &gcm->wide_context, tag);
+    else
+        gcm->functions.finalize(&gcm->key, &gcm->context, tag, IMB_BLOCK);
     gcm->phase = IMB_GCM_NONE;
-    OPENSSL_cleanse(&gcm->context, sizeof(gcm->context));
+    OPENSSL_cleanse(&gcm->context, sizeof(gcm->context)); /* either */
     return true;
 }

@@ -62,7 +62,7 @@ void imb_state_free(struct imb_state *state)
     free(state);
 }
 
-static void expand(const uint8_t *key, size_t len, uint32_t *encrypt_keys, uint32_t *decrypt_keys)
+void imb_expand(const uint8_t *key, size_t len, uint32_t *encrypt_keys, uint32_t *decrypt_keys)
 {
     const IMB_MGR *functions = imb_functions();
 
@@ -89,6 +89,6 @@ void imb_state_set_key(struct imb_state *state, const uint8_t *key)
     }
     if (state->mode ==
         ERSATZ_XTS) /* first, since the keys for decryption are made here too, and not needed */
-        expand(key + len, len, blocks->tweak_keys, blocks->decrypt_keys);
-    expand(key, len, blocks->encrypt_keys, blocks->decrypt_keys);
+        imb_expand(key + len, len, blocks->tweak_keys, blocks->decrypt_keys);
+    imb_expand(key, len, blocks->encrypt_keys, blocks->decrypt_keys);
 }

@@ -5,6 +5,7 @@
 #include <intel-ipsec-mb.h>
 
 #include "imb.h"
+#include "vaes_gcm.h"
 
 #define IMB_ROUND_KEYS (15 * 4) /* words, of the longest key */
 #define IMB_GCM_IV_MAX 128u
@@ -19,9 +20,16 @@ struct imb_gcm_functions {
 };
 
 struct imb_gcm {
-    struct gcm_key_data key; /* aligned by its own declaration */
+    bool is_wide; /* vaes_gcm.c does it */
+    union {
+        struct gcm_key_data key; /* aligned by its own declaration */
+        struct vaes_gcm_key wide_key;
+    };
     struct imb_gcm_functions functions;
-    struct gcm_context_data context; /* from the first text on */
+    union { /* from the first text on */
+        struct gcm_context_data context;
+        struct vaes_gcm wide_context;
+    };
     uint8_t iv[IMB_GCM_IV_MAX];
     size_t iv_len;
     uint8_t aad[IMB_GCM_AAD_KEPT];
@@ -44,6 +52,9 @@ struct imb_state {
     enum ersatz_mode mode;
     size_t block_key_len; /* of the block cipher: for XTS, half of the key */
 };
+
+/* imb_state.c: the round keys of a key, in the order of use for each direction. */
+void imb_expand(const uint8_t *key, size_t len, uint32_t *encrypt_keys, uint32_t *decrypt_keys);
 
 /* imb_gcm.c */
 void imb_gcm_set_key(struct imb_gcm *gcm, const uint8_t *key, size_t key_len);

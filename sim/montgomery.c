@@ -362,23 +362,33 @@ INLINE void reduce(const unsigned block, struct montgomery *mont, __m512i *out, 
 /* --------------------------------------------------------------------------------------- the table of powers
  */
 
-/* out = table[index], each lane its own; every entry is read. */
-INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const __m512i *table,
-    unsigned entries, __m512i index)
+/* Digits first to first + count - 1 of out = table[index], each lane its own; every entry is read. */
+INLINE void look_up_digits(const unsigned count, __m512i *out, const __m512i *table, unsigned digits,
+    unsigned entries, __m512i index, unsigned first)
 {
-    for (unsigned part = 0; part < blocks; part++) {
-        __m512i found[BLOCK_MAX];
+    __m512i found[BLOCK_MAX];
 
-        UNROLL for (unsigned i = 0; i < block; i++) found[i] = table[part * block + i];
-        for (unsigned entry = 1; entry < entries; entry++) {
-            const __m512i *digits = table + entry * block * blocks + part * block;
-            __mmask8 here = _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(entry));
+    UNROLL for (unsigned i = 0; i < count; i++) found[i] = table[first + i];
+    for (unsigned entry = 1; entry < entries; entry++) {
+        const __m512i *power = table + entry * digits + first;
+        __mmask8 here = _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(entry));
 
-            UNROLL for (unsigned i = 0; i < block; i++) found[i] =
-                _mm512_mask_mov_epi64(found[i], here, digits[i]);
-        }
-        UNROLL for (unsigned i = 0; i < block; i++) out[part * block + i] = found[i];
+        UNROLL for (unsigned i = 0; i < count; i++) found[i] =
+            _mm512_mask_mov_epi64(found[i], here, power[i]);
     }
+    UNROLL for (unsigned i = 0; i < count; i++) out[first + i] = found[i];
+}
+
+/* The same for half a block: half 2i is the lower one of block i, half 2i + 1 the upper. */
+INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const __m512i *table,
+    unsigned entries, __m512i index, unsigned half)
+{
+    const unsigned lower = (block + 1) / 2, first = half / 2 * block;
+
+    if (half % 2 == 0)
+        look_up_digits(lower, out, table, block * blocks, entries, index, first);
+    else
+        look_up_digits(block - lower, out, table, block * blocks, entries, index, first + lower);
 }
 
 /* ------------------------------------------------------------------------------------- one for each block */
@@ -397,9 +407,9 @@ INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const _
         reduce(block, mont, out, wide);                                                                      \
     }                                                                                                        \
     static void look_up_##block(                                                                             \
-        unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index)                \
+        unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index, unsigned half) \
     {                                                                                                        \
-        look_up(block, blocks, out, table, entries, index);                                                  \
+        look_up(block, blocks, out, table, entries, index, half);                                            \
     }
 
 FOR_BLOCK(8)
@@ -410,7 +420,8 @@ static const struct {
     void (*product)(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b);
     void (*square)(unsigned blocks, struct wide *out, const __m512i *a);
     void (*reduce)(struct montgomery *mont, __m512i *out, const struct wide *wide);
-    void (*look_up)(unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index);
+    void (*look_up)(
+        unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index, unsigned half);
 } by_block[] = {
     {product_8, square_8, reduce_8, look_up_8},
     {product_9, square_9, reduce_9, look_up_9},
@@ -528,40 +539,48 @@ void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base
 
     memcpy(out, one, digits * sizeof(*out));
     while (first > 0) {
+        __m512i index;
+        unsigned half = 0;
+
         first -= bits;
-        for (unsigned i = 0; i < bits; i++)
+        index = window(exponents, first, bits);
+        /* To look up is to load, to square is to multiply: by turns, a core does both at once. */
+        for (unsigned i = 1; i <= bits; i++) {
             montgomery_square(mont, out, out);
-        by_block[mont->shape.block - BLOCK_MIN].look_up(
-            mont->shape.blocks, mont->operand, table, entries, window(exponents, first, bits));
+            for (; half < 2 * mont->shape.blocks * i / bits; half++)
+                by_block[mont->shape.block - BLOCK_MIN].look_up(
+                    mont->shape.blocks, mont->operand, table, entries, index, half);
+        }
         montgomery_multiply(mont, out, out, mont->operand);
     }
+}
+
+/* base in those lanes, 1 in the others. */
+static const __m512i *factor_in(
+    struct montgomery *mont, const __m512i *base, const __m512i *one, __mmask8 lanes)
+{
+    if (lanes == (1u << LANES) - 1)
+        return base;
+    for (unsigned i = 0; i < shape_digits(mont->shape); i++)
+        mont->operand[i] = _mm512_mask_mov_epi64(one[i], lanes, base[i]);
+    return mont->operand;
 }
 
 void montgomery_public_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
     const uint64_t exponents[LANES])
 {
-    const unsigned digits = shape_digits(mont->shape);
     const __m512i exponent = _mm512_loadu_si512(exponents);
-    unsigned bit = 63 - (unsigned)__builtin_clzll((uint64_t)_mm512_reduce_or_epi64(exponent));
-    __m512i *factor = mont->operand;
-    bool started = false;
+    uint64_t mask = UINT64_C(1) << 63 >> __builtin_clzll((uint64_t)_mm512_reduce_or_epi64(exponent));
 
-    for (;; bit--) {
-        __mmask8 set = _mm512_test_epi64_mask(exponent, _mm512_set1_epi64((int64_t)(UINT64_C(1) << bit)));
+    memcpy(out,
+        factor_in(mont, base, one, _mm512_test_epi64_mask(exponent, _mm512_set1_epi64((int64_t)mask))),
+        shape_digits(mont->shape) * sizeof(*out));
+    while ((mask >>= 1) != 0) {
+        __mmask8 set = _mm512_test_epi64_mask(exponent, _mm512_set1_epi64((int64_t)mask));
 
-        if (started)
-            montgomery_square(mont, out, out);
-        if (set != 0) {
-            for (unsigned i = 0; i < digits; i++)
-                factor[i] = _mm512_mask_mov_epi64(one[i], set, base[i]);
-            if (started)
-                montgomery_multiply(mont, out, out, factor);
-            else
-                memcpy(out, factor, digits * sizeof(*out));
-            started = true;
-        }
-        if (bit == 0)
-            break;
+        montgomery_square(mont, out, out);
+        if (set != 0)
+            montgomery_multiply(mont, out, out, factor_in(mont, base, one, set));
     }
 }
 

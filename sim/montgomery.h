@@ -69,7 +69,8 @@ void montgomery_subtract_once(struct montgomery *mont, __m512i *a);
 void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
     const uint8_t *const exponents[LANES], unsigned exponent_bits, __m512i *table);
 
-/* The same for public exponents of 64 bits at most, square and multiply. None is 0. */
+/* The same for public exponents of 64 bits at most, square and multiply. None is 0. one is not needed where
+ * all are the same. */
 void montgomery_public_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
     const uint64_t exponents[LANES]);
 

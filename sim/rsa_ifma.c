@@ -168,32 +168,38 @@ static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
     montgomery_store(outputs, ifma->wide, 2 * digits);
 }
 
-/* ifma->a = base^e modulo the modulus. */
+/*
+ * ifma->a = base^e modulo the modulus. The base is not put into Montgomery's form: each product then divides
+ * by R once too often, and one product with R^e makes up for all of them.
+ */
 static void exponentiate_public(struct rsa_ifma *ifma, unsigned first, unsigned count, bool of_output)
 {
     struct montgomery *mont = &ifma->mont;
     const struct shape shape = ifma->jobs[0].key->shape;
     const unsigned digits = shape_digits(shape);
-    struct sources moduli, bases, r_squared;
+    struct sources moduli, bases, ones, r_to_e;
     uint64_t k0[LANES], exponents[LANES];
+    bool alike = true;
 
     for (unsigned lane = 0; lane < LANES; lane++) {
         struct job *job = job_in_lane(ifma, first, count, lane);
 
         moduli.digits[lane] = job->key->modulus;
         bases.digits[lane] = of_output ? job->output : job->input;
-        r_squared.digits[lane] = job->key->r_squared;
+        ones.digits[lane] = job->key->one;
+        r_to_e.digits[lane] = job->key->r_to_e;
         exponents[lane] = job->key->e;
         k0[lane] = job->key->k0;
+        alike &= exponents[lane] == exponents[0];
     }
     set_moduli(mont, shape, &moduli, k0);
-    montgomery_load(ifma->a, bases.digits, digits);
-    montgomery_load(ifma->b, r_squared.digits, digits);
-    montgomery_multiply(mont, ifma->b, ifma->a, ifma->b);
-    montgomery_load(ifma->one, r_squared.digits, digits);
-    montgomery_leave(mont, ifma->one, ifma->one);
-    montgomery_public_power(mont, ifma->a, ifma->b, ifma->one, exponents);
-    montgomery_leave(mont, ifma->a, ifma->a);
+    montgomery_load(ifma->b, bases.digits, digits);
+    if (!alike)
+        montgomery_load(ifma->one, ones.digits, digits);
+    montgomery_public_power(mont, ifma->a, ifma->b, alike ? NULL : ifma->one, exponents);
+    montgomery_load(ifma->b, r_to_e.digits, digits);
+    montgomery_multiply(mont, ifma->a, ifma->a, ifma->b);
+    montgomery_subtract_once(mont, ifma->a);
 }
 
 /* Which of the outputs give their inputs again; a bit for each lane. */

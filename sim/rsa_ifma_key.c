@@ -49,12 +49,30 @@ static bool put_times_r(
     return ok;
 }
 
+/* digits = R^exponent modulo m */
+static bool put_r_to(
+    uint64_t *digits, struct shape shape, const BIGNUM *exponent, const BIGNUM *m, BN_CTX *ctx)
+{
+    unsigned count = shape_digits(shape);
+    BIGNUM *power;
+    bool ok;
+
+    BN_CTX_start(ctx);
+    power = BN_CTX_get(ctx);
+    ok = power != NULL && BN_lshift(power, BN_value_one(), (int)(DIGIT_BITS * count)) &&
+         BN_nnmod(power, power, m, ctx) && BN_mod_exp(power, power, exponent, m, ctx) &&
+         put(digits, count, power);
+    BN_CTX_end(ctx);
+    return ok;
+}
+
 static bool prepare_public(struct rsa_ifma_key *key, const struct numbers *numbers)
 {
     unsigned digits = shape_digits(key->shape);
 
     if (!put(key->modulus, digits, numbers->n) ||
-        !put_times_r(key->r_squared, key->shape, 2, BN_value_one(), numbers->n, numbers->ctx))
+        !put_times_r(key->one, key->shape, 1, BN_value_one(), numbers->n, numbers->ctx) ||
+        !put_r_to(key->r_to_e, key->shape, numbers->e, numbers->n, numbers->ctx))
         return false;
     key->k0 = negative_inverse(key->modulus[0]);
     key->e = BN_get_word(numbers->e);

@@ -26,7 +26,8 @@ struct rsa_ifma_key {
     size_t size; /* of the modulus, bytes */
     struct shape shape;
     uint64_t modulus[DIGITS_MAX];
-    uint64_t r_squared[DIGITS_MAX]; /* R^2 modulo the modulus */
+    uint64_t one[DIGITS_MAX];    /* R modulo the modulus */
+    uint64_t r_to_e[DIGITS_MAX]; /* R^e modulo the modulus */
     uint64_t k0;
     uint64_t e;
 

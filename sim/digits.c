@@ -43,28 +43,37 @@ void digits_from_bytes(uint64_t *digits, unsigned count, const uint8_t *bytes, s
         digits[i] = word_from(bytes, len, (size_t)i * 13 / 2) >> (i % 2 * 4) & DIGIT_MASK;
 }
 
-/* The 64 bits from bit 64 * index on: they may begin in one digit and end in the next but one. */
-static uint64_t word_of(const uint64_t *digits, unsigned count, size_t index)
+static uint64_t digit_at(const uint64_t *digits, unsigned count, size_t index)
 {
-    size_t bit = 64 * index, first = bit / DIGIT_BITS, shift = bit % DIGIT_BITS, next = DIGIT_BITS - shift;
-    uint64_t word = 0;
+    return index < count ? digits[index] : 0;
+}
 
-    if (first < count)
-        word = digits[first] >> shift;
-    if (first + 1 < count)
-        word |= digits[first + 1] << next;
-    if (first + 2 < count && next + DIGIT_BITS < 64)
-        word |= digits[first + 2] << (next + DIGIT_BITS);
+/* The 64 bits from a bit of a digit on: they may end in the next but one. */
+static uint64_t word_of(const uint64_t *digits, unsigned count, size_t first, unsigned bit)
+{
+    uint64_t word = digit_at(digits, count, first) >> bit;
+
+    word |= digit_at(digits, count, first + 1) << (DIGIT_BITS - bit);
+    if (2 * DIGIT_BITS - bit < 64)
+        word |= digit_at(digits, count, first + 2) << (2 * DIGIT_BITS - bit);
     return word;
 }
 
 void digits_to_bytes(uint8_t *bytes, size_t len, const uint64_t *digits, unsigned count)
 {
-    for (size_t byte = 0; byte < len; byte += sizeof(uint64_t)) {
-        uint64_t word = htobe64(word_of(digits, count, byte / sizeof(word)));
-        size_t take = len - byte < sizeof(word) ? len - byte : sizeof(word);
+    size_t first = 0;
+    unsigned bit = 0;
 
-        memcpy(bytes + len - byte - take, (const uint8_t *)&word + sizeof(word) - take, take);
+    for (size_t byte = 0; byte < len; byte += sizeof(uint64_t)) {
+        uint64_t word = htobe64(word_of(digits, count, first, bit));
+
+        if (len - byte >= sizeof(word))
+            memcpy(bytes + len - byte - sizeof(word), &word, sizeof(word));
+        else
+            memcpy(bytes, (const uint8_t *)&word + sizeof(word) - (len - byte), len - byte);
+        bit += 64 - DIGIT_BITS; /* and a whole digit */
+        first += bit < DIGIT_BITS ? 1 : 2;
+        bit -= bit < DIGIT_BITS ? 0 : DIGIT_BITS;
     }
 }
 

@@ -53,9 +53,32 @@ bool rsa_ifma_is_available(void)
            __builtin_cpu_supports("avx512ifma");
 }
 
+/* As many as the bytes of an input may have, which can be one more than the modulus', and as the halves
+ * reduce. */
+static unsigned input_digits(const struct rsa_ifma_key *key)
+{
+    unsigned digits = shape_digits(key->shape) + 1;
+
+    if (key->is_private && 2 * shape_digits(key->half_shape) > digits)
+        digits = 2 * shape_digits(key->half_shape);
+    return digits < DIGITS_MAX ? digits : DIGITS_MAX;
+}
+
+/* What was used of it: for public operations, cleansing all would be felt. */
+static void cleanse_job(struct job *job)
+{
+    const size_t size = input_digits(job->key) * sizeof(job->input[0]);
+
+    OPENSSL_cleanse(job->input, size);
+    OPENSSL_cleanse(job->output, size);
+    if (job->op->kind == ERSATZ_RSA_PRIVATE)
+        OPENSSL_cleanse(job->halves, sizeof(job->halves));
+}
+
 static void cleanse(struct rsa_ifma *ifma, bool private_half)
 {
-    OPENSSL_cleanse(ifma->jobs, ifma->count * sizeof(ifma->jobs[0]));
+    for (unsigned i = 0; i < ifma->count; i++)
+        cleanse_job(&ifma->jobs[i]);
     if (!private_half)
         return;
     OPENSSL_cleanse(&ifma->mont, sizeof(ifma->mont));
@@ -303,17 +326,6 @@ static struct rsa_ifma_cost *cost_of(struct rsa_ifma *ifma, const struct ersatz_
     return &ifma->costs.public_half[shape_digits(key->shape)];
 }
 
-/* As many as the bytes of an input may have, which can be one more than the modulus', and as the halves
- * reduce. */
-static unsigned input_digits(const struct rsa_ifma_key *key)
-{
-    unsigned digits = shape_digits(key->shape) + 1;
-
-    if (key->is_private && 2 * shape_digits(key->half_shape) > digits)
-        digits = 2 * shape_digits(key->half_shape);
-    return digits < DIGITS_MAX ? digits : DIGITS_MAX;
-}
-
 /* Add an operation to the group, unless it is the portable kernel's to refuse: an input that is not below the
  * modulus. */
 static void add_job(struct rsa_ifma *ifma, const struct ersatz_op *op, unsigned index)
@@ -328,6 +340,8 @@ static void add_job(struct rsa_ifma *ifma, const struct ersatz_op *op, unsigned 
     digits_from_bytes(job->input, digits, op->u.rsa.in, job->key->size);
     if (digits_below(job->input, job->key->modulus, digits) != 0)
         ifma->count++;
+    else
+        cleanse_job(job);
 }
 
 static uint32_t compute_group(struct rsa_ifma *ifma, const struct ersatz_op *const ops[],

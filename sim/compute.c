@@ -6,6 +6,7 @@
 #include "cipher.h"
 #include "imb.h"
 #include "kernels.h"
+#include "library_context.h"
 #include "rsa_ifma.h"
 #include "rsa_ifma_cost.h"
 #include "rsa_key.h"
@@ -83,10 +84,23 @@ bool compute_is_portable(const struct ersatz_op *op)
     return op->kind != ERSATZ_CIPHER && !kernel_is_forced(ERSATZ_KERNEL_IFMA);
 }
 
+/* RSA on a thread that the device may not know. Its random numbers for blinding are the device's, as a
+ * worker's are: the thread may be the card's own, in a callback, and would not end with a generator that
+ * holds the engine. */
+static enum ersatz_result compute_rsa_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    OSSL_LIB_CTX *before = library_context_enter();
+    enum ersatz_result result = compute_one(op, kernel);
+
+    library_context_leave(before);
+    return result;
+}
+
 enum ersatz_result compute_alone(const struct ersatz_op *op, struct ersatz_stats *stats)
 {
     enum ersatz_kernel kernel;
-    enum ersatz_result result = compute_one(op, &kernel);
+    enum ersatz_result result =
+        op->kind == ERSATZ_CIPHER ? compute_one(op, &kernel) : compute_rsa_here(op, &kernel);
 
     ersatz_count(&stats->by_kernel[kernel], 1);
     return result;
@@ -127,7 +141,7 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     if (op->kind == ERSATZ_CIPHER)
         result = cipher_compute_alone(op, &kernel);
     else
-        result = compute_one(op, &kernel);
+        result = compute_rsa_here(op, &kernel);
     if (result != ERSATZ_BUSY)
         stats_count_inline(stats, kernel);
     return result;

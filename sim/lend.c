@@ -11,7 +11,6 @@
 
 #include "compute.h"
 #include "device.h"
-#include "library_context.h"
 
 /* Where somebody looks at times or holds requests, the card is to behave as a card. */
 static bool may_lend(const struct ersatz_request *request)
@@ -29,15 +28,10 @@ static void compute(struct ersatz_request *request)
 {
     struct ersatz_stats *stats = device_stats(request->device);
     enum ersatz_result result;
-    OSSL_LIB_CTX *before;
 
     ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
     ERR_set_mark();
-    /* Its random numbers for blinding are the device's, as a worker's are: the thread may be the card's own,
-     * in a callback, and would not end with a generator that holds the engine. */
-    before = library_context_enter();
     result = compute_alone(&request->op, stats);
-    library_context_leave(before);
     ERR_pop_to_mark(); /* the result says it */
     ersatz_count(&stats->batches, 1);
     ersatz_count(&stats->completed, 1);

@@ -58,9 +58,14 @@ INLINE void columns_advance(const unsigned block, struct columns *sum)
     }
 }
 
-INLINE void columns_add(const unsigned block, struct columns *sum, const __m512i *digits)
+INLINE void columns_add(const unsigned count, struct columns *sum, const __m512i *digits)
 {
-    UNROLL for (unsigned i = 0; i < block; i++) sum->c[i] = _mm512_add_epi64(sum->c[i], digits[i]);
+    UNROLL for (unsigned i = 0; i < count; i++) sum->c[i] = _mm512_add_epi64(sum->c[i], digits[i]);
+}
+
+INLINE void columns_subtract(const unsigned count, struct columns *sum, const __m512i *digits)
+{
+    UNROLL for (unsigned i = 0; i < count; i++) sum->c[i] = _mm512_sub_epi64(sum->c[i], digits[i]);
 }
 
 /* -------------------------------------------------------------------------------------- digits by a block */
@@ -121,14 +126,9 @@ INLINE void square_row(const unsigned block, struct columns *sum, const __m512i 
  *   a[x] b[y] + a[y] b[x] = a[x] b[x] + a[y] b[y] - (a[x] - a[y]) (b[x] - b[y])
  *
  * so that a block's own product, which is needed anyway, takes part in all. A difference may be negative: it
- * is kept as digits of 52 bits, modulo B = 2^(52 * block), and where it is negative a B is taken off again
- * later. So columns may be negative, too.
+ * is kept modulo B = 2^(52 * block), and where it is negative a B is taken off again later. So columns may be
+ * negative, too.
  */
-struct difference {
-    __m512i digits[BLOCK_MAX];
-    __mmask8 negative;
-};
-
 INLINE void subtract(
     const unsigned block, struct difference *difference, const __m512i *minuend, const __m512i *subtrahend)
 {
@@ -327,7 +327,92 @@ INLINE void add_wide(
         columns_add(block, sum, wide->crossed + column * block);
 }
 
-INLINE void reduce(const unsigned block, struct montgomery *mont, __m512i *out, const struct wide *wide)
+/*
+ * The quotient's products with m in Karatsuba's way, too: of every two blocks i and j of the quotient but its
+ * last, with those of m from the second on:
+ *
+ *   q[i] m[j+1] + q[j] m[i+1] = q[i] m[i+1] + q[j] m[j+1] + (q[i] - q[j]) (m[j+1] - m[i+1])
+ *
+ * All of this is known in time: q[j] after block j of the columns, and the products belong to a later one,
+ * i + j + 1. What is left out has no choice: the products with m[0] give the quotient, and those of its last
+ * block finish the result. Each block of columns gets all the products q[i] m[i+1] from one i to another, so
+ * it is their sums that are kept: sums[i] = q[0] m[1] + ... + q[i] m[i+1]. The differences of m are made
+ * once, with the moduli.
+ */
+
+/* Where m[j+1] - m[i+1] is kept, i < j. */
+INLINE unsigned crossing_index(unsigned i, unsigned j)
+{
+    return j * (j - 1) / 2 + i;
+}
+
+INLINE void set_crossings(const unsigned block, struct montgomery *mont)
+{
+    for (unsigned j = 1; j + 1 < mont->shape.blocks; j++)
+        for (unsigned i = 0; i < j; i++)
+            subtract(block, mont->crossings + crossing_index(i, j), mont->m + (j + 1) * block,
+                mont->m + (i + 1) * block);
+}
+
+/* sum += sums[i], which is made from the one before. The registers do not hold two sums of columns: what is
+ * in this one waits in memory. */
+INLINE void add_next_sum(const unsigned block, struct montgomery *mont, struct columns *sum, unsigned i)
+{
+    __m512i *out = mont->sums + 2 * i * block, digits[BLOCK_MAX];
+
+    UNROLL for (unsigned row = 0; row < block; row++) mont->waiting[row] = sum->c[row];
+    columns_clear(block, sum);
+    if (i > 0)
+        columns_add(2 * block, sum, out - 2 * block);
+    load_block(block, digits, mont->m + (i + 1) * block);
+    UNROLL for (unsigned row = 0; row < block; row++)
+    {
+        add_row(block, sum->c + row, mont->quotient[i * block + row], digits);
+        out[row] = sum->c[row];
+    }
+    UNROLL for (unsigned row = block; row < 2 * block; row++) out[row] = sum->c[row];
+    columns_add(block, sum, mont->waiting);
+}
+
+/* sum += (q[i] - q[j]) (m[j+1] - m[i+1]). Each digit of the first difference is made just before its row, so
+ * that the chain of its carries goes on beside the products. */
+INLINE void add_crossing(
+    const unsigned block, const struct montgomery *mont, struct columns *sum, unsigned i, unsigned j)
+{
+    const struct difference *dm = mont->crossings + crossing_index(i, j);
+    const __m512i *minuend = mont->quotient + i * block, *subtrahend = mont->quotient + j * block;
+    __m512i digits[BLOCK_MAX], borrow = _mm512_setzero_si512();
+    __mmask8 negative;
+
+    load_block(block, digits, dm->digits);
+    UNROLL for (unsigned row = 0; row < block; row++)
+    {
+        __m512i *upper = &sum->c[block + row], digit;
+
+        borrow = _mm512_add_epi64(borrow, _mm512_sub_epi64(minuend[row], subtrahend[row]));
+        digit = _mm512_and_si512(borrow, digit_mask());
+        borrow = _mm512_srai_epi64(borrow, DIGIT_BITS);
+        *upper = _mm512_mask_sub_epi64(*upper, dm->negative, *upper, digit);
+        add_row(block, sum->c + row, digit, digits);
+    }
+    negative = _mm512_movepi64_mask(borrow);
+    take_off(block, sum, digits, negative);
+    add_top(block, sum, UINT64_C(1) << DIGIT_BITS, negative & dm->negative);
+}
+
+/* Those of a block of columns. */
+INLINE void add_crossings(
+    const unsigned block, const struct montgomery *mont, struct columns *sum, unsigned column)
+{
+    const unsigned blocks = mont->shape.blocks;
+
+    for (unsigned i = column < blocks ? 0 : column - blocks + 1; 2 * i + 1 < column; i++)
+        add_crossing(block, mont, sum, i, column - 1 - i);
+}
+
+/* crossed: there are three blocks or more. Of fewer, no two are crossed, and the sums are no use. */
+INLINE void reduce(
+    const unsigned block, const bool crossed, struct montgomery *mont, __m512i *out, const struct wide *wide)
 {
     const unsigned blocks = mont->shape.blocks;
     const __m512i *last = mont->quotient + (blocks - 1) * block;
@@ -336,16 +421,23 @@ INLINE void reduce(const unsigned block, struct montgomery *mont, __m512i *out, 
 
     columns_clear(block, &sum);
     for (unsigned column = 0; column < blocks; column++) {
+        if (crossed && column > 0)
+            add_next_sum(block, mont, &sum, column - 1);
         add_wide(block, blocks, &sum, wide, column);
-        for (unsigned i = 0; i < column; i++)
-            add_product(block, &sum, mont->quotient + i * block, mont->m + (column - i) * block);
+        if (crossed)
+            add_crossings(block, mont, &sum, column);
+        else if (column > 0)
+            add_product(block, &sum, mont->quotient, mont->m + block);
         clear_block(block, &sum, mont->quotient + column * block, mont->m, mont->k0);
         columns_advance(block, &sum);
     }
     for (unsigned column = 1; column < blocks; column++) {
         add_wide(block, blocks, &sum, wide, blocks + column - 1);
-        for (unsigned i = column; i < blocks - 1; i++)
-            add_product(block, &sum, mont->quotient + i * block, mont->m + (blocks + column - 1 - i) * block);
+        if (crossed && column < blocks - 1) {
+            columns_add(2 * block, &sum, mont->sums + 2 * (blocks - 2) * block);
+            columns_subtract(2 * block, &sum, mont->sums + 2 * (column - 1) * block);
+            add_crossings(block, mont, &sum, blocks + column - 1);
+        }
         load_block(block, digits, mont->m + column * block);
         UNROLL for (unsigned i = 0; i < block; i++)
         {
@@ -404,7 +496,15 @@ INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const _
     }                                                                                                        \
     static void reduce_##block(struct montgomery *mont, __m512i *out, const struct wide *wide)               \
     {                                                                                                        \
-        reduce(block, mont, out, wide);                                                                      \
+        reduce(block, false, mont, out, wide);                                                               \
+    }                                                                                                        \
+    static void reduce_crossed_##block(struct montgomery *mont, __m512i *out, const struct wide *wide)       \
+    {                                                                                                        \
+        reduce(block, true, mont, out, wide);                                                                \
+    }                                                                                                        \
+    static void set_crossings_##block(struct montgomery *mont)                                               \
+    {                                                                                                        \
+        set_crossings(block, mont);                                                                          \
     }                                                                                                        \
     static void look_up_##block(                                                                             \
         unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index, unsigned half) \
@@ -420,12 +520,14 @@ static const struct {
     void (*product)(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b);
     void (*square)(unsigned blocks, struct wide *out, const __m512i *a);
     void (*reduce)(struct montgomery *mont, __m512i *out, const struct wide *wide);
+    void (*reduce_crossed)(struct montgomery *mont, __m512i *out, const struct wide *wide);
+    void (*set_crossings)(struct montgomery *mont);
     void (*look_up)(
         unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index, unsigned half);
 } by_block[] = {
-    {product_8, square_8, reduce_8, look_up_8},
-    {product_9, square_9, reduce_9, look_up_9},
-    {product_10, square_10, reduce_10, look_up_10},
+    {product_8, square_8, reduce_8, reduce_crossed_8, set_crossings_8, look_up_8},
+    {product_9, square_9, reduce_9, reduce_crossed_9, set_crossings_9, look_up_9},
+    {product_10, square_10, reduce_10, reduce_crossed_10, set_crossings_10, look_up_10},
 };
 
 static void product_of(struct montgomery *mont, const __m512i *a, const __m512i *b)
@@ -436,7 +538,19 @@ static void product_of(struct montgomery *mont, const __m512i *a, const __m512i 
 
 static void reduce_wide(struct montgomery *mont, __m512i *out)
 {
-    by_block[mont->shape.block - BLOCK_MIN].reduce(mont, out, &mont->wide);
+    if (mont->shape.blocks > 2)
+        by_block[mont->shape.block - BLOCK_MIN].reduce_crossed(mont, out, &mont->wide);
+    else
+        by_block[mont->shape.block - BLOCK_MIN].reduce(mont, out, &mont->wide);
+}
+
+void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
+    const uint64_t k0[LANES])
+{
+    mont->shape = shape;
+    mont->k0 = _mm512_loadu_si512(k0);
+    montgomery_load(mont->m, moduli, shape_digits(shape));
+    by_block[shape.block - BLOCK_MIN].set_crossings(mont);
 }
 
 void montgomery_product(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b)

@@ -3,9 +3,10 @@
  *
  * A number is an array of vectors: vector i holds digit i of all eight, one in each 64-bit lane. A digit has
  * 52 bits, which is what vpmadd52 multiplies; products are added up in 64 bits, so carries can wait: a column
- * of the longest product (340 terms below 2^52, of which some are subtracted) stays between -2^61 and 2^61.
- * Lanes never touch one another, and
- * nothing here branches on, or addresses memory by, a number: only shapes and bit counts, which are public.
+ * of the longest product (340 terms below 2^52, of which some are subtracted) stays between -2^61 and 2^61,
+ * and so do those of the quotient by the modulus (320), which are added to it. Lanes never touch one another,
+ * and nothing here branches on, or addresses memory by, a number: only shapes and bit counts, which are
+ * public.
  *
  * Every modulus m is odd and below R / 4, R = 2^(52 * digits). Residues are below 2m and need no subtraction
  * between operations (C. Walter, "Montgomery exponentiation needs no final subtractions", 1999).
@@ -35,16 +36,32 @@ struct wide {
     bool is_crossed;
 };
 
+/* Of two blocks: digits of 52 bits, modulo 2^(52 * block), and the lanes in which it is negative. */
+struct difference {
+    __m512i digits[BLOCK_MAX];
+    __mmask8 negative;
+};
+
+#define BLOCKS_MAX (DIGITS_MAX / BLOCK_MIN)
+#define CROSSINGS_MAX ((BLOCKS_MAX - 1) * (BLOCKS_MAX - 2) / 2)
+
 /* What the eight moduli share is their shape. */
 struct montgomery {
     struct shape shape;
     __m512i m[DIGITS_MAX];
-    __m512i k0; /* -1/m modulo 2^52 */
+    __m512i k0;                                 /* -1/m modulo 2^52 */
+    struct difference crossings[CROSSINGS_MAX]; /* of every two blocks of m but the first */
     /* Scratch, here and not on the stack so that its owner can cleanse it. */
     struct wide wide;
     __m512i quotient[DIGITS_MAX];
+    __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
+    __m512i waiting[BLOCK_MAX];   /* columns, while such a sum has the registers */
     __m512i operand[DIGITS_MAX];
 };
+
+/* Go over to other moduli. k0: as above. */
+void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
+    const uint64_t k0[LANES]);
 
 /* out = a * b / R modulo m. out may be a or b. a * b < m * R. */
 void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b);

@@ -101,14 +101,6 @@ static struct job *job_in_lane(struct rsa_ifma *ifma, unsigned first, unsigned c
     return &ifma->jobs[first + (lane < count ? lane : 0)];
 }
 
-static void set_moduli(
-    struct montgomery *mont, struct shape shape, const struct sources *moduli, const uint64_t k0[LANES])
-{
-    mont->shape = shape;
-    mont->k0 = _mm512_loadu_si512(k0);
-    montgomery_load(mont->m, moduli->digits, shape_digits(shape));
-}
-
 /* ------------------------------------------------------------------------------------------------- passes */
 
 /* Halves first to first + count - 1, two to a job: input^exponent modulo the prime. */
@@ -136,7 +128,7 @@ static void exponentiate(struct rsa_ifma *ifma, unsigned first, unsigned count)
         results[lane] = lane < count ? job->halves[which % 2] : unused;
         bits = job->key->half_bits > bits ? job->key->half_bits : bits;
     }
-    set_moduli(mont, shape, &primes, k0);
+    montgomery_set_moduli(mont, shape, primes.digits, k0);
     /* input / R, then * R^3 / R: in Montgomery's form. */
     montgomery_load(ifma->wide, inputs.digits, 2 * digits);
     montgomery_reduce(mont, ifma->a, ifma->wide);
@@ -171,7 +163,7 @@ static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
         k0[lane] = job->key->halves[0].k0;
         outputs[lane] = lane < count ? job->output : unused;
     }
-    set_moduli(mont, shape, &primes, k0);
+    montgomery_set_moduli(mont, shape, primes.digits, k0);
     montgomery_load(ifma->a, m1.digits, digits);
     montgomery_leave(mont, ifma->a, ifma->a); /* m1 / R modulo p */
     montgomery_load(ifma->wide, m2.digits, digits);
@@ -215,7 +207,7 @@ static void exponentiate_public(struct rsa_ifma *ifma, unsigned first, unsigned 
         k0[lane] = job->key->k0;
         alike &= exponents[lane] == exponents[0];
     }
-    set_moduli(mont, shape, &moduli, k0);
+    montgomery_set_moduli(mont, shape, moduli.digits, k0);
     montgomery_load(ifma->b, bases.digits, digits);
     if (!alike)
         montgomery_load(ifma->one, ones.digits, digits);

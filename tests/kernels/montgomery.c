@@ -1,6 +1,7 @@
 /*
  * The lanes' arithmetic against libcrypto's numbers: every shape, random moduli and those with the most
- * carries, and values at the edges of what a residue may be. Each lane has a modulus and values of its own.
+ * carries or the largest differences between blocks, and values and quotients at the edges of what they may
+ * be. Each lane has a modulus and values of its own.
  */
 #include "montgomery.h"
 
@@ -8,7 +9,7 @@
 
 #include "check.h"
 
-#define ROUNDS 9u
+#define ROUNDS 10u /* each edge in each lane */
 
 static struct montgomery mont;
 static BN_CTX *ctx;
@@ -32,17 +33,22 @@ static void random_number(BIGNUM *number, unsigned bits)
     BN_mask_bits(number, (int)bits); /* no effect where it is shorter */
 }
 
+static void to_digits(uint64_t *out, unsigned count, const BIGNUM *number)
+{
+    uint8_t bytes[2 * DIGITS_MAX * 7];
+    int len = (int)(count * DIGIT_BITS + 7) / 8;
+
+    CHECK_EQ(BN_bn2binpad(number, bytes, len), len);
+    digits_from_bytes(out, count, bytes, (size_t)len);
+}
+
 static void put(__m512i *out, unsigned count, BIGNUM *const numbers[LANES])
 {
     static uint64_t all[LANES][2 * DIGITS_MAX];
     const uint64_t *lanes[LANES];
 
     for (unsigned lane = 0; lane < LANES; lane++) {
-        uint8_t bytes[2 * DIGITS_MAX * 7];
-        int len = (int)(count * DIGIT_BITS + 7) / 8;
-
-        CHECK_EQ(BN_bn2binpad(numbers[lane], bytes, len), len);
-        digits_from_bytes(all[lane], count, bytes, (size_t)len);
+        to_digits(all[lane], count, numbers[lane]);
         lanes[lane] = all[lane];
     }
     montgomery_load(out, lanes, count);
@@ -86,7 +92,30 @@ static void check_residue(const char *what, const __m512i *got, BIGNUM *const wa
 
 /* ------------------------------------------------------------------------------------------------- values */
 
-enum { ZERO, ONE, MODULUS_LESS_1, MODULUS, TWICE_LESS_1, ONES, EVEN_BLOCKS, ODD_BLOCKS, RANDOM, EDGES };
+enum {
+    ZERO,
+    ONE,
+    MODULUS_LESS_1,
+    MODULUS,
+    TWICE_LESS_1,
+    ONES,
+    EVEN_BLOCKS,
+    ODD_BLOCKS,
+    SOME_BLOCKS,
+    RANDOM,
+    EDGES
+};
+
+/* Some blocks full, the others 0: the largest differences between them. */
+static void full_blocks(BIGNUM *out, unsigned bits, unsigned edge)
+{
+    unsigned full = edge == EVEN_BLOCKS ? 0x5555 : edge == ODD_BLOCKS ? 0xaaaa : any();
+
+    BN_zero(out);
+    for (unsigned bit = 0; bit < bits; bit++)
+        if (full >> bit / DIGIT_BITS / mont.shape.block & 1)
+            CHECK(BN_set_bit(out, (int)bit));
+}
 
 /* A residue, below 2m. */
 static void value(BIGNUM *out, unsigned edge, const BIGNUM *m)
@@ -113,12 +142,10 @@ static void value(BIGNUM *out, unsigned edge, const BIGNUM *m)
         BN_zero(out);
         CHECK(BN_set_bit(out, BN_num_bits(m) - 1) && BN_sub_word(out, 1));
         break;
-    case EVEN_BLOCKS: /* some full, the others 0: the largest differences between blocks */
+    case EVEN_BLOCKS:
     case ODD_BLOCKS:
-        BN_zero(out);
-        for (int bit = 0; bit < BN_num_bits(m) - 1; bit++)
-            if ((unsigned)bit / DIGIT_BITS / mont.shape.block % 2 == edge - EVEN_BLOCKS)
-                CHECK(BN_set_bit(out, bit));
+    case SOME_BLOCKS:
+        full_blocks(out, (unsigned)BN_num_bits(m) - 1, edge);
         break;
     default:
         random_number(out, (unsigned)BN_num_bits(m) + 1);
@@ -127,7 +154,8 @@ static void value(BIGNUM *out, unsigned edge, const BIGNUM *m)
     BN_free(twice);
 }
 
-/* Odd, and of the most bits that the shape takes, or a few less: random; all ones; a power of two and one. */
+/* Odd, and of the most bits that the shape takes, or a few less: random; some blocks full; all ones; a power
+ * of two and one. */
 static void choose_moduli(void)
 {
     for (unsigned lane = 0; lane < LANES; lane++) {
@@ -141,25 +169,31 @@ static void choose_moduli(void)
             BN_zero(m);
             CHECK(BN_set_bit(m, (int)bits - 1) && BN_set_bit(m, 0));
         } else {
-            random_number(m, bits);
+            if (lane % 4 == 1)
+                full_blocks(m, bits, EVEN_BLOCKS + any() % 3);
+            else
+                random_number(m, bits);
             CHECK(BN_set_bit(m, (int)bits - 1) && BN_set_bit(m, 0));
         }
         CHECK(BN_mod_inverse(r_inverse[lane], r, m, ctx) != NULL);
     }
 }
 
-static void set_moduli(void)
+static void set_moduli(struct shape shape)
 {
+    static uint64_t all[LANES][DIGITS_MAX];
+    const uint64_t *lanes[LANES];
     uint64_t k0[LANES];
     BIGNUM *inverse = BN_new(), *base = BN_new();
 
-    put(mont.m, digits, moduli);
     CHECK(BN_set_bit(base, DIGIT_BITS));
     for (unsigned lane = 0; lane < LANES; lane++) {
+        to_digits(all[lane], digits, moduli[lane]);
+        lanes[lane] = all[lane];
         CHECK(BN_mod_inverse(inverse, moduli[lane], base, ctx) != NULL);
         k0[lane] = (0 - (uint64_t)BN_get_word(inverse)) & DIGIT_MASK;
     }
-    mont.k0 = _mm512_loadu_si512(k0);
+    montgomery_set_moduli(&mont, shape, lanes, k0);
     BN_free(inverse);
     BN_free(base);
 }
@@ -201,6 +235,49 @@ static void test_products(BIGNUM *const a[LANES], BIGNUM *const b[LANES], BIGNUM
     divide_by_r(wanted);
     montgomery_leave(&mont, out, va);
     check("leave", out, digits, wanted);
+}
+
+/* A quotient, below R. */
+static void choose_quotient(BIGNUM *out, unsigned edge)
+{
+    BN_zero(out);
+    if (edge == ONE)
+        CHECK(BN_one(out));
+    else if (edge == ONES)
+        CHECK(BN_sub(out, r, BN_value_one()));
+    else if (edge == EVEN_BLOCKS || edge == ODD_BLOCKS || edge == SOME_BLOCKS)
+        full_blocks(out, DIGIT_BITS * digits, edge);
+    else if (edge != ZERO)
+        random_number(out, DIGIT_BITS * digits);
+}
+
+/* Reduce what has a given quotient: high * R - quotient * m, in the lower digits modulo R. */
+static void test_quotients(unsigned round, BIGNUM *const high[LANES], BIGNUM *const wanted[LANES])
+{
+    static __m512i wide[2 * DIGITS_MAX], out[DIGITS_MAX];
+    BIGNUM *numbers[LANES];
+
+    for (unsigned lane = 0; lane < LANES; lane++) {
+        BIGNUM *quotient = BN_new(), *product = BN_new(), *number = numbers[lane] = BN_new();
+
+        choose_quotient(quotient, (3 * lane + round) % EDGES);
+        CHECK(BN_mul(product, quotient, moduli[lane], ctx));
+        CHECK(BN_copy(number, product) != NULL);
+        BN_set_negative(number, 1);
+        CHECK(BN_nnmod(number, number, r, ctx));
+        CHECK(BN_nnmod(wanted[lane], high[lane], moduli[lane], ctx)); /* so that it is below m * R */
+        CHECK(BN_lshift(wanted[lane], wanted[lane], (int)(DIGIT_BITS * digits)));
+        CHECK(BN_add(number, number, wanted[lane]));
+        CHECK(BN_add(wanted[lane], number, product));
+        CHECK(BN_rshift(wanted[lane], wanted[lane], (int)(DIGIT_BITS * digits)));
+        BN_free(quotient);
+        BN_free(product);
+    }
+    put(wide, 2 * digits, numbers);
+    montgomery_reduce(&mont, out, wide);
+    check("reduced with a quotient", out, digits, wanted);
+    for (unsigned lane = 0; lane < LANES; lane++)
+        BN_free(numbers[lane]);
 }
 
 /* wanted = a^exponent, all in Montgomery's form. */
@@ -286,12 +363,13 @@ static void test_shape(struct shape shape)
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
         choose_moduli();
-        set_moduli();
+        set_moduli(shape);
         for (unsigned lane = 0; lane < LANES; lane++) {
             value(a[lane], (lane + round) % EDGES, moduli[lane]);
             value(b[lane], any() % EDGES, moduli[lane]);
         }
         test_products(a, b, wanted);
+        test_quotients(round, b, wanted);
         test_power(a, wanted);
         test_public_power(a, wanted, round % 2 == 0);
     }

@@ -309,19 +309,28 @@ void device_ring_doorbell(struct ersatz_device *device)
     }
 }
 
-bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where)
+bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool *ticket)
 {
     long tickets;
 
+    *ticket = false;
     if (atomic_load_explicit(&device->hold, memory_order_relaxed) != (int)where)
         return true;
     tickets = atomic_load_explicit(&device->tickets, memory_order_relaxed);
     while (tickets > 0) {
         if (atomic_compare_exchange_weak_explicit(
-                &device->tickets, &tickets, tickets - 1, memory_order_relaxed, memory_order_relaxed))
+                &device->tickets, &tickets, tickets - 1, memory_order_relaxed, memory_order_relaxed)) {
+            *ticket = true;
             return true;
+        }
     }
     return false;
+}
+
+void device_did_not_pass(struct ersatz_device *device, enum ersatz_hold where, bool ticket)
+{
+    if (ticket && atomic_load_explicit(&device->hold, memory_order_relaxed) == (int)where)
+        atomic_fetch_add_explicit(&device->tickets, 1, memory_order_relaxed);
 }
 
 bool device_has_work(struct ersatz_device *device)

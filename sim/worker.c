@@ -49,6 +49,7 @@ static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
     unsigned want = share(worker);
+    bool ticket;
 
     batch->count = 0;
     if (atomic_load(&device->stopping))
@@ -58,11 +59,11 @@ static void gather(struct worker *worker, struct batch *batch)
             &device->instances[(worker->next_instance + looked) % device->config.instances];
 
         while (batch->count < want && ring_count(&instance->requests) > 0 &&
-               device_may_pass(device, ERSATZ_HOLD_COMPUTE)) {
+               device_may_pass(device, ERSATZ_HOLD_COMPUTE, &ticket)) {
             struct ersatz_request *request = ring_pop(&instance->requests);
 
-            if (request == NULL) { /* another worker was faster: hand the ticket back */
-                atomic_fetch_add_explicit(&device->tickets, 1, memory_order_relaxed);
+            if (request == NULL) { /* another worker was faster */
+                device_did_not_pass(device, ERSATZ_HOLD_COMPUTE, ticket);
                 break;
             }
             if (batch->count == 0)
@@ -152,11 +153,12 @@ static void tell(struct worker *worker, struct batch *batch)
 static void tell_or_hold(struct worker *worker, const struct batch *batch)
 {
     struct batch now = {.count = 0};
+    bool ticket;
 
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
 
-        if (worker->held_first == NULL && device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL)) {
+        if (worker->held_first == NULL && device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, &ticket)) {
             now.requests[now.count++] = request;
             continue;
         }
@@ -172,10 +174,10 @@ static void tell_or_hold(struct worker *worker, const struct batch *batch)
 static bool tell_held(struct worker *worker)
 {
     struct batch batch = {.count = 0};
-    bool all = atomic_load(&worker->device->stopping);
+    bool all = atomic_load(&worker->device->stopping), ticket;
 
     while (worker->held_first != NULL && batch.count < WORKER_BATCH &&
-           (all || device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL))) {
+           (all || device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, &ticket))) {
         batch.requests[batch.count++] = worker->held_first;
         worker->held_first = worker->held_first->next;
     }

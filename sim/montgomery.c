@@ -118,6 +118,14 @@ INLINE void square_row(const unsigned block, struct columns *sum, const __m512i 
     c[1] = high(_mm512_add_epi64(c[1], c[1]), a[i], a[i]);
 }
 
+/* A digit from its column and the carry, either of which may be negative. Returns the carry into the next. */
+INLINE __m512i put_digit(__m512i *out, __m512i column, __m512i carry)
+{
+    column = _mm512_add_epi64(column, carry);
+    *out = _mm512_and_si512(column, digit_mask());
+    return _mm512_srai_epi64(column, DIGIT_BITS);
+}
+
 /* ----------------------------------------------------------------------------------------------- multiply */
 
 /*
@@ -134,12 +142,8 @@ INLINE void subtract(
 {
     __m512i borrow = _mm512_setzero_si512();
 
-    UNROLL for (unsigned i = 0; i < block; i++)
-    {
-        borrow = _mm512_add_epi64(borrow, _mm512_sub_epi64(minuend[i], subtrahend[i]));
-        difference->digits[i] = _mm512_and_si512(borrow, digit_mask());
-        borrow = _mm512_srai_epi64(borrow, DIGIT_BITS);
-    }
+    UNROLL for (unsigned i = 0; i < block; i++) borrow =
+        put_digit(difference->digits + i, _mm512_sub_epi64(minuend[i], subtrahend[i]), borrow);
     difference->negative = _mm512_movepi64_mask(borrow);
 }
 
@@ -205,8 +209,7 @@ INLINE void product(
         }
         UNROLL for (unsigned i = block; i < 2 * block; i++) own[i] = sum.c[i];
     }
-    FOR_EACH_CROSSING(block, blocks, x, y)
-    {
+    FOR_EACH_CROSSING (block, blocks, x, y) {
         const struct crossing crossing = crossing_of(block, blocks, x, y, out->own, out->crossed);
         struct difference da, db;
 
@@ -242,8 +245,7 @@ INLINE void square(const unsigned block, unsigned blocks, struct wide *out, cons
             own[2 * i + 1] = sum.c[2 * i + 1];
         }
     }
-    FOR_EACH_CROSSING(block, blocks, x, y)
-    {
+    FOR_EACH_CROSSING (block, blocks, x, y) {
         const struct crossing crossing = crossing_of(block, blocks, x, y, out->own, out->crossed);
         struct difference d;
 
@@ -308,14 +310,6 @@ INLINE void clear_block(
     if (block > 9)
         CLEAR(9);
 #undef CLEAR
-}
-
-/* A digit of the result, from its column and the carry. Returns the carry into the next. */
-INLINE __m512i put_digit(__m512i *out, __m512i column, __m512i carry)
-{
-    column = _mm512_add_epi64(column, carry);
-    *out = _mm512_and_si512(column, digit_mask());
-    return _mm512_srai_epi64(column, DIGIT_BITS);
 }
 
 /* On to the columns of a number to be reduced. */
@@ -389,9 +383,7 @@ INLINE void add_crossing(
     {
         __m512i *upper = &sum->c[block + row], digit;
 
-        borrow = _mm512_add_epi64(borrow, _mm512_sub_epi64(minuend[row], subtrahend[row]));
-        digit = _mm512_and_si512(borrow, digit_mask());
-        borrow = _mm512_srai_epi64(borrow, DIGIT_BITS);
+        borrow = put_digit(&digit, _mm512_sub_epi64(minuend[row], subtrahend[row]), borrow);
         *upper = _mm512_mask_sub_epi64(*upper, dm->negative, *upper, digit);
         add_row(block, sum->c + row, digit, digits);
     }
@@ -590,11 +582,8 @@ void montgomery_carry(__m512i *a, unsigned digits)
 {
     __m512i carry = _mm512_setzero_si512();
 
-    for (unsigned i = 0; i < digits; i++) {
-        carry = _mm512_add_epi64(carry, a[i]);
-        a[i] = _mm512_and_si512(carry, digit_mask());
-        carry = _mm512_srai_epi64(carry, DIGIT_BITS);
-    }
+    for (unsigned i = 0; i < digits; i++)
+        carry = put_digit(a + i, a[i], carry);
 }
 
 void montgomery_subtract_once(struct montgomery *mont, __m512i *a)
@@ -603,11 +592,8 @@ void montgomery_subtract_once(struct montgomery *mont, __m512i *a)
     __m512i *difference = mont->operand, borrow = _mm512_setzero_si512();
     __mmask8 below;
 
-    for (unsigned i = 0; i < digits; i++) {
-        borrow = _mm512_add_epi64(borrow, _mm512_sub_epi64(a[i], mont->m[i]));
-        difference[i] = _mm512_and_si512(borrow, digit_mask());
-        borrow = _mm512_srai_epi64(borrow, DIGIT_BITS); /* 0 or -1 */
-    }
+    for (unsigned i = 0; i < digits; i++)
+        borrow = put_digit(difference + i, _mm512_sub_epi64(a[i], mont->m[i]), borrow); /* 0 or -1 */
     below = _mm512_movepi64_mask(borrow);
     for (unsigned i = 0; i < digits; i++)
         a[i] = _mm512_mask_mov_epi64(difference[i], below, a[i]);

@@ -313,14 +313,16 @@ bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool 
 {
     long tickets;
 
-    *ticket = false;
+    if (ticket != NULL)
+        *ticket = false;
     if (atomic_load_explicit(&device->hold, memory_order_relaxed) != (int)where)
         return true;
     tickets = atomic_load_explicit(&device->tickets, memory_order_relaxed);
     while (tickets > 0) {
         if (atomic_compare_exchange_weak_explicit(
                 &device->tickets, &tickets, tickets - 1, memory_order_relaxed, memory_order_relaxed)) {
-            *ticket = true;
+            if (ticket != NULL)
+                *ticket = true;
             return true;
         }
     }
@@ -394,7 +396,7 @@ void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned 
 
 void device_flight_ended(struct ersatz_request *request)
 {
-    bool is_cipher = request->op.kind == ERSATZ_CIPHER;
+    bool is_cipher = flight_kind(request) == ERSATZ_FLIGHT_CIPHER;
 
     device_flights_ended(request->device, !is_cipher, is_cipher);
 }

@@ -45,8 +45,8 @@ void device_return(struct ersatz_request *request);
 /* Wake one sleeping worker, if any sleeps: after work was put where workers look. */
 void device_ring_doorbell(struct ersatz_device *device);
 
-/* Whether a request may go past the point `where`; uses up a ticket if requests are held there, and says so.
- */
+/* Whether a request may go past the point `where`; uses up a ticket if requests are held there. *ticket:
+ * whether it did; may be NULL. */
 bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool *ticket);
 
 /* Nothing went past it: the ticket, if there was one, is for another. */

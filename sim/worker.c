@@ -153,12 +153,11 @@ static void tell(struct worker *worker, struct batch *batch)
 static void tell_or_hold(struct worker *worker, const struct batch *batch)
 {
     struct batch now = {.count = 0};
-    bool ticket;
 
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
 
-        if (worker->held_first == NULL && device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, &ticket)) {
+        if (worker->held_first == NULL && device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, NULL)) {
             now.requests[now.count++] = request;
             continue;
         }
@@ -174,10 +173,10 @@ static void tell_or_hold(struct worker *worker, const struct batch *batch)
 static bool tell_held(struct worker *worker)
 {
     struct batch batch = {.count = 0};
-    bool all = atomic_load(&worker->device->stopping), ticket;
+    bool all = atomic_load(&worker->device->stopping);
 
     while (worker->held_first != NULL && batch.count < WORKER_BATCH &&
-           (all || device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, &ticket))) {
+           (all || device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, NULL))) {
         batch.requests[batch.count++] = worker->held_first;
         worker->held_first = worker->held_first->next;
     }

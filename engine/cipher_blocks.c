@@ -110,14 +110,8 @@ static inline bool run_here(
 static __attribute__((noinline)) bool run_on_card(
     struct data *data, const unsigned char *iv, unsigned char *out, const unsigned char *in, size_t len)
 {
-    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+    struct ersatz_op op = ersatz_text_op(data->state, iv, out, in, len);
 
-    op.u.cipher.cipher = data->state;
-    if (iv != NULL)
-        memcpy(op.u.cipher.iv, iv, BLOCK);
-    op.u.cipher.in = in;
-    op.u.cipher.out = out;
-    op.u.cipher.len = len;
     return offload(&op, false) == ERSATZ_OK;
 }
 

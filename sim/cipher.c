@@ -269,6 +269,17 @@ static bool length_fits(enum ersatz_mode mode, size_t len)
     }
 }
 
+/* False: libcrypto is to do it. */
+static bool compute_imb(struct ersatz_cipher *cipher, const struct ersatz_op *op)
+{
+    size_t len = op->u.cipher.len;
+
+    if (!imb_short_takes(&cipher->way, len))
+        return imb_compute_one(cipher->imb, op, cipher->encrypt);
+    cipher->way.run(cipher->imb, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in, len);
+    return true;
+}
+
 enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     struct ersatz_cipher *cipher = op->u.cipher.cipher;
@@ -286,7 +297,7 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel
         return cipher_cbc_hmac(op);
     if (op->u.cipher.len == 0)
         return ERSATZ_OK;
-    if (cipher_has_imb(cipher) && imb_compute_one(cipher->imb, op, cipher->encrypt)) {
+    if (cipher_has_imb(cipher) && compute_imb(cipher, op)) {
         *kernel = ERSATZ_KERNEL_IPSEC_MB;
         return ERSATZ_OK;
     }
@@ -323,18 +334,23 @@ enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_
     return result;
 }
 
+struct ersatz_op ersatz_text_op(
+    struct ersatz_cipher *cipher, const uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct ersatz_op op = {
+        .kind = ERSATZ_CIPHER, .u.cipher = {.cipher = cipher, .in = in, .out = out, .len = len}};
+
+    if (iv != NULL)
+        memcpy(op.u.cipher.iv, iv, BLOCK);
+    return op;
+}
+
 /* Apart, so that a short text's way past it is short. */
 static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
     const uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
 {
-    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+    struct ersatz_op op = ersatz_text_op(cipher, iv, out, in, len);
 
-    op.u.cipher.cipher = cipher;
-    if (iv != NULL)
-        memcpy(op.u.cipher.iv, iv, BLOCK);
-    op.u.cipher.in = in;
-    op.u.cipher.out = out;
-    op.u.cipher.len = len;
     return ersatz_compute(&op, stats);
 }
 

@@ -28,8 +28,8 @@ void imb_state_free(struct imb_state *state);
 /* Expand a key, of the length the state was made for. GCM: the message under way is dropped. */
 void imb_state_set_key(struct imb_state *state, const uint8_t *key);
 
-/* Every mode but GCM: one operation, whose length was checked and is not 0. False: not for this kernel,
- * nothing was touched. */
+/* Every mode but GCM: one operation, whose length was checked, and which is too long for the short way.
+ * False: not for this kernel, nothing was touched. */
 bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool encrypt);
 
 /* The way past the library for a short text of such a mode, with this key and in this direction. */

@@ -33,7 +33,7 @@ static void set_wide_key(struct vaes_gcm_key *wide, const uint8_t *key, size_t k
 
     imb_expand(key, key_len, wide->round_keys, unused);
     OPENSSL_cleanse(unused, sizeof(unused));
-    wide->rounds = (unsigned)key_len / 4 + 6;
+    wide->rounds = imb_rounds(key_len);
     vaes_gcm_make_powers(wide);
 }
 

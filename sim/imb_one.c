@@ -52,13 +52,9 @@ static bool ecb(IMB_MGR *manager, const struct imb_state *state, const struct er
 
 bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool encrypt)
 {
-    struct imb_short way = imb_short_for(state, encrypt);
     struct imb *imb;
     bool done;
 
-    if (imb_short_takes(&way, op->u.cipher.len))
-        return way.run(state, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len) ==
-               ERSATZ_OK;
     if (state->mode == ERSATZ_CTR && counter_wraps(op->u.cipher.iv, op->u.cipher.len))
         return false;
     if (state->mode == ERSATZ_XTS || (state->mode == ERSATZ_CBC && encrypt))

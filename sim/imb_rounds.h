@@ -15,8 +15,11 @@ struct round_keys {
 
 static inline struct round_keys round_keys_from(const struct imb_state *state, const uint32_t *words)
 {
-    return (struct round_keys){(const __m128i *)words, (unsigned)state->block_key_len / 4 + 6};
+    return (struct round_keys){(const __m128i *)words, imb_rounds(state->block_key_len)};
 }
+
+/* A loop over registers, of which count is a constant. */
+#define EACH(i, count) _Pragma("GCC unroll 8") for (unsigned i = 0; i < (count); i++)
 
 /* All rounds but the last: those of a key of 128 bits, and two more, and two more. one_round(keys, blocks,
  * count, round). */
@@ -24,6 +27,12 @@ static inline struct round_keys round_keys_from(const struct imb_state *state, c
     do {                                                                                                     \
         _Pragma("GCC unroll 9") for (unsigned round = 1; round < 10; round++)                                \
             one_round(keys, blocks, count, round);                                                           \
+        LONG_KEY_ROUNDS(one_round, keys, blocks, count);                                                     \
+    } while (0)
+
+/* Of these, the ones that a key of 128 bits has not. */
+#define LONG_KEY_ROUNDS(one_round, keys, blocks, count)                                                      \
+    do {                                                                                                     \
         if ((keys).rounds > 10) {                                                                            \
             one_round(keys, blocks, count, 10);                                                              \
             one_round(keys, blocks, count, 11);                                                              \

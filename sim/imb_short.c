@@ -11,7 +11,6 @@
 
 #define WITH_AES __attribute__((target("aes,sse4.1")))
 #define INLINE WITH_AES static inline __attribute__((always_inline)) /* with count as a constant */
-#define EACH(i, count) _Pragma("GCC unroll 8") for (unsigned i = 0; i < (count); i++)
 #define WIDE 8u
 
 /* Up to which length it is faster: measured. Beyond it are the library's wide vectors, or libcrypto's longer
@@ -31,15 +30,15 @@ struct text {
     __m128i chain;
 };
 
-/* A text's whole blocks. step(keys, text, count) does the first count of them and takes them off it. */
-#define IN_STEPS(step, keys, text)                                                                           \
+/* A text's whole blocks. step(text, count, ...) does the first count of them and takes them off it. */
+#define IN_STEPS(step, text, ...)                                                                            \
     do {                                                                                                     \
         while ((text)->len >= WIDE * IMB_BLOCK)                                                              \
-            step(keys, text, WIDE);                                                                          \
+            step(text, WIDE, __VA_ARGS__);                                                                   \
         if ((text)->len >= 4 * IMB_BLOCK)                                                                    \
-            step(keys, text, 4);                                                                             \
+            step(text, 4, __VA_ARGS__);                                                                      \
         while ((text)->len >= IMB_BLOCK)                                                                     \
-            step(keys, text, 1);                                                                             \
+            step(text, 1, __VA_ARGS__);                                                                      \
     } while (0)
 
 /* -------------------------------------------------------------------------------------------------- blocks
@@ -57,14 +56,14 @@ INLINE void store(uint8_t *out, __m128i block)
 
 INLINE void take(const struct text *text, __m128i block[], unsigned count)
 {
-    EACH(i, count)
-    block[i] = load(text->in + i * IMB_BLOCK);
+    EACH (i, count)
+        block[i] = load(text->in + i * IMB_BLOCK);
 }
 
 INLINE void put(struct text *text, const __m128i block[], unsigned count)
 {
-    EACH(i, count)
-    store(text->out + i * IMB_BLOCK, block[i]);
+    EACH (i, count)
+        store(text->out + i * IMB_BLOCK, block[i]);
     text->in += count * IMB_BLOCK;
     text->out += count * IMB_BLOCK;
     text->len -= count * IMB_BLOCK;
@@ -72,42 +71,50 @@ INLINE void put(struct text *text, const __m128i block[], unsigned count)
 
 INLINE void add(__m128i block[], const __m128i other[], unsigned count)
 {
-    EACH(i, count)
-    block[i] = _mm_xor_si128(block[i], other[i]);
+    EACH (i, count)
+        block[i] = _mm_xor_si128(block[i], other[i]);
 }
 
 INLINE void add_key(struct round_keys keys, __m128i block[], unsigned count)
 {
-    EACH(i, count)
-    block[i] = _mm_xor_si128(block[i], keys.key[0]);
+    EACH (i, count)
+        block[i] = _mm_xor_si128(block[i], keys.key[0]);
 }
 
 INLINE void encrypt_round(struct round_keys keys, __m128i block[], unsigned count, unsigned round)
 {
-    EACH(i, count)
-    block[i] = _mm_aesenc_si128(block[i], keys.key[round]);
+    EACH (i, count)
+        block[i] = _mm_aesenc_si128(block[i], keys.key[round]);
 }
 
 INLINE void encrypt(struct round_keys keys, __m128i block[], unsigned count)
 {
     add_key(keys, block, count);
     ROUNDS(encrypt_round, keys, block, count);
-    EACH(i, count)
-    block[i] = _mm_aesenclast_si128(block[i], keys.key[keys.rounds]);
+    EACH (i, count)
+        block[i] = _mm_aesenclast_si128(block[i], keys.key[keys.rounds]);
 }
 
 INLINE void decrypt_round(struct round_keys keys, __m128i block[], unsigned count, unsigned round)
 {
-    EACH(i, count)
-    block[i] = _mm_aesdec_si128(block[i], keys.key[round]);
+    EACH (i, count)
+        block[i] = _mm_aesdec_si128(block[i], keys.key[round]);
 }
 
 INLINE void decrypt(struct round_keys keys, __m128i block[], unsigned count)
 {
     add_key(keys, block, count);
     ROUNDS(decrypt_round, keys, block, count);
-    EACH(i, count)
-    block[i] = _mm_aesdeclast_si128(block[i], keys.key[keys.rounds]);
+    EACH (i, count)
+        block[i] = _mm_aesdeclast_si128(block[i], keys.key[keys.rounds]);
+}
+
+INLINE void crypt(struct round_keys keys, bool encrypting, __m128i block[], unsigned count)
+{
+    if (encrypting)
+        encrypt(keys, block, count);
+    else
+        decrypt(keys, block, count);
 }
 
 /* What is left at the end of a text is less than a block. */
@@ -122,21 +129,12 @@ WITH_AES static void finish(struct text text, __m128i stream)
 
 /* ------------------------------------------------------------------------------------ blocks on their own */
 
-INLINE void ecb_encrypt(struct round_keys keys, struct text *text, unsigned count)
+INLINE void ecb(struct text *text, unsigned count, struct round_keys keys, bool encrypting)
 {
     __m128i block[WIDE];
 
     take(text, block, count);
-    encrypt(keys, block, count);
-    put(text, block, count);
-}
-
-INLINE void ecb_decrypt(struct round_keys keys, struct text *text, unsigned count)
-{
-    __m128i block[WIDE];
-
-    take(text, block, count);
-    decrypt(keys, block, count);
+    crypt(keys, encrypting, block, count);
     put(text, block, count);
 }
 
@@ -148,13 +146,13 @@ INLINE __m128i swap_bytes(__m128i block)
 /* The chain is the counter as a number, of which the last 64 bits count here: see run_ctr(). */
 INLINE void key_stream(struct round_keys keys, struct text *text, __m128i stream[], unsigned count)
 {
-    EACH(i, count)
-    stream[i] = swap_bytes(_mm_add_epi64(text->chain, _mm_set_epi64x(0, (int)i)));
+    EACH (i, count)
+        stream[i] = swap_bytes(_mm_add_epi64(text->chain, _mm_set_epi64x(0, (int)i)));
     encrypt(keys, stream, count);
     text->chain = _mm_add_epi64(text->chain, _mm_set_epi64x(0, (int)count));
 }
 
-INLINE void ctr(struct round_keys keys, struct text *text, unsigned count)
+INLINE void ctr(struct text *text, unsigned count, struct round_keys keys)
 {
     __m128i stream[WIDE], block[WIDE];
 
@@ -164,13 +162,13 @@ INLINE void ctr(struct round_keys keys, struct text *text, unsigned count)
     put(text, block, count);
 }
 
-INLINE void cbc_decrypt(struct round_keys keys, struct text *text, unsigned count)
+INLINE void cbc_decrypt(struct text *text, unsigned count, struct round_keys keys)
 {
     __m128i cipher[WIDE], block[WIDE];
 
     take(text, cipher, count);
-    EACH(i, count)
-    block[i] = cipher[i];
+    EACH (i, count)
+        block[i] = cipher[i];
     decrypt(keys, block, count);
     block[0] = _mm_xor_si128(block[0], text->chain);
     text->chain = cipher[count - 1];
@@ -178,14 +176,14 @@ INLINE void cbc_decrypt(struct round_keys keys, struct text *text, unsigned coun
     put(text, block, count);
 }
 
-INLINE void cfb_decrypt(struct round_keys keys, struct text *text, unsigned count)
+INLINE void cfb_decrypt(struct text *text, unsigned count, struct round_keys keys)
 {
     __m128i cipher[WIDE], block[WIDE];
 
     take(text, cipher, count);
     block[0] = text->chain;
-    EACH(i, count - 1)
-    block[i + 1] = cipher[i];
+    EACH (i, count - 1)
+        block[i + 1] = cipher[i];
     text->chain = cipher[count - 1];
     encrypt(keys, block, count);
     add(block, cipher, count);
@@ -204,33 +202,20 @@ INLINE __m128i times_x(__m128i tweak)
 /* This block's tweaks, and the next one's into the chain. */
 INLINE void tweaks(struct text *text, __m128i tweak[], unsigned count)
 {
-    EACH(i, count)
-    {
+    EACH (i, count) {
         tweak[i] = text->chain;
         text->chain = times_x(text->chain);
     }
 }
 
-INLINE void xts_encrypt(struct round_keys keys, struct text *text, unsigned count)
+INLINE void xts(struct text *text, unsigned count, struct round_keys keys, bool encrypting)
 {
     __m128i tweak[WIDE], block[WIDE];
 
     tweaks(text, tweak, count);
     take(text, block, count);
     add(block, tweak, count);
-    encrypt(keys, block, count);
-    add(block, tweak, count);
-    put(text, block, count);
-}
-
-INLINE void xts_decrypt(struct round_keys keys, struct text *text, unsigned count)
-{
-    __m128i tweak[WIDE], block[WIDE];
-
-    tweaks(text, tweak, count);
-    take(text, block, count);
-    add(block, tweak, count);
-    decrypt(keys, block, count);
+    crypt(keys, encrypting, block, count);
     add(block, tweak, count);
     put(text, block, count);
 }
@@ -275,7 +260,7 @@ WITH_AES static enum ersatz_result run_ecb_encrypt(
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb_encrypt, keys, &text);
+    IN_STEPS(ecb, &text, keys, true);
     return ERSATZ_OK;
 }
 
@@ -286,7 +271,7 @@ WITH_AES static enum ersatz_result run_ecb_decrypt(
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb_decrypt, keys, &text);
+    IN_STEPS(ecb, &text, keys, false);
     return ERSATZ_OK;
 }
 
@@ -301,11 +286,11 @@ WITH_AES static enum ersatz_result run_ctr(
     left = ~(uint64_t)_mm_cvtsi128_si64(text.chain); /* blocks until the last 64 bits carry, but for one */
     if (left < CTR_MAX / IMB_BLOCK && left < len / IMB_BLOCK) {
         text.len = (left + 1) * IMB_BLOCK;
-        IN_STEPS(ctr, keys, &text);
+        IN_STEPS(ctr, &text, keys);
         text.chain = _mm_add_epi64(text.chain, _mm_set_epi64x(1, 0));
         text.len = len - (left + 1) * IMB_BLOCK;
     }
-    IN_STEPS(ctr, keys, &text);
+    IN_STEPS(ctr, &text, keys);
     if (text.len > 0) {
         __m128i stream;
 
@@ -330,7 +315,7 @@ WITH_AES static enum ersatz_result run_cbc_decrypt(
     struct round_keys keys = round_keys_from(state, state->blocks.decrypt_keys);
     struct text text = text_from(iv, out, in, len);
 
-    IN_STEPS(cbc_decrypt, keys, &text);
+    IN_STEPS(cbc_decrypt, &text, keys);
     return ERSATZ_OK;
 }
 
@@ -359,7 +344,7 @@ WITH_AES static enum ersatz_result run_cfb_decrypt(
     struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
     struct text text = text_from(iv, out, in, len);
 
-    IN_STEPS(cfb_decrypt, keys, &text);
+    IN_STEPS(cfb_decrypt, &text, keys);
     if (text.len > 0)
         finish_feedback(keys, text);
     return ERSATZ_OK;
@@ -384,7 +369,7 @@ WITH_AES static enum ersatz_result run_xts_encrypt(
     struct text text = text_from(iv, out, in, len);
 
     encrypt(round_keys_from(state, state->blocks.tweak_keys), &text.chain, 1);
-    IN_STEPS(xts_encrypt, keys, &text);
+    IN_STEPS(xts, &text, keys, true);
     return ERSATZ_OK;
 }
 
@@ -395,7 +380,7 @@ WITH_AES static enum ersatz_result run_xts_decrypt(
     struct text text = text_from(iv, out, in, len);
 
     encrypt(round_keys_from(state, state->blocks.tweak_keys), &text.chain, 1);
-    IN_STEPS(xts_decrypt, keys, &text);
+    IN_STEPS(xts, &text, keys, false);
     return ERSATZ_OK;
 }
 
@@ -410,7 +395,6 @@ struct imb_short imb_short_for(const struct imb_state *state, bool encrypting)
         [ERSATZ_OFB] = {{run_ofb, SIZE_MAX, ANY_LENGTH}, {run_ofb, SIZE_MAX, ANY_LENGTH}},
         [ERSATZ_XTS] = {{run_xts_decrypt, XTS_MAX, WHOLE_BLOCKS}, {run_xts_encrypt, XTS_MAX, WHOLE_BLOCKS}},
     };
-
     struct imb_short wide = imb_vaes_for(state->mode, encrypting);
 
     return wide.run != NULL ? wide : by_mode[state->mode][encrypting];

@@ -53,6 +53,11 @@ struct imb_state {
     size_t block_key_len; /* of the block cipher: for XTS, half of the key */
 };
 
+static inline unsigned imb_rounds(size_t block_key_len)
+{
+    return (unsigned)block_key_len / 4 + 6;
+}
+
 /* imb_state.c: the round keys of a key, in the order of use for each direction. */
 void imb_expand(const uint8_t *key, size_t len, uint32_t *encrypt_keys, uint32_t *decrypt_keys);
 

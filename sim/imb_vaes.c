@@ -23,17 +23,17 @@ struct text {
     __m512i chain;
 };
 
-/* All of a text. step(keys, text, count, len) does count registers, len bytes, and takes them off it. */
-#define IN_STEPS(step, keys, text)                                                                           \
+/* All of a text. step(text, count, len, ...) does count registers, len bytes, and takes them off it. */
+#define IN_STEPS(step, text, ...)                                                                            \
     do {                                                                                                     \
         while ((text)->len >= VAES_WIDE * VAES_VECTOR)                                                       \
-            step(keys, text, VAES_WIDE, VAES_WIDE *VAES_VECTOR);                                             \
+            step(text, VAES_WIDE, (VAES_WIDE * VAES_VECTOR), __VA_ARGS__);                                   \
         while ((text)->len > VAES_VECTOR)                                                                    \
-            step(keys, text, 1, VAES_VECTOR);                                                                \
+            step(text, 1, VAES_VECTOR, __VA_ARGS__);                                                         \
         if ((text)->len == VAES_VECTOR)                                                                      \
-            step(keys, text, 1, VAES_VECTOR);                                                                \
+            step(text, 1, VAES_VECTOR, __VA_ARGS__);                                                         \
         else if ((text)->len > 0)                                                                            \
-            step(keys, text, 1, (text)->len);                                                                \
+            step(text, 1, (text)->len, __VA_ARGS__);                                                         \
     } while (0)
 
 INLINE void take(const struct text *text, __m512i vector[], unsigned count, size_t len)
@@ -52,32 +52,22 @@ INLINE void put(struct text *text, const __m512i vector[], unsigned count, size_
 /* ---------------------------------------------------------------------------------------------------- steps
  */
 
-INLINE void ecb_encrypt(struct round_keys keys, struct text *text, unsigned count, size_t len)
+INLINE void ecb(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypting)
 {
     __m512i vector[VAES_WIDE];
 
     take(text, vector, count, len);
-    vaes_encrypt(keys, vector, count);
-    put(text, vector, count, len);
-}
-
-INLINE void ecb_decrypt(struct round_keys keys, struct text *text, unsigned count, size_t len)
-{
-    __m512i vector[VAES_WIDE];
-
-    take(text, vector, count, len);
-    vaes_decrypt(keys, vector, count);
+    vaes_crypt(keys, encrypting, vector, count);
     put(text, vector, count, len);
 }
 
 /* The chain is four counters as numbers, of which the last 64 bits count here: see run_ctr(). */
-INLINE void ctr(struct round_keys keys, struct text *text, unsigned count, size_t len)
+INLINE void ctr(struct text *text, unsigned count, size_t len, struct round_keys keys)
 {
     const __m512i four = _mm512_broadcast_i32x4(_mm_set_epi64x(0, 4));
     __m512i stream[VAES_WIDE], vector[VAES_WIDE];
 
-    VAES_EACH(i, count)
-    {
+    EACH (i, count) {
         stream[i] = vaes_swap_bytes(text->chain);
         text->chain = _mm512_add_epi64(text->chain, four);
     }
@@ -91,14 +81,13 @@ INLINE void ctr(struct round_keys keys, struct text *text, unsigned count, size_
  */
 INLINE void previous(struct text *text, const __m512i cipher[], __m512i before[], unsigned count)
 {
-    VAES_EACH(i, count)
-    {
+    EACH (i, count) {
         before[i] = _mm512_alignr_epi64(cipher[i], text->chain, 6);
         text->chain = cipher[i];
     }
 }
 
-INLINE void cbc_decrypt(struct round_keys keys, struct text *text, unsigned count, size_t len)
+INLINE void cbc_decrypt(struct text *text, unsigned count, size_t len, struct round_keys keys)
 {
     __m512i before[VAES_WIDE], vector[VAES_WIDE];
 
@@ -109,7 +98,7 @@ INLINE void cbc_decrypt(struct round_keys keys, struct text *text, unsigned coun
     put(text, vector, count, len);
 }
 
-INLINE void cfb_decrypt(struct round_keys keys, struct text *text, unsigned count, size_t len)
+INLINE void cfb_decrypt(struct text *text, unsigned count, size_t len, struct round_keys keys)
 {
     __m512i before[VAES_WIDE], vector[VAES_WIDE];
 
@@ -129,43 +118,30 @@ INLINE __m512i times_x(__m512i tweak, __m512i power)
 {
     const __m512i polynomial = _mm512_broadcast_i32x4(_mm_set_epi64x(0, 0x87));
     __m512i out = _mm512_srlv_epi64(tweak, _mm512_sub_epi64(_mm512_set1_epi64(64), power));
-    __m512i across = _mm512_shuffle_epi32(out, _MM_PERM_BADC);
+    __m512i across = vaes_swap_halves(out);
     __m512i back = _mm512_clmulepi64_epi128(across, polynomial, 0x00);
 
     across = _mm512_maskz_mov_epi64(0xaa, across);
-    return _mm512_ternarylogic_epi64(_mm512_sllv_epi64(tweak, power), across, back, 0x96); /* their sum */
+    return vaes_sum_of_three(_mm512_sllv_epi64(tweak, power), across, back);
 }
 
 /* The chain is the next four blocks' tweaks. */
 INLINE void tweaks(struct text *text, __m512i tweak[], unsigned count)
 {
-    VAES_EACH(i, count)
-    {
+    EACH (i, count) {
         tweak[i] = text->chain;
         text->chain = times_x(text->chain, _mm512_set1_epi64(4));
     }
 }
 
-INLINE void xts_encrypt(struct round_keys keys, struct text *text, unsigned count, size_t len)
+INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypting)
 {
     __m512i tweak[VAES_WIDE], vector[VAES_WIDE];
 
     tweaks(text, tweak, count);
     take(text, vector, count, len);
     vaes_add(vector, tweak, count);
-    vaes_encrypt(keys, vector, count);
-    vaes_add(vector, tweak, count);
-    put(text, vector, count, len);
-}
-
-INLINE void xts_decrypt(struct round_keys keys, struct text *text, unsigned count, size_t len)
-{
-    __m512i tweak[VAES_WIDE], vector[VAES_WIDE];
-
-    tweaks(text, tweak, count);
-    take(text, vector, count, len);
-    vaes_add(vector, tweak, count);
-    vaes_decrypt(keys, vector, count);
+    vaes_crypt(keys, encrypting, vector, count);
     vaes_add(vector, tweak, count);
     put(text, vector, count, len);
 }
@@ -180,7 +156,7 @@ WITH_VAES static enum ersatz_result run_ecb_encrypt(
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb_encrypt, keys, &text);
+    IN_STEPS(ecb, &text, keys, true);
     return ERSATZ_OK;
 }
 
@@ -191,14 +167,14 @@ WITH_VAES static enum ersatz_result run_ecb_decrypt(
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb_decrypt, keys, &text);
+    IN_STEPS(ecb, &text, keys, false);
     return ERSATZ_OK;
 }
 
 WITH_VAES static void run_ctr_span(struct round_keys keys, __m512i counter, struct text text)
 {
     text.chain = _mm512_add_epi64(counter, _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
-    IN_STEPS(ctr, keys, &text);
+    IN_STEPS(ctr, &text, keys);
 }
 
 WITH_VAES static enum ersatz_result run_ctr(
@@ -229,7 +205,7 @@ WITH_VAES static enum ersatz_result run_cbc_decrypt(
     struct round_keys keys = round_keys_from(state, state->blocks.decrypt_keys);
     struct text text = {out, in, len, vaes_four_times(iv)};
 
-    IN_STEPS(cbc_decrypt, keys, &text);
+    IN_STEPS(cbc_decrypt, &text, keys);
     return ERSATZ_OK;
 }
 
@@ -239,7 +215,7 @@ WITH_VAES static enum ersatz_result run_cfb_decrypt(
     struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
     struct text text = {out, in, len, vaes_four_times(iv)};
 
-    IN_STEPS(cfb_decrypt, keys, &text);
+    IN_STEPS(cfb_decrypt, &text, keys);
     return ERSATZ_OK;
 }
 
@@ -257,7 +233,7 @@ WITH_VAES static enum ersatz_result run_xts_encrypt(
     struct round_keys keys = round_keys_from(state, state->blocks.encrypt_keys);
     struct text text = {out, in, len, first_tweaks(state, iv)};
 
-    IN_STEPS(xts_encrypt, keys, &text);
+    IN_STEPS(xts, &text, keys, true);
     return ERSATZ_OK;
 }
 
@@ -267,7 +243,7 @@ WITH_VAES static enum ersatz_result run_xts_decrypt(
     struct round_keys keys = round_keys_from(state, state->blocks.decrypt_keys);
     struct text text = {out, in, len, first_tweaks(state, iv)};
 
-    IN_STEPS(xts_decrypt, keys, &text);
+    IN_STEPS(xts, &text, keys, false);
     return ERSATZ_OK;
 }
 

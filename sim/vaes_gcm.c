@@ -33,21 +33,21 @@ VAES_INLINE __m512i polynomial(void)
     return _mm512_broadcast_i32x4(_mm_set_epi64x((long long)0xc200000000000000, 1));
 }
 
-VAES_INLINE __m512i swap_halves(__m512i vector)
+VAES_INLINE struct product no_product(void)
 {
-    return _mm512_shuffle_epi32(vector, _MM_PERM_BADC);
+    return (struct product){_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
 }
 
-VAES_INLINE __m512i sum_of_three(__m512i a, __m512i b, __m512i c)
+VAES_INLINE __m512i halves_added(__m512i vector)
 {
-    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+    return _mm512_xor_si512(vector, vaes_swap_halves(vector));
 }
 
 /* Add vector times power; sum is power's upper half plus its lower one (Karatsuba: three products for four).
  * The middle one still has the other two in it. */
 VAES_INLINE void multiply_add(struct product *product, __m512i vector, __m512i power, __m512i sum)
 {
-    __m512i halves = _mm512_xor_si512(vector, swap_halves(vector));
+    __m512i halves = halves_added(vector);
 
     product->low = _mm512_xor_si512(product->low, _mm512_clmulepi64_epi128(vector, power, 0x00));
     product->high = _mm512_xor_si512(product->high, _mm512_clmulepi64_epi128(vector, power, 0x11));
@@ -57,12 +57,12 @@ VAES_INLINE void multiply_add(struct product *product, __m512i vector, __m512i p
 /* Modulo the polynomial, lane by lane: twice, the lowest 64 bits go up by 128 bits. */
 VAES_INLINE __m512i reduce(struct product product)
 {
-    __m512i middle = sum_of_three(product.middle, product.low, product.high);
+    __m512i middle = vaes_sum_of_three(product.middle, product.low, product.high);
     __m512i folded = _mm512_clmulepi64_epi128(polynomial(), product.low, 0x01);
 
-    middle = sum_of_three(middle, swap_halves(product.low), folded);
+    middle = vaes_sum_of_three(middle, vaes_swap_halves(product.low), folded);
     folded = _mm512_clmulepi64_epi128(polynomial(), middle, 0x01);
-    return sum_of_three(product.high, swap_halves(middle), folded);
+    return vaes_sum_of_three(product.high, vaes_swap_halves(middle), folded);
 }
 
 VAES_INLINE __m128i sum_of_lanes(__m512i vector)
@@ -72,14 +72,9 @@ VAES_INLINE __m128i sum_of_lanes(__m512i vector)
     return _mm_xor_si128(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
 }
 
-VAES_INLINE __m512i halves_added(__m512i vector)
-{
-    return _mm512_xor_si512(vector, swap_halves(vector));
-}
-
 VAES_INLINE __m512i multiply(__m512i vector, __m512i power)
 {
-    struct product product = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    struct product product = no_product();
 
     multiply_add(&product, vector, power, halves_added(power));
     return reduce(product);
@@ -144,11 +139,6 @@ VAES_INLINE void hash_one(const struct vaes_gcm_key *key, struct product *produc
     multiply_add(product, vector[i], _mm512_load_si512(key->powers + at), _mm512_load_si512(key->sums + at));
 }
 
-VAES_INLINE struct product no_product(void)
-{
-    return (struct product){_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-}
-
 /* The hash so far goes into the first of count registers' blocks, which are swapped; together they make the
  * next. */
 VAES_INLINE __m128i hash_vectors(
@@ -157,8 +147,8 @@ VAES_INLINE __m128i hash_vectors(
     struct product product = no_product();
 
     vector[0] = _mm512_xor_si512(vector[0], _mm512_zextsi128_si512(hash));
-    VAES_EACH(i, count)
-    hash_one(key, &product, vector, count, i);
+    EACH (i, count)
+        hash_one(key, &product, vector, count, i);
     return sum_of_lanes(reduce(product));
 }
 
@@ -190,6 +180,12 @@ WITH_VAES static __m128i hash_bytes(
         hash = hash_few(key, hash, vaes_swap_bytes(vector), len);
     }
     return hash;
+}
+
+/* The end of a block that was already added to the hash. */
+VAES_INLINE __m128i hash_added(const struct vaes_gcm_key *key, __m128i hash)
+{
+    return hash_few(key, hash, _mm512_setzero_si512(), BLOCK);
 }
 
 /* A block of two lengths, in bytes, at the end of what is hashed. */
@@ -252,8 +248,7 @@ VAES_INLINE void count_on(struct text *text, __m512i stream[], unsigned count)
 {
     const __m512i four = _mm512_broadcast_i32x4(_mm_set_epi32(0, 0, 0, 4));
 
-    VAES_EACH(i, count)
-    {
+    EACH (i, count) {
         stream[i] = vaes_swap_bytes(text->counters);
         text->counters = _mm512_add_epi32(text->counters, four);
     }
@@ -261,8 +256,8 @@ VAES_INLINE void count_on(struct text *text, __m512i stream[], unsigned count)
 
 VAES_INLINE void swap_all(const __m512i vector[], __m512i swapped[], unsigned count)
 {
-    VAES_EACH(i, count)
-    swapped[i] = vaes_swap_bytes(vector[i]);
+    EACH (i, count)
+        swapped[i] = vaes_swap_bytes(vector[i]);
 }
 
 /* count registers of text, len bytes, with their key stream; their ciphertext is hashed. */
@@ -310,8 +305,8 @@ VAES_INLINE void begin_counters(
 {
     __m512i some = _mm512_xor_si512(vaes_swap_bytes(text->counters), vaes_round_key(round_keys_of(key), 0));
 
-    VAES_EACH(i, WIDEST)
-    _mm512_store_si512(counters->blocks + i * VAES_VECTOR, some);
+    EACH (i, WIDEST)
+        _mm512_store_si512(counters->blocks + i * VAES_VECTOR, some);
     counters->next = (uint32_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(text->counters));
     counters->key = key->round_keys[3];
     write_counters(counters);
@@ -322,15 +317,9 @@ VAES_INLINE void end_counters(struct counters *counters, struct text *text, size
 {
     text->counters = _mm512_add_epi32(
         text->counters, _mm512_broadcast_i32x4(_mm_set_epi32(0, 0, 0, (int)(uint32_t)(done / BLOCK))));
-    VAES_EACH(i, WIDEST)
-    _mm512_store_si512(counters->blocks + i * VAES_VECTOR, _mm512_setzero_si512());
+    EACH (i, WIDEST)
+        _mm512_store_si512(counters->blocks + i * VAES_VECTOR, _mm512_setzero_si512());
     __asm__ volatile("" : : "r"(counters) : "memory"); /* the key must not stay: this is not for nothing */
-}
-
-VAES_INLINE void two_rounds(struct round_keys keys, __m512i stream[], unsigned round)
-{
-    vaes_encrypt_round(keys, stream, WIDEST, round);
-    vaes_encrypt_round(keys, stream, WIDEST, round + 1);
 }
 
 /* The key stream of WIDEST registers, and between its rounds the hash of as many others. */
@@ -343,17 +332,13 @@ VAES_INLINE void crypt_beside_hash(const struct vaes_gcm_key *key, struct text *
     vaes_take(counters->blocks, stream, WIDEST, POWERS);
     write_counters(counters);
     hashed[0] = _mm512_xor_si512(hashed[0], _mm512_zextsi128_si512(text->hash));
-    VAES_EACH(i, WIDEST)
-    {
+    EACH (i, WIDEST) {
         vaes_encrypt_round(keys, stream, WIDEST, i + 1);
         hash_one(key, &product, hashed, WIDEST, i);
     }
     text->hash = sum_of_lanes(reduce(product));
     vaes_encrypt_round(keys, stream, WIDEST, WIDEST + 1);
-    if (keys.rounds > 10)
-        two_rounds(keys, stream, 10);
-    if (keys.rounds > 12)
-        two_rounds(keys, stream, 12);
+    LONG_KEY_ROUNDS(vaes_encrypt_round, keys, stream, WIDEST);
     vaes_encrypt_last(keys, stream, WIDEST);
 }
 
@@ -439,7 +424,7 @@ WITH_VAES static size_t crypt_bytes(const struct vaes_gcm_key *key, struct vaes_
     }
     gcm->text_len += done;
     if (at == BLOCK)
-        store(gcm->hash, swapped(hash_few(key, swapped(load(gcm->hash)), _mm512_setzero_si512(), BLOCK)));
+        store(gcm->hash, swapped(hash_added(key, swapped(load(gcm->hash)))));
     return done;
 }
 
@@ -470,7 +455,7 @@ WITH_VAES void vaes_gcm_end(const struct vaes_gcm_key *key, struct vaes_gcm *gcm
     __m128i hash = swapped(load(gcm->hash));
 
     if (gcm->text_len % BLOCK != 0)
-        hash = hash_few(key, hash, _mm512_setzero_si512(), BLOCK);
+        hash = hash_added(key, hash);
     hash = hash_lengths(key, hash, gcm->aad_len, gcm->text_len);
     store(tag, _mm_xor_si128(swapped(hash), encrypt_block(key, load(gcm->counters))));
 }

@@ -302,12 +302,16 @@ struct ersatz_op {
     } u;
 };
 
+/* The operation on a text by itself in CBC, CTR, ECB, XTS, CFB or OFB. iv: for ECB it may be NULL. */
+struct ersatz_op ersatz_text_op(
+    struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out, const uint8_t *in, size_t len);
+
 /* Do op on the calling core, with the same code the card runs. Counted in stats->computed_inline. A cipher
  * state that a request in flight has is ERSATZ_BUSY; no other thread may be using it. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
-/* The same for a text by itself in CBC, CTR, ECB, XTS, CFB or OFB: iv (ECB: may be NULL), in, out and len as
- * in struct ersatz_op. For short texts, where the way to the kernel takes as long as the kernel. */
+/* The same for what ersatz_text_op() would make. For short texts, where the way to the kernel takes as long
+ * as the kernel. */
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
 

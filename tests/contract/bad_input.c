@@ -8,8 +8,8 @@
 #include "support/work.h"
 
 static ENGINE *engine;
-static const unsigned char key[64] = "a key whose two halves are different, as XTS wants them to be..";
-static const unsigned char iv[16] = "fedcba9876543210";
+static const unsigned char key[] = "a key whose two halves are different, as XTS wants them to be..";
+static const unsigned char iv[] = "fedcba9876543210";
 
 static int rsa_ranges(void *arg)
 {

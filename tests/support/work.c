@@ -4,7 +4,7 @@
 #include "check.h"
 #include "support/engine.h"
 
-static const unsigned char key[16] = "0123456789abcdef", iv[16] = "fedcba9876543210";
+static const unsigned char key[] = "0123456789abcdef", iv[] = "fedcba9876543210";
 
 static int encrypt(ENGINE *engine, const unsigned char *in, unsigned char *out)
 {

@@ -475,7 +475,11 @@ INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const _
         look_up_digits(block - lower, out, table, block * blocks, entries, index, first + lower);
 }
 
-/* ------------------------------------------------------------------------------------- one for each block */
+/* ------------------------------------------------------------------------------------- one for each block
+ *
+ * Vectors go in and out of these through memory: gcc clears the upper halves of registers neither in a
+ * function that is given a wide vector by value nor after its call.
+ */
 
 #define FOR_BLOCK(block)                                                                                     \
     static void product_##block(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b)       \
@@ -499,9 +503,9 @@ INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const _
         set_crossings(block, mont);                                                                          \
     }                                                                                                        \
     static void look_up_##block(                                                                             \
-        unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index, unsigned half) \
+        struct montgomery *mont, const __m512i *table, unsigned entries, unsigned half)                      \
     {                                                                                                        \
-        look_up(block, blocks, out, table, entries, index, half);                                            \
+        look_up(block, mont->shape.blocks, mont->operand, table, entries, mont->index, half);                \
     }
 
 FOR_BLOCK(8)
@@ -514,8 +518,7 @@ static const struct {
     void (*reduce)(struct montgomery *mont, __m512i *out, const struct wide *wide);
     void (*reduce_crossed)(struct montgomery *mont, __m512i *out, const struct wide *wide);
     void (*set_crossings)(struct montgomery *mont);
-    void (*look_up)(
-        unsigned blocks, __m512i *out, const __m512i *table, unsigned entries, __m512i index, unsigned half);
+    void (*look_up)(struct montgomery *mont, const __m512i *table, unsigned entries, unsigned half);
 } by_block[] = {
     {product_8, square_8, reduce_8, reduce_crossed_8, set_crossings_8, look_up_8},
     {product_9, square_9, reduce_9, reduce_crossed_9, set_crossings_9, look_up_9},
@@ -614,7 +617,7 @@ void montgomery_leave(struct montgomery *mont, __m512i *out, const __m512i *a)
  */
 
 /* Bits first to first + count - 1 of each exponent. */
-static __m512i window(const uint8_t *const exponents[LANES], unsigned first, unsigned count)
+INLINE __m512i window(const uint8_t *const exponents[LANES], unsigned first, unsigned count)
 {
     uint64_t words[LANES];
 
@@ -639,17 +642,15 @@ void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base
 
     memcpy(out, one, digits * sizeof(*out));
     while (first > 0) {
-        __m512i index;
         unsigned half = 0;
 
         first -= bits;
-        index = window(exponents, first, bits);
+        mont->index = window(exponents, first, bits);
         /* To look up is to load, to square is to multiply: by turns, a core does both at once. */
         for (unsigned i = 1; i <= bits; i++) {
             montgomery_square(mont, out, out);
             for (; half < 2 * mont->shape.blocks * i / bits; half++)
-                by_block[mont->shape.block - BLOCK_MIN].look_up(
-                    mont->shape.blocks, mont->operand, table, entries, index, half);
+                by_block[mont->shape.block - BLOCK_MIN].look_up(mont, table, entries, half);
         }
         montgomery_multiply(mont, out, out, mont->operand);
     }

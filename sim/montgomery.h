@@ -57,6 +57,7 @@ struct montgomery {
     __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
     __m512i waiting[BLOCK_MAX];   /* columns, while such a sum has the registers */
     __m512i operand[DIGITS_MAX];
+    __m512i index; /* into the table of powers */
 };
 
 /* Go over to other moduli. k0: as above. */

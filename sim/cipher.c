@@ -75,13 +75,30 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     free(cipher);
 }
 
+void cipher_lose(struct ersatz_cipher *cipher)
+{
+    cipher->message = MESSAGE_LOST;
+    cipher_leave(cipher);
+}
+
+/* After entering a state that owner had: in the child of a fork it may be a worker's of the parent, and the
+ * message somewhere in between. */
+static void look_at_owner(struct ersatz_cipher *cipher, unsigned owner)
+{
+    if (owner != IDLE)
+        cipher->message = MESSAGE_LOST;
+}
+
 bool cipher_enter(struct ersatz_cipher *cipher)
 {
     unsigned self = process_generation();
     unsigned owner = atomic_load_explicit(&cipher->owner, memory_order_relaxed);
 
-    return owner != self && atomic_compare_exchange_strong_explicit(
-                                &cipher->owner, &owner, self, memory_order_acquire, memory_order_relaxed);
+    if (owner == self || !atomic_compare_exchange_strong_explicit(
+                             &cipher->owner, &owner, self, memory_order_acquire, memory_order_relaxed))
+        return false;
+    look_at_owner(cipher, owner);
+    return true;
 }
 
 void cipher_leave(struct ersatz_cipher *cipher)
@@ -315,9 +332,13 @@ static bool is_in_flight(struct ersatz_cipher *cipher)
 /* False: a request in flight has the state. The caller is known to be alone with it but for that. */
 static bool enter_alone(struct ersatz_cipher *cipher)
 {
-    if (is_in_flight(cipher))
+    unsigned self = process_generation();
+    unsigned owner = atomic_load_explicit(&cipher->owner, memory_order_acquire);
+
+    if (owner == self)
         return false;
-    atomic_store_explicit(&cipher->owner, process_generation(), memory_order_relaxed);
+    atomic_store_explicit(&cipher->owner, self, memory_order_relaxed);
+    look_at_owner(cipher, owner);
     return true;
 }
 

@@ -10,6 +10,10 @@ void cipher_reference(struct ersatz_cipher *cipher);
 bool cipher_enter(struct ersatz_cipher *cipher);
 void cipher_leave(struct ersatz_cipher *cipher);
 
+/* In the child of a fork, for a request of the parent's: whether it was computed is not known. Leaves the
+ * state, without the message it carried. */
+void cipher_lose(struct ersatz_cipher *cipher);
+
 /* op->u.cipher on op->u.cipher.cipher: start, associated data, text, end, as far as op asks for them.
  * *kernel: which one computed it. */
 enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel);

@@ -36,11 +36,14 @@ enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const
 enum ersatz_result cipher_cbc_hmac(const struct ersatz_op *op)
 {
     struct ersatz_cipher *cipher = op->u.cipher.cipher;
-    bool is_record = op->u.cipher.aad_len != 0;
+    bool is_record = op->u.cipher.aad_len != 0, done;
     uint8_t aad[EVP_AEAD_TLS1_AAD_LEN]; /* libcrypto writes into it */
 
     if (op->u.cipher.len == 0 || (is_record && op->u.cipher.aad_len != sizeof(aad)))
         return is_record ? ERSATZ_BAD_INPUT : ERSATZ_OK;
+    /* libcrypto may have kept the length of the parent's record, and would take plain text for one. */
+    if (!is_record && cipher->message == MESSAGE_LOST)
+        return ERSATZ_LOST;
     if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK))
         return ERSATZ_COMPUTE_FAILED;
     if (is_record) {
@@ -48,7 +51,9 @@ enum ersatz_result cipher_cbc_hmac(const struct ersatz_op *op)
         if (!set_octets(cipher, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad, sizeof(aad)))
             return ERSATZ_BAD_INPUT;
     }
-    if (cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
+    done = cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
+    cipher->message = MESSAGE_NONE; /* with the record, its length is forgotten */
+    if (done)
         return ERSATZ_OK;
     if (!is_record || cipher->encrypt)
         return ERSATZ_BAD_INPUT; /* the length is not the one that the associated data make */

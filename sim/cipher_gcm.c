@@ -111,6 +111,8 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
         result = begin(cipher, op->u.cipher.long_iv, op->u.cipher.iv_len);
     if (result != ERSATZ_OK)
         return result;
+    if (cipher->message == MESSAGE_LOST)
+        return ERSATZ_LOST;
     if (cipher->message == MESSAGE_NONE)
         return ERSATZ_COMPUTE_FAILED; /* libcrypto would make up an IV and tell nobody */
     result = cipher->message == MESSAGE_IMB ? go_on_imb(cipher, op) : go_on_portable(cipher, op);

@@ -30,8 +30,9 @@ struct ersatz_cipher {
     enum {
         MESSAGE_NONE,
         MESSAGE_PORTABLE,
-        MESSAGE_IMB
-    } message; /* GCM: whose the one under way is, to its end */
+        MESSAGE_IMB,
+        MESSAGE_LOST /* in any mode: at a fork, a request of the parent's had the state */
+    } message;       /* GCM: whose the one under way is, to its end */
     struct {
         uint8_t key[CIPHER_KEY_MAX];
         size_t iv_len, tag_len; /* that the key was set up for; 0: none yet */

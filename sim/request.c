@@ -383,17 +383,37 @@ static enum ersatz_result group_result(const struct ersatz_request *request)
     return result;
 }
 
+static void idle_group(struct ersatz_request *request)
+{
+    for (; request != NULL; request = request->group_next)
+        request_idle(request);
+}
+
+static void lose_group(struct ersatz_request *request)
+{
+    for (; request != NULL; request = request->group_next) {
+        if (request->op.kind == ERSATZ_CIPHER)
+            cipher_lose(request->op.u.cipher.cipher);
+    }
+}
+
 enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
 {
     enum ersatz_result result = ERSATZ_STOPPED;
 
-    if (request_is_inherited(request))
-        return result; /* its memory belongs to a device that was left behind in the parent */
+    if (request_is_inherited(request)) {
+        /* Its memory belongs to a device that was left behind in the parent; whether that had computed it by
+         * then, nobody here is told. Only where it was never accepted the state is known to be as it was. */
+        if (request->instance == NULL)
+            idle_group(request);
+        else
+            lose_group(request);
+        return result;
+    }
     if (request->device->verdict != NULL)
         verdict_finished(request->device->verdict, request);
     if (request->instance == NULL) { /* never accepted: nobody else has it */
-        for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
-            request_idle(each);
+        idle_group(request);
     } else {
         result = group_result(request);
         if (request->notify == NOTIFY_FD)

@@ -18,6 +18,9 @@ const char *ersatz_result_text(enum ersatz_result result)
         return "the input has a length or a value that the operation does not take";
     case ERSATZ_BAD_TAG:
         return "the authentication tag does not match";
+    case ERSATZ_LOST:
+        return "the process forked while the card had a piece of this message, which is lost in the child; "
+               "begin it anew";
     case ERSATZ_COMPUTE_FAILED:
         return "the computation failed or its result did not verify";
     case ERSATZ_NO_MEMORY:

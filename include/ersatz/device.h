@@ -29,6 +29,7 @@ enum ersatz_result {
     ERSATZ_BAD_KEY,        /* the key lacks a part the operation needs, or its parts do not fit together */
     ERSATZ_BAD_INPUT,      /* a length or a number is out of the range the operation takes */
     ERSATZ_BAD_TAG,        /* authenticated decryption: the tag does not match; the output is cleansed */
+    ERSATZ_LOST, /* the process forked while the card had a piece of the message; in the child it is over */
     ERSATZ_COMPUTE_FAILED, /* libcrypto refused the computation, or its result did not verify */
     ERSATZ_NO_MEMORY,
     ERSATZ_NO_DESCRIPTORS, /* no file descriptor was free for an eventfd or a ring */
@@ -236,7 +237,8 @@ enum ersatz_mode {
 
 /* A keyed AES state. For GCM it also carries a message from one operation to the next; the other modes carry
  * nothing over, each operation brings its IV, and for CCM the whole message. One operation at a time: a
- * second one while the first is in flight is refused with ERSATZ_BUSY. */
+ * second one while the first is in flight is refused with ERSATZ_BUSY. In the child of a fork that took place
+ * while the card had an operation on it, its message is lost: whatever would go on with it gets ERSATZ_LOST. */
 struct ersatz_cipher;
 
 /* Whether there is a kernel for it: CBC with HMAC needs AES instructions of the processor's. */

@@ -23,8 +23,15 @@ void rsa_pkey_destroy(void);
 int rsa_device_key_attach(RSA *rsa);
 void rsa_device_key_detach(RSA *rsa);
 
+/* What the device needs of a key. */
+struct rsa_copy {
+    struct ersatz_rsa_key *key;
+    struct rsa_blinding *blinding; /* NULL for a public key, or one that libcrypto refuses */
+    struct rsa_copy *older;        /* for rsa_device_key.c */
+};
+
 /* The device's copy of the key, made or renewed if need be. It stays as long as rsa. NULL, with an error
  * raised: the key is not usable. */
-struct ersatz_rsa_key *rsa_device_key(RSA *rsa);
+const struct rsa_copy *rsa_device_key(RSA *rsa);
 
 #endif

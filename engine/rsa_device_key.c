@@ -8,6 +8,7 @@
 #include "card.h"
 #include "error.h"
 #include "rsa.h"
+#include "rsa_blinding.h"
 
 #define NUMBERS 8u
 
@@ -15,15 +16,10 @@
  * A copy stays until the RSA key is freed, also when it is replaced: jobs that are paused may still go on
  * with it. They hold no reference of their own, since a job that is never resumed would keep it for ever.
  */
-struct copy {
-    struct ersatz_rsa_key *key;
-    struct copy *older;
-};
-
 struct attached {
     pthread_mutex_t lock;        /* for what follows: any number of threads may use one key */
     _Atomic unsigned generation; /* of the process in which the lock was made: card_renew_after_fork() */
-    struct copy *copies;         /* the newest first; that one is used if is_made */
+    struct rsa_copy *copies;     /* the newest first; that one is used if is_made */
     bool is_made;
     /* Addresses only, never followed: RSA_set0_*() changes them. A number may come to lie where an older one
      * lay, so what is public is compared as well; it determines the rest. */
@@ -75,6 +71,13 @@ static void forget(struct attached *attached)
     attached->modulus = attached->exponent = NULL;
 }
 
+static void free_copy(struct rsa_copy *copy)
+{
+    ersatz_rsa_key_free(copy->key);
+    rsa_blinding_free(copy->blinding);
+    free(copy);
+}
+
 void rsa_device_key_detach(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
@@ -84,11 +87,10 @@ void rsa_device_key_detach(RSA *rsa)
     RSA_set_ex_data(rsa, ex_index, NULL);
     forget(attached);
     while (attached->copies != NULL) {
-        struct copy *copy = attached->copies;
+        struct rsa_copy *copy = attached->copies;
 
         attached->copies = copy->older;
-        ersatz_rsa_key_free(copy->key);
-        free(copy);
+        free_copy(copy);
     }
     pthread_mutex_destroy(&attached->lock);
     free(attached);
@@ -177,20 +179,34 @@ static bool is_up_to_date(const struct attached *attached, const BIGNUM *const n
            BN_cmp(numbers[0], attached->modulus) == 0 && BN_cmp(numbers[1], attached->exponent) == 0;
 }
 
+/* NULL: for a public key, or a modulus with which libcrypto cannot do private operations either. */
+static struct rsa_blinding *make_blinding(const BIGNUM *const numbers[NUMBERS])
+{
+    struct rsa_blinding *blinding;
+
+    if (numbers[2] == NULL && numbers[3] == NULL)
+        return NULL;
+    ERR_set_mark();
+    blinding = rsa_blinding_new(numbers[0], numbers[1]);
+    ERR_pop_to_mark();
+    return blinding;
+}
+
 static void make(struct attached *attached, const RSA *rsa, const BIGNUM *const numbers[NUMBERS])
 {
-    struct ersatz_rsa_key *key = build(rsa, numbers);
-    struct copy *copy;
+    struct rsa_copy *copy = calloc(1, sizeof(*copy));
 
-    if (key == NULL)
-        return;
-    copy = malloc(sizeof(*copy));
     if (copy == NULL) {
         error_raise_result(ERSATZ_NO_MEMORY);
-        ersatz_rsa_key_free(key);
         return;
     }
-    *copy = (struct copy){.key = key, .older = attached->copies};
+    copy->key = build(rsa, numbers);
+    if (copy->key == NULL) {
+        free_copy(copy);
+        return;
+    }
+    copy->blinding = make_blinding(numbers);
+    copy->older = attached->copies;
     attached->copies = copy;
     attached->is_made = true;
     attached->modulus = BN_dup(numbers[0]);
@@ -209,11 +225,11 @@ static void renew_lock(void *arg)
     pthread_mutex_init(&attached->lock, NULL); /* a thread of the parent may have held it */
 }
 
-struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
+const struct rsa_copy *rsa_device_key(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
     const BIGNUM *numbers[NUMBERS] = {NULL};
-    struct ersatz_rsa_key *key = NULL;
+    const struct rsa_copy *copy = NULL;
 
     if (attached == NULL) {
         error_raise(REASON_OPERATION, "the RSA key was not made for this engine");
@@ -227,7 +243,7 @@ struct ersatz_rsa_key *rsa_device_key(RSA *rsa)
         make(attached, rsa, numbers);
     }
     if (attached->is_made)
-        key = attached->copies->key;
+        copy = attached->copies;
     pthread_mutex_unlock(&attached->lock);
-    return key;
+    return copy;
 }

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "offload.h"
 #include "rsa.h"
+#include "rsa_blinding.h"
 
 #define MODULUS_BITS_MIN 512 /* the device takes 512 to 16,384; smaller keys stay with libcrypto */
 #define MODULUS_BYTES_MAX 2048
@@ -45,25 +46,57 @@ __attribute__((noinline)) static struct pending *take_pending(void)
     return what;
 }
 
-/* result = base to the private or public exponent, on the card. */
-static int exponentiate(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result)
+/*
+ * result = base to the private or public exponent, on the card. The way from bytes to a number tells of its
+ * leading zeros: so what comes back from a private operation is still blinded there.
+ *
+ * The input of a public operation may be a secret, too: a padded one that is to be encrypted.
+ */
+static int exponentiate(
+    const struct rsa_copy *copy, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result)
 {
     unsigned char in[MODULUS_BYTES_MAX], out[MODULUS_BYTES_MAX];
-    struct ersatz_rsa_key *key = rsa_device_key(rsa);
-    struct ersatz_op op = {.kind = kind, .u.rsa = {.key = key, .in = in, .out = out}};
-    int size, ok;
+    struct ersatz_op op = {.kind = kind,
+        .u.rsa = {.key = copy->key, .in = in, .out = out, .blinded = kind == ERSATZ_RSA_PRIVATE}};
+    int size = (int)ersatz_rsa_key_size(copy->key), ok;
 
-    if (key == NULL)
-        return 0;
-    size = (int)ersatz_rsa_key_size(key);
-    /* libcrypto looks into the words of the result even if it is zero: make sure that there are any. */
-    ok = BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK && BN_set_word(result, 1) &&
-         BN_bin2bn(out, size, result) != NULL;
-    if (kind == ERSATZ_RSA_PRIVATE) {
-        OPENSSL_cleanse(in, (size_t)size);
-        OPENSSL_cleanse(out, (size_t)size);
-    }
+    /* Room for any result: libcrypto looks into the words of one even if it is zero. */
+    ok = BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK &&
+         BN_lshift(result, BN_value_one(), 8 * size - 1) && BN_bin2bn(out, size, result) != NULL;
+    OPENSSL_cleanse(in, (size_t)size);
+    OPENSSL_cleanse(out, (size_t)size);
     return ok;
+}
+
+static int exponentiate_blinded(const struct rsa_copy *copy, const BIGNUM *base, BIGNUM *result, BN_CTX *ctx)
+{
+    BIGNUM *blinded, *unblind;
+    int ok;
+
+    if (copy->blinding == NULL) {
+        error_raise(REASON_OPERATION, "the RSA key takes no blinding, so there is no private operation");
+        return 0;
+    }
+    BN_CTX_start(ctx);
+    blinded = BN_CTX_get(ctx);
+    unblind = BN_CTX_get(ctx);
+    ok = unblind != NULL && BN_copy(blinded, base) != NULL &&
+         rsa_blinding_apply(copy->blinding, blinded, unblind, ctx) &&
+         exponentiate(copy, ERSATZ_RSA_PRIVATE, blinded, result) &&
+         rsa_blinding_remove(copy->blinding, result, unblind, ctx);
+    BN_CTX_end(ctx);
+    return ok;
+}
+
+static int compute(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result, BN_CTX *ctx)
+{
+    const struct rsa_copy *copy = rsa_device_key(rsa);
+
+    if (copy == NULL)
+        return 0;
+    if (kind == ERSATZ_RSA_PRIVATE)
+        return exponentiate_blinded(copy, base, result, ctx);
+    return exponentiate(copy, kind, base, result);
 }
 
 static int is_for_card(const RSA *rsa)
@@ -76,7 +109,7 @@ static int mod_exp(BIGNUM *result, const BIGNUM *base, RSA *rsa, BN_CTX *ctx)
 {
     take_pending();
     if (is_for_card(rsa))
-        return exponentiate(rsa, ERSATZ_RSA_PRIVATE, base, result);
+        return compute(rsa, ERSATZ_RSA_PRIVATE, base, result, ctx);
     return RSA_meth_get_mod_exp(original)(result, base, rsa, ctx);
 }
 
@@ -87,7 +120,7 @@ static int bn_mod_exp(BIGNUM *result, const BIGNUM *base, const BIGNUM *exponent
     struct pending *what = take_pending();
 
     if (what != NULL && is_for_card(what->rsa))
-        return exponentiate(what->rsa, what->kind, base, result);
+        return compute(what->rsa, what->kind, base, result, ctx);
     return RSA_meth_get_bn_mod_exp(original)(result, base, exponent, modulus, ctx, montgomery);
 }
 
@@ -108,9 +141,9 @@ static int run(rsa_fn *function, enum ersatz_op_kind kind, int len, const unsign
 /*
  * libcrypto would blind here, between its padding and our exponentiation. It keeps the blinding value in the
  * key, where a second job on the same thread changes it while the first is paused: the first would unblind
- * with the wrong one. The device's copy of the key is blinded instead, inside the card.
+ * with the wrong one. We blind instead, between libcrypto and the card: see rsa_blinding.h.
  */
-static void leave_blinding_to_the_card(RSA *rsa)
+static void leave_blinding_to_us(RSA *rsa)
 {
     if (is_for_card(rsa) && !RSA_test_flags(rsa, RSA_FLAG_NO_BLINDING))
         RSA_set_flags(rsa, RSA_FLAG_NO_BLINDING);
@@ -134,11 +167,12 @@ static int verify_bytes(int len, const unsigned char *from, unsigned char *to, R
 {
     unsigned char out[ANY_EXPONENT_BITS / 8];
     struct ersatz_op op = {.kind = ERSATZ_RSA_PUBLIC, .u.rsa = {.in = from, .out = out}};
+    const struct rsa_copy *copy = rsa_device_key(rsa);
     int got;
 
-    op.u.rsa.key = rsa_device_key(rsa);
-    if (op.u.rsa.key == NULL)
+    if (copy == NULL)
         return -1;
+    op.u.rsa.key = copy->key;
     if ((size_t)len != ersatz_rsa_key_size(op.u.rsa.key) || !ersatz_rsa_key_takes(op.u.rsa.key, from))
         return CANNOT;
     if (offload(&op, false) != ERSATZ_OK)
@@ -165,13 +199,13 @@ static int public_decrypt(int len, const unsigned char *from, unsigned char *to,
 
 static int private_encrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
-    leave_blinding_to_the_card(rsa);
+    leave_blinding_to_us(rsa);
     return run(RSA_meth_get_priv_enc(original), ERSATZ_RSA_PRIVATE, len, from, to, rsa, padding);
 }
 
 static int private_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
-    leave_blinding_to_the_card(rsa);
+    leave_blinding_to_us(rsa);
     return run(RSA_meth_get_priv_dec(original), ERSATZ_RSA_PRIVATE, len, from, to, rsa, padding);
 }
 

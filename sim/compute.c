@@ -56,7 +56,7 @@ static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_ke
     if (op->kind == ERSATZ_CIPHER)
         return cipher_compute(op, kernel);
     *kernel = ERSATZ_KERNEL_PORTABLE;
-    return rsa_key_compute(op->u.rsa.key, op->kind == ERSATZ_RSA_PRIVATE, op->u.rsa.in, op->u.rsa.out);
+    return rsa_key_compute(op);
 }
 
 /* RSA, and let the batch kernel know what it would have had to beat. */

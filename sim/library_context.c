@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ersatz/device.h"
+
 /* Constant once made in a process; what could not be made, for want of memory say, is tried again. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Release when both are there, acquire by whoever uses them. */
@@ -77,6 +79,16 @@ void library_context_leave(OSSL_LIB_CTX *before)
 {
     if (before != NULL)
         OSSL_LIB_CTX_set0_default(before);
+}
+
+void *ersatz_random_enter(void)
+{
+    return library_context_enter();
+}
+
+void ersatz_random_leave(void *before)
+{
+    library_context_leave(before);
 }
 
 void library_context_adopt(void)

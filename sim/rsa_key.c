@@ -26,6 +26,7 @@ struct ersatz_rsa_key {
     uint8_t *modulus; /* size bytes */
     bool is_private;
     RSA *rsa;                  /* libcrypto locks what it caches in it; any worker may use it */
+    RSA *without_blinding;     /* the same, for inputs that are blinded; NULL for a public key */
     struct rsa_ifma_key *ifma; /* NULL: not for the batch kernel */
 };
 
@@ -150,7 +151,7 @@ static bool set_numbers(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
  * An RSA that computes by itself. RSA_new() alone would give one with the method of whatever engine is the
  * default for RSA, which may be the engine in front of this device.
  */
-static RSA *new_plain_rsa(void)
+static RSA *new_plain_rsa(bool blinding)
 {
     RSA *rsa = RSA_new();
 
@@ -158,13 +159,26 @@ static RSA *new_plain_rsa(void)
         RSA_free(rsa);
         return NULL;
     }
-    RSA_clear_flags(rsa, RSA_FLAG_NO_BLINDING); /* a method may have set it for its own keys */
+    /* A method may have set it for its own keys. */
+    if (blinding)
+        RSA_clear_flags(rsa, RSA_FLAG_NO_BLINDING);
+    else
+        RSA_set_flags(rsa, RSA_FLAG_NO_BLINDING);
     return rsa;
+}
+
+static enum ersatz_result make_rsa(const struct ersatz_rsa_numbers *numbers, bool blinding, RSA **rsa)
+{
+    *rsa = new_plain_rsa(blinding);
+    if (*rsa == NULL)
+        return ERSATZ_NO_MEMORY;
+    return set_numbers(*rsa, numbers) ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
 
 enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **out)
 {
     struct ersatz_rsa_key *key = calloc(1, sizeof(*key));
+    enum ersatz_result result;
     int bits;
 
     *out = NULL;
@@ -172,14 +186,15 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
         return ERSATZ_NO_MEMORY;
     atomic_init(&key->references, 1);
     key->generation = process_generation();
-    key->rsa = new_plain_rsa();
-    if (key->rsa == NULL) {
-        free(key);
-        return ERSATZ_NO_MEMORY;
+    result = make_rsa(numbers, true, &key->rsa);
+    if (result == ERSATZ_OK) {
+        key->is_private = RSA_get0_d(key->rsa) != NULL;
+        if (key->is_private)
+            result = make_rsa(numbers, false, &key->without_blinding);
     }
-    if (!set_numbers(key->rsa, numbers)) {
+    if (result != ERSATZ_OK) {
         ersatz_rsa_key_free(key);
-        return ERSATZ_BAD_KEY;
+        return result;
     }
     bits = RSA_bits(key->rsa);
     if (bits < MODULUS_BITS_MIN || bits > MODULUS_BITS_MAX) {
@@ -193,7 +208,6 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
         return ERSATZ_NO_MEMORY;
     }
     BN_bn2bin(RSA_get0_n(key->rsa), key->modulus);
-    key->is_private = RSA_get0_d(key->rsa) != NULL;
     if (kernel_is_available(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma)) {
         ersatz_rsa_key_free(key);
         return ERSATZ_NO_MEMORY;
@@ -212,6 +226,7 @@ void ersatz_rsa_key_free(struct ersatz_rsa_key *key)
     if (key == NULL || atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) != 1)
         return;
     RSA_free(key->rsa); /* cleanses the private numbers */
+    RSA_free(key->without_blinding);
     rsa_ifma_key_free(key->ifma);
     free(key->modulus);
     free(key);
@@ -314,18 +329,19 @@ const struct rsa_ifma_key *rsa_key_ifma(const struct ersatz_rsa_key *key)
     return key->ifma;
 }
 
-enum ersatz_result rsa_key_compute(
-    struct ersatz_rsa_key *key, bool private_half, const uint8_t *in, uint8_t *out)
+enum ersatz_result rsa_key_compute(const struct ersatz_op *op)
 {
+    struct ersatz_rsa_key *key = op->u.rsa.key;
     int size = (int)key->size;
     int got;
 
-    if (private_half && !key->is_private)
+    if (op->kind == ERSATZ_RSA_PUBLIC)
+        got = RSA_public_encrypt(size, op->u.rsa.in, op->u.rsa.out, key->rsa, RSA_NO_PADDING);
+    else if (!key->is_private)
         return ERSATZ_BAD_KEY;
-    if (private_half)
-        got = RSA_private_encrypt(size, in, out, key->rsa, RSA_NO_PADDING);
     else
-        got = RSA_public_encrypt(size, in, out, key->rsa, RSA_NO_PADDING);
+        got = RSA_private_encrypt(size, op->u.rsa.in, op->u.rsa.out,
+            op->u.rsa.blinded ? key->without_blinding : key->rsa, RSA_NO_PADDING);
     if (got == size)
         return ERSATZ_OK;
     if (ERR_GET_REASON(ERR_peek_last_error()) == RSA_R_DATA_TOO_LARGE_FOR_MODULUS)

@@ -4,9 +4,8 @@
 
 #include "ersatz/device.h"
 
-/* out = in^d or in^e modulo n, both of the modulus' length; in and out may be the same. */
-enum ersatz_result rsa_key_compute(
-    struct ersatz_rsa_key *key, bool private_half, const uint8_t *in, uint8_t *out);
+/* An RSA operation by libcrypto; in and out may be the same. */
+enum ersatz_result rsa_key_compute(const struct ersatz_op *op);
 
 /* A copy of the key that computes one CRT half wrong: one bit of one exponent is not as it was. NULL: the key
  * has no CRT values, or there is no memory. To be freed as any key. */

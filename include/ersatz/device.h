@@ -268,6 +268,14 @@ enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt
 /* An independent copy, in the middle of a GCM message too. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
 
+/* ---------------------------------------------------------------------------------------- random numbers */
+
+/* Let libcrypto's functions on the calling thread take random numbers from the device's generator, by a
+ * library context of the device's own, until ersatz_random_leave() with what this returned. A generator of
+ * the application's could be built on an engine in front of this device. No job may pause in between. */
+void *ersatz_random_enter(void);
+void ersatz_random_leave(void *before);
+
 /* -------------------------------------------------------------------------------------------- operations */
 
 enum ersatz_op_kind { ERSATZ_RSA_PRIVATE, ERSATZ_RSA_PUBLIC, ERSATZ_CIPHER };
@@ -280,6 +288,7 @@ struct ersatz_op {
             struct ersatz_rsa_key *key;
             const uint8_t *in; /* ersatz_rsa_key_size() bytes, a number below the modulus */
             uint8_t *out;      /* ersatz_rsa_key_size() bytes */
+            bool blinded;      /* the caller has blinded the input: the card need not do so again */
         } rsa;
         struct {
             struct ersatz_cipher *cipher;

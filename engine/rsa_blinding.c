@@ -1,0 +1,319 @@
+/* See rsa_blinding.h. */
+#include "rsa_blinding.h"
+
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "ersatz/device.h"
+
+/*
+ * A pair is used this often, squared each time, before it is drawn again: as often as libcrypto does. Most of
+ * what drawing costs is to find an inverse, so pairs are drawn many at once, with one inverse for all
+ * (Montgomery 1987): one for a key that is asked for the first time, and then twice as many each time, for a
+ * key that is busy.
+ */
+#define USES 32u
+#define PAIRS_MAX 16u
+
+/* Two numbers in Montgomery's form. */
+struct pair {
+    BIGNUM *blind;   /* unblind^-exponent */
+    BIGNUM *unblind; /* random */
+};
+
+/* What one thread uses at a time. */
+struct pairs {
+    struct pairs *next;
+    unsigned count; /* drawn: 0 to PAIRS_MAX */
+    unsigned uses;  /* since then */
+    struct pair each[PAIRS_MAX];
+};
+
+struct rsa_blinding {
+    BIGNUM *modulus, *exponent;
+    BN_MONT_CTX *montgomery;
+    BN_BLINDING *libcryptos; /* for its multiplication: see rsa_blinding_remove() */
+    pthread_mutex_t lock;    /* for what follows */
+    struct pairs *idle;      /* as many as threads were ever blinding at the same time, but for those at it */
+};
+
+/* ------------------------------------------------------------------------------------------------ drawing */
+
+static bool draw_unblinding(const struct rsa_blinding *blinding, struct pairs *pairs, BN_CTX *ctx)
+{
+    for (unsigned i = 0; i < pairs->count; i++) {
+        do {
+            if (!BN_priv_rand_range_ex(pairs->each[i].unblind, blinding->modulus, 0, ctx))
+                return false;
+        } while (BN_is_zero(pairs->each[i].unblind));
+    }
+    return true;
+}
+
+/* number = its inverse. By libcrypto's way that does not branch on it. */
+static bool invert(const struct rsa_blinding *blinding, BIGNUM *number, BN_CTX *ctx)
+{
+    BN_MONT_CTX *montgomery = blinding->montgomery;
+    BIGNUM *modulus = BN_new();
+    bool ok;
+
+    if (modulus == NULL)
+        return false;
+    BN_with_flags(modulus, blinding->modulus, BN_FLG_CONSTTIME);
+    ok = BN_from_montgomery(number, number, montgomery, ctx) &&
+         BN_mod_inverse(number, number, modulus, ctx) != NULL &&
+         BN_to_montgomery(number, number, montgomery, ctx);
+    BN_free(modulus);
+    return ok;
+}
+
+/* blind = the inverse of unblind, for each: of the product of all first, from which the others follow. */
+static bool invert_all(const struct rsa_blinding *blinding, struct pairs *pairs, BN_CTX *ctx)
+{
+    BN_MONT_CTX *montgomery = blinding->montgomery;
+    struct pair *each = pairs->each;
+    BIGNUM *inverse = BN_CTX_get(ctx);
+
+    if (inverse == NULL || BN_copy(each[0].blind, each[0].unblind) == NULL)
+        return false;
+    for (unsigned i = 1; i < pairs->count; i++) { /* blind = the product so far */
+        if (!BN_mod_mul_montgomery(each[i].blind, each[i - 1].blind, each[i].unblind, montgomery, ctx))
+            return false;
+    }
+    if (BN_copy(inverse, each[pairs->count - 1].blind) == NULL || !invert(blinding, inverse, ctx))
+        return false;
+    for (unsigned i = pairs->count - 1; i > 0; i--) {
+        if (!BN_mod_mul_montgomery(each[i].blind, inverse, each[i - 1].blind, montgomery, ctx) ||
+            !BN_mod_mul_montgomery(inverse, inverse, each[i].unblind, montgomery, ctx))
+            return false;
+    }
+    return BN_copy(each[0].blind, inverse) != NULL;
+}
+
+static bool raise_to_exponent(const struct rsa_blinding *blinding, struct pairs *pairs, BN_CTX *ctx)
+{
+    BN_MONT_CTX *montgomery = blinding->montgomery;
+
+    for (unsigned i = 0; i < pairs->count; i++) {
+        BIGNUM *blind = pairs->each[i].blind;
+
+        if (!BN_from_montgomery(blind, blind, montgomery, ctx) ||
+            !BN_mod_exp_mont(blind, blind, blinding->exponent, blinding->modulus, ctx, montgomery) ||
+            !BN_to_montgomery(blind, blind, montgomery, ctx))
+            return false;
+    }
+    return true;
+}
+
+static bool make_room(struct pairs *pairs, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct pair *pair = &pairs->each[i];
+
+        if (pair->blind == NULL)
+            pair->blind = BN_new();
+        if (pair->unblind == NULL)
+            pair->unblind = BN_new();
+        if (pair->blind == NULL || pair->unblind == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool draw(const struct rsa_blinding *blinding, struct pairs *pairs, unsigned count)
+{
+    BN_CTX *ctx;
+    bool ok;
+
+    pairs->count = pairs->uses = 0;
+    if (!make_room(pairs, count))
+        return false;
+    ctx = BN_CTX_new();
+    if (ctx == NULL)
+        return false;
+    BN_CTX_start(ctx);
+    pairs->count = count;
+    ok = draw_unblinding(blinding, pairs, ctx) && invert_all(blinding, pairs, ctx) &&
+         raise_to_exponent(blinding, pairs, ctx);
+    if (!ok)
+        pairs->count = 0;
+    BN_CTX_end(ctx);
+    BN_CTX_free(ctx); /* cleanses what it lent */
+    return ok;
+}
+
+/* A number has no inverse if the modulus has a small factor, as no proper key's has. libcrypto tries again
+ * with other numbers, as often as this. */
+#define TRIES 32u
+
+static bool draw_again(const struct rsa_blinding *blinding, struct pairs *pairs)
+{
+    unsigned count = pairs->count == 0 ? 1 : 2 * pairs->count;
+    void *before = ersatz_random_enter();
+    bool ok = false;
+
+    ERR_set_mark();
+    for (unsigned tries = 0; !ok && tries < TRIES; tries++) {
+        ok = draw(blinding, pairs, count < PAIRS_MAX ? count : PAIRS_MAX);
+        count = 1;
+    }
+    if (ok)
+        ERR_pop_to_mark();
+    else
+        ERR_clear_last_mark();
+    ersatz_random_leave(before);
+    return ok;
+}
+
+/* -------------------------------------------------------------------------------------------------- using */
+
+static bool square(const struct rsa_blinding *blinding, BIGNUM *number, BN_CTX *ctx)
+{
+    return BN_mod_mul_montgomery(number, number, number, blinding->montgomery, ctx);
+}
+
+static struct pairs *take(struct rsa_blinding *blinding)
+{
+    struct pairs *pairs;
+
+    pthread_mutex_lock(&blinding->lock);
+    pairs = blinding->idle;
+    if (pairs != NULL)
+        blinding->idle = pairs->next;
+    pthread_mutex_unlock(&blinding->lock);
+    return pairs != NULL ? pairs : calloc(1, sizeof(*pairs));
+}
+
+static void give_back(struct rsa_blinding *blinding, struct pairs *pairs)
+{
+    pthread_mutex_lock(&blinding->lock);
+    pairs->next = blinding->idle;
+    blinding->idle = pairs;
+    pthread_mutex_unlock(&blinding->lock);
+}
+
+static struct pair *next_pair(const struct rsa_blinding *blinding, struct pairs *pairs, BN_CTX *ctx)
+{
+    struct pair *pair;
+
+    if (pairs->uses == USES * pairs->count && !draw_again(blinding, pairs))
+        return NULL;
+    pair = &pairs->each[pairs->uses % pairs->count];
+    if (pairs->uses >= pairs->count &&
+        (!square(blinding, pair->blind, ctx) || !square(blinding, pair->unblind, ctx))) {
+        pairs->count = pairs->uses = 0; /* the two may not belong together any more */
+        return NULL;
+    }
+    pairs->uses++;
+    return pair;
+}
+
+bool rsa_blinding_apply(struct rsa_blinding *blinding, BIGNUM *number, BIGNUM *unblind, BN_CTX *ctx)
+{
+    struct pairs *pairs = take(blinding);
+    struct pair *pair;
+    bool ok;
+
+    if (pairs == NULL)
+        return false;
+    pair = next_pair(blinding, pairs, ctx);
+    ok = pair != NULL && BN_copy(unblind, pair->unblind) != NULL &&
+         BN_mod_mul_montgomery(number, number, pair->blind, blinding->montgomery, ctx);
+    give_back(blinding, pairs);
+    return ok;
+}
+
+/* BN_mod_mul_montgomery() would end by looking for the result's first word that is not zero. The one function
+ * of libcrypto's that multiplies and does not branch there is this. */
+bool rsa_blinding_remove(struct rsa_blinding *blinding, BIGNUM *result, const BIGNUM *unblind, BN_CTX *ctx)
+{
+    BN_set_flags(result, BN_FLG_CONSTTIME);
+    return BN_BLINDING_invert_ex(result, unblind, blinding->libcryptos, ctx);
+}
+
+/* ------------------------------------------------------------------------------------- making and freeing */
+
+/* In place of an exponentiation. */
+static int leave_it(BIGNUM *result, const BIGNUM *base, const BIGNUM *exponent, const BIGNUM *modulus,
+    BN_CTX *ctx, BN_MONT_CTX *montgomery)
+{
+    (void)exponent;
+    (void)modulus;
+    (void)ctx;
+    (void)montgomery;
+    return BN_copy(result, base) != NULL;
+}
+
+/* For its multiplication only. It draws a pair, too, which nobody uses; modulo a small prime that takes no
+ * time. */
+#define SMALL_PRIME ((UINT64_C(1) << 31) - 1)
+
+static BN_BLINDING *make_libcryptos(const struct rsa_blinding *blinding, BN_CTX *ctx)
+{
+    BIGNUM *prime = BN_CTX_get(ctx);
+
+    if (prime == NULL || !BN_set_word(prime, SMALL_PRIME))
+        return NULL;
+    return BN_BLINDING_create_param(NULL, blinding->exponent, prime, ctx, leave_it, blinding->montgomery);
+}
+
+static bool make(struct rsa_blinding *blinding, const BIGNUM *modulus, const BIGNUM *exponent, BN_CTX *ctx)
+{
+    blinding->modulus = BN_dup(modulus);
+    blinding->exponent = BN_dup(exponent);
+    blinding->montgomery = BN_MONT_CTX_new();
+    if (blinding->modulus == NULL || blinding->exponent == NULL || blinding->montgomery == NULL ||
+        !BN_MONT_CTX_set(blinding->montgomery, modulus, ctx))
+        return false;
+    blinding->libcryptos = make_libcryptos(blinding, ctx);
+    return blinding->libcryptos != NULL;
+}
+
+struct rsa_blinding *rsa_blinding_new(const BIGNUM *modulus, const BIGNUM *exponent)
+{
+    struct rsa_blinding *blinding = calloc(1, sizeof(*blinding));
+    void *before = ersatz_random_enter();
+    BN_CTX *ctx = BN_CTX_new();
+
+    if (blinding != NULL)
+        pthread_mutex_init(&blinding->lock, NULL);
+    if (ctx != NULL)
+        BN_CTX_start(ctx);
+    if (blinding != NULL && (ctx == NULL || !make(blinding, modulus, exponent, ctx))) {
+        rsa_blinding_free(blinding);
+        blinding = NULL;
+    }
+    if (ctx != NULL)
+        BN_CTX_end(ctx);
+    BN_CTX_free(ctx);
+    ersatz_random_leave(before);
+    return blinding;
+}
+
+static void free_pairs(struct pairs *pairs)
+{
+    for (unsigned i = 0; i < PAIRS_MAX; i++) {
+        BN_clear_free(pairs->each[i].blind);
+        BN_clear_free(pairs->each[i].unblind);
+    }
+    free(pairs);
+}
+
+void rsa_blinding_free(struct rsa_blinding *blinding)
+{
+    if (blinding == NULL)
+        return;
+    while (blinding->idle != NULL) {
+        struct pairs *pairs = blinding->idle;
+
+        blinding->idle = pairs->next;
+        free_pairs(pairs);
+    }
+    BN_BLINDING_free(blinding->libcryptos);
+    BN_MONT_CTX_free(blinding->montgomery);
+    BN_free(blinding->modulus);
+    BN_free(blinding->exponent);
+    pthread_mutex_destroy(&blinding->lock);
+    free(blinding);
+}

@@ -1,0 +1,105 @@
+/*
+ * Every private operation is blinded by a number of its own, however many there are of one key, on however
+ * many threads, and however long each is paused: all results are right, and no number comes twice.
+ */
+#include <dlfcn.h>
+#include <openssl/bn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "check.h"
+#include "support/engine.h"
+
+#define SIZE 256
+#define JOBS 8
+#define TIMES 50 /* all together enough to draw anew some times */
+#define THREADS 3
+#define ALL (THREADS * JOBS * TIMES)
+
+static ENGINE *engine;
+static RSA *rsa, *plain;
+static const unsigned char in[SIZE] = {[SIZE - 1] = 2};
+static unsigned char wanted[SIZE];
+static uint64_t used[ALL];
+static _Atomic unsigned uses;
+
+/* In place of libcrypto's: what the engine unblinds with. libcrypto by itself gives no inverse. */
+__attribute__((visibility("default"))) int BN_BLINDING_invert_ex(
+    BIGNUM *number, const BIGNUM *inverse, BN_BLINDING *blinding, BN_CTX *ctx)
+{
+    int (*real)(BIGNUM *, const BIGNUM *, BN_BLINDING *, BN_CTX *);
+    unsigned char bytes[SIZE];
+
+    *(void **)&real = dlsym(RTLD_NEXT, "BN_BLINDING_invert_ex");
+    CHECK(real != NULL);
+    if (inverse != NULL) {
+        unsigned index = atomic_fetch_add(&uses, 1);
+
+        CHECK(index < ALL && BN_bn2binpad(inverse, bytes, SIZE) == SIZE);
+        memcpy(&used[index], bytes + SIZE - sizeof(used[index]), sizeof(used[index]));
+    }
+    return real(number, inverse, blinding, ctx);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int sign(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < TIMES; i++) {
+        unsigned char out[SIZE];
+
+        CHECK_EQ(RSA_private_encrypt(SIZE, in, out, rsa, RSA_NO_PADDING), SIZE);
+        CHECK_EQ(memcmp(out, wanted, SIZE), 0);
+    }
+    return 1;
+}
+
+static void *in_jobs(void *unused)
+{
+    struct job jobs[JOBS];
+    unsigned running = JOBS;
+
+    for (unsigned i = 0; i < JOBS; i++)
+        job_init(&jobs[i], BY_FD, sign, NULL);
+    for (bool done[JOBS] = {false}; running > 0;) {
+        for (unsigned i = 0; i < JOBS; i++) {
+            if (done[i] || (jobs[i].job != NULL && !fd_is_readable(job_fd(&jobs[i]))))
+                continue;
+            done[i] = job_run(&jobs[i]) == ASYNC_FINISH;
+            running -= done[i];
+        }
+    }
+    for (unsigned i = 0; i < JOBS; i++)
+        job_free(&jobs[i]);
+    return unused;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+
+    test_begin(120);
+    plain = test_rsa(NULL);
+    CHECK_EQ(RSA_private_encrypt(SIZE, in, wanted, plain, RSA_NO_PADDING), SIZE);
+    engine = engine_load(NULL);
+    rsa = test_rsa(engine);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, in_jobs, NULL), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_EQ(engine_count(engine, "rsa_priv"), ALL);
+    CHECK_EQ(uses, ALL);
+    qsort(used, ALL, sizeof(used[0]), by_value);
+    for (unsigned i = 1; i < ALL; i++)
+        CHECK(used[i] != used[i - 1]);
+    RSA_free(rsa);
+    RSA_free(plain);
+    engine_unload(engine);
+    return 0;
+}

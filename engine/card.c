@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ersatz/output.h"
 #include "findings.h"
 #include "report.h"
 
@@ -106,7 +107,7 @@ static void after_fork_in_child(void)
     atomic_fetch_add_explicit(&card.generation, 1, memory_order_relaxed);
     /* What the parent did is in the parent's. */
     if (!ersatz_record_after_fork(&card.place, &error))
-        fprintf(stderr, "ersatz: %s\n", error.text);
+        ersatz_say("%s", error.text);
     if (card.config.trace != NULL)
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     pthread_mutex_unlock(&card.lock);
@@ -282,7 +283,7 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
     findings_begin(&card.check, &card.place.record->findings, &card.config);
     config = resolve();
     if (config.trace != NULL && !ersatz_record_reserve_trace(&card.place, error)) {
-        fprintf(stderr, "ersatz: TRACE: %s; going on without\n", error->text);
+        ersatz_say("TRACE: %s; going on without", error->text);
         config.trace = NULL;
     }
     result = ersatz_device_open(&config, device, error);

@@ -5,6 +5,7 @@
 #include "card.h"
 #include "command_handlers.h"
 #include "error.h"
+#include "ersatz/output.h"
 
 int command_retries(int command, long i, void *p)
 {
@@ -47,14 +48,23 @@ static int write_to_bio(BIO *bio)
     return ok;
 }
 
-int command_statistics(int command, long i, void *p)
+static int write_to_standard_output(void)
 {
-    (void)command;
-    (void)i;
-    if (p != NULL)
-        return write_to_bio(p);
     if (ersatz_stats_write(card_stats(), card_findings(), stdout))
         return 1;
     error_raise(REASON_OPERATION, "STATS could not be written to standard output");
     return 0;
+}
+
+int command_statistics(int command, long i, void *p)
+{
+    struct ersatz_writing writing;
+    int ok;
+
+    (void)command;
+    (void)i;
+    ersatz_writing_begin(&writing);
+    ok = p != NULL ? write_to_bio(p) : write_to_standard_output();
+    ersatz_writing_end(&writing, !ok);
+    return ok;
 }

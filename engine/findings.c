@@ -1,6 +1,10 @@
 /* Sets the check up, and says what it found. */
 #include "findings.h"
 
+#include <stdlib.h>
+
+#include "ersatz/output.h"
+
 void findings_reset(struct findings_settings *settings)
 {
     *settings =
@@ -25,8 +29,15 @@ void findings_begin(
 void findings_say(struct findings_settings *settings, const struct ersatz_findings *findings)
 {
     uint64_t found = ersatz_findings_total(findings);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *memory = found > settings->said ? open_memstream(&text, &len) : NULL;
 
-    if (found > settings->said)
-        ersatz_findings_write(findings, stderr); /* where that fails, there is nobody to tell */
     settings->said = found;
+    if (memory == NULL)
+        return;
+    ersatz_findings_write(findings, memory);
+    if (fclose(memory) == 0)
+        ersatz_say_text(text, len);
+    free(text);
 }

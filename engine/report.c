@@ -1,11 +1,12 @@
 /* Writes the statistics and the trace to files. */
 #include "report.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "ersatz/output.h"
 
 bool report_set_file(char **file, const char *path)
 {
@@ -45,8 +46,9 @@ static void expand(const struct report *report, const char *path, char *out, siz
         snprintf(out + used, size - used, ".%ld", (long)getpid());
 }
 
-static bool write_stats(struct ersatz_record *record, FILE *stream)
+static bool write_stats(void *arg, FILE *stream)
 {
+    const struct ersatz_record *record = arg;
     const struct ersatz_findings *findings = &record->findings;
 
     /* Acquire: pairs with the release of the one who began them. */
@@ -55,8 +57,9 @@ static bool write_stats(struct ersatz_record *record, FILE *stream)
     return ersatz_stats_write(&record->stats, findings, stream);
 }
 
-static bool write_trace(struct ersatz_record *record, FILE *stream)
+static bool write_trace(void *arg, FILE *stream)
 {
+    struct ersatz_record *record = arg;
     const struct ersatz_traced process = {
         .pid = getpid(), .program = record->head.program, .trace = &record->trace};
 
@@ -64,22 +67,16 @@ static bool write_trace(struct ersatz_record *record, FILE *stream)
 }
 
 static void write_file(const struct report *report, const char *command, const char *file,
-    struct ersatz_record *record, bool (*write)(struct ersatz_record *, FILE *))
+    struct ersatz_record *record, bool (*write)(void *, FILE *))
 {
+    struct ersatz_error error;
     char path[4096];
-    FILE *stream;
 
     if (file == NULL)
         return;
     expand(report, file, path, sizeof(path));
-    stream = fopen(path, "we");
-    if (stream == NULL) {
-        fprintf(stderr, "ersatz: %s %s: %m\n", command, path);
-        return;
-    }
-    if (!write(record, stream))
-        fprintf(stderr, "ersatz: %s %s: %m\n", command, path);
-    fclose(stream);
+    if (!ersatz_write_file(path, write, record, &error))
+        ersatz_say("%s %s", command, error.text);
 }
 
 void report_write(const struct report *report, struct ersatz_record *record)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "delay.h"
+#include "ersatz/output.h"
 #include "faults.h"
 #include "lend.h"
 #include "model.h"
@@ -470,7 +471,7 @@ bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 
 void device_complain(const char *what, int err)
 {
-    fprintf(stderr, "ersatz: %s: %s\n", what, strerror(err));
+    ersatz_say("%s: %s", what, strerror(err));
 }
 
 struct ersatz_stats *device_stats(const struct ersatz_device *device)

@@ -3,17 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+#include "ersatz/output.h"
 #include "life.h"
 
 #define MAGIC "ERSATZ1" /* with its terminator, as long as head.magic */
-#define NAMES_MAX 1000u /* programs that one process has become by exec, one after the other */
+#define NEW_FILE (O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+#define NAMES_MAX 100u
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older headers do not know it */
@@ -25,6 +31,16 @@ static bool complain(struct ersatz_error *error, const char *directory, const ch
 {
     error->result = ERSATZ_NO_MEMORY;
     snprintf(error->text, sizeof(error->text), "%s %.120s: %s", what, directory, strerror(err));
+    return false;
+}
+
+static bool complain_of_file_system(struct ersatz_error *error, const char *directory)
+{
+    error->result = ERSATZ_BAD_INPUT;
+    snprintf(error->text, sizeof(error->text),
+        "the file system of %.80s may need room to write to a page again, and on a full disk that would end "
+        "the program; expected one of tmpfs, ext4 or xfs, as /dev/shm is",
+        directory);
     return false;
 }
 
@@ -77,34 +93,74 @@ bool ersatz_record_init(struct ersatz_record_place *place)
     return true;
 }
 
-/* A new file in the directory, named after the process. The error is in errno if it is -1. */
-static int make_file(int directory)
+/*
+ * Whether a page that is there once stays there, so that room found beforehand is enough. Where a file system
+ * writes to another place at every turn (btrfs, bcachefs, ZFS, NILFS, F2FS), a page that was written out
+ * needs new room before the next write, and neither MADV_POPULATE_WRITE nor fallocate(2) keeps any for it. Of
+ * one that is not known, the same is to be feared. overlayfs passes on the numbers of what is beneath it, of
+ * which btrfs has no inodes to count.
+ */
+bool ersatz_record_suits(int directory)
 {
-    char name[64];
-    int fd = -1;
+    struct statfs system;
 
-    for (unsigned i = 1; i <= NAMES_MAX && fd < 0; i++) {
-        if (i == 1)
-            snprintf(name, sizeof(name), "%ld" ERSATZ_RECORD_SUFFIX, (long)getpid());
-        else
-            snprintf(name, sizeof(name), "%ld-%u" ERSATZ_RECORD_SUFFIX, (long)getpid(), i);
-        fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0 && errno != EEXIST)
-            return -1;
+    if (fstatfs(directory, &system) != 0)
+        return false;
+    switch ((unsigned long)system.f_type) {
+    case TMPFS_MAGIC:
+    case RAMFS_MAGIC:
+    case EXT4_SUPER_MAGIC: /* of ext2 and ext3, too */
+    case XFS_SUPER_MAGIC:
+        return true;
+    case OVERLAYFS_SUPER_MAGIC:
+        return system.f_files != 0;
+    default:
+        return false;
     }
-    if (fd >= 0 && ftruncate(fd, sizeof(struct ersatz_record)) != 0) {
-        close(fd);
-        return -1;
+}
+
+struct name {
+    char text[64];
+};
+
+/* A new file in the directory, named after the process: PID.record, and where somebody has made that already,
+ * a name that cannot be made beforehand. -1: errno says why. */
+static int make_file(int directory, struct name *name)
+{
+    unsigned long number;
+    int fd;
+
+    snprintf(name->text, sizeof(name->text), "%ld" ERSATZ_RECORD_SUFFIX, (long)getpid());
+    fd = openat(directory, name->text, NEW_FILE, 0600);
+    for (unsigned i = 0; i < NAMES_MAX && fd < 0 && errno == EEXIST; i++) {
+        if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+            return -1;
+        snprintf(name->text, sizeof(name->text), "%ld-%016lx" ERSATZ_RECORD_SUFFIX, (long)getpid(), number);
+        fd = openat(directory, name->text, NEW_FILE, 0600);
     }
     return fd;
+}
+
+/* Have the file as long as a record. Under a limit on the size of files that raises SIGXFSZ, which is not for
+ * the application. */
+static bool stretch(int fd)
+{
+    struct ersatz_writing writing;
+    bool ok;
+
+    ersatz_writing_begin(&writing);
+    ok = ftruncate(fd, sizeof(struct ersatz_record)) == 0;
+    ersatz_writing_end(&writing, !ok);
+    return ok;
 }
 
 /* Take the record into a new file, with what is in it or empty. False: errno says why, nothing has changed.
  */
 static bool move_to_file(struct ersatz_record *record, int directory, bool empty)
 {
-    int fd = make_file(directory), err = 0;
-    struct ersatz_record *copy = fd < 0 ? NULL : map_file(NULL, fd);
+    struct name name;
+    int fd = make_file(directory, &name), err = 0;
+    struct ersatz_record *copy = fd >= 0 && stretch(fd) ? map_file(NULL, fd) : NULL;
 
     if (copy == NULL || !populate(copy, 0, offsetof(struct ersatz_record, trace))) {
         err = copy != NULL && errno == EFAULT ? ENOSPC : errno; /* EFAULT is how populate reports a SIGBUS */
@@ -120,8 +176,25 @@ static bool move_to_file(struct ersatz_record *record, int directory, bool empty
         munmap(copy, sizeof(*copy));
     if (fd >= 0)
         close(fd);
+    if (fd >= 0 && err != 0)
+        (void)unlinkat(directory, name.text, 0);
     errno = err;
     return err == 0;
+}
+
+/* To make files in; a directory that root's server gave to the users of its children may be closed to their
+ * looks. */
+static int open_directory(const char *path)
+{
+    return descriptor_above_standard_streams(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+/* Whether the descriptor is the directory, and not what a program made of the number that it had. */
+static bool is_directory(const struct ersatz_record_place *place, int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && status.st_dev == place->device && status.st_ino == place->inode;
 }
 
 bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory, struct ersatz_error *error)
@@ -133,12 +206,14 @@ bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory
 
     if (place->directory != NULL && strcmp(place->directory, directory) == 0)
         return true; /* the engine was unloaded, and loaded again */
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open_directory(directory);
     copy = strdup(directory);
     if (copy == NULL)
         complain(error, directory, "no memory for the name of", ENOMEM);
     else if (fd < 0 || fstat(fd, &status) != 0)
         complain(error, directory, "expected a directory that exists, got", errno);
+    else if (!ersatz_record_suits(fd))
+        complain_of_file_system(error, directory);
     else if (!move_to_file(place->record, fd, false))
         complain(error, directory, "a file cannot be made in", errno);
     else
@@ -150,7 +225,8 @@ bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory
         return false;
     }
     if (place->directory != NULL) {
-        close(place->fd);
+        if (is_directory(place, place->fd))
+            close(place->fd);
         free(place->directory);
     }
     *place = (struct ersatz_record_place){
@@ -163,14 +239,20 @@ bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory
     return true;
 }
 
-/* The directory, open: by the descriptor if that is still it, else by its name. Below 0: gone. */
+/* The directory, open: by the descriptor if that is still it, else by its name, which may lead elsewhere by
+ * now. -1: errno says why. */
 static int directory_again(const struct ersatz_record_place *place)
 {
-    struct stat status;
+    int fd;
 
-    if (fstat(place->fd, &status) == 0 && status.st_dev == place->device && status.st_ino == place->inode)
+    if (is_directory(place, place->fd))
         return place->fd;
-    return open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open_directory(place->directory);
+    if (fd < 0 || is_directory(place, fd))
+        return fd;
+    close(fd);
+    errno = ESTALE;
+    return -1;
 }
 
 /* An empty record, in memory of the process's own. False: the kernel refuses. */

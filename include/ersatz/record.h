@@ -52,11 +52,17 @@ struct ersatz_record_place {
 /* An empty record in the process's own memory. It stays for the life of the process. False: no memory. */
 bool ersatz_record_init(struct ersatz_record_place *place);
 
+/* Whether a record can be kept in this directory (a descriptor; O_PATH will do): a page of a file that is
+ * there once must stay there, however full the disk becomes, since a write to one that does not ends the
+ * process. So it is on tmpfs, ext4, xfs, and overlayfs over them, and not on btrfs, ZFS and their like. */
+bool ersatz_record_suits(int directory);
+
 /*
- * From now on keep the record in a file DIRECTORY/PID.record (DIRECTORY/PID-2.record and so on, if that is
- * there); what it says so far goes along. The directory must exist. A forked child makes one of its own in
- * it: see ersatz_record_after_fork(). A directory that it is in already changes nothing. Counts that other
- * threads add meanwhile may be missed: call it early. False: the record stays where it was; *error says why.
+ * From now on keep the record in a new file DIRECTORY/PID.record (DIRECTORY/PID-NUMBER.record, with a random
+ * number, if that is there); what it says so far goes along. The directory must exist and suit. A forked
+ * child makes one of its own in it: see ersatz_record_after_fork(). A directory that it is in already changes
+ * nothing. Counts that other threads add meanwhile may be missed: call it early. False: the record stays
+ * where it was; *error says why.
  */
 bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory, struct ersatz_error *error);
 

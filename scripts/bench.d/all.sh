@@ -8,6 +8,8 @@ mode_all() {
     echo
     mode_sizes
     echo
+    mode_modes
+    echo
     mode_tls
     echo
     mode_targets

@@ -72,12 +72,12 @@ measure_speed() {
         END { exit n == 0 }' "$work/out" || { echo "scripts/bench: openssl speed says nothing of $1" >&2; return 1; }
 }
 
-# measure_in_flight WORK VARIANT: with tests/bench/in_flight.c, which fails if the engine did not do the work.
+# measure_in_flight WORK VARIANT [OPTION ...]: with tests/bench/in_flight.c, which fails if the engine did not do the work.
 measure_in_flight() {
-    local jobs=$2 control=()
+    local jobs=$2 control=("${@:3}")
     case $2 in
     sync) jobs=0 ;;
-    fastest) jobs=64; control=(-c OFFLOAD:fastest) ;;
+    fastest) jobs=64; control+=(-c OFFLOAD:fastest) ;;
     esac
     "$programs/in-flight" "${control[@]}" "$1" "$jobs" "$seconds" >"$work/out" || return
     if [ "$2" != plain ] && on_card "$1" "$2" &&
@@ -86,4 +86,11 @@ measure_in_flight() {
     fi
     awk -v w="$1" -v v="$2" -v OFS='\t' '{ print w, v, $1, $2 }
         $1 == "rate" && w ~ /:/ { split(w, part, ":"); print w, v, "bytes", $2 * part[2] }' "$work/out"
+}
+
+# The same with many operations to a job or a look at the clock: as many as come to 256 KiB, but some jobs in flight have to end.
+measure_in_a_row() {
+    local count=$((262144 / ${1##*:})) seconds
+    seconds=$(cell_seconds)
+    measure_in_flight "$1" "$2" -n $((count < 4 ? 4 : count > 256 ? 256 : count))
 }

@@ -1,8 +1,15 @@
 # From raw lines to medians and ratios, tables and plots.
 # shellcheck shell=bash
 
+# Its name does not always say what it is.
+processor() {
+    awk -F'[ \t]*: ' '$1 == "model name" { name = $2 } $1 == "cpu family" { family = $2 } $1 == "model" { model = $2 }
+        $1 == "" { exit }
+        END { if (name == "") name = "a processor without a name"; if (family != "") name = name " (family " family ", model " model ")"; print name }' /proc/cpuinfo
+}
+
 here() {
-    echo "$(nproc) cores of $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r), $(openssl version | cut -d' ' -f1-2)"
+    echo "$(nproc) cores of $(processor), Linux $(uname -r), $(openssl version | cut -d' ' -f1-2)"
 }
 
 # summarize RAW SUMMARY: for each work, variant and metric the median over the rounds, and the median of its ratios to "plain" in

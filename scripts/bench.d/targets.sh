@@ -2,8 +2,7 @@
 # on one core, and what this machine reaches now. It reports; it decides nothing.
 # shellcheck shell=bash
 
-target_groups=(rsa aes small jobs cpu kernel)
-small_ciphers="aes-128-cbc aes-128-ctr aes-256-gcm aes-256-xts aes-128-ecb aes-128-cfb"
+target_groups=(rsa aes modes jobs cpu kernel)
 job_steps="1 2 4 8 16 32 64 128 256 512"
 
 # Group, what, work, variant, metric, and the two limits. Where less is better, "at most" stands before them.
@@ -19,7 +18,9 @@ aes|AES-128-CBC encrypt, 16 KiB, 64 jobs|aes-128-cbc:16384|64|rate|5|8
 aes|AES-256-GCM, 16 KiB, 64 jobs, on the card|aes-256-gcm:16384|64|rate|1.8|2.5
 aes|AES-256-GCM, 16 KiB, 64 jobs, OFFLOAD:fastest|aes-256-gcm:16384|fastest|rate|3|3.5
 aes|AES-256-GCM, 16 KiB, synchronous|aes-256-gcm:16384|sync|rate|2.5|3.5
-small|AES, 64 B to 1 KiB, the slowest of all|small|||0.9|2
+modes|AES, every mode and length, no job, the slowest|modes|sync||0.9|1.0
+modes|the same, 64 jobs, OFFLOAD:fastest|modes|fastest||0.9|1.0
+modes|the same, 64 jobs, on the card from 2 KiB on|modes|64||0.9|1.0
 jobs|RSA-2048 sign, 1 to 512 jobs, worst step|steps|||0.95|1.0
 cpu|CPU time for an RSA-2048 sign, 64 jobs|rsa2048-sign|64|cpu_us|at most 0.35|0.3
 cpu|CPU time of an idle card, us in a second|idle|idle|idle_us_per_s|at most 100|0
@@ -43,7 +44,6 @@ measure_kernel() {
 }
 
 plan_targets() {
-    local length
     case $1 in
     rsa)
         plan_all speed rsa2048 "plain 64 1 sync"
@@ -53,11 +53,7 @@ plan_targets() {
         plan_all speed aes-128-cbc:16384 "plain 64"
         plan_all speed aes-256-gcm:16384 "plain 64 fastest sync"
         ;;
-    small)
-        for length in 64 256 1024; do
-            plan_all speed "${small_ciphers// /:$length }:$length" "plain sync 64"
-        done
-        ;;
+    modes) plan_modes ;;
     jobs) plan_all in_flight rsa2048-sign "$job_steps" ;;
     cpu)
         plan_all in_flight rsa2048-sign "plain 64"
@@ -68,13 +64,6 @@ plan_targets() {
         [ ! -x "$ERSATZ_BUILD/tests/kernels/kernels-bench" ] || plan_all kernel kernel-rsa2048 kernel
         ;;
     esac
-}
-
-# The lowest ratio among short messages, and whose it is.
-slowest_small() {
-    awk -F'\t' '$1 ~ /:(64|256|1024)$/ && $2 != "plain" && $3 == "rate" && (!found || $5 < least) {
-            least = $5; found = 1; whose = $1 (/\tsync\t/ ? ", sync" : ", 64 jobs") }
-        END { if (found) printf "%s\t%s\n", least, whose }' "$1"
 }
 
 # The lowest throughput in comparison with any that fewer jobs had.
@@ -105,7 +94,7 @@ targets_reached() {
         [ "$group" = "$1" ] || continue
         note=
         case $work_name in
-        small) IFS=$'\t' read -r got note < <(slowest_small "$summary") ;;
+        modes) IFS=$'\t' read -r got note < <(slowest_cell "$summary" "$variant") || continue ;;
         steps) IFS=$'\t' read -r got note < <(worst_step "$summary") ;;
         idle)
             got=$(look_up "$summary" idle idle "$metric" median)
@@ -136,4 +125,5 @@ mode_targets() {
     here
     echo "Ratios to plain synchronous OpenSSL on one core in the same round; $rounds rounds of $seconds s"
     awk -F'\t' '{ printf "%-48s %8s %13s %6s %8s  %s\n", $1, NR == 1 ? $2 : sprintf("%.2f", $2), $3, $4, $5, $6 }' "$results/targets.tsv"
+    [[ " $* " != *" modes "* ]] || { echo; modes_table "$results/targets-modes.summary.tsv"; slow_cells "$results/targets-modes.summary.tsv"; }
 }

@@ -3,14 +3,15 @@
  * each takes from its start to its result. An application as simple as one can be: jobs, wait contexts and
  * epoll.
  *
- *   in-flight [-c COMMANDS] [-i SECONDS] OPERATION JOBS SECONDS
+ *   in-flight [-c COMMANDS] [-i SECONDS] [-n COUNT] OPERATION JOBS SECONDS
  *
  * OPERATION as in operation.h. JOBS: a number; 0 calls without a job, through the engine; "plain" without the
  * engine. COMMANDS are control commands, separated by semicolons. Prints names and values: operations a
  * second, median and 99th percentile in microseconds, processor time of all threads for each operation, and
  * how many of the operations the card and the calling core did, which must come to all of them. -i:
  * afterwards leaves the card alone for so long, and prints how much processor time the process used
- * meanwhile.
+ * meanwhile. -n: so many operations to a job, or to a look at the clock, one after the other: what jobs and
+ * clock cost is then hidden, and the times are averages.
  */
 #include <openssl/async.h>
 #include <openssl/err.h>
@@ -38,12 +39,14 @@ static struct slot slots[JOBS_MAX];
 static struct slot *idle[JOBS_MAX]; /* those that have no job under way */
 static unsigned slot_count, idle_count;
 static int epoll;
+static unsigned in_a_row = 1;
 static uint64_t now, end; /* of the clock; nothing starts from the end on */
 static struct times times;
 
 static int work(void *arg)
 {
-    operation_do((*(struct slot **)arg)->operation);
+    for (unsigned i = 0; i < in_a_row; i++)
+        operation_do((*(struct slot **)arg)->operation);
     return 1;
 }
 
@@ -72,7 +75,7 @@ static bool run_job(struct slot *slot)
         return false;
     case ASYNC_FINISH:
         now = clock_now();
-        times_add(&times, now - slot->started);
+        times_add(&times, (now - slot->started) / in_a_row);
         return true;
     default:
         ERR_print_errors_fp(stderr);
@@ -130,9 +133,10 @@ static void call_without_jobs(void)
     for (now = clock_now(); now < end;) {
         uint64_t before = now;
 
-        operation_do(slots[0].operation);
+        for (unsigned i = 0; i < in_a_row; i++)
+            operation_do(slots[0].operation);
         now = clock_now();
-        times_add(&times, now - before);
+        times_add(&times, (now - before) / in_a_row);
     }
 }
 
@@ -179,14 +183,19 @@ static void clean_up(void)
     ASYNC_cleanup_thread();
 }
 
+static uint64_t operations(void)
+{
+    return times.count * in_a_row;
+}
+
 static void print_outcome(struct outcome outcome)
 {
-    CHECK(times.count > 0);
-    printf("operations %llu\n", (unsigned long long)times.count);
-    printf("rate %.3f\n", (double)times.count / outcome.seconds);
+    CHECK(operations() > 0);
+    printf("operations %llu\n", (unsigned long long)operations());
+    printf("rate %.3f\n", (double)operations() / outcome.seconds);
     printf("median_us %.3f\n", times_quantile(&times, 0.5) / 1e3);
     printf("p99_us %.3f\n", times_quantile(&times, 0.99) / 1e3);
-    printf("cpu_us %.4f\n", outcome.used / (double)times.count * 1e6);
+    printf("cpu_us %.4f\n", outcome.used / (double)operations() * 1e6);
 }
 
 /* The engine's counters since the run began: every operation has gone through it. */
@@ -195,9 +204,9 @@ static void print_counts(ENGINE *engine, long on_card, long in_place)
     on_card = engine_count(engine, "completed") - on_card;
     in_place = engine_count(engine, "inline") - in_place;
     printf("on_card %ld\ninline %ld\n", on_card, in_place);
-    if ((uint64_t)(on_card + in_place) < times.count) {
+    if ((uint64_t)(on_card + in_place) < operations()) {
         fprintf(stderr, "the engine did not do the work: %ld on the card and %ld in place, of %llu\n",
-            on_card, in_place, (unsigned long long)times.count);
+            on_card, in_place, (unsigned long long)operations());
         exit(1);
     }
 }
@@ -227,7 +236,7 @@ static ENGINE *start_engine(const char *commands)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: in-flight [-c COMMANDS] [-i SECONDS] OPERATION JOBS|plain SECONDS\n");
+    fprintf(stderr, "usage: in-flight [-c COMMANDS] [-i SECONDS] [-n COUNT] OPERATION JOBS|plain SECONDS\n");
     exit(2);
 }
 
@@ -251,11 +260,13 @@ int main(int argc, char **argv)
     unsigned jobs;
     long on_card = 0, in_place = 0;
 
-    for (int option; (option = getopt(argc, argv, "+c:i:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+c:i:n:")) != -1;) {
         if (option == 'c')
             commands = optarg;
         else if (option == 'i')
             idle_seconds = number_of(optarg);
+        else if (option == 'n')
+            in_a_row = (unsigned)number_of(optarg);
         else
             usage();
     }
@@ -264,7 +275,7 @@ int main(int argc, char **argv)
     plain = strcmp(argv[optind + 1], "plain") == 0;
     jobs = plain ? 0 : (unsigned)number_of(argv[optind + 1]);
     seconds = number_of(argv[optind + 2]);
-    if (jobs > JOBS_MAX || seconds == 0)
+    if (jobs > JOBS_MAX || seconds == 0 || in_a_row == 0)
         usage();
     if (!plain) {
         engine = start_engine(commands);

@@ -21,8 +21,8 @@ struct operation {
     EVP_CIPHER_CTX *cipher; /* AES */
     unsigned char *in, *out;
     int len;
-    unsigned char iv[16];
-    bool has_tag;
+    int mode; /* EVP_CIPH_CBC_MODE and so on */
+    unsigned char iv[16], tag[TAG_LEN];
 };
 
 static void require(bool good, const char *what)
@@ -96,39 +96,87 @@ static void init_rsa(struct operation *operation, unsigned bits, bool signs)
 
 /* ---------------------------------------------------------------------------------------------------- AES */
 
+static bool has_tag(const struct operation *operation)
+{
+    return operation->mode == EVP_CIPH_GCM_MODE || operation->mode == EVP_CIPH_CCM_MODE;
+}
+
+static bool set_tag(struct operation *operation)
+{
+    return EVP_CIPHER_CTX_ctrl(operation->cipher, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, operation->tag) == 1;
+}
+
+/* CCM's first block has the length in it. */
+static bool announce_length(struct operation *operation)
+{
+    int done;
+
+    return EVP_CipherUpdate(operation->cipher, NULL, &done, NULL, operation->len) == 1;
+}
+
 static void encrypt(struct operation *operation)
 {
     int done, rest;
 
     require(EVP_EncryptInit_ex(operation->cipher, NULL, NULL, NULL, operation->iv) &&
+                (operation->mode != EVP_CIPH_CCM_MODE || announce_length(operation)) &&
                 EVP_EncryptUpdate(operation->cipher, operation->out, &done, operation->in, operation->len) &&
                 EVP_EncryptFinal_ex(operation->cipher, operation->out + done, &rest) &&
                 done + rest == operation->len,
         "encryption");
-    if (operation->has_tag)
-        require(EVP_CIPHER_CTX_ctrl(operation->cipher, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, operation->out) == 1,
+    if (has_tag(operation))
+        require(EVP_CIPHER_CTX_ctrl(operation->cipher, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, operation->tag) == 1,
             "the tag");
 }
 
-static void init_aes(struct operation *operation, const char *name, unsigned len)
+static void decrypt(struct operation *operation)
 {
-    const EVP_CIPHER *cipher = EVP_get_cipherbyname(name);
+    int done, rest = 0;
+
+    require(EVP_DecryptInit_ex(operation->cipher, NULL, NULL, NULL, operation->iv) &&
+                (!has_tag(operation) || set_tag(operation)) &&
+                (operation->mode != EVP_CIPH_CCM_MODE || announce_length(operation)) &&
+                EVP_DecryptUpdate(operation->cipher, operation->out, &done, operation->in, operation->len),
+        "decryption");
+    if (operation->mode != EVP_CIPH_CCM_MODE) /* which has opened the message, or has not */
+        require(EVP_DecryptFinal_ex(operation->cipher, operation->out + done, &rest), "the message's end");
+    require(done + rest == operation->len, "all of the text");
+}
+
+static void set_key(struct operation *operation, const EVP_CIPHER *cipher, bool encrypts)
+{
     unsigned char key[EVP_MAX_KEY_LENGTH];
 
-    require(cipher != NULL, name);
-    require(EVP_CIPHER_get_mode(cipher) != EVP_CIPH_CCM_MODE, "CCM wants its lengths beforehand");
     for (unsigned i = 0; i < sizeof(key); i++)
         key[i] = (unsigned char)i; /* XTS refuses two equal halves */
-    operation->act = encrypt;
-    operation->has_tag = EVP_CIPHER_get_mode(cipher) == EVP_CIPH_GCM_MODE;
-    operation->len = (int)len;
-    operation->in = calloc(1, len);
-    operation->out = calloc(1, len + EVP_MAX_BLOCK_LENGTH);
-    operation->cipher = EVP_CIPHER_CTX_new();
-    require(operation->in != NULL && operation->out != NULL && operation->cipher != NULL &&
-                EVP_EncryptInit_ex(operation->cipher, cipher, NULL, key, operation->iv) &&
+    require(EVP_CipherInit_ex(operation->cipher, cipher, NULL, NULL, NULL, encrypts) &&
+                (operation->mode != EVP_CIPH_CCM_MODE ||
+                    EVP_CIPHER_CTX_ctrl(operation->cipher, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, NULL) == 1) &&
+                EVP_CipherInit_ex(operation->cipher, NULL, NULL, key, operation->iv, encrypts) &&
                 EVP_CIPHER_CTX_set_padding(operation->cipher, 0),
-        name);
+        EVP_CIPHER_get0_name(cipher));
+}
+
+static void init_aes(struct operation *operation, const char *name, unsigned len, bool encrypts)
+{
+    const EVP_CIPHER *cipher = EVP_get_cipherbyname(name);
+
+    require(cipher != NULL, name);
+    operation->mode = EVP_CIPHER_get_mode(cipher);
+    operation->len = (int)len;
+    operation->in = malloc(len);
+    operation->out = malloc(len + EVP_MAX_BLOCK_LENGTH);
+    operation->cipher = EVP_CIPHER_CTX_new();
+    require(operation->in != NULL && operation->out != NULL && operation->cipher != NULL, "memory");
+    memset(operation->in, 'e', len);
+    set_key(operation, cipher, true);
+    operation->act = encrypt;
+    if (encrypts)
+        return;
+    encrypt(operation); /* there is no job yet: nothing pauses */
+    memcpy(operation->in, operation->out, len);
+    set_key(operation, cipher, false);
+    operation->act = decrypt;
 }
 
 /* ------------------------------------------------------------------------------------------------ borders */
@@ -136,7 +184,7 @@ static void init_aes(struct operation *operation, const char *name, unsigned len
 struct operation *operation_new(const char *name)
 {
     struct operation *operation = calloc(1, sizeof(*operation));
-    const char *colon = strchr(name, ':');
+    const char *colon = strchr(name, ':'), *decrypts = strstr(name, "-decrypt:");
     char what[16] = "", cipher[64];
     unsigned number;
     int end = 0;
@@ -147,10 +195,12 @@ struct operation *operation_new(const char *name)
         init_rsa(operation, number, strcmp(what, "sign") == 0);
     } else if (colon != NULL && sscanf(colon, ":%u%n", &number, &end) == 1 && colon[end] == '\0' &&
                number > 0 && number % 16 == 0 && number <= MESSAGE_MAX) {
-        snprintf(cipher, sizeof(cipher), "%.*s", (int)(colon - name), name);
-        init_aes(operation, cipher, number);
+        snprintf(cipher, sizeof(cipher), "%.*s", (int)((decrypts != NULL ? decrypts : colon) - name), name);
+        init_aes(operation, cipher, number, decrypts == NULL);
     } else {
-        fprintf(stderr, "%s: rsa2048-sign, rsa2048-verify or aes-128-cbc:16384 (a multiple of 16) expected\n",
+        fprintf(stderr,
+            "%s: rsa2048-sign, rsa2048-verify, aes-128-cbc:16384 (a multiple of 16) or "
+            "aes-128-cbc-decrypt:16384 expected\n",
             name);
         exit(2);
     }

@@ -25,7 +25,7 @@ int cipher_cbc_hmac_define(EVP_CIPHER *cipher);
 #define CIPHER_AEAD_FLAGS                                                                                    \
     (EVP_CIPH_FLAG_AEAD_CIPHER | EVP_CIPH_FLAG_CUSTOM_CIPHER | EVP_CIPH_FLAG_DEFAULT_ASN1 |                  \
         EVP_CIPH_CUSTOM_IV | EVP_CIPH_CUSTOM_IV_LENGTH | EVP_CIPH_ALWAYS_CALL_INIT | EVP_CIPH_CTRL_INIT |    \
-        EVP_CIPH_CUSTOM_COPY)
+        EVP_CIPH_CUSTOM_COPY | EVP_CIPH_RAND_KEY)
 
 /* The same as EVP_CIPHER_CTX_get_key_length(3), which asks a provider first, for ciphers of one key length.
  */
@@ -33,6 +33,21 @@ static inline int cipher_key_length(const EVP_CIPHER_CTX *ctx)
 {
     return EVP_CIPHER_get_key_length(EVP_CIPHER_CTX_get0_cipher(ctx));
 }
+
+/* For the modes that EVP hands every length on to: false, with an error raised, for one that an int does not
+ * hold. A negative one becomes that on its way here; libcrypto looks for it in later versions only. */
+bool cipher_takes_length(size_t len);
+
+/* For EVP_CTRL_GET_IVLEN. */
+int cipher_tell(int *out, int value);
+
+/*
+ * Random bytes. Not from libcrypto's generator for the default library context, of which an application that
+ * has a context of its own may have left nothing. Nothing pauses inside. False, with an error raised: there
+ * are none to be had. cipher_random_key(): for EVP_CTRL_RAND_KEY.
+ */
+bool cipher_random(unsigned char *out, int len, bool secret);
+int cipher_random_key(EVP_CIPHER_CTX *ctx, unsigned char *out);
 
 /* For cipher_blocks_define(): the modes in cipher_feedback.c. */
 int cipher_cfb(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len);

@@ -91,9 +91,15 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
 
     (void)arg;
-    if (type != EVP_CTRL_COPY)
+    switch (type) {
+    case EVP_CTRL_RAND_KEY:
+        return cipher_random_key(ctx, ptr);
+    case EVP_CTRL_COPY:
+        return ptr != NULL &&
+               cipher_copy(data->state, &((struct data *)EVP_CIPHER_CTX_get_cipher_data(ptr))->state);
+    default:
         return -1; /* not a command of these modes */
-    return cipher_copy(data->state, &((struct data *)EVP_CIPHER_CTX_get_cipher_data(ptr))->state);
+    }
 }
 
 /* On the calling core. A short text takes no longer than the way to here: it goes past offload(). */
@@ -308,8 +314,8 @@ int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
         [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, xts},
     };
 
-    return EVP_CIPHER_meth_set_flags(
-               cipher, own[mode].flags | EVP_CIPH_FLAG_DEFAULT_ASN1 | EVP_CIPH_CUSTOM_COPY) &&
+    return EVP_CIPHER_meth_set_flags(cipher,
+               own[mode].flags | EVP_CIPH_FLAG_DEFAULT_ASN1 | EVP_CIPH_CUSTOM_COPY | EVP_CIPH_RAND_KEY) &&
            EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct data)) &&
            EVP_CIPHER_meth_set_init(cipher, init) && EVP_CIPHER_meth_set_do_cipher(cipher, own[mode].run) &&
            EVP_CIPHER_meth_set_cleanup(cipher, cleanup) && EVP_CIPHER_meth_set_ctrl(cipher, ctrl);

@@ -91,8 +91,12 @@ static int set_mac_key(struct data *data, const unsigned char *key, int len)
 {
     enum ersatz_result result;
 
-    if (data->states[0] == NULL || len < 0) {
+    if (data->states[0] == NULL) {
         error_raise(REASON_INPUT, "the MAC key comes after the cipher's key");
+        return 0;
+    }
+    if (len < 0 || (len > 0 && key == NULL)) {
+        error_raise(REASON_INPUT, "a MAC key of %d bytes at %p", len, (const void *)key);
         return 0;
     }
     drop_copies(data);
@@ -117,7 +121,7 @@ static int growth(const EVP_CIPHER_CTX *ctx, const unsigned char *aad)
 
 static int add_tls_aad(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned char *aad, int len)
 {
-    if (len != EVP_AEAD_TLS1_AAD_LEN || data->aads == PIPES_MAX)
+    if (len != EVP_AEAD_TLS1_AAD_LEN || aad == NULL || data->aads == PIPES_MAX)
         return -1;
     memcpy(data->aad[data->aads++], aad, EVP_AEAD_TLS1_AAD_LEN);
     return growth(ctx, aad);
@@ -156,8 +160,10 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     case EVP_CTRL_SET_PIPELINE_INPUT_LENS:
         data->lens = ptr;
         return set_pipes(data, arg);
+    case EVP_CTRL_RAND_KEY:
+        return cipher_random_key(ctx, ptr);
     case EVP_CTRL_COPY:
-        return copy(data, data_of(ptr));
+        return ptr != NULL && copy(data, data_of(ptr));
     default:
         return -1; /* not a command of these */
     }
@@ -218,6 +224,8 @@ static int run_records(EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *co
     struct ersatz_op ops[PIPES_MAX];
 
     for (unsigned i = 0; i < count; i++) {
+        if (!cipher_takes_length(lens[i]))
+            return 0;
         if (lens[i] == 0 || lens[i] % BLOCK != 0)
             return refuse("a record's length must be a multiple of 16");
         ops[i] = (struct ersatz_op){.kind = ERSATZ_CIPHER,
@@ -265,7 +273,7 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
 int cipher_cbc_hmac_define(EVP_CIPHER *cipher)
 {
     unsigned long flags = EVP_CIPH_CBC_MODE | EVP_CIPH_FLAG_DEFAULT_ASN1 | EVP_CIPH_FLAG_AEAD_CIPHER |
-                          EVP_CIPH_FLAG_PIPELINE | EVP_CIPH_CUSTOM_COPY;
+                          EVP_CIPH_FLAG_PIPELINE | EVP_CIPH_CUSTOM_COPY | EVP_CIPH_RAND_KEY;
 
     return EVP_CIPHER_meth_set_flags(cipher, flags) &&
            EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct data)) &&

@@ -12,7 +12,9 @@
 #include "thresholds.h"
 
 #define NONCE_AND_LENGTH 15 /* bytes that nonce and length field share: RFC 3610, 2.1 */
-#define LENGTH_DEFAULT 8    /* as in libcrypto */
+#define NONCE_MIN 7
+#define NONCE_MAX 13
+#define LENGTH_DEFAULT 8 /* as in libcrypto */
 #define TAG_DEFAULT 12
 #define TAG_MAX 16
 
@@ -88,18 +90,26 @@ static int cleanup(EVP_CIPHER_CTX *ctx)
 /* ------------------------------------------------------------------------------------------------ commands
  */
 
-static int set_length_field(struct data *data, int length_field)
+static int set_nonce_len(struct data *data, int len)
 {
-    if (length_field < 2 || length_field > 8) {
-        error_raise(REASON_INPUT, "a nonce of %d bytes for AES-CCM; expected 7 to 13",
-            NONCE_AND_LENGTH - length_field);
+    if (len < NONCE_MIN || len > NONCE_MAX) {
+        error_raise(REASON_INPUT, "a nonce of %d bytes for AES-CCM; expected 7 to 13", len);
         return 0;
     }
-    if (data->length_field != length_field) {
-        data->length_field = length_field;
+    if (data->length_field != NONCE_AND_LENGTH - len) {
+        data->length_field = NONCE_AND_LENGTH - len;
         end_message(data, NO_NONCE);
     }
     return 1;
+}
+
+static int set_length_field(struct data *data, int len)
+{
+    if (len < NONCE_AND_LENGTH - NONCE_MAX || len > NONCE_AND_LENGTH - NONCE_MIN) {
+        error_raise(REASON_INPUT, "a length field of %d bytes for AES-CCM; expected 2 to 8", len);
+        return 0;
+    }
+    return set_nonce_len(data, NONCE_AND_LENGTH - len);
 }
 
 /* With tag NULL, how long tags are. */
@@ -121,7 +131,7 @@ static int set_tag(EVP_CIPHER_CTX *ctx, struct data *data, const void *tag, int 
 
 static int get_tag(EVP_CIPHER_CTX *ctx, struct data *data, void *tag, int len)
 {
-    if (!EVP_CIPHER_CTX_is_encrypting(ctx) || !data->tag_set || len != data->tag_len)
+    if (!EVP_CIPHER_CTX_is_encrypting(ctx) || !data->tag_set || len != data->tag_len || tag == NULL)
         return 0;
     memcpy(tag, data->tag, (size_t)len);
     data->tag_set = false;
@@ -133,7 +143,7 @@ static int set_tls_aad(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned ch
 {
     unsigned around = EVP_CCM_TLS_EXPLICIT_IV_LEN;
 
-    if (len != EVP_AEAD_TLS1_AAD_LEN)
+    if (len != EVP_AEAD_TLS1_AAD_LEN || aad == NULL)
         return 0;
     if (!EVP_CIPHER_CTX_is_encrypting(ctx))
         around += (unsigned)data->tag_len;
@@ -164,15 +174,18 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
 
     switch (type) {
     case EVP_CTRL_INIT:
+        ersatz_cipher_free(data->state); /* there is one if it is an application that asks for this */
+        drop_aad(data);
         memset(data, 0, sizeof(*data));
         data->length_field = LENGTH_DEFAULT;
         data->tag_len = TAG_DEFAULT;
         return 1;
     case EVP_CTRL_GET_IVLEN:
-        *(int *)ptr = NONCE_AND_LENGTH - data->length_field;
-        return 1;
+        return cipher_tell(ptr, NONCE_AND_LENGTH - data->length_field);
+    case EVP_CTRL_RAND_KEY:
+        return cipher_random_key(ctx, ptr);
     case EVP_CTRL_AEAD_SET_IVLEN:
-        return set_length_field(data, NONCE_AND_LENGTH - arg);
+        return set_nonce_len(data, arg);
     case EVP_CTRL_CCM_SET_L:
         return set_length_field(data, arg);
     case EVP_CTRL_AEAD_SET_TAG:
@@ -180,14 +193,14 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     case EVP_CTRL_AEAD_GET_TAG:
         return get_tag(ctx, data, ptr, arg);
     case EVP_CTRL_CCM_SET_IV_FIXED:
-        if (arg != EVP_CCM_TLS_FIXED_IV_LEN)
+        if (arg != EVP_CCM_TLS_FIXED_IV_LEN || ptr == NULL)
             return 0;
         memcpy(data->nonce, ptr, EVP_CCM_TLS_FIXED_IV_LEN);
         return 1;
     case EVP_CTRL_AEAD_TLS1_AAD:
         return set_tls_aad(ctx, data, ptr, arg);
     case EVP_CTRL_COPY:
-        return copy(data, data_of(ptr));
+        return ptr != NULL && copy(data, data_of(ptr));
     default:
         return -1; /* not a command of CCM */
     }
@@ -309,6 +322,8 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     struct data *data = data_of(ctx);
     bool is_record = data->tls_record;
 
+    if (!cipher_takes_length(len))
+        return -1;
     if (data->state == NULL)
         return refuse("no key was set");
     data->tls_record = false;

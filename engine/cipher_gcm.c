@@ -4,7 +4,6 @@
  * is one operation with everything in it.
  */
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <string.h>
 
 #include "cipher.h"
@@ -90,7 +89,11 @@ static int set_iv_len(struct data *data, int len)
         error_raise(REASON_INPUT, "an IV of %d bytes for AES-GCM; expected 1 to %d", len, IV_MAX);
         return 0;
     }
-    data->iv_len = len;
+    if (len != data->iv_len) { /* an IV of the old length is none any more, nor a part of one */
+        end_message(data);
+        data->iv_generated = false;
+        data->iv_len = len;
+    }
     return 1;
 }
 
@@ -105,7 +108,7 @@ static int set_tag(EVP_CIPHER_CTX *ctx, struct data *data, const void *tag, int 
 
 static int get_tag(EVP_CIPHER_CTX *ctx, const struct data *data, void *tag, int len)
 {
-    if (len < 1 || len > TAG_MAX || !EVP_CIPHER_CTX_is_encrypting(ctx) || data->tag_len < 0)
+    if (len < 1 || len > TAG_MAX || tag == NULL || !EVP_CIPHER_CTX_is_encrypting(ctx) || data->tag_len < 0)
         return 0;
     memcpy(tag, data->tag, (size_t)len);
     return 1;
@@ -114,6 +117,8 @@ static int get_tag(EVP_CIPHER_CTX *ctx, const struct data *data, void *tag, int 
 /* NIST SP 800-38D, 8.2.1: a fixed field of at least 4 bytes, an invocation field of at least 8. */
 static int set_fixed_iv(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned char *fixed, int len)
 {
+    if (fixed == NULL)
+        return 0;
     if (len == -1) { /* the whole IV is given back */
         memcpy(data->iv, fixed, (size_t)data->iv_len);
         data->iv_generated = true;
@@ -122,7 +127,7 @@ static int set_fixed_iv(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned c
     if (len < 4 || data->iv_len - len < IV_INVOCATION)
         return 0;
     memcpy(data->iv, fixed, (size_t)len);
-    if (EVP_CIPHER_CTX_is_encrypting(ctx) && RAND_bytes(data->iv + len, data->iv_len - len) <= 0)
+    if (EVP_CIPHER_CTX_is_encrypting(ctx) && !cipher_random(data->iv + len, data->iv_len - len, false))
         return 0;
     data->iv_generated = true;
     return 1;
@@ -134,7 +139,7 @@ static int generate_iv(struct data *data, unsigned char *out, int len)
     int counts = data->iv_len < IV_INVOCATION ? data->iv_len : IV_INVOCATION; /* a whole IV may be shorter */
     unsigned char *invocation = data->iv + data->iv_len - counts;
 
-    if (!data->iv_generated || data->state == NULL)
+    if (!data->iv_generated || data->state == NULL || out == NULL)
         return 0;
     if (len <= 0 || len > data->iv_len)
         len = data->iv_len;
@@ -148,8 +153,8 @@ static int generate_iv(struct data *data, unsigned char *out, int len)
 /* The peer's invocation field completes the IV. */
 static int set_invocation(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned char *field, int len)
 {
-    if (!data->iv_generated || data->state == NULL || EVP_CIPHER_CTX_is_encrypting(ctx) || len < 1 ||
-        len > data->iv_len)
+    if (!data->iv_generated || data->state == NULL || EVP_CIPHER_CTX_is_encrypting(ctx) || field == NULL ||
+        len < 1 || len > data->iv_len)
         return 0;
     memcpy(data->iv + data->iv_len - len, field, (size_t)len);
     begin_message(data);
@@ -160,7 +165,7 @@ static int set_tls_aad(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned ch
 {
     unsigned around = EVP_GCM_TLS_EXPLICIT_IV_LEN;
 
-    if (len != EVP_AEAD_TLS1_AAD_LEN)
+    if (len != EVP_AEAD_TLS1_AAD_LEN || aad == NULL)
         return 0;
     if (!EVP_CIPHER_CTX_is_encrypting(ctx))
         around += EVP_GCM_TLS_TAG_LEN;
@@ -175,13 +180,15 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
 
     switch (type) {
     case EVP_CTRL_INIT:
+        ersatz_cipher_free(data->state); /* there is one if it is an application that asks for this */
         memset(data, 0, sizeof(*data));
         data->iv_len = IV_DEFAULT;
         data->tag_len = -1;
         return 1;
     case EVP_CTRL_GET_IVLEN:
-        *(int *)ptr = data->iv_len;
-        return 1;
+        return cipher_tell(ptr, data->iv_len);
+    case EVP_CTRL_RAND_KEY:
+        return cipher_random_key(ctx, ptr);
     case EVP_CTRL_AEAD_SET_IVLEN:
         return set_iv_len(data, arg);
     case EVP_CTRL_AEAD_SET_TAG:
@@ -197,7 +204,7 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     case EVP_CTRL_AEAD_TLS1_AAD:
         return set_tls_aad(ctx, data, ptr, arg);
     case EVP_CTRL_COPY:
-        return cipher_copy(data->state, &data_of(ptr)->state);
+        return ptr != NULL && cipher_copy(data->state, &data_of(ptr)->state);
     default:
         return -1; /* not a command of GCM */
     }
@@ -304,6 +311,8 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     struct data *data = data_of(ctx);
     struct ersatz_op op = {.kind = ERSATZ_CIPHER};
 
+    if (!cipher_takes_length(len))
+        return -1;
     if (data->state == NULL) {
         error_raise(REASON_INPUT, "no key was set");
         return -1;

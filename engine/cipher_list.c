@@ -1,6 +1,8 @@
 /* The list of the engine's ciphers, and what all modes share. */
 #include "cipher.h"
 
+#include <limits.h>
+#include <openssl/async.h>
 #include <openssl/objects.h>
 
 #include "error.h"
@@ -201,4 +203,37 @@ int cipher_copy(struct ersatz_cipher *from, struct ersatz_cipher **to)
     result = ersatz_cipher_dup(from, to);
     error_raise_result(result);
     return result == ERSATZ_OK;
+}
+
+bool cipher_takes_length(size_t len)
+{
+    if (len <= INT_MAX)
+        return true;
+    error_raise(REASON_INPUT, "a length of %zd bytes; expected 0 to %d", (ssize_t)len, INT_MAX);
+    return false;
+}
+
+int cipher_tell(int *out, int value)
+{
+    if (out == NULL)
+        return 0;
+    *out = value;
+    return 1;
+}
+
+bool cipher_random(unsigned char *out, int len, bool secret)
+{
+    enum ersatz_result result;
+
+    /* The generator has a lock, and seeds itself by what other engines may have a hand in. */
+    ASYNC_block_pause();
+    result = ersatz_random(out, (size_t)len, secret);
+    ASYNC_unblock_pause();
+    error_raise_result(result);
+    return result == ERSATZ_OK;
+}
+
+int cipher_random_key(EVP_CIPHER_CTX *ctx, unsigned char *out)
+{
+    return out != NULL && cipher_random(out, cipher_key_length(ctx), true);
 }

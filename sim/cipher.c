@@ -271,6 +271,12 @@ enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz
     return result;
 }
 
+bool cipher_lengths_exist(const struct ersatz_op *op)
+{
+    return ((op->u.cipher.len | op->u.cipher.aad_len | op->u.cipher.iv_len | op->u.cipher.tag_len) &
+               ~(SIZE_MAX >> 3)) == 0;
+}
+
 static bool length_fits(enum ersatz_mode mode, size_t len)
 {
     switch (mode) {
@@ -304,7 +310,7 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel
     *kernel = ERSATZ_KERNEL_PORTABLE;
     if (!cipher->keyed)
         return ERSATZ_BAD_KEY;
-    if (!length_fits(cipher->mode, op->u.cipher.len))
+    if (!cipher_lengths_exist(op) || !length_fits(cipher->mode, op->u.cipher.len))
         return ERSATZ_BAD_INPUT;
     if (cipher->mode == ERSATZ_GCM)
         return cipher_gcm(op, kernel);

@@ -10,6 +10,9 @@ void cipher_reference(struct ersatz_cipher *cipher);
 bool cipher_enter(struct ersatz_cipher *cipher);
 void cipher_leave(struct ersatz_cipher *cipher);
 
+/* False: of lengths that nothing in memory has, and whose sum is none. */
+bool cipher_lengths_exist(const struct ersatz_op *op);
+
 /* In the child of a fork, for a request of the parent's: whether it was computed is not known. Leaves the
  * state, without the message it carried. */
 void cipher_lose(struct ersatz_cipher *cipher);

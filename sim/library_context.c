@@ -95,3 +95,13 @@ void library_context_adopt(void)
 {
     library_context_enter();
 }
+
+enum ersatz_result ersatz_random(uint8_t *out, size_t len, bool secret)
+{
+    int (*draw)(OSSL_LIB_CTX *, unsigned char *, size_t, unsigned) =
+        secret ? RAND_priv_bytes_ex : RAND_bytes_ex;
+
+    if (library_context_provider() == NULL || draw(context, out, len, 0) != 1)
+        return ERSATZ_COMPUTE_FAILED;
+    return ERSATZ_OK;
+}

@@ -209,6 +209,8 @@ enum ersatz_result ersatz_request_new(
     struct ersatz_request *request;
 
     *out = NULL;
+    if (op->kind == ERSATZ_CIPHER && !cipher_lengths_exist(op))
+        return ERSATZ_BAD_INPUT;
     if (op->kind == ERSATZ_CIPHER && !cipher_enter(op->u.cipher.cipher))
         return ERSATZ_BUSY;
     request = device_take(device);

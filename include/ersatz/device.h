@@ -29,7 +29,7 @@ enum ersatz_result {
     ERSATZ_BAD_KEY,        /* the key lacks a part the operation needs, or its parts do not fit together */
     ERSATZ_BAD_INPUT,      /* a length or a number is out of the range the operation takes */
     ERSATZ_BAD_TAG,        /* authenticated decryption: the tag does not match; the output is cleansed */
-    ERSATZ_LOST, /* the process forked while the card had a piece of the message; in the child it is over */
+    ERSATZ_LOST,           /* a fork caught a piece of the message on the card; in the child it is over */
     ERSATZ_COMPUTE_FAILED, /* libcrypto refused the computation, or its result did not verify */
     ERSATZ_NO_MEMORY,
     ERSATZ_NO_DESCRIPTORS, /* no file descriptor was free for an eventfd or a ring */
@@ -238,7 +238,8 @@ enum ersatz_mode {
 /* A keyed AES state. For GCM it also carries a message from one operation to the next; the other modes carry
  * nothing over, each operation brings its IV, and for CCM the whole message. One operation at a time: a
  * second one while the first is in flight is refused with ERSATZ_BUSY. In the child of a fork that took place
- * while the card had an operation on it, its message is lost: whatever would go on with it gets ERSATZ_LOST. */
+ * while the card had an operation on it, its message is lost: whatever would go on with it gets ERSATZ_LOST.
+ */
 struct ersatz_cipher;
 
 /* Whether there is a kernel for it: CBC with HMAC needs AES instructions of the processor's. */
@@ -269,6 +270,11 @@ enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
 
 /* ---------------------------------------------------------------------------------------- random numbers */
+
+/* Bytes from a generator that is the device's own, seeded by the operating system; in the child of a fork
+ * from another one. secret: for a key, as RAND_priv_bytes(3). Not from the card: on the calling core. Any
+ * thread. ERSATZ_COMPUTE_FAILED: libcrypto's default provider cannot be had, or the system gives no seed. */
+enum ersatz_result ersatz_random(uint8_t *out, size_t len, bool secret);
 
 /* Let libcrypto's functions on the calling thread take random numbers from the device's generator, by a
  * library context of the device's own, until ersatz_random_leave() with what this returned. A generator of
@@ -340,7 +346,8 @@ struct ersatz_request;
 /* A request for op. With copy, everything op points to is copied into the device's memory now, and the
  * results reach op's output pointers in ersatz_request_finish(): for a caller that may go away. Without, the
  * card works on the caller's memory, which must stay until the request is complete: for a thread that waits.
- * ERSATZ_NO_MEMORY, ERSATZ_BUSY. The caller ends the request with ersatz_request_finish(). */
+ * ERSATZ_NO_MEMORY, ERSATZ_BUSY, ERSATZ_BAD_INPUT (lengths that nothing in memory has). The caller ends the
+ * request with ersatz_request_finish(). */
 enum ersatz_result ersatz_request_new(
     struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **request);
 

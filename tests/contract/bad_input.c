@@ -166,6 +166,40 @@ static int gcm_rules(void *arg)
     return 1;
 }
 
+/* An IV that was set is none of another length: nothing is encrypted under one that nobody gave. */
+static int gcm_iv_of_another_length(void *arg)
+{
+    static const int lengths[][2] = {{12, 16}, {16, 12}, {12, 8}, {128, 127}};
+    static const unsigned char long_iv[128] = {1, 2, 3};
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    unsigned char text[4096] = {0}, out[16];
+    int len;
+
+    (void)arg;
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        for (int begun = 0; begun < 2; begun++) {
+            CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), engine, key, NULL));
+            CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, lengths[i][0], NULL) == 1);
+            CHECK(EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, long_iv));
+            CHECK(!begun || EVP_EncryptUpdate(ctx, text, &len, text, 16));
+            CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, lengths[i][1], NULL) == 1);
+            CHECK(!EVP_EncryptUpdate(ctx, text, &len, text, sizeof(text)));
+            CHECK(error_speaks_of("no IV was set"));
+            CHECK(!EVP_EncryptFinal_ex(ctx, text, &len));
+            ERR_clear_error();
+            CHECK(EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, long_iv));
+            CHECK(EVP_EncryptUpdate(ctx, text, &len, text, sizeof(text)));
+        }
+        /* Nor is it one to count on from. */
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, lengths[i][0], NULL) == 1);
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_IV_FIXED, -1, (void *)long_iv) == 1);
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, lengths[i][1], NULL) == 1);
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_IV_GEN, 8, out) <= 0);
+    }
+    EVP_CIPHER_CTX_free(ctx);
+    return 1;
+}
+
 /* A GCM context that encrypted, and is turned to decrypt with the key it has: a wrong tag is refused there,
  * too. */
 static int turned_around(void *arg)
@@ -235,7 +269,8 @@ static void shared_context(void)
 int main(void)
 {
     static int (*const works[])(void *) = {rsa_ranges, zero_signature, truncated_ciphertext, public_key_only,
-        key_without_exponent, key_without_exponent, cipher_lengths, gcm_rules, turned_around};
+        key_without_exponent, key_without_exponent, cipher_lengths, gcm_rules, gcm_iv_of_another_length,
+        turned_around};
 
     test_begin(60);
     engine = engine_load(ALL_SIZES ";SYNC_OFFLOAD:1");

@@ -287,10 +287,12 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
         config.trace = NULL;
     }
     result = ersatz_device_open(&config, device, error);
-    if (result == ERSATZ_OK)
+    if (result == ERSATZ_OK) {
+        atomic_store_explicit(&head->seed, config.seed, memory_order_relaxed);
         atomic_store_explicit(&head->started, true, memory_order_relaxed);
-    else
+    } else {
         memcpy(head->refused, error->text, sizeof(head->refused));
+    }
     return result;
 }
 

@@ -37,7 +37,8 @@ static int write_to_bio(BIO *bio)
     char *text = NULL;
     size_t size = 0;
     FILE *memory = open_memstream(&text, &size);
-    int ok = memory != NULL && ersatz_stats_write(card_stats(), card_findings(), memory);
+    int ok =
+        memory != NULL && ersatz_stats_write(card_stats(), card_findings(), ersatz_kernels_in_use(), memory);
 
     if (memory != NULL)
         fclose(memory);
@@ -50,7 +51,7 @@ static int write_to_bio(BIO *bio)
 
 static int write_to_standard_output(void)
 {
-    if (ersatz_stats_write(card_stats(), card_findings(), stdout))
+    if (ersatz_stats_write(card_stats(), card_findings(), ersatz_kernels_in_use(), stdout))
         return 1;
     error_raise(REASON_OPERATION, "STATS could not be written to standard output");
     return 0;

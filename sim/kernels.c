@@ -14,12 +14,6 @@ static _Atomic unsigned chosen = ERSATZ_KERNELS_ALL;
  * and each operation uses the kernel that its state was made for. */
 _Atomic unsigned kernels_now;
 
-static const char *const names[ERSATZ_KERNELS] = {
-    [ERSATZ_KERNEL_PORTABLE] = "portable",
-    [ERSATZ_KERNEL_IPSEC_MB] = "ipsec-mb",
-    [ERSATZ_KERNEL_IFMA] = "ifma",
-};
-
 static void look(void)
 {
     available = 1u << ERSATZ_KERNEL_PORTABLE;
@@ -60,9 +54,4 @@ bool kernel_is_forced(enum ersatz_kernel kernel)
     unsigned set = atomic_load_explicit(&chosen, memory_order_relaxed);
 
     return set != ERSATZ_KERNELS_ALL && (set & 1u << kernel) != 0;
-}
-
-const char *ersatz_kernel_name(enum ersatz_kernel kernel)
-{
-    return names[kernel];
 }

@@ -17,7 +17,6 @@
 #include "ersatz/output.h"
 #include "life.h"
 
-#define MAGIC "ERSATZ1" /* with its terminator, as long as head.magic */
 #define NEW_FILE (O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 #define NAMES_MAX 100u
 
@@ -25,7 +24,8 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older headers do not know it */
 #endif
 
-_Static_assert(sizeof(MAGIC) == sizeof(((struct ersatz_record_head *)0)->magic), "the magic fits");
+_Static_assert(
+    sizeof(ERSATZ_RECORD_MAGIC) == sizeof(((struct ersatz_record_head *)0)->magic), "the magic fits");
 
 static bool complain(struct ersatz_error *error, const char *directory, const char *what, int err)
 {
@@ -54,7 +54,7 @@ static void fill_head(struct ersatz_record *record)
     head->made = life_now();
     atomic_store_explicit(&head->state, ERSATZ_RECORD_RUNNING, memory_order_relaxed);
     snprintf(head->program, sizeof(head->program), "%s", program_invocation_short_name);
-    memcpy(head->magic, MAGIC, sizeof(head->magic));
+    memcpy(head->magic, ERSATZ_RECORD_MAGIC, sizeof(head->magic));
 }
 
 /* Memory of the process's own at that address, or anywhere if it is NULL. */
@@ -302,50 +302,4 @@ bool ersatz_record_reserve_trace(const struct ersatz_record_place *place, struct
     if (populate(place->record, offsetof(struct ersatz_record, trace), sizeof(*place->record)))
         return true;
     return complain(error, place->directory, "no room for a trace in", errno == EFAULT ? ENOSPC : errno);
-}
-
-static bool read_all(int fd, struct ersatz_record *record)
-{
-    char *at = (char *)record;
-    size_t left = sizeof(*record);
-
-    while (left > 0) {
-        ssize_t got = read(fd, at, left);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        at += got;
-        left -= (size_t)got;
-    }
-    return true;
-}
-
-struct ersatz_record *ersatz_record_read(int directory, const char *name, struct ersatz_error *error)
-{
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    struct ersatz_record *record = aligned_alloc(_Alignof(struct ersatz_record), sizeof(*record));
-    struct stat status;
-    const char *wrong = NULL;
-
-    if (fd < 0 || record == NULL || fstat(fd, &status) != 0)
-        wrong = strerror(errno);
-    else if (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(*record))
-        wrong = "it is not a record of this build of ersatz";
-    else if (!read_all(fd, record))
-        wrong = "it could not be read to its end";
-    else if (memcmp(record->head.magic, MAGIC, sizeof(MAGIC)) != 0 || record->head.size != sizeof(*record))
-        wrong = "it is not a record, or the process ended while it made it";
-    if (fd >= 0)
-        close(fd);
-    if (wrong == NULL) {
-        record->head.program[sizeof(record->head.program) - 1] = '\0';
-        record->head.refused[sizeof(record->head.refused) - 1] = '\0';
-        return record;
-    }
-    error->result = ERSATZ_BAD_INPUT;
-    snprintf(error->text, sizeof(error->text), "the record %.100s: %s", name, wrong);
-    free(record);
-    return NULL;
 }

@@ -78,10 +78,20 @@ uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kerne
     return sum;
 }
 
-/* Those in use, and how many operations each one computed, on the card and on calling cores. */
-static void write_kernels(const struct ersatz_stats *stats, FILE *stream)
+static const char *const kernel_names[ERSATZ_KERNELS] = {
+    [ERSATZ_KERNEL_PORTABLE] = "portable",
+    [ERSATZ_KERNEL_IPSEC_MB] = "ipsec-mb",
+    [ERSATZ_KERNEL_IFMA] = "ifma",
+};
+
+const char *ersatz_kernel_name(enum ersatz_kernel kernel)
 {
-    unsigned in_use = ersatz_kernels_in_use();
+    return kernel_names[kernel];
+}
+
+/* How many operations each kernel computed, on the card and on calling cores. */
+static void write_kernels(const struct ersatz_stats *stats, unsigned in_use, FILE *stream)
+{
     const char *between = "";
 
     fputs(",\n  \"kernels\": {", stream);
@@ -116,6 +126,26 @@ const char *ersatz_request_name_text(enum ersatz_request_name name)
     return names[name];
 }
 
+static const char *const titles[ERSATZ_REQUEST_NAMES] = {
+    [ERSATZ_REQUEST_RSA_PRIV] = "RSA private-key",
+    [ERSATZ_REQUEST_RSA_PUB] = "RSA public-key",
+    [ERSATZ_REQUEST_AES_CBC] = "AES-CBC",
+    [ERSATZ_REQUEST_AES_CTR] = "AES-CTR",
+    [ERSATZ_REQUEST_AES_GCM] = "AES-GCM",
+    [ERSATZ_REQUEST_AES_XTS] = "AES-XTS",
+    [ERSATZ_REQUEST_AES_ECB] = "AES-ECB",
+    [ERSATZ_REQUEST_AES_CFB] = "AES-CFB",
+    [ERSATZ_REQUEST_AES_OFB] = "AES-OFB",
+    [ERSATZ_REQUEST_AES_CCM] = "AES-CCM",
+    [ERSATZ_REQUEST_AES_CBC_HMAC_SHA1] = "AES-CBC-HMAC-SHA1",
+    [ERSATZ_REQUEST_AES_CBC_HMAC_SHA256] = "AES-CBC-HMAC-SHA256",
+};
+
+const char *ersatz_request_name_title(enum ersatz_request_name name)
+{
+    return titles[name];
+}
+
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile)
 {
     uint64_t words[ERSATZ_STATS_NAME_WORDS] = {0};
@@ -135,6 +165,10 @@ static void write_profile(const struct ersatz_stats *stats, FILE *stream)
     for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
         words[i] = read_counter(&stats->profile_name[i]);
     memcpy(name, words, sizeof(words));
+    for (char *at = name; *at != '\0'; at++) { /* it comes from a file, of a profile or of a record */
+        if (*at == '"' || *at == '\\')
+            *at = '?';
+    }
     fprintf(stream, ",\n  \"profile\": {\"name\": \"%s\", \"told\": %" PRIu64,
         name[0] == '\0' ? "none" : name, told);
     fprintf(stream, ", \"late\": %" PRIu64 ", \"late_max_ns\": %" PRIu64, read_counter(&stats->profile_late),
@@ -161,7 +195,8 @@ static void write_faults(const struct ersatz_stats *stats, FILE *stream)
     fputs("}", stream);
 }
 
-int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_findings *findings, FILE *stream)
+int ersatz_stats_write(
+    const struct ersatz_stats *stats, const struct ersatz_findings *findings, unsigned kernels, FILE *stream)
 {
     const struct {
         const char *name;
@@ -192,7 +227,7 @@ int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_fin
     for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
         fprintf(stream, ",\n  \"%s\": %" PRIu64, rest[i].name, read_counter(rest[i].counter));
     fprintf(stream, ",\n  \"inline\": %" PRIu64, computed_inline);
-    write_kernels(stats, stream);
+    write_kernels(stats, kernels, stream);
     write_profile(stats, stream);
     write_faults(stats, stream);
     if (findings != NULL) {

@@ -175,9 +175,6 @@ void ersatz_kernels_choose(unsigned set);
 /* Those in use: chosen and available. */
 unsigned ersatz_kernels_in_use(void);
 
-/* "portable", "ipsec-mb", "ifma". */
-const char *ersatz_kernel_name(enum ersatz_kernel kernel);
-
 /* ---------------------------------------------------------------------------------------------- RSA keys */
 
 struct ersatz_bytes {

@@ -14,6 +14,8 @@
 #include "ersatz/trace.h"
 
 #define ERSATZ_RECORD_SUFFIX ".record"
+#define ERSATZ_RECORD_MAGIC "ERSATZ2" /* with its end, as long as the head's magic; changes with the layout  \
+                                       */
 
 enum ersatz_record_state {
     ERSATZ_RECORD_RUNNING = 1, /* or killed: whether the process is there is for the reader to find out */
@@ -28,8 +30,10 @@ struct ersatz_record_head {
     _Atomic int state;    /* enum ersatz_record_state; relaxed */
     _Atomic bool started; /* a device was started; relaxed */
     _Atomic bool traced;  /* the trace is filled; relaxed */
-    char refused[240];    /* why a device could not be started, when that was tried last */
-    char program[64];     /* what the process is called (comm) */
+    _Atomic uint64_t
+        seed;          /* that the device was started with; relaxed; means something once started is set */
+    char refused[240]; /* why a device could not be started, when that was tried last */
+    char program[64];  /* what the process is called (comm) */
 };
 
 /* Plain data. Without a file it lies in the process's own memory. */
@@ -75,8 +79,17 @@ bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_e
  * and the trace must not be used; *error says why. */
 bool ersatz_record_reserve_trace(const struct ersatz_record_place *place, struct ersatz_error *error);
 
-/* Read the record of this name in the directory into memory that the caller frees with free(). NULL: *error
- * says why. */
-struct ersatz_record *ersatz_record_read(int directory, const char *name, struct ersatz_error *error);
+/*
+ * Read the record of this name in the directory into memory that the caller frees with free(); *owner is the
+ * user whose file it is. NULL: *error says why. The file may be anybody's: it is not followed if it is a
+ * link, no more is read than a record's size, its texts are fit for a terminal, and its name is that of the
+ * process it tells of. Its numbers may be anything. Without the trace, that is empty; 1 MiB less is read.
+ */
+struct ersatz_record *ersatz_record_read(
+    int directory, const char *name, bool with_trace, uid_t *owner, struct ersatz_error *error);
+
+/* Make a text of `size` bytes fit for a terminal: end it, and put a question mark in place of each byte that
+ * is neither printable nor part of UTF-8. Newlines stay where the text may have lines. */
+void ersatz_text_clean(char *text, size_t size, bool lines);
 
 #endif

@@ -29,6 +29,9 @@ enum ersatz_request_name {
 /* "rsa_priv", ... */
 const char *ersatz_request_name_text(enum ersatz_request_name name);
 
+/* The same for people: "RSA private-key", "AES-GCM", ... */
+const char *ersatz_request_name_title(enum ersatz_request_name name);
+
 /* The code that computes. */
 enum ersatz_kernel {
     ERSATZ_KERNEL_PORTABLE, /* libcrypto: computes everything, on every processor */
@@ -36,6 +39,9 @@ enum ersatz_kernel {
     ERSATZ_KERNEL_IFMA,     /* RSA, several at once, with AVX-512 multiply-add of 52-bit integers */
     ERSATZ_KERNELS
 };
+
+/* "portable", "ipsec-mb", "ifma". */
+const char *ersatz_kernel_name(enum ersatz_kernel kernel);
 
 /* Kinds of request whose number in flight an application can watch; the values are those that
  * GET_NUM_REQUESTS_IN_FLIGHT takes in Intel's QAT_Engine (docs/engine_specific_messages.md there). */
@@ -109,9 +115,10 @@ uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kerne
 struct ersatz_findings;
 
 /* Write the counters as one JSON object and a newline, with what was found about the application in it,
- * unless findings is NULL. False: the stream reported an error. */
+ * unless findings is NULL. Kernels that computed nothing are listed if their bit is set in `kernels` (bit 0:
+ * the portable one). False: the stream reported an error. */
 int ersatz_stats_write(
-    const struct ersatz_stats *stats, const struct ersatz_findings *findings, FILE *stream);
+    const struct ersatz_stats *stats, const struct ersatz_findings *findings, unsigned kernels, FILE *stream);
 
 /* Add to a counter. */
 static inline void ersatz_count(_Atomic uint64_t *counter, uint64_t n)

@@ -16,6 +16,15 @@
 static const int passed_on[] = {
     SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGURG, SIGIO, SIGPWR};
 
+static struct sigaction inherited; /* what was to be done at a SIGCHLD */
+
+void child_expect(void)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL};
+
+    sigaction(SIGCHLD, &usual, &inherited);
+}
+
 static double now(void)
 {
     struct timespec time;
@@ -41,6 +50,7 @@ static _Noreturn void become(
     for (; environment[0] != NULL && err == 0; environment += 2)
         err = setenv(environment[0], environment[1], 1) == 0 ? 0 : errno;
     if (err == 0) {
+        sigaction(SIGCHLD, &inherited, NULL);
         sigprocmask(SIG_SETMASK, mask, NULL);
         execvp(command[0], command);
         err = errno;
@@ -157,6 +167,7 @@ struct ending child_run(char **command, const char *const *environment, const ch
 void child_end_like(const struct ending *ending)
 {
     static const struct rlimit none = {0, 0};
+    struct sigaction usual = {.sa_handler = SIG_DFL};
     sigset_t set;
     int signal;
 
@@ -168,6 +179,7 @@ void child_end_like(const struct ending *ending)
     prctl(PR_SET_DUMPABLE, 0);
     sigfillset(&set);
     sigdelset(&set, signal);
+    sigaction(signal, &usual, NULL); /* it may have been ignored when we were started */
     (void)!sigprocmask(SIG_SETMASK, &set, NULL);
     kill(getpid(), signal);
     exit(128 + signal);

@@ -123,16 +123,13 @@ static void write_engines(FILE *stream, const CONF *conf, const char *list, cons
     write_engine(stream, conf, users, module);
 }
 
-void config_write(const char *path, const char *module)
+void config_write(FILE *stream, const char *module)
 {
     char *users = users_file();
     CONF *conf = read_file(users);
     const char *init = find(conf, NULL, "openssl_conf");
     const char *engines = init == NULL ? NULL : find(conf, init, "engines");
-    FILE *stream = fopen(path, "we");
 
-    if (stream == NULL)
-        give_up("%s: %s", path, strerror(errno));
     fputs("# Made by ersatz-run: the user's configuration, and the engine.\n", stream);
     if (users != NULL)
         write_line(stream, ".include", users);
@@ -140,8 +137,6 @@ void config_write(const char *path, const char *module)
     write_line(stream, "openssl_conf", init != NULL ? init : OWN "init");
     fprintf(stream, "\n[%s]\nengines = " OWN "engines\n", init != NULL ? init : OWN "init");
     write_engines(stream, conf, engines, module);
-    if ((ferror(stream) | fclose(stream)) != 0)
-        give_up("%s: %s", path, strerror(errno));
     NCONF_free(conf);
     free(users);
 }

@@ -46,7 +46,7 @@ static char *control_commands(const struct options *options, const char *records
         {"RECORD", records},
         {"TRACE", records != NULL && !options->no_trace ? "record" : NULL},
         {"SEED", options->seed},
-        {"PROFILE", options->profile},
+        {"PROFILE", options->profile_path},
         {"FAULTS", options->faults},
         {"CHECK", options->check ? "1" : NULL},
     };
@@ -64,30 +64,44 @@ static char *control_commands(const struct options *options, const char *records
     return control;
 }
 
-static char *trace_path(const struct options *options)
+/* The path of the timeline, which the caller frees; NULL: there is none, for a reason that was said. */
+static char *write_trace(const struct options *options, const struct records *records)
 {
-    const char *directory = getenv("TMPDIR");
+    char *path = NULL;
+    const char *why;
+    FILE *stream;
+    bool ok;
 
+    if (options->no_trace || !records_any_trace(records))
+        return NULL;
     if (options->trace != NULL)
-        return text("%s", options->trace);
-    if (directory == NULL || directory[0] == '\0')
-        directory = "/tmp";
-    return text("%s/ersatz-run-%ld.json", directory, (long)getpid());
+        path = text("%s", options->trace);
+    stream = options->trace != NULL ? file_open(path, &why) : file_temporary(&path, &why);
+    if (stream == NULL) {
+        fprintf(stderr, "ersatz-run: the timeline cannot be written to %s: %s\n", path, why);
+        free(path);
+        return NULL;
+    }
+    ok = records_write_trace(records, stream);
+    if (fclose(stream) != 0 || !ok)
+        fprintf(stderr, "ersatz-run: the timeline in %s is not whole: %s\n", path, strerror(errno));
+    return path;
 }
 
 static void report(const struct options *options, const struct ending *ending, const struct records *records)
 {
-    char *trace = trace_path(options);
+    char *trace = write_trace(options, records);
+    const char *why;
     const struct outcome outcome = {
         .options = options,
         .ending = ending,
         .records = records,
-        .trace = !options->no_trace && records_write_trace(records, trace) ? trace : NULL,
+        .trace = trace,
     };
-    FILE *stream = options->report == NULL ? stderr : fopen(options->report, "we");
+    FILE *stream = options->report == NULL ? stderr : file_open(options->report, &why);
 
     if (stream == NULL) {
-        fprintf(stderr, "ersatz-run: --report %s: %s; here it is\n", options->report, strerror(errno));
+        fprintf(stderr, "ersatz-run: --report %s: %s; here it is\n", options->report, why);
         stream = stderr;
     }
     if (options->json)
@@ -108,6 +122,7 @@ int main(int argc, char **argv)
     char *module, *control;
     bool wrong;
 
+    child_expect();
     options_read(&options, argc, argv);
     module = module_find(options.module);
     control = control_commands(&options, NULL);
@@ -123,7 +138,7 @@ int main(int argc, char **argv)
     }
     if (ending.pid < 0) /* nothing was run */
         exit(WEXITSTATUS(ending.status));
-    records_read(&records, place.records);
+    records_read(&records, place.records_fd);
     place_remove(&place);
     report(&options, &ending, &records);
     wrong = records_findings(&records) > 0 || !records_any_work(&records);

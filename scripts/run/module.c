@@ -11,6 +11,16 @@
 
 #include "run.h"
 
+/* Whether a file may be loaded that was looked for beside this program: it belongs to root, to this user, or
+ * to whoever this program belongs to. */
+static bool is_trusted(const char *path)
+{
+    struct stat own, status;
+
+    return stat("/proc/self/exe", &own) == 0 && stat(path, &status) == 0 &&
+           (status.st_uid == 0 || status.st_uid == geteuid() || status.st_uid == own.st_uid);
+}
+
 /* The module in the tree this program was built in, if it runs from there. NULL: it does not. */
 static char *built_with_this(void)
 {
@@ -23,6 +33,10 @@ static char *built_with_this(void)
     path = text("%s/../../engine/ersatz.so", dirname(self));
     found = realpath(path, NULL);
     free(path);
+    if (found != NULL && !is_trusted(found)) {
+        free(found);
+        found = NULL;
+    }
     return found;
 }
 
@@ -100,8 +114,10 @@ void module_try(const char *module, const char *control)
         give_up("no process can be started: %s", strerror(errno));
     if (pid == 0)
         load(module, control);
-    while (waitpid(pid, &status, 0) < 0)
-        ;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            give_up("the process that tries the module cannot be waited for: %s", strerror(errno));
+    }
     if (WIFSIGNALED(status))
         give_up("%s does not start: signal %d", module, WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ersatz/profile.h"
 #include "run.h"
 
 static const char usage[] =
@@ -73,6 +74,20 @@ static const char *value_of(const char *option, const char *value)
     return value;
 }
 
+/* A profile that is built in has no path, even where a file is called the same. */
+static const char *profile_path(const char *value)
+{
+    const struct ersatz_profile *profile;
+    char *path;
+
+    for (unsigned i = 0; (profile = ersatz_profile_builtin(i)) != NULL; i++) {
+        if (strcmp(profile->name, value) == 0)
+            return value;
+    }
+    path = realpath(value, NULL);
+    return path == NULL ? value : value_of("profile", path); /* without one the engine says what is wrong */
+}
+
 static _Noreturn void show(void (*write)(FILE *))
 {
     write(stdout);
@@ -89,6 +104,7 @@ static void take(struct options *options, int option, const char *value)
     switch (option) {
     case PROFILE:
         options->profile = value_of("profile", value);
+        options->profile_path = profile_path(value);
         break;
     case FAULTS:
         options->faults = value_of("faults", value);

@@ -1,56 +1,113 @@
-/* The directory in which the program finds its configuration and leaves its records. */
+/*
+ * The directory in which the program finds its configuration and leaves its records.
+ *
+ * A server that root starts changes its user, and maybe its root, and its children make their records as that
+ * user. So root's records lie in a directory that everybody may make files in, and which nobody else can
+ * name: its name is random, and the directory above it may be passed through but not listed. Whoever learns
+ * the name can look into the memory or the environment of one of the program's processes, and could do to
+ * that process whatever he could do to its record.
+ *
+ * Everything is made and removed by descriptors of directories, not by paths: what a name leads to can change
+ * between two looks at it. Nothing is removed but what was made here, and records.
+ */
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "run.h"
 
-/* In memory rather than on a disk: the records are written to all the time. */
-static char *make_directory(void)
+#define CONFIG "openssl.cnf"
+#define ENGINES "engines"
+
+static void cannot_make(const char *path)
 {
-    const char *const places[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
-
-    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *path = places[i] == NULL ? NULL : text("%s/ersatz-run-XXXXXX", places[i]);
-
-        if (path != NULL && mkdtemp(path) != NULL)
-            return path;
-        free(path);
-    }
-    give_up("no directory can be made in /dev/shm, TMPDIR or /tmp: %s", strerror(errno));
+    give_up("%s: %s%s", path, strerror(errno),
+        errno == ENOSPC || errno == EDQUOT ? "; ersatz-run needs a few MiB there, so make room" : "");
 }
 
-/* For programs that name engines: those that OpenSSL has, and ours. */
-static void link_engines(const char *directory, const char *module)
+/* Whether a directory made in there stays what it is: nobody else may rename it. */
+static bool is_a_safe_parent(int fd)
 {
-    const char *from = getenv("OPENSSL_ENGINES");
-    char *own = text("%s/ersatz.so", directory);
-    DIR *stream;
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && (!directory_is_shared(&status) || (status.st_mode & S_ISVTX) != 0);
+}
+
+/* Make the directory in one of three places: in memory rather than on a disk, for the records are written to
+ * all the time. */
+static void make_directory(struct place *place)
+{
+    const char *const places[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
+    int err = ENOENT;
+
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        const char *parent = places[i];
+
+        if (parent == NULL || parent[0] == '\0')
+            continue;
+        place->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        place->directory = text("%s/ersatz-run-XXXXXX", parent);
+        if (place->parent < 0)
+            err = errno;
+        else if (!is_a_safe_parent(place->parent))
+            err = EPERM;
+        else if (mkdtemp(place->directory) != NULL)
+            return;
+        else
+            err = errno;
+        if (place->parent >= 0)
+            close(place->parent);
+        free(place->directory);
+    }
+    give_up("no directory can be made in /dev/shm, in TMPDIR or in /tmp, at last because: %s%s",
+        strerror(err),
+        err == ENOSPC || err == EDQUOT ? "; make room in one of them"
+                                       : "; set TMPDIR to a directory that only you can write to");
+}
+
+/* Make a directory with exactly this mode. Returns it open. */
+static int make_inner(const struct place *place, const char *name, mode_t mode)
+{
+    int fd = -1;
+
+    if (mkdirat(place->fd, name, 0700) == 0)
+        fd = openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, mode) != 0)
+        cannot_make(place->directory);
+    return fd;
+}
+
+/* For programs that name engines: those that OpenSSL has, and ours. A link must not hang on the directory
+ * that we were started in. */
+static void link_engines(int directory, const char *module)
+{
+    const char *named = getenv("OPENSSL_ENGINES");
+    char *from = realpath(named == NULL ? ENGINES_DIRECTORY : named, NULL);
+    DIR *stream = from == NULL ? NULL : opendir(from);
     struct dirent *entry;
 
-    from = from == NULL ? ENGINES_DIRECTORY : from;
-    stream = opendir(from);
-    if (symlink(module, own) != 0)
-        give_up("%s: %s", own, strerror(errno));
+    if (symlinkat(module, directory, "ersatz.so") != 0)
+        cannot_make("engines/ersatz.so");
     while (stream != NULL && (entry = readdir(stream)) != NULL) {
-        char *target = text("%s/%s", from, entry->d_name), *path = text("%s/%s", directory, entry->d_name);
+        char *target = text("%s/%s", from, entry->d_name);
 
-        if (entry->d_name[0] != '.' && symlink(target, path) != 0 && errno != EEXIST)
-            give_up("%s: %s", path, strerror(errno));
+        if (entry->d_name[0] != '.' && symlinkat(target, directory, entry->d_name) != 0 && errno != EEXIST)
+            cannot_make(target);
         free(target);
-        free(path);
     }
     if (stream != NULL)
         closedir(stream);
-    free(own);
+    free(from);
 }
 
 /* Whatever ends the program, give_up() too, it leaves nothing behind. */
-static const struct place *made;
+static struct place *made;
 
 static void remove_at_exit(void)
 {
@@ -60,38 +117,84 @@ static void remove_at_exit(void)
 
 void place_make(struct place *place, const char *module)
 {
-    /* A server that root starts changes its user, and its children make their records as that one. What they
-     * leave is read with care: see ersatz_record_read(). */
-    bool open = geteuid() == 0;
+    bool is_root = geteuid() == 0;
+    unsigned char secret[16];
+    FILE *config;
 
-    place->directory = make_directory();
+    *place = (struct place){.fd = -1, .records_fd = -1, .engines_fd = -1};
+    make_directory(place);
     made = place;
     atexit(remove_at_exit);
-    place->records = text("%s/records", place->directory);
-    place->config = text("%s/openssl.cnf", place->directory);
-    place->engines = text("%s/engines", place->directory);
-    if (mkdir(place->records, 0700) != 0 || mkdir(place->engines, 0755) != 0 ||
-        chmod(place->records, open ? 01733 : 0700) != 0 || chmod(place->directory, open ? 0711 : 0700) != 0)
-        give_up("%s: %s", place->directory, strerror(errno));
-    link_engines(place->engines, module);
-    config_write(place->config, module);
+    place->fd =
+        openat(place->parent, basename(place->directory), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (place->fd < 0 || getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
+        cannot_make(place->directory);
+    place->records_name = text("records-");
+    for (unsigned i = 0; i < sizeof(secret); i++) {
+        char *longer = text("%s%02x", place->records_name, secret[i]);
+
+        free(place->records_name);
+        place->records_name = longer;
+    }
+    place->records = text("%s/%s", place->directory, place->records_name);
+    place->config = text("%s/" CONFIG, place->directory);
+    place->engines = text("%s/" ENGINES, place->directory);
+    place->records_fd = make_inner(place, place->records_name, is_root ? 01733 : 0700);
+    place->engines_fd = make_inner(place, ENGINES, 0755);
+    link_engines(place->engines_fd, module);
+    config = file_make(place->fd, CONFIG, 0644);
+    if (config == NULL)
+        cannot_make(place->config);
+    config_write(config, module);
+    if ((ferror(config) | fclose(config)) != 0)
+        cannot_make(place->config);
+    if (fchmod(place->fd, is_root ? 0711 : 0700) != 0)
+        cannot_make(place->directory);
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+/* Remove the files in a directory that `wanted` accepts; never anything below it. */
+static void remove_files(int directory, bool (*wanted)(const char *name))
 {
-    (void)status;
-    (void)kind;
-    (void)walk;
-    if (remove(path) != 0)
-        fprintf(stderr, "ersatz-run: %s: %s\n", path, strerror(errno));
-    return 0;
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = again < 0 ? NULL : fdopendir(again);
+    struct dirent *entry;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL) {
+        if (wanted(entry->d_name))
+            (void)!unlinkat(directory, entry->d_name, 0);
+    }
+    if (stream != NULL)
+        closedir(stream);
 }
 
-void place_remove(const struct place *place)
+static bool is_a_link_of_ours(const char *name)
 {
-    nftw(place->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return name[0] != '.';
+}
+
+static void remove_inner(int directory, int fd, const char *name, bool (*wanted)(const char *name))
+{
+    if (fd < 0)
+        return;
+    remove_files(fd, wanted);
+    (void)!unlinkat(directory, name, AT_REMOVEDIR);
+    close(fd);
+}
+
+void place_remove(struct place *place)
+{
     made = NULL;
+    if (place->fd >= 0) {
+        remove_inner(place->fd, place->records_fd, place->records_name, record_is_named_so);
+        remove_inner(place->fd, place->engines_fd, ENGINES, is_a_link_of_ours);
+        (void)!unlinkat(place->fd, CONFIG, 0);
+        close(place->fd);
+    }
+    if (unlinkat(place->parent, basename(place->directory), AT_REMOVEDIR) != 0)
+        fprintf(stderr, "ersatz-run: %s stays, with what is in it: %s\n", place->directory, strerror(errno));
+    close(place->parent);
     free(place->directory);
+    free(place->records_name);
     free(place->records);
     free(place->config);
     free(place->engines);

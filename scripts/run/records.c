@@ -9,11 +9,11 @@
 
 #include "run.h"
 
-static bool is_record(const struct dirent *entry)
+bool record_is_named_so(const char *name)
 {
-    const char *suffix = strstr(entry->d_name, ERSATZ_RECORD_SUFFIX);
+    size_t length = strlen(name), suffix = strlen(ERSATZ_RECORD_SUFFIX);
 
-    return suffix != NULL && strcmp(suffix, ERSATZ_RECORD_SUFFIX) == 0;
+    return length > suffix && strcmp(name + length - suffix, ERSATZ_RECORD_SUFFIX) == 0;
 }
 
 static void *grown(void *array, unsigned count, size_t size)
@@ -25,40 +25,67 @@ static void *grown(void *array, unsigned count, size_t size)
     return more;
 }
 
-static int by_age(const void *a, const void *b)
+/* Of many the first ones: the text is taken over. */
+static void add_trouble(struct records *records, char *trouble)
 {
-    const struct ersatz_record *const *x = a, *const *y = b;
-    uint64_t p = (*x)->head.made, q = (*y)->head.made;
-
-    return p < q ? -1 : p > q;
+    if (records->trouble_count == TROUBLES_MAX) {
+        records->more_troubles++;
+        free(trouble);
+        return;
+    }
+    records->troubles = grown(records->troubles, records->trouble_count, sizeof(*records->troubles));
+    records->troubles[records->trouble_count++] = trouble;
 }
 
-void records_read(struct records *records, const char *directory)
+/* Insert it before those that were made later. */
+static void add_record(struct records *records, struct ersatz_record *record, uid_t owner)
 {
-    DIR *stream = opendir(directory);
+    unsigned at = records->count;
+
+    records->of = grown(records->of, records->count, sizeof(*records->of));
+    records->owners = grown(records->owners, records->count, sizeof(*records->owners));
+    for (; at > 0 && records->of[at - 1]->head.made > record->head.made; at--) {
+        records->of[at] = records->of[at - 1];
+        records->owners[at] = records->owners[at - 1];
+    }
+    records->of[at] = record;
+    records->owners[at] = owner;
+    records->count++;
+}
+
+void records_read(struct records *records, int directory)
+{
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = again < 0 ? NULL : fdopendir(again);
+    unsigned found = 0, traces = 0, traced = 0;
     struct dirent *entry;
 
     *records = (struct records){0};
     if (stream == NULL)
-        give_up("%s: %s", directory, strerror(errno));
+        give_up("the directory of records: %s", strerror(errno));
     while ((entry = readdir(stream)) != NULL) {
         struct ersatz_error error;
         struct ersatz_record *record;
+        uid_t owner;
 
-        if (!is_record(entry))
+        if (!record_is_named_so(entry->d_name) || ++found > RECORDS_MAX)
             continue;
-        record = ersatz_record_read(dirfd(stream), entry->d_name, &error);
-        if (record != NULL) {
-            records->of = grown(records->of, records->count, sizeof(*records->of));
-            records->of[records->count++] = record;
-        } else {
-            records->troubles = grown(records->troubles, records->trouble_count, sizeof(*records->troubles));
-            records->troubles[records->trouble_count++] = text("%s", error.text);
+        record = ersatz_record_read(directory, entry->d_name, traces < TRACES_MAX, &owner, &error);
+        if (record == NULL) {
+            add_trouble(records, text("%s", error.text));
+            continue;
         }
+        traces += record->trace.begun > 0;
+        traced += record->head.started && record->head.traced;
+        add_record(records, record, owner);
     }
     closedir(stream);
-    if (records->count > 0)
-        qsort(records->of, records->count, sizeof(struct ersatz_record *), by_age);
+    if (found > RECORDS_MAX)
+        add_trouble(
+            records, text("%u records more than the %u that are read", found - RECORDS_MAX, RECORDS_MAX));
+    if (traced > traces && traces == TRACES_MAX)
+        add_trouble(records, text("the timelines of %u processes more than the %u that are read",
+                                 traced - traces, TRACES_MAX));
 }
 
 void records_free(struct records *records)
@@ -68,6 +95,7 @@ void records_free(struct records *records)
     for (unsigned i = 0; i < records->trouble_count; i++)
         free(records->troubles[i]);
     free(records->of);
+    free(records->owners);
     free(records->troubles);
 }
 
@@ -123,11 +151,19 @@ bool records_any_work(const struct records *records)
     return false;
 }
 
-bool records_write_trace(const struct records *records, const char *path)
+bool records_any_trace(const struct records *records)
+{
+    for (unsigned i = 0; i < records->count; i++) {
+        if (records->of[i]->trace.begun > 0)
+            return true;
+    }
+    return false;
+}
+
+bool records_write_trace(const struct records *records, FILE *stream)
 {
     struct ersatz_traced *processes = calloc(records->count + 1, sizeof(*processes));
     unsigned count = 0;
-    FILE *stream;
     bool ok;
 
     if (processes == NULL)
@@ -139,16 +175,7 @@ bool records_write_trace(const struct records *records, const char *path)
             processes[count++] = (struct ersatz_traced){
                 .pid = record->head.pid, .program = record->head.program, .trace = &record->trace};
     }
-    if (count == 0) {
-        free(processes);
-        return false;
-    }
-    stream = fopen(path, "we");
-    ok = stream != NULL && ersatz_trace_write(processes, count, stream);
-    if (!ok)
-        fprintf(stderr, "ersatz-run: --trace %s: %s\n", path, strerror(errno));
-    if (stream != NULL)
-        fclose(stream);
+    ok = ersatz_trace_write(processes, count, stream);
     free(processes);
     return ok;
 }

@@ -62,19 +62,20 @@ static void write_totals(const struct totals *totals, FILE *stream)
         totals->checked ? "true" : "false", totals->watched, totals->findings);
 }
 
-static void write_process(const struct ersatz_record *record, FILE *stream)
+static void write_process(const struct ersatz_record *record, uid_t owner, FILE *stream)
 {
     bool checked = atomic_load_explicit(&record->findings.began_ns, memory_order_relaxed) != 0;
 
-    fprintf(stream, "{\"pid\": %" PRId64 ", \"parent\": %" PRId64 ", \"program\": ", record->head.pid,
-        record->head.parent);
+    fprintf(stream,
+        "{\"pid\": %" PRId64 ", \"parent\": %" PRId64 ", \"user\": %lu, \"program\": ", record->head.pid,
+        record->head.parent, (unsigned long)owner);
     write_string(record->head.program, stream);
     fprintf(stream, ", \"exited\": %s, \"started\": %s, \"refused\": ",
         record->head.state == ERSATZ_RECORD_ENDED ? "true" : "false",
         record->head.started ? "true" : "false");
     write_string(record->head.refused, stream);
     fputs(", \"stats\": ", stream);
-    ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, stream);
+    ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, 0, stream);
     fputc('}', stream);
 }
 
@@ -94,12 +95,14 @@ void report_json(const struct outcome *outcome, FILE *stream)
     fputs(",\n\"processes\": [", stream);
     for (unsigned i = 0; i < records->count; i++) {
         fputs(i == 0 ? "\n" : ",\n", stream);
-        write_process(records->of[i], stream);
+        write_process(records->of[i], records->owners[i], stream);
     }
     fputs("],\n\"not_read\": [", stream);
     for (unsigned i = 0; i < records->trouble_count; i++) {
         fputs(i == 0 ? "" : ", ", stream);
         write_string(records->troubles[i], stream);
     }
+    if (records->more_troubles > 0)
+        fprintf(stream, ", \"and %u more\"", records->more_troubles);
     fputs("]}\n", stream);
 }

@@ -189,6 +189,8 @@ void report_text(const struct outcome *outcome, FILE *stream)
     write_findings(&totals, records, stream);
     for (unsigned i = 0; i < records->trouble_count; i++)
         fprintf(stream, "  not read: %s\n", records->troubles[i]);
+    if (records->more_troubles > 0)
+        fprintf(stream, "  not read: and %u more\n", records->more_troubles);
     if (outcome->trace != NULL)
         fprintf(stream, "  timeline: %s (open it in https://ui.perfetto.dev)\n", outcome->trace);
 }

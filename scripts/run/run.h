@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "ersatz/record.h"
@@ -22,9 +23,10 @@
 
 struct options {
     const char *profile, *faults, *seed; /* NULL: not given, as all of these */
-    const char *trace;                   /* where the timeline goes */
-    const char *report;                  /* where the report goes, instead of standard error */
-    const char *control;                 /* more control commands */
+    const char *profile_path; /* absolute where it is of a file, for the program may go elsewhere */
+    const char *trace;        /* where the timeline goes */
+    const char *report;       /* where the report goes, instead of standard error */
+    const char *control;      /* more control commands */
     const char *module;
     bool check, strict, json, no_trace;
     char **command; /* ends with NULL */
@@ -53,18 +55,39 @@ void module_try(const char *module, const char *control);
 
 /* -------------------------------------------------------------------------------------------- config.c */
 
-/* Write an openssl.cnf to `path` that is the user's own and loads the module besides. */
-void config_write(const char *path, const char *module);
+/* Write an openssl.cnf that is the user's own and loads the module besides. */
+void config_write(FILE *stream, const char *module);
+
+/* --------------------------------------------------------------------------------------------- files.c */
+
+/* A new file in an open directory, with this mode whatever the umask. NULL: errno says why. */
+FILE *file_make(int directory, const char *name, mode_t mode);
+
+/*
+ * The file that the user named, to be written from its beginning: a new one that nobody else may write to, or
+ * what is there. In a directory that others may write to, no link is followed and no file of another user is
+ * written to. NULL: *why says why, a constant text.
+ */
+FILE *file_open(const char *path, const char **why);
+
+/* A new file in TMPDIR, or /tmp, that only this user may read, and whose name nobody could know before. The
+ * caller frees *path. NULL: *why says why, a constant text. */
+FILE *file_temporary(char **path, const char **why);
+
+/* Whether others may make, rename or remove files in a directory with this status. */
+bool directory_is_shared(const struct stat *status);
 
 /* --------------------------------------------------------------------------------------------- place.c */
 
 /* What lies in the file system while the program runs. */
 struct place {
-    char *directory, *records, *config, *engines;
+    char *directory, *records, *config, *engines; /* paths, for the program */
+    char *records_name;                           /* of the directory of records, within the directory */
+    int parent, fd, records_fd, engines_fd;       /* open: what the directory is in, and the directories */
 };
 
 void place_make(struct place *place, const char *module);
-void place_remove(const struct place *place);
+void place_remove(struct place *place);
 
 /* --------------------------------------------------------------------------------------------- child.c */
 
@@ -73,6 +96,10 @@ struct ending {
     double seconds; /* from start to end */
     pid_t pid;
 };
+
+/* Before any child is started: whoever started us may have had the ends of children ignored, and then nobody
+ * could wait for one. What it was is given to the program. */
+void child_expect(void);
 
 /* Run the command with this environment on top of our own, pass signals on, and wait until it has ended, and
  * what it left running with a record in that directory. */
@@ -83,15 +110,23 @@ _Noreturn void child_end_like(const struct ending *ending);
 
 /* ------------------------------------------------------------------------------------------- records.c */
 
+#define RECORDS_MAX 1024u /* how many are read: some 200 KiB each */
+#define TROUBLES_MAX 16u  /* how many are told of */
+#define TRACES_MAX 256u   /* of how many processes the timeline has the requests: 1 MiB more */
+
 struct records {
     struct ersatz_record **of; /* in the order in which they were made */
+    uid_t *owners;             /* of each: the user that its process ran as */
     unsigned count;
-    char **troubles; /* files that are there and cannot be read: a sentence for each */
-    unsigned trouble_count;
+    char **troubles;                       /* files that are there and cannot be read: a sentence for each */
+    unsigned trouble_count, more_troubles; /* more: that are not kept */
 };
 
-void records_read(struct records *records, const char *directory);
+/* Read those in the open directory. */
+void records_read(struct records *records, int directory);
 void records_free(struct records *records);
+
+bool record_is_named_so(const char *name);
 
 /* Whether a process runs that has a record in the directory; *pid is one. */
 bool records_anyone_runs(const char *directory, pid_t *pid);
@@ -101,8 +136,11 @@ uint64_t records_findings(const struct records *records);
 /* Whether a card was given anything to do. */
 bool records_any_work(const struct records *records);
 
-/* False where nothing was traced, or with a message where it could not be written. */
-bool records_write_trace(const struct records *records, const char *path);
+/* Whether any process traced its requests. */
+bool records_any_trace(const struct records *records);
+
+/* False: errno says why. */
+bool records_write_trace(const struct records *records, FILE *stream);
 
 /* -------------------------------------------------------------------------------------- report_*.c */
 

@@ -16,15 +16,17 @@ static struct ersatz_record *read_record(long pid, const char *suffix)
 {
     struct ersatz_error error;
     struct ersatz_record *record;
+    uid_t owner;
     char name[64];
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     snprintf(name, sizeof(name), "%ld%s.record", pid, suffix);
-    record = ersatz_record_read(fd, name, &error);
+    record = ersatz_record_read(fd, name, true, &owner, &error);
     if (record == NULL)
         fprintf(stderr, "%s\n", error.text);
     CHECK(record != NULL);
     CHECK_EQ(record->head.pid, pid);
+    CHECK_EQ(owner, geteuid());
     close(fd);
     return record;
 }
@@ -72,6 +74,7 @@ static void be_killed(void)
     before = place.record;
     ersatz_count(&place.record->stats.wakeups, 1);
     CHECK(ersatz_record_reserve_trace(&place, &error));
+    place.record->head.traced = true;
     place.record->trace.entries[ERSATZ_TRACE_ENTRIES - 1].number = 99;
     CHECK(place.record == before); /* the address stays */
     kill(getpid(), SIGKILL);
@@ -270,9 +273,10 @@ static void refused(void)
 static void refuse_to_read(const char *name, const char *text)
 {
     struct ersatz_error error;
+    uid_t owner;
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    CHECK(ersatz_record_read(fd, name, &error) == NULL);
+    CHECK(ersatz_record_read(fd, name, true, &owner, &error) == NULL);
     if (strstr(error.text, text) == NULL)
         FAIL(error.text);
     close(fd);

@@ -1,0 +1,164 @@
+/*
+ * Reads a record. The file is untrusted: whoever may write to the directory may have made it, or may have
+ * written anything into it. So it must be a plain file of the right size, and what is read is made safe for
+ * the code that uses it: strings end, flags are 0 or 1, and no text can move a terminal's cursor.
+ */
+#include "ersatz/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool read_exactly(int fd, void *to, size_t size)
+{
+    char *at = to;
+
+    while (size > 0) {
+        ssize_t got = read(fd, at, size);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+/* The length of the UTF-8 sequence at the beginning of the text; 0: it is none, or one that controls a
+ * terminal. */
+static size_t printable_sequence(const unsigned char *text, size_t size)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    uint32_t point = length == 1 ? text[0] : text[0] & (0x7fu >> length);
+
+    if (length == 0 || length > size)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+        point = point << 6 | (text[i] & 0x3f);
+    }
+    if (point < smallest[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+        return 0;
+    return point < 0x20 || (point >= 0x7f && point < 0xa0) ? 0 : length;
+}
+
+void ersatz_text_clean(char *text, size_t size, bool lines)
+{
+    size_t i = 0;
+
+    text[size - 1] = '\0';
+    while (text[i] != '\0') {
+        size_t length = printable_sequence((const unsigned char *)text + i, size - 1 - i);
+
+        if (length == 0 && (text[i] != '\n' || !lines))
+            text[i] = '?';
+        i += length == 0 ? 1 : length;
+    }
+    memset(text + i, 0, size - i);
+}
+
+/* A bool is one byte of which only 0 and 1 have a meaning. */
+static void clean_flag(void *flag)
+{
+    unsigned char byte;
+
+    memcpy(&byte, flag, 1);
+    byte = byte != 0;
+    memcpy(flag, &byte, 1);
+}
+
+static void clean_findings(struct ersatz_findings *findings)
+{
+    for (unsigned finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+        for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
+            struct ersatz_sighting *sighting = &findings->of[finding].first[i];
+
+            ersatz_text_clean(sighting->thread_name, sizeof(sighting->thread_name), false);
+            ersatz_text_clean(sighting->note, sizeof(sighting->note), false);
+            ersatz_text_clean(sighting->submitted, sizeof(sighting->submitted), true);
+            ersatz_text_clean(sighting->happened, sizeof(sighting->happened), true);
+        }
+    }
+}
+
+static void clean(struct ersatz_record *record)
+{
+    struct ersatz_record_head *head = &record->head;
+
+    _Static_assert(sizeof(_Atomic bool) == 1 && sizeof(bool) == 1, "clean_flag() looks at all of a flag");
+    clean_flag(&head->started);
+    clean_flag(&head->traced);
+    ersatz_text_clean(head->refused, sizeof(head->refused), false);
+    ersatz_text_clean(head->program, sizeof(head->program), false);
+    ersatz_text_clean((char *)record->stats.profile_name, sizeof(record->stats.profile_name), false);
+    clean_findings(&record->findings);
+    for (unsigned i = 0; i < ERSATZ_TRACE_ENTRIES && record->trace.begun > 0; i++) {
+        clean_flag(&record->trace.entries[i].ended);
+        clean_flag(&record->trace.entries[i].orphan);
+    }
+}
+
+/* Whether a file of that name is a process's own record: PID.record, or PID, a dash, and anything. */
+static bool is_named_after(const char *name, int64_t pid)
+{
+    char *end;
+    long number = strtol(name, &end, 10);
+
+    return number > 0 && number == pid && (*end == '-' || *end == '.');
+}
+
+/* What is wrong, or NULL. */
+static const char *read_parts(int fd, struct ersatz_record *record, bool with_trace)
+{
+    if (!read_exactly(fd, record, offsetof(struct ersatz_record, trace)))
+        return "it could not be read to its end";
+    if (memcmp(record->head.magic, ERSATZ_RECORD_MAGIC, sizeof(record->head.magic)) != 0 ||
+        record->head.size != sizeof(*record))
+        return "it is not a record, or the process ended while it made it";
+    clean_flag(&record->head.traced);
+    if (with_trace && record->head.traced) {
+        if (!read_exactly(fd, &record->trace, sizeof(record->trace)))
+            return "it could not be read to its end";
+    } else {
+        record->trace.begun = record->trace.late = 0; /* the entries stay as they are: nobody looks at them */
+    }
+    return NULL;
+}
+
+struct ersatz_record *ersatz_record_read(
+    int directory, const char *name, bool with_trace, uid_t *owner, struct ersatz_error *error)
+{
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    struct ersatz_record *record = aligned_alloc(_Alignof(struct ersatz_record), sizeof(*record));
+    struct stat status;
+    const char *wrong;
+
+    if (fd < 0 || record == NULL || fstat(fd, &status) != 0)
+        wrong = strerror(errno);
+    else if (!S_ISREG(status.st_mode) || status.st_nlink != 1 || status.st_size != (off_t)sizeof(*record))
+        wrong = "it is not a record of this build of ersatz";
+    else
+        wrong = read_parts(fd, record, with_trace);
+    if (wrong == NULL && !is_named_after(name, record->head.pid))
+        wrong = "it tells of another process than the one in its name";
+    if (fd >= 0)
+        close(fd);
+    if (wrong == NULL) {
+        clean(record);
+        *owner = status.st_uid;
+        return record;
+    }
+    error->result = ERSATZ_BAD_INPUT;
+    snprintf(error->text, sizeof(error->text), "the record %.100s: %s", name, wrong);
+    ersatz_text_clean(error->text, sizeof(error->text), false);
+    free(record);
+    return NULL;
+}

@@ -81,6 +81,7 @@ static uint32_t compute_slices(
     }
     IMB_SUBMIT_CIPHER_BURST(
         manager, jobs, count, IMB_CIPHER_CBC, IMB_DIR_ENCRYPT, (IMB_KEY_SIZE_BYTES)key_len);
+    imb_clear_upper_halves();
     for (unsigned i = 0; i < count; i++) {
         if (jobs[i].status != IMB_STATUS_COMPLETED)
             failed |= UINT32_C(1) << indices[i];

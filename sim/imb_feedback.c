@@ -36,8 +36,14 @@ static void describe(IMB_JOB *job, const struct stream *stream, const uint8_t *i
 
 static bool submit(struct imb *imb, IMB_JOB *jobs, unsigned count, unsigned key_len)
 {
-    return count == 0 || IMB_SUBMIT_CIPHER_BURST(imb->manager, jobs, count, IMB_CIPHER_CBC, IMB_DIR_ENCRYPT,
-                             (IMB_KEY_SIZE_BYTES)key_len) == count;
+    unsigned done = 0;
+
+    if (count > 0) {
+        done = IMB_SUBMIT_CIPHER_BURST(
+            imb->manager, jobs, count, IMB_CIPHER_CBC, IMB_DIR_ENCRYPT, (IMB_KEY_SIZE_BYTES)key_len);
+        imb_clear_upper_halves();
+    }
+    return done == count;
 }
 
 static bool begin(struct imb *imb, struct stream *streams, const struct ersatz_op *const ops[],

@@ -47,6 +47,7 @@ void imb_gcm_set_key(struct imb_gcm *gcm, const uint8_t *key, size_t key_len)
     }
     gcm->functions = functions_for(imb_functions(), key_len);
     gcm->functions.expand(key, &gcm->key);
+    imb_clear_upper_halves();
 }
 
 void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, bool encrypt)
@@ -68,6 +69,7 @@ static void begin_text(struct imb_gcm *gcm, const uint8_t *aad, size_t aad_len)
         gcm->functions.init(&gcm->key, &gcm->context, gcm->iv, aad, aad_len);
     else
         gcm->functions.init_var_iv(&gcm->key, &gcm->context, gcm->iv, gcm->iv_len, aad, aad_len);
+    imb_clear_upper_halves();
     gcm->phase = IMB_GCM_TEXT;
 }
 
@@ -119,6 +121,7 @@ bool imb_gcm_text(struct imb_state *state, uint8_t *out, const uint8_t *in, size
         gcm->functions.encrypt(&gcm->key, &gcm->context, out, in, len);
     else
         gcm->functions.decrypt(&gcm->key, &gcm->context, out, in, len);
+    imb_clear_upper_halves();
     return true;
 }
 
@@ -132,6 +135,7 @@ bool imb_gcm_end(struct imb_state *state, uint8_t tag[16])
         vaes_gcm_end(&gcm->wide_key, &gcm->wide_context, tag);
     else
         gcm->functions.finalize(&gcm->key, &gcm->context, tag, IMB_BLOCK);
+    imb_clear_upper_halves();
     gcm->phase = IMB_GCM_NONE;
     OPENSSL_cleanse(&gcm->context, sizeof(gcm->context)); /* either */
     return true;

@@ -75,6 +75,17 @@ bool imb_use_architecture(IMB_ARCH arch)
     return imb_is_available() && architecture == arch;
 }
 
+__attribute__((target("avx"))) static void clear_upper_halves(void)
+{
+    __builtin_ia32_vzeroupper();
+}
+
+void imb_clear_upper_halves(void)
+{
+    if (architecture > IMB_ARCH_SSE)
+        clear_upper_halves();
+}
+
 static IMB_MGR *new_manager(void)
 {
     IMB_MGR *manager = imb_is_available() ? alloc_mb_mgr(0) : NULL;
@@ -96,6 +107,7 @@ static IMB_MGR *new_manager(void)
     default:
         init_mb_mgr_sse(manager);
     }
+    imb_clear_upper_halves();
     if (imb_get_errno(manager) == 0)
         return manager;
     free_mb_mgr(manager); /* its test of itself failed */

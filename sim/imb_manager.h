@@ -29,6 +29,10 @@ struct imb *imb_own(void);
 /* Of this one only the table of functions is used, which is constant: any thread, at any time. */
 const IMB_MGR *imb_functions(void);
 
+/* After each call of the library's code: some of it leaves the upper halves of vector registers in use (2.0
+ * in lanes of AVX2), and then every SSE instruction waits for them, the application's too. */
+void imb_clear_upper_halves(void);
+
 /* Whether there are AES and carry-less multiplication for registers of 512 bits. Once there are functions. */
 bool imb_has_vaes(void);
 

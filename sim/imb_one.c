@@ -75,5 +75,6 @@ bool imb_compute_one(struct imb_state *state, const struct ersatz_op *op, bool e
     default:
         done = false;
     }
+    imb_clear_upper_halves();
     return done;
 }

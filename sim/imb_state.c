@@ -76,6 +76,7 @@ void imb_expand(const uint8_t *key, size_t len, uint32_t *encrypt_keys, uint32_t
     default:
         IMB_AES_KEYEXP_256(functions, key, encrypt_keys, decrypt_keys);
     }
+    imb_clear_upper_halves();
 }
 
 void imb_state_set_key(struct imb_state *state, const uint8_t *key)

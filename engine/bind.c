@@ -1,5 +1,6 @@
 /* The module's entry: makes an ENGINE of it, and takes it apart again. */
 #include <openssl/engine.h>
+#include <openssl/rand.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -17,6 +18,27 @@
 /* How many ENGINEs the module is bound to: each OSSL_LIB_CTX user or `dynamic` load makes one. */
 static pthread_mutex_t bound_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned bound;
+
+/*
+ * libcrypto frees its random generators at its end before it cleans up its engines if anybody asked for the
+ * method of random numbers, and after it if not: a generator on this engine's AES would then call
+ * ENGINE_finish(3) without the lock that takes. So we ask, when the end has come; earlier the answer would
+ * keep the application from choosing another method.
+ */
+static void ask_for_random_method(void)
+{
+    (void)RAND_get_rand_method();
+}
+
+/* Once; under the lock. */
+static bool watch_cleanup(void)
+{
+    static bool watching;
+
+    if (!watching)
+        watching = OPENSSL_atexit(ask_for_random_method);
+    return watching;
+}
 
 static int create_methods(void)
 {
@@ -84,7 +106,7 @@ static int bind(ENGINE *engine, const char *id)
         return 0;
     pthread_mutex_lock(&bound_lock);
     error_load();
-    ok = card_set_up();
+    ok = watch_cleanup() && card_set_up();
     if (!ok)
         error_raise_result(ERSATZ_NO_MEMORY);
     ok = ok && create_methods();

@@ -59,7 +59,7 @@ static enum ersatz_mode mode_of(EVP_CIPHER_CTX *ctx)
 
 static bool is_small(const struct data *data, enum ersatz_mode mode, size_t len)
 {
-    return len < threshold_get(mode, data->key_size);
+    return threshold_keeps(mode, data->key_size, len);
 }
 
 static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned char *iv, int encrypt)

@@ -59,13 +59,19 @@ static void drop_copies(struct data *data)
     }
 }
 
+static void drop_pipeline(struct data *data)
+{
+    data->aads = data->pipes = 0;
+    data->outs = data->ins = NULL;
+    data->lens = NULL;
+}
+
 static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned char *iv, int encrypt)
 {
     struct data *data = data_of(ctx);
 
-    (void)iv; /* EVP keeps it */
-    data->aads = 0;
-    data->pipes = 0;
+    (void)iv;            /* EVP keeps it */
+    drop_pipeline(data); /* the way out of one that was refused */
     if (key == NULL)
         return 1;
     drop_copies(data);
@@ -127,10 +133,17 @@ static int add_tls_aad(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned ch
     return growth(ctx, aad);
 }
 
-static int set_pipes(struct data *data, int pipes)
+/* One of the three calls that make a pipeline. One that is refused changes nothing. */
+static int set_pipes(struct data *data, int type, int pipes, void *what)
 {
     if (pipes < 1 || (unsigned)pipes > PIPES_MAX)
         return 0;
+    if (type == EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS)
+        data->outs = what;
+    else if (type == EVP_CTRL_SET_PIPELINE_INPUT_BUFS)
+        data->ins = what;
+    else
+        data->lens = what;
     data->pipes = (unsigned)pipes;
     return 1;
 }
@@ -152,14 +165,9 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     case EVP_CTRL_AEAD_TLS1_AAD:
         return add_tls_aad(ctx, data, ptr, arg);
     case EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS:
-        data->outs = ptr;
-        return set_pipes(data, arg);
     case EVP_CTRL_SET_PIPELINE_INPUT_BUFS:
-        data->ins = ptr;
-        return set_pipes(data, arg);
     case EVP_CTRL_SET_PIPELINE_INPUT_LENS:
-        data->lens = ptr;
-        return set_pipes(data, arg);
+        return set_pipes(data, type, arg, ptr);
     case EVP_CTRL_RAND_KEY:
         return cipher_random_key(ctx, ptr);
     case EVP_CTRL_COPY:
@@ -195,7 +203,7 @@ static enum ersatz_result run(EVP_CIPHER_CTX *ctx, const struct ersatz_op *ops, 
 
     for (unsigned i = 0; i < count; i++)
         size += ops[i].u.cipher.len;
-    result = offload_all(ops, count, size < threshold_get(mode_of(ctx), threshold_size(bits)));
+    result = offload_all(ops, count, threshold_keeps(mode_of(ctx), threshold_size(bits), size));
     /* On the card, refused text never left its memory; but the caller shall see the same either way. */
     for (unsigned i = 0; i < count && result == ERSATZ_BAD_TAG; i++)
         OPENSSL_cleanse(ops[i].u.cipher.out, ops[i].u.cipher.len);
@@ -254,26 +262,33 @@ static int do_all(
             return refuse("associated data of several records, and one record");
         return (data->aads == 0 && len == 0) || run_records(ctx, data, &out, &one_in, &len, 1);
     }
-    if (data->aads != data->pipes || data->outs == NULL || data->ins == NULL || data->lens == NULL)
-        return refuse("each record of a pipeline needs associated data, input, output and length");
     return have_states(data, data->pipes) &&
            run_records(ctx, data, data->outs, data->ins, data->lens, data->pipes);
+}
+
+static bool lacks_something(const struct data *data)
+{
+    return data->pipes > 0 &&
+           (data->aads != data->pipes || data->outs == NULL || data->ins == NULL || data->lens == NULL);
 }
 
 static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
 {
     struct data *data = data_of(ctx);
-    int done = do_all(ctx, data, out, in, len);
+    int done;
 
-    data->aads = 0;
-    data->pipes = 0;
+    if (lacks_something(data)) /* it may still come, as with QAT_Engine */
+        return refuse("each record of a pipeline needs associated data, input, output and length");
+    done = do_all(ctx, data, out, in, len);
+    drop_pipeline(data);
     return done;
 }
 
 int cipher_cbc_hmac_define(EVP_CIPHER *cipher)
 {
     unsigned long flags = EVP_CIPH_CBC_MODE | EVP_CIPH_FLAG_DEFAULT_ASN1 | EVP_CIPH_FLAG_AEAD_CIPHER |
-                          EVP_CIPH_FLAG_PIPELINE | EVP_CIPH_CUSTOM_COPY | EVP_CIPH_RAND_KEY;
+                          EVP_CIPH_FLAG_PIPELINE | EVP_CIPH_CUSTOM_COPY | EVP_CIPH_RAND_KEY |
+                          EVP_CIPH_ALWAYS_CALL_INIT;
 
     return EVP_CIPHER_meth_set_flags(cipher, flags) &&
            EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct data)) &&

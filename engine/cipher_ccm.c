@@ -220,7 +220,7 @@ static enum ersatz_result run(EVP_CIPHER_CTX *ctx, struct data *data, struct ers
     op->u.cipher.long_iv = data->nonce;
     op->u.cipher.iv_len = (size_t)(NONCE_AND_LENGTH - data->length_field);
     op->u.cipher.tag_len = (size_t)data->tag_len;
-    return offload(op, size < threshold_get(ERSATZ_CCM, threshold_size(bits)));
+    return offload(op, threshold_keeps(ERSATZ_CCM, threshold_size(bits), size));
 }
 
 static int tls_record(EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *record, size_t len)

@@ -226,7 +226,7 @@ static enum ersatz_result run(EVP_CIPHER_CTX *ctx, struct data *data, struct ers
         op->u.cipher.long_iv = data->message_iv;
         op->u.cipher.iv_len = (size_t)data->iv_len;
     }
-    result = offload(op, size < threshold_get(ERSATZ_GCM, threshold_size(bits)));
+    result = offload(op, threshold_keeps(ERSATZ_GCM, threshold_size(bits), size));
     data->begun = true;
     if (result != ERSATZ_OK)
         end_message(data);

@@ -32,9 +32,9 @@ int command_init(int command, long i, void *p)
 
 int command_bind_thread(int command, long i, void *p)
 {
-    if (!command_check_range(command, i, 0, (long)card_config().instances - 1))
+    if (!command_check_range(command, i, 0, LONG_MAX))
         return 0;
-    ersatz_thread_bind((unsigned)i);
+    ersatz_thread_bind((unsigned)(i % (long)card_config().instances)); /* as in QAT_Engine */
     return command_init(command, i, p);
 }
 

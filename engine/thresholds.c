@@ -11,7 +11,7 @@
 #define TEXT_MAX 1023u /* QAT_Engine's limit */
 
 struct entry {
-    unsigned mode, size, bytes;
+    unsigned mode, size, bytes; /* mode ERSATZ_MODES: of an algorithm that the card has not */
 };
 
 _Atomic int thresholds_from_default[ERSATZ_MODES][KEY_SIZES];
@@ -34,18 +34,33 @@ static bool has_no_192(enum ersatz_mode mode)
     return mode == ERSATZ_XTS || mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256;
 }
 
+/* What only QAT_Engine has a threshold for. A program written for it may set them; nothing follows. */
+static const char *const not_here[] = {
+    "ChaCha20-Poly1305", "SM3", "SM4-CBC", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512"};
+
+static bool is_name(const char *known, const char *name, size_t len)
+{
+    return strlen(known) == len && strncasecmp(known, name, len) == 0;
+}
+
 static bool find_cipher(const char *name, size_t len, struct entry *entry)
 {
     for (entry->mode = 0; entry->mode < ERSATZ_MODES; entry->mode++) {
         for (entry->size = 0; entry->size < KEY_SIZES; entry->size++) {
-            char known[32];
+            char known[32], short_name[32]; /* libcrypto's, of GCM and CCM */
+            unsigned bits = 128 + 64 * entry->size;
 
             if (entry->size == 1 && has_no_192(entry->mode))
                 continue;
-            snprintf(known, sizeof(known), "AES-%u-%s", 128 + 64 * entry->size, modes[entry->mode]);
-            if (strlen(known) == len && strncasecmp(known, name, len) == 0)
+            snprintf(known, sizeof(known), "AES-%u-%s", bits, modes[entry->mode]);
+            snprintf(short_name, sizeof(short_name), "id-aes%u-%s", bits, modes[entry->mode]);
+            if (is_name(known, name, len) || is_name(short_name, name, len))
                 return true;
         }
+    }
+    for (unsigned i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++) {
+        if (is_name(not_here[i], name, len))
+            return true; /* the mode is ERSATZ_MODES by now */
     }
     return false;
 }
@@ -55,23 +70,38 @@ static bool refuse(const char *what, int len)
     error_raise(REASON_BAD_COMMAND,
         "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD: \"%.*s\" is not understood; expected CIPHER:BYTES,... "
         "with AES-{128,192,256}-{CBC,CTR,GCM,ECB,CFB,OFB,CCM} or "
-        "AES-{128,256}-{XTS,CBC-HMAC-SHA1,CBC-HMAC-SHA256} and 0 to %u",
+        "AES-{128,256}-{XTS,CBC-HMAC-SHA1,CBC-HMAC-SHA256} and a number, which counts as 0 to %u",
         len, what, THRESHOLD_MAX);
     return false;
+}
+
+/* A whole number, brought into the range. False: it is none. */
+static bool parse_bytes(const char *text, size_t len, unsigned *bytes)
+{
+    bool negative = len > 0 && text[0] == '-';
+    size_t first = negative || (len > 0 && text[0] == '+');
+    unsigned number = 0;
+
+    if (first == len)
+        return false;
+    for (size_t i = first; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        number = number * 10 + (unsigned)(text[i] - '0');
+        number = number < THRESHOLD_MAX ? number : THRESHOLD_MAX; /* and no more digits make it overflow */
+    }
+    *bytes = negative ? 0 : number;
+    return true;
 }
 
 static bool parse_one(const char *text, size_t len, struct entry *entry)
 {
     const char *colon = memchr(text, ':', len);
-    unsigned bytes = 0;
+    size_t name_len = colon == NULL ? len : (size_t)(colon - text);
 
-    if (colon == NULL || colon + 1 == text + len || !find_cipher(text, (size_t)(colon - text), entry))
+    if (colon == NULL || !find_cipher(text, name_len, entry) ||
+        !parse_bytes(colon + 1, len - name_len - 1, &entry->bytes))
         return refuse(text, (int)len);
-    for (const char *digit = colon + 1; digit < text + len; digit++) {
-        if (*digit < '0' || *digit > '9' || (bytes = bytes * 10 + (unsigned)(*digit - '0')) > THRESHOLD_MAX)
-            return refuse(text, (int)len);
-    }
-    entry->bytes = bytes;
     return true;
 }
 
@@ -93,9 +123,11 @@ bool thresholds_parse(const char *text)
             break;
         at += len + 1;
     }
-    for (unsigned i = 0; i < count; i++)
-        atomic_store_explicit(&thresholds_from_default[entries[i].mode][entries[i].size],
-            (int)entries[i].bytes - (int)THRESHOLD_DEFAULT, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++) {
+        if (entries[i].mode < ERSATZ_MODES)
+            atomic_store_explicit(&thresholds_from_default[entries[i].mode][entries[i].size],
+                (int)entries[i].bytes - (int)THRESHOLD_DEFAULT, memory_order_relaxed);
+    }
     return true;
 }
 

@@ -21,16 +21,19 @@ static inline unsigned threshold_size(unsigned key_bits)
     return (key_bits - 128) / 64;
 }
 
-/* In bytes. Any thread, at any time. */
-static inline size_t threshold_get(enum ersatz_mode mode, unsigned size)
+/* Whether so many bytes stay on the calling core: as in QAT_Engine, those of the threshold itself do; of 0
+ * nothing does, the empty end of a message included. Any thread, at any time. */
+static inline bool threshold_keeps(enum ersatz_mode mode, unsigned size, size_t bytes)
 {
     int from_default = atomic_load_explicit(&thresholds_from_default[mode][size], memory_order_relaxed);
+    size_t threshold = (size_t)((int)THRESHOLD_DEFAULT + from_default);
 
-    return (size_t)((int)THRESHOLD_DEFAULT + from_default);
+    return bytes <= threshold && threshold > 0;
 }
 
-/* Take "AES-128-CBC:4096,AES-256-GCM:8192". On a mistake nothing is changed, an error is raised that shows
- * where, and the answer is false. */
+/* Take "AES-128-CBC:4096,AES-256-GCM:8192". A number that is too small or too large becomes the smallest or
+ * the largest, as in QAT_Engine; algorithms that only that engine has are taken and forgotten. On a mistake
+ * nothing is changed, an error is raised that shows where, and the answer is false. */
 bool thresholds_parse(const char *text);
 
 /* Back to the default for every cipher. */

@@ -40,15 +40,17 @@
     X(OFFLOAD, STRING, "card (default): jobs' operations go to the card. fastest: if it is the faster.")     \
     X(SYNC_OFFLOAD, NUMBER, "1: AES goes to the card outside a job too, and the thread waits (default 0).")  \
     X(SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD, STRING,                                                     \
-        "Smallest size that goes to the card, by cipher: AES-128-CBC:4096,AES-256-GCM:8192 (default 2048).") \
+        "What is longer goes to the card, by cipher: AES-128-CBC:4096,AES-256-GCM:8192 (default 2048).")     \
     X(SET_MAX_RETRY_COUNT, NUMBER,                                                                           \
         "How often a synchronous request tries again on a full ring, -1 to 100000 (default -1: waits for "   \
         "room).")                                                                                            \
     X(GET_NUM_OP_RETRIES, POINTER, "How often a request found its ring full; unsigned int *.")               \
     X(GET_NUM_REQUESTS_IN_FLIGHT, QUERY,                                                                     \
-        "0 all, 1 asymmetric, 2 key derivation, 3 cipher; int **: the address of the live counter.")         \
+        "0 all, 1 asymmetric, 2 key derivation, 3 cipher, 4 to 6 always 0; int **: the address of the live " \
+        "counter.")                                                                                          \
     X(GET_NUM_CRYPTO_INSTANCES, POINTER, "How many instances there are; int *.")                             \
-    X(SET_INSTANCE_FOR_THREAD, NUMBER, "Submit from the calling thread to this instance, from 0.")           \
+    X(SET_INSTANCE_FOR_THREAD, NUMBER,                                                                       \
+        "Submit from the calling thread to this instance, from 0; beyond the last it begins again.")         \
     X(ENABLE_EVENT_DRIVEN_POLLING_MODE, NOTHING,                                                             \
         "Take completions when they arrive (default); with external polling, response rings can be polled. " \
         "Before the device starts.")                                                                         \

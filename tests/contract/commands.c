@@ -30,14 +30,14 @@ static void refuse_settings(ENGINE *engine)
     CHECK(engine_refuses(engine, "KERNELS", "auto,portable", "has \"auto\" in it"));
     engine_command(engine, "KERNELS", "portable");
     engine_command(engine, "KERNELS", "auto");
-    CHECK(engine_refuses(engine, "SET_INSTANCE_FOR_THREAD", "64", "SET_INSTANCE_FOR_THREAD is 64"));
+    CHECK(engine_refuses(engine, "SET_INSTANCE_FOR_THREAD", "-1", "SET_INSTANCE_FOR_THREAD is -1"));
 }
 
 static void refuse_thresholds(ENGINE *engine)
 {
-    static const char *const wrong[] = {"", "AES-128-CBC", "AES-128-CBC:", "AES-128-CBC:x",
-        "AES-128-CBC:16385", "AES-512-CBC:1", "AES-192-XTS:1", "AES-128-CBC:1,",
-        "AES-128-CBC:1,,AES-256-CBC:2", "AES-128-CBC:-1"};
+    static const char *const wrong[] = {"", "AES-128-CBC", "AES-128-CBC:", "AES-128-CBC:x", "AES-128-CBC:-",
+        "AES-128-CBC:1x", "AES-512-CBC:1", "AES-192-XTS:1", "AES-128-CBC:1,", "AES-128-CBC:1,,AES-256-CBC:2",
+        "id-aes128-GC:1"};
 
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         CHECK(engine_refuses(
@@ -50,12 +50,19 @@ static void obey_thresholds(ENGINE *engine)
     struct job job;
 
     job_init(&job, BY_FD, work_do, work);
-    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "aes-128-cbc:4097,AES-256-GCM:0");
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "aes-128-cbc:4096,AES-256-GCM:0");
     CHECK_EQ(job_run(&job), ASYNC_FINISH); /* one byte too small: done on the spot */
-    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "AES-128-CBC:4096");
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "AES-128-CBC:4095");
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK_EQ(job_finish(&job), 1);
     CHECK_EQ(engine_count(engine, "aes_cbc"), 1);
+    /* Below and above the range: as in QAT_Engine, its ends. */
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", "AES-128-CBC:99999999999999999999");
+    CHECK_EQ(job_run(&job), ASYNC_FINISH);
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD",
+        "AES-128-CBC:17000,AES-128-CBC:-312,ChaCha20-Poly1305:1024,SHA3-256:0,SM4-CBC:64,id-aes128-CCM:+5");
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    CHECK_EQ(job_finish(&job), 1);
     job_free(&job);
     work_free(work);
 }
@@ -77,6 +84,15 @@ static void answers(ENGINE *engine)
     CHECK_EQ(instances, 3);
     CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 1, &in_flight, NULL, 0));
     CHECK_EQ(*in_flight, 0);
+    for (long kind = 0; kind < 7; kind++) { /* those that the asynchronous fork of nginx adds up */
+        int *each = NULL;
+
+        CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", kind, &each, NULL, 0));
+        CHECK(each != NULL && *each == 0);
+    }
+    CHECK(!ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 7, &in_flight, NULL, 0));
+    CHECK(error_speaks_of("from 0 to 6"));
+    engine_command(engine, "SET_INSTANCE_FOR_THREAD", "64"); /* of three: the second */
     engine_command(engine, "HOLD", "compute");
     job_init(&job, BY_FD, work_do, work);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);

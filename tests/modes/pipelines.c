@@ -264,8 +264,47 @@ static void check_rules(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers
     record_announce(ctx, &pipeline.records[0]);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, 2, bufs) == 1);
     CHECK(!record_seal(ctx, &pipeline.records[0])); /* one announced, two records, no inputs */
+    CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, NULL, keys.iv, 1));
     record_announce(ctx, &pipeline.records[0]);
     CHECK(record_seal(ctx, &pipeline.records[0])); /* and all is well again */
+    EVP_CIPHER_CTX_free(ctx);
+    ERR_clear_error();
+}
+
+/* A call that is refused leaves the pipeline as it is: what was wrong may be set right, as with QAT_Engine.
+ */
+static void set_right(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+{
+    static struct pipeline pipeline = {.pipes = 2};
+    struct record_keys keys;
+    unsigned char *bufs[2], *wrong[1] = {NULL};
+    size_t lens[2];
+    EVP_CIPHER_CTX *ctx;
+
+    record_keys_make_up(&keys, cipher, numbers);
+    pipeline.keys = &keys;
+    ctx = record_context(&keys, engine, true);
+    for (unsigned i = 0; i < 2; i++) {
+        record_make_up(&pipeline.records[i], 0x0303, numbers);
+        bufs[i] = pipeline.records[i].sealed;
+    }
+    record_announce(ctx, &pipeline.records[0]);
+    lens[0] = pipeline.records[0].sealed_len;
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, 2, bufs) == 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_INPUT_BUFS, 2, bufs) == 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_INPUT_LENS, 2, lens) == 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, PIPES_MAX + 1, wrong) != 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_INPUT_BUFS, 0, wrong) != 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_INPUT_LENS, -1, wrong) != 1);
+    CHECK(EVP_Cipher(ctx, bufs[0], bufs[0], (unsigned)lens[0]) <= 0); /* the second is not announced yet */
+    record_announce(ctx, &pipeline.records[1]);
+    lens[1] = pipeline.records[1].sealed_len;
+    CHECK(EVP_Cipher(ctx, bufs[0], bufs[0], (unsigned)lens[0]) > 0);
+    open_with_libcrypto(&pipeline);
+    /* It was for one call. */
+    record_announce(ctx, &pipeline.records[0]);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, 1, bufs) == 1);
+    CHECK(EVP_Cipher(ctx, bufs[0], bufs[0], (unsigned)lens[0]) <= 0);
     EVP_CIPHER_CTX_free(ctx);
     ERR_clear_error();
 }
@@ -288,6 +327,7 @@ static void run_all(const char *commands)
     given_up(engine, EVP_aes_128_cbc_hmac_sha256(), &numbers);
     change_keys(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
     check_rules(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
+    set_right(engine, EVP_aes_128_cbc_hmac_sha256(), &numbers);
     engine_unload(engine);
 }
 

@@ -8,6 +8,8 @@ set -euo pipefail
 work=$(mktemp -d)
 started=()
 unset ERSATZ_CTRL
+# Debian's servers are where an ordinary user's PATH does not go.
+PATH=$PATH:/usr/sbin:/sbin
 
 finish() {
     local status=$?

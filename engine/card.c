@@ -261,9 +261,9 @@ static void set_if_open(unsigned *size, unsigned profile, unsigned fallback)
 }
 
 /* What a command set wins, then comes the profile, whichever was given first. Under the card's lock. */
-static struct ersatz_config resolve(void)
+static struct ersatz_config resolve(const struct ersatz_config *commands)
 {
-    struct ersatz_config config = card.config, defaults;
+    struct ersatz_config config = *commands, defaults;
     const struct ersatz_profile *profile = &card.profile; /* all zero where there is none */
 
     ersatz_config_init(&defaults, NULL);
@@ -281,7 +281,7 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
     enum ersatz_result result;
 
     findings_begin(&card.check, &card.place.record->findings, &card.config);
-    config = resolve();
+    config = resolve(&card.config);
     if (config.trace != NULL && !ersatz_record_reserve_trace(&card.place, error)) {
         ersatz_say("TRACE: %s; going on without", error->text);
         config.trace = NULL;
@@ -330,33 +330,51 @@ enum ersatz_result card_probe(struct ersatz_error *error)
     return atomic_load(&card.device) != NULL ? ERSATZ_OK : ersatz_device_probe(error);
 }
 
-/* Take the card's lock, for a setting that a running device would not see. False: it runs, and the lock is
- * not taken. */
-static bool lock_to_change(void)
+/*
+ * What may be set before the device starts only, may be repeated while it runs: a server that reads its
+ * configuration again gives every command again. Each of the following takes the card's lock, and answers
+ * whether the setting is in force now.
+ */
+
+static bool is_running(void)
 {
-    pthread_mutex_lock(&card.lock);
-    if (atomic_load(&card.device) == NULL)
-        return true;
-    pthread_mutex_unlock(&card.lock);
-    return false;
+    return atomic_load(&card.device) != NULL;
+}
+
+static bool has_same_numbers(const struct ersatz_config *commands)
+{
+    struct ersatz_config now = resolve(&card.config), then = resolve(commands);
+
+    return now.workers == then.workers && now.instances == then.instances &&
+           now.ring_depth == then.ring_depth && now.external_polling == then.external_polling;
 }
 
 bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value)
 {
-    if (!lock_to_change())
-        return false;
-    change(&card.config, value);
+    struct ersatz_config config;
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    config = card.config;
+    change(&config, value);
+    ok = !is_running() || has_same_numbers(&config);
+    if (!is_running())
+        card.config = config;
     pthread_mutex_unlock(&card.lock);
-    return true;
+    return ok;
 }
 
-bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what), const void *what)
+bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what),
+    bool (*is_in_force)(const struct ersatz_config *config, const void *what), const void *what)
 {
-    if (!lock_to_change())
-        return false;
-    change(&card.config, what);
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = !is_running() || is_in_force(&card.config, what);
+    if (!is_running())
+        change(&card.config, what);
     pthread_mutex_unlock(&card.lock);
-    return true;
+    return ok;
 }
 
 struct ersatz_config card_config(void)
@@ -364,20 +382,32 @@ struct ersatz_config card_config(void)
     struct ersatz_config config;
 
     pthread_mutex_lock(&card.lock);
-    config = resolve();
+    config = resolve(&card.config);
     pthread_mutex_unlock(&card.lock);
     return config;
 }
 
+static bool has_profile(const struct ersatz_profile *profile)
+{
+    if (card.config.profile == NULL)
+        return ersatz_profile_is_none(profile);
+    return memcmp(&card.profile, profile, sizeof(card.profile)) ==
+           0; /* zeroed, both, before they were filled */
+}
+
 bool card_set_profile(const struct ersatz_profile *profile)
 {
-    if (!lock_to_change())
-        return false;
-    card.profile = *profile;
-    card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
-    atomic_store(&card.policy.here, profile->software);
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = !is_running() || has_profile(profile);
+    if (!is_running()) {
+        card.profile = *profile;
+        card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
+        atomic_store(&card.policy.here, profile->software);
+    }
     pthread_mutex_unlock(&card.lock);
-    return true;
+    return ok;
 }
 
 bool card_set_stats_file(const char *path)
@@ -390,28 +420,43 @@ bool card_set_stats_file(const char *path)
     return ok;
 }
 
-bool card_set_trace(const char *path)
+static bool is_traced_to(const char *path)
 {
-    bool ok;
+    const char *file = card.report.trace_file;
+
+    return card.config.trace != NULL && (path == NULL || (file != NULL && strcmp(file, path) == 0));
+}
+
+enum card_answer card_set_trace(const char *path)
+{
+    enum card_answer answer = CARD_DONE;
 
     pthread_mutex_lock(&card.lock);
-    ok = path == NULL || report_set_file(&card.report.trace_file, path);
-    if (ok) {
+    if (is_running()) {
+        answer = is_traced_to(path) ? CARD_DONE : CARD_TOO_LATE;
+    } else if (path != NULL && !report_set_file(&card.report.trace_file, path)) {
+        answer = CARD_FAILED;
+    } else {
         card.config.trace = &card.place.record->trace;
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     }
     pthread_mutex_unlock(&card.lock);
-    return ok;
+    return answer;
 }
 
-bool card_keep_record(const char *directory, struct ersatz_error *error)
+enum card_answer card_keep_record(const char *directory, struct ersatz_error *error)
 {
-    bool ok;
+    enum card_answer answer = CARD_DONE;
+    bool is_there;
 
     pthread_mutex_lock(&card.lock);
-    ok = ersatz_record_keep(&card.place, directory, error);
+    is_there = card.place.directory != NULL && strcmp(card.place.directory, directory) == 0;
+    if (is_running())
+        answer = is_there ? CARD_DONE : CARD_TOO_LATE;
+    else if (!ersatz_record_keep(&card.place, directory, error))
+        answer = CARD_FAILED;
     pthread_mutex_unlock(&card.lock);
-    return ok;
+    return answer;
 }
 
 bool card_has_record(void)
@@ -426,21 +471,42 @@ bool card_has_record(void)
 
 bool card_set_check(bool check, uint32_t pause_ns)
 {
-    if (!lock_to_change())
-        return false;
-    card.check.check = check;
-    card.check.pause_ns = pause_ns;
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = !is_running() || card.check.check == check;
+    if (!is_running()) {
+        card.check.check = check;
+        card.check.pause_ns = pause_ns;
+    }
     pthread_mutex_unlock(&card.lock);
-    return true;
+    return ok;
 }
 
 bool card_set_check_limits(const struct ersatz_check_limits *limits)
 {
-    if (!lock_to_change())
-        return false;
-    card.check.limits = *limits;
+    const struct ersatz_check_limits *now = &card.check.limits;
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = !is_running() || (now->answer_ms == limits->answer_ms && now->callback_ms == limits->callback_ms &&
+                              now->early == limits->early);
+    if (!is_running())
+        card.check.limits = *limits;
     pthread_mutex_unlock(&card.lock);
-    return true;
+    return ok;
+}
+
+bool card_set_timed(bool timed)
+{
+    bool ok;
+
+    pthread_mutex_lock(&card.lock);
+    ok = !is_running() || atomic_load(&card.polling.timed) == timed;
+    if (!is_running())
+        atomic_store(&card.polling.timed, timed);
+    pthread_mutex_unlock(&card.lock);
+    return ok;
 }
 
 const struct ersatz_findings *card_findings(void)

@@ -33,15 +33,23 @@ struct ersatz_device *card_running_device(void);
 /* Whether a device could be started, without starting it. */
 enum ersatz_result card_probe(struct ersatz_error *error);
 
-/* Change the configuration of a device that has not started; false if it has. `change` runs under the card's
- * lock. */
+/* The settings that a device starts with. False, or too late: it runs, and with another value; to repeat the
+ * one in force is no mistake, and changes nothing. */
+enum card_answer { CARD_DONE, CARD_TOO_LATE, CARD_FAILED };
+
+/* Change the configuration. `change` runs under the card's lock. */
 bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value);
 
-/* The same for settings that are more than a number. */
-bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what), const void *what);
+/* The same for settings that are more than a number of the card's shape; is_in_force(), under the lock, too,
+ * says whether it is what the device runs with. */
+bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what),
+    bool (*is_in_force)(const struct ersatz_config *config, const void *what), const void *what);
 
-/* Model this card from now on; takes a copy. False: the device has started. */
+/* Model this card from now on; takes a copy. */
 bool card_set_profile(const struct ersatz_profile *profile);
+
+/* Take completions at ticks, and not as they arrive. */
+bool card_set_timed(bool timed);
 
 /* A copy of the configuration: the running device's, or what one would start with. What no command has set is
  * the profile's, or the default. */
@@ -50,18 +58,19 @@ struct ersatz_config card_config(void);
 /* Where the statistics go when the device stops; takes a copy. False: out of memory. */
 bool card_set_stats_file(const char *path);
 
-/* Whether the application is checked, and from when on it is wrong. False: the device runs. */
+/* Whether the application is checked, and from when on it is wrong. False as above. */
 bool card_set_check(bool check, uint32_t pause_ns);
 bool card_set_check_limits(const struct ersatz_check_limits *limits);
 
 /* What was found so far; NULL: nobody looks. */
 const struct ersatz_findings *card_findings(void);
-/* Trace the devices that start from now on; write the trace to this file when one stops (takes a copy). NULL:
- * leave it in the record. False: out of memory. */
-bool card_set_trace(const char *path);
 
-/* Keep the record in a file of this directory. False: *error says why not. */
-bool card_keep_record(const char *directory, struct ersatz_error *error);
+/* Trace the devices that start from now on; write the trace to this file when one stops (takes a copy). NULL:
+ * leave it in the record. Fails where there is no memory. */
+enum card_answer card_set_trace(const char *path);
+
+/* Keep the record in a file of this directory. Where it fails *error says why. */
+enum card_answer card_keep_record(const char *directory, struct ersatz_error *error);
 bool card_has_record(void);
 
 /* Stop the device, if it runs, and write the statistics. The next operation starts another. */

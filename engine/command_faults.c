@@ -21,6 +21,19 @@ static void set_faults(struct ersatz_config *config, const void *faults)
     config->faults = current.count > 0 ? &current : NULL;
 }
 
+static bool has_faults(const struct ersatz_config *config, const void *what)
+{
+    const struct ersatz_faults *faults = what;
+
+    /* Both were zeroed before they were filled. */
+    return config->faults == NULL ? faults->count == 0 : memcmp(config->faults, faults, sizeof(*faults)) == 0;
+}
+
+static bool has_seed(const struct ersatz_config *config, const void *seed)
+{
+    return config->seed == *(const uint64_t *)seed;
+}
+
 static void set_seed(struct ersatz_config *config, const void *seed)
 {
     config->seed = *(const uint64_t *)seed;
@@ -52,7 +65,7 @@ int command_faults(int command, long i, void *p)
     (void)i;
     if (ersatz_faults_parse(p, &faults, &offset, &error) != ERSATZ_OK)
         return complain(p, offset, &error);
-    return card_configure_with(set_faults, &faults) || command_too_late(command);
+    return card_configure_with(set_faults, has_faults, &faults) || command_too_late(command);
 }
 
 int command_seed(int command, long i, void *p)
@@ -61,5 +74,5 @@ int command_seed(int command, long i, void *p)
 
     (void)p;
     return command_check_range(command, i, 0, LONG_MAX) &&
-           (card_configure_with(set_seed, &seed) || command_too_late(command));
+           (card_configure_with(set_seed, has_seed, &seed) || command_too_late(command));
 }

@@ -32,10 +32,7 @@ int command_event_driven(int command, long i, void *p)
 {
     (void)i;
     (void)p;
-    if (card_running_device() != NULL)
-        return command_too_late(command);
-    atomic_store(&card_polling()->timed, command == COMMAND_DISABLE_EVENT_DRIVEN_POLLING_MODE);
-    return 1;
+    return card_set_timed(command == COMMAND_DISABLE_EVENT_DRIVEN_POLLING_MODE) || command_too_late(command);
 }
 
 int command_poll_interval(int command, long i, void *p)
@@ -70,8 +67,6 @@ int command_heuristic_polling(int command, long i, void *p)
 {
     (void)i;
     (void)p;
-    if (card_running_device() != NULL)
-        return command_too_late(command);
     return need_external_polling(command);
 }
 

@@ -38,12 +38,15 @@ int command_trace(int command, long i, void *p)
             command_name(command));
         return 0;
     }
-    if (card_running_device() != NULL)
-        return command_too_late(command);
-    if (card_set_trace(in_record ? NULL : p))
+    switch (card_set_trace(in_record ? NULL : p)) {
+    case CARD_DONE:
         return 1;
-    error_raise(REASON_NO_MEMORY, "%s", command_name(command));
-    return 0;
+    case CARD_TOO_LATE:
+        return command_too_late(command);
+    default:
+        error_raise(REASON_NO_MEMORY, "%s", command_name(command));
+        return 0;
+    }
 }
 
 int command_record(int command, long i, void *p)
@@ -53,10 +56,13 @@ int command_record(int command, long i, void *p)
     (void)i;
     if (!need_path(command, p, "directory"))
         return 0;
-    if (card_running_device() != NULL)
-        return command_too_late(command);
-    if (card_keep_record(p, &error))
+    switch (card_keep_record(p, &error)) {
+    case CARD_DONE:
         return 1;
-    error_raise(REASON_BAD_COMMAND, "%s: %s", command_name(command), error.text);
-    return 0;
+    case CARD_TOO_LATE:
+        return command_too_late(command);
+    default:
+        error_raise(REASON_BAD_COMMAND, "%s: %s", command_name(command), error.text);
+        return 0;
+    }
 }

@@ -86,7 +86,8 @@ int command_check_range(int command, long value, long min, long max)
 int command_too_late(int command)
 {
     error_raise(REASON_TOO_LATE,
-        "%s must come before the first operation that goes to the card, and before INIT_ENGINE",
+        "%s must come before the first operation that goes to the card, and before INIT_ENGINE; later only "
+        "the value in force may be repeated",
         command_name(command));
     return 0;
 }

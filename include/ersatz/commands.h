@@ -19,7 +19,7 @@
  *   QUERY    a number i says what is asked, parameter p is where the answer goes
  *
  * What may be set only before the device starts says so; the device starts with the first operation that goes
- * to the card, or with INIT_ENGINE.
+ * to the card, or with INIT_ENGINE. While it runs, the value in force may be repeated.
  */
 #define ERSATZ_COMMANDS(X)                                                                                   \
     X(WORKERS, NUMBER, "Worker threads, 1 to 64 (default: one per core). Before the device starts.")         \

@@ -69,9 +69,60 @@ static void obey_thresholds(ENGINE *engine)
 
 static void too_late(ENGINE *engine)
 {
-    CHECK(engine_refuses(engine, "WORKERS", "2", "must come before"));
     CHECK(engine_refuses(engine, "ENABLE_EXTERNAL_POLLING", NULL, "must come before"));
     CHECK(engine_refuses(engine, "DISABLE_EVENT_DRIVEN_POLLING_MODE", NULL, "must come before"));
+}
+
+/* A server that reads its configuration again gives all commands again: what is in force already is no
+ * mistake, and another value is one. */
+static void repeat(void)
+{
+    static const struct {
+        const char *name, *value, *other;
+    } settings[] = {{"WORKERS", "3", "2"}, {"INSTANCES", "2", "3"}, {"RING_DEPTH", "64", "32"},
+        {"PROFILE", "qat-c62x", "none"}, {"ENABLE_EXTERNAL_POLLING", NULL, NULL},
+        {"ENABLE_HEURISTIC_POLLING", NULL, NULL}, {"DISABLE_EVENT_DRIVEN_POLLING_MODE", NULL, NULL},
+        {"FAULTS", "late=1%:1ms", "late=2%:1ms"}, {"FAULTS", "late=1%:1ms", "none"}, {"SEED", "7", "8"},
+        {"CHECK", "1", "0"}, {"CHECK_LIMITS", "early=20", "early=21"}, {"RECORD", ".", ".."},
+        {"TRACE", "contract-commands.trace", "other.trace"}, {"TRACE", "record", NULL},
+        {"KERNELS", "portable", NULL}, {"STATS_FILE", "contract-commands.json", NULL}};
+    ENGINE *engine = engine_load(NULL);
+    char path[64];
+
+    for (int running = 0; running < 2; running++) {
+        for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+            engine_command(engine, settings[i].name, settings[i].value);
+            if (running && settings[i].other != NULL)
+                CHECK(engine_refuses(engine, settings[i].name, settings[i].other, "must come before"));
+        }
+        engine_command(engine, "INIT_ENGINE", NULL);
+    }
+    CHECK(engine_refuses(engine, "ENABLE_EVENT_DRIVEN_POLLING_MODE", NULL, "must come before"));
+    engine_unload(engine);
+    snprintf(path, sizeof(path), "%d.record", (int)getpid());
+    CHECK_EQ(unlink(path) | unlink("contract-commands.trace") | unlink("contract-commands.json"), 0);
+}
+
+/* The same of what no command has set. */
+static void repeat_defaults(void)
+{
+    ENGINE *engine = engine_load(NULL);
+    char instances[16];
+    int count;
+
+    engine_command(engine, "INIT_ENGINE", NULL);
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &count, NULL, 0));
+    snprintf(instances, sizeof(instances), "%d", count);
+    engine_command(engine, "INSTANCES", instances);
+    engine_command(engine, "RING_DEPTH", "512");
+    engine_command(engine, "PROFILE", "none");
+    engine_command(engine, "FAULTS", "none");
+    engine_command(engine, "CHECK", "0");
+    engine_command(engine, "ENABLE_EVENT_DRIVEN_POLLING_MODE", NULL);
+    CHECK(engine_refuses(engine, "RING_DEPTH", "256", "must come before"));
+    CHECK(engine_refuses(engine, "TRACE", "contract-commands.trace", "must come before"));
+    CHECK(engine_refuses(engine, "RECORD", "/dev/shm", "must come before"));
+    engine_unload(engine);
 }
 
 static void answers(ENGINE *engine)
@@ -139,5 +190,7 @@ int main(void)
     obey_thresholds(engine);
     too_late(engine);
     engine_unload(engine);
+    repeat();
+    repeat_defaults();
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "card.h"
+#include "contexts.h"
 #include "error.h"
 #include "ersatz/faults.h"
 
@@ -197,12 +198,15 @@ static enum ersatz_result run_in_job(struct ersatz_device *device, const struct 
     ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
     ASYNC_callback_fn callback;
     void *arg;
+    struct waiting waiting;
+    bool by_callback, checked;
     struct ersatz_request *request;
     enum ersatz_result result = make_requests(device, ops, count, true, &request);
 
     if (result != ERSATZ_OK)
         return result;
-    if (ASYNC_WAIT_CTX_get_callback(context, &callback, &arg))
+    by_callback = ASYNC_WAIT_CTX_get_callback(context, &callback, &arg) != 0;
+    if (by_callback)
         result = submit_by_callback(device, request, context, callback, arg);
     else
         result = submit_by_fd(request, context);
@@ -210,7 +214,12 @@ static enum ersatz_result run_in_job(struct ersatz_device *device, const struct 
         finish(request, error);
         return result;
     }
+    checked = by_callback && card_findings() != NULL;
+    if (checked)
+        contexts_begin(&waiting, request, context, callback, arg);
     pause_until_done(request);
+    if (checked)
+        contexts_end(&waiting);
     return finish(request, error);
 }
 

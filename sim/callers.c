@@ -4,10 +4,10 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 void callers_prepare(void)
 {
@@ -23,31 +23,79 @@ __attribute__((noinline)) void callers_take(struct callers *callers)
     callers->count = count < 0 ? 0 : (unsigned)count;
 }
 
-/* A return address is behind its call, and may be behind the function that never returns. */
+/* A return address is behind its call, where the next line of the source begins, or the next function if the
+ * call never returns. One byte less is in the call. */
+static char *call_before(void *address)
+{
+    return (char *)address - 1;
+}
+
 static bool look_up(void *address, Dl_info *info)
 {
-    return dladdr((char *)address - 1, info) != 0 && info->dli_fname != NULL;
+    return dladdr(call_before(address), info) != 0 && info->dli_fname != NULL;
+}
+
+/* Whether what lies there is the program. The kernel says where its headers are, which is right at its start.
+ */
+static bool is_program(const void *base)
+{
+    return getauxval(AT_PHDR) - (uintptr_t)base < sizeof(ElfW(Ehdr)) + 1;
+}
+
+/* The module's path. Of the program the loader knows only what it was called by. */
+static const char *path_of(const Dl_info *info, char *path, size_t size)
+{
+    ssize_t length;
+
+    if (info->dli_fname[0] == '/' || !is_program(info->dli_fbase))
+        return info->dli_fname;
+    length = readlink("/proc/self/exe", path, size - 1);
+    if (length <= 0)
+        return info->dli_fname;
+    path[length] = '\0';
+    return path;
 }
 
 static size_t write_line(void *address, char *text, size_t size)
 {
+    const char *call = call_before(address);
+    char path[512];
     Dl_info info;
     int put;
 
     if (!look_up(address, &info))
-        put = snprintf(text, size, "%p\n", address);
+        put = snprintf(text, size, "%p\n", (const void *)call);
     else if (info.dli_sname == NULL)
-        put = snprintf(text, size, "%s+0x%zx\n", info.dli_fname,
-            (size_t)((uintptr_t)address - (uintptr_t)info.dli_fbase));
+        put = snprintf(text, size, "%s+0x%zx\n", path_of(&info, path, sizeof(path)),
+            (size_t)(call - (const char *)info.dli_fbase));
     else
-        put = snprintf(text, size, "%s+0x%zx %s+0x%zx\n", info.dli_fname,
-            (size_t)((uintptr_t)address - (uintptr_t)info.dli_fbase), info.dli_sname,
-            (size_t)((uintptr_t)address - (uintptr_t)info.dli_saddr));
+        put = snprintf(text, size, "%s+0x%zx %s+0x%zx\n", path_of(&info, path, sizeof(path)),
+            (size_t)(call - (const char *)info.dli_fbase), info.dli_sname,
+            (size_t)(call - (const char *)info.dli_saddr));
     if (put < 0 || (size_t)put >= size) { /* whole lines only */
         text[0] = '\0';
         return 0;
     }
     return (size_t)put;
+}
+
+void callers_be(struct callers *callers, uintptr_t function)
+{
+    callers->count = 1;
+    callers->at[0] = (void *)(function + 1);
+}
+
+bool callers_on_stack_of_thread(void)
+{
+    pthread_attr_t attributes;
+    void *lowest = NULL;
+    size_t size = 0;
+
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return false;
+    pthread_attr_getstack(&attributes, &lowest, &size);
+    pthread_attr_destroy(&attributes);
+    return (uintptr_t)__builtin_frame_address(0) - (uintptr_t)lowest < size;
 }
 
 /* Where this module lies; NULL if it is part of the program, whose functions are of interest. */
@@ -57,8 +105,7 @@ static const void *own_base(void)
 
     if (!look_up((char *)(uintptr_t)callers_take + 1, &own))
         return NULL;
-    /* The kernel says where the program's headers are, which is right at its start. */
-    return getauxval(AT_PHDR) - (uintptr_t)own.dli_fbase < sizeof(ElfW(Ehdr)) + 1 ? NULL : own.dli_fbase;
+    return is_program(own.dli_fbase) ? NULL : own.dli_fbase;
 }
 
 void callers_name(const struct callers *callers, char *text, size_t size)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ersatz/stats.h"
+#include "findings_text.h"
 #include "life.h"
 
 static const struct {
@@ -82,11 +83,16 @@ static bool is_kept(const struct ersatz_sighting *sighting)
 /* -------------------------------------------------------------------------------------------------- people
  */
 
-static const char *operation_name(const struct ersatz_sighting *sighting)
+const char *findings_operation(uint32_t operation)
 {
-    return sighting->operation < ERSATZ_REQUEST_NAMES
-               ? ersatz_request_name_text((enum ersatz_request_name)sighting->operation)
-               : "?";
+    return operation < ERSATZ_REQUEST_NAMES ? ersatz_request_name_text((enum ersatz_request_name)operation)
+                                            : "?";
+}
+
+void findings_write_request(uint64_t request, uint32_t operation, uint32_t bytes, FILE *stream)
+{
+    fprintf(
+        stream, "%s of %" PRIu32 " bytes, request %" PRIu64, findings_operation(operation), bytes, request);
 }
 
 /* The callers, a line each; unless the first sighting had the same. What a killed process left need not end
@@ -118,9 +124,10 @@ static void write_sighting(const struct ersatz_sighting *sighting, unsigned numb
     const struct ersatz_sighting *first, FILE *stream)
 {
     fprintf(stream, "    %u. ", number);
-    if (sighting->request != 0)
-        fprintf(stream, "%s of %" PRIu32 " bytes, request %" PRIu64 ", submitted ", operation_name(sighting),
-            sighting->bytes, sighting->request);
+    if (sighting->request != 0) {
+        findings_write_request(sighting->request, sighting->operation, sighting->bytes, stream);
+        fputs(", submitted ", stream);
+    }
     fprintf(stream, "%.3f s after the start by thread %" PRId32 " (%.*s): %.*s\n",
         (double)sighting->at_ns / 1e9, sighting->thread,
         (int)strnlen(sighting->thread_name, sizeof(sighting->thread_name)), sighting->thread_name,
@@ -142,8 +149,11 @@ static void write_found(const struct ersatz_findings *findings, enum ersatz_find
     if (finding == ERSATZ_FOUND_NEVER_RESUMED && open > 0)
         fprintf(stream, "    (%" PRIu64 " of these may still be resumed, if the process lives)\n", open);
     if (finding == ERSATZ_FOUND_BUSY_POLLING)
-        fprintf(stream, "    %" PRIu64 " resumptions for nothing, %.3f s of processor time\n", times,
-            (double)ns / 1e9);
+        fprintf(stream,
+            "    %" PRIu64
+            " resumptions for nothing, in %.3f s that these jobs were waited for; %.3f s of it "
+            "processor time\n",
+            times, (double)read_counter(&found->lasted_ns) / 1e9, (double)ns / 1e9);
     else if (finding == ERSATZ_FOUND_FORK_IN_FLIGHT)
         fprintf(stream, "    %" PRIu64 " operations were in flight\n", times);
     else if (ns > 0)
@@ -176,7 +186,7 @@ bool ersatz_findings_write(const struct ersatz_findings *findings, FILE *stream)
 /* ---------------------------------------------------------------------------------------------------- JSON
  */
 
-static void write_string(const char *text, size_t size, FILE *stream)
+void findings_write_string(const char *text, size_t size, FILE *stream)
 {
     fputc('"', stream);
     for (size_t i = 0; i < size && text[i] != '\0'; i++) {
@@ -197,7 +207,7 @@ static void write_string(const char *text, size_t size, FILE *stream)
 static void write_json_callers(const char *name, const char *text, FILE *stream)
 {
     fprintf(stream, ", \"%s\": ", name);
-    write_string(text, ERSATZ_CALLERS_TEXT, stream);
+    findings_write_string(text, ERSATZ_CALLERS_TEXT, stream);
 }
 
 static void write_json_sighting(
@@ -206,12 +216,12 @@ static void write_json_sighting(
     fprintf(stream,
         "\n    {\"finding\": \"%s\", \"seconds\": %.6f, \"thread\": %" PRId32 ", \"thread_name\": ",
         kinds[finding].name, (double)sighting->at_ns / 1e9, sighting->thread);
-    write_string(sighting->thread_name, sizeof(sighting->thread_name), stream);
+    findings_write_string(sighting->thread_name, sizeof(sighting->thread_name), stream);
     if (sighting->request != 0)
         fprintf(stream, ", \"request\": %" PRIu64 ", \"operation\": \"%s\", \"bytes\": %" PRIu32,
-            sighting->request, operation_name(sighting), sighting->bytes);
+            sighting->request, findings_operation(sighting->operation), sighting->bytes);
     fputs(", \"note\": ", stream);
-    write_string(sighting->note, sizeof(sighting->note), stream);
+    findings_write_string(sighting->note, sizeof(sighting->note), stream);
     write_json_callers("submitted_from", sighting->submitted, stream);
     write_json_callers("done_from", sighting->happened, stream);
     fputc('}', stream);
@@ -241,9 +251,12 @@ bool ersatz_findings_write_json(const struct ersatz_findings *findings, FILE *st
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
         fprintf(stream, "%s\"%s\": %" PRIu64, finding == 0 ? "" : ", ", kinds[finding].name,
             ersatz_findings_count(findings, finding));
-    fprintf(stream, "},\n    \"early_resumptions\": %" PRIu64 ", \"polling_seconds\": %.6f,",
+    fprintf(stream,
+        "},\n    \"early_resumptions\": %" PRIu64
+        ", \"polling_seconds\": %.6f, \"polled_for_seconds\": %.6f,",
         read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].times),
-        (double)read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].ns) / 1e9);
+        (double)read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].ns) / 1e9,
+        (double)read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].lasted_ns) / 1e9);
     write_blind(findings, stream);
     fputs("\n    \"sightings\": [", stream);
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {

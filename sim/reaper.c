@@ -33,14 +33,18 @@ static void run_callback(struct ersatz_request *request)
     struct verdict *verdict = request->device->verdict;
     struct verdict_callback callback;
 
-    /* Where the application polls, how long it takes is its own affair. */
-    if (verdict == NULL || !reaper_runs_a_callback(request->device)) {
+    if (verdict == NULL) {
         request->callback(request->callback_arg);
-        return;
+    } else if (!reaper_runs_a_callback(request->device)) {
+        struct ersatz_running_callback *running = verdict_own_callback_begins(verdict, request);
+
+        request->callback(request->callback_arg);
+        verdict_own_callback_ends(running);
+    } else {
+        verdict_callback_begins(verdict, &callback, request);
+        request->callback(request->callback_arg);
+        verdict_callback_ends(verdict, &callback);
     }
-    verdict_callback_begins(verdict, &callback, request);
-    request->callback(request->callback_arg);
-    verdict_callback_ends(verdict, &callback);
 }
 
 static void deliver(struct ersatz_request *request)

@@ -87,6 +87,10 @@ static void clean_findings(struct ersatz_findings *findings)
             ersatz_text_clean(sighting->happened, sizeof(sighting->happened), true);
         }
     }
+    for (unsigned i = 0; i < ERSATZ_CALLBACKS_SEEN; i++)
+        clean_flag(&findings->running[i].is_applications);
+    for (unsigned i = 0; i < ERSATZ_CALLBACK_NAMES; i++)
+        ersatz_text_clean(findings->callbacks[i].text, sizeof(findings->callbacks[i].text), false);
 }
 
 static void clean(struct ersatz_record *record)

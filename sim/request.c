@@ -328,6 +328,19 @@ static bool is_done_callback(struct ersatz_request *request)
     }
 }
 
+void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silence)
+{
+    if (request_is_inherited(request))
+        return;
+    if (!(atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED))
+        ersatz_count(&device_stats(request->device)->orphans, 1);
+    if (request->device->verdict != NULL)
+        verdict_orphaned(request->device->verdict, request, reused);
+    /* Without waiting for one that runs: it may be what calls here, or wait for whoever does. */
+    if (silence)
+        atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
+}
+
 static bool is_done(struct ersatz_request *request, bool *drained)
 {
     switch (request->notify) {

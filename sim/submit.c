@@ -111,7 +111,7 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
 
     waker_attach(waker, request);
     if (request->device->verdict != NULL && !request_is_inherited(request))
-        verdict_submits(request->device->verdict, request);
+        verdict_submits(request->device->verdict, request, false);
     result = submit(request, NOTIFY_FD, true);
     if (result != ERSATZ_OK)
         waker_detach(waker, request);
@@ -134,7 +134,7 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
         return ERSATZ_NO_THREADS;
     if (device->verdict == NULL)
         return submit(request, NOTIFY_CALLBACK, false);
-    verdict_submits(device->verdict, request);
+    verdict_submits(device->verdict, request, true);
     result = submit(request, NOTIFY_CALLBACK, false);
     if (result == ERSATZ_RING_FULL)
         verdict_refused(device->verdict, request, &device->instances[own_seat() % device->config.instances]);

@@ -4,9 +4,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "reaper.h"
 #include "rsa_key.h"
+#include "running.h"
 #include "verdict_state.h"
 
 #define ENTRIES_MAX 65536u
@@ -84,6 +86,16 @@ struct ersatz_sighting *verdict_keep(
     return room;
 }
 
+void verdict_amend(struct ersatz_sighting *sighting, const char *note)
+{
+    if (sighting == NULL)
+        return;
+    /* Relaxed: what a reader has read so far was true. Release: as when it was kept. */
+    atomic_store_explicit(&sighting->kept, 0, memory_order_relaxed);
+    snprintf(sighting->note, sizeof(sighting->note), "%s", note);
+    atomic_store_explicit(&sighting->kept, 1, memory_order_release);
+}
+
 void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_t ns)
 {
     struct ersatz_found *found = &verdict->findings->of[finding];
@@ -93,9 +105,9 @@ void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_
 }
 
 /* Not under the lock: name it and keep it, if there is room. */
-static void name_and_keep(struct verdict *verdict, const struct verdict_report *report)
+static struct ersatz_sighting *name_and_keep(struct verdict *verdict, const struct verdict_report *report)
 {
-    struct ersatz_sighting *sighting = NULL;
+    struct ersatz_sighting *sighting = NULL, *kept;
     bool room;
 
     pthread_mutex_lock(&verdict->lock);
@@ -104,18 +116,22 @@ static void name_and_keep(struct verdict *verdict, const struct verdict_report *
     if (room)
         sighting = malloc(sizeof(*sighting)); /* a fibre's stack is small */
     if (sighting == NULL)
-        return;
+        return NULL;
     verdict_name(report, sighting);
     pthread_mutex_lock(&verdict->lock);
-    verdict_keep(verdict, report->finding, sighting);
+    kept = verdict_keep(verdict, report->finding, sighting);
     pthread_mutex_unlock(&verdict->lock);
     free(sighting);
+    return kept;
 }
 
-void verdict_tell(struct verdict *verdict, const struct verdict_report *report, uint64_t ns)
+struct ersatz_sighting *verdict_tell(
+    struct verdict *verdict, const struct verdict_report *report, uint64_t ns)
 {
-    name_and_keep(verdict, report);
+    struct ersatz_sighting *kept = name_and_keep(verdict, report);
+
     verdict_count(verdict, report->finding, ns);
+    return kept;
 }
 
 /* ------------------------------------------------------------------------------------------------ entries
@@ -184,13 +200,15 @@ static uint32_t size_of(const struct ersatz_op *op)
     return (uint32_t)(op->kind == ERSATZ_CIPHER ? op->u.cipher.len : ersatz_rsa_key_size(op->u.rsa.key));
 }
 
-void verdict_submits(struct verdict *verdict, struct ersatz_request *request)
+void verdict_submits(struct verdict *verdict, struct ersatz_request *request, bool callback)
 {
     struct callers callers;
     struct verdict_entry *entry;
 
     verdict_enters(verdict, "submitted an operation");
     callers_take(&callers);
+    if (callback)
+        running_name(verdict->findings, (uintptr_t)request->callback);
     cpu_since_last_time();
     pthread_mutex_lock(&verdict->lock);
     entry = request->verdict_entry;
@@ -260,28 +278,62 @@ static bool becomes_polling(struct verdict *verdict, struct verdict_entry *entry
     atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&found->times, entry->early, memory_order_relaxed);
     atomic_fetch_add_explicit(&found->ns, entry->early_cpu_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&found->lasted_ns, entry->early_ns, memory_order_relaxed);
     return true;
 }
 
 /* Under the lock. The same. */
-static bool count_early(struct verdict *verdict, struct verdict_entry *entry, uint64_t cpu_ns)
+static bool count_early(
+    struct verdict *verdict, struct verdict_entry *entry, uint64_t lasted_ns, uint64_t cpu_ns)
 {
     struct ersatz_found *found = &verdict->findings->of[ERSATZ_FOUND_BUSY_POLLING];
 
     entry->early++;
+    entry->early_ns += lasted_ns;
     entry->early_cpu_ns += cpu_ns;
+    entry->poller = thread_self();
     if (entry->polls) {
         atomic_fetch_add_explicit(&found->times, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&found->ns, cpu_ns, memory_order_relaxed);
+        atomic_fetch_add_explicit(&found->lasted_ns, lasted_ns, memory_order_relaxed);
     }
     return entry->early >= EARLY_TO_JUDGE && becomes_polling(verdict, entry);
 }
 
-static void tell_of_polling(struct verdict *verdict, struct verdict_report *report)
+/* Whoever resumes a job stands on the thread's stack, which cannot be seen from the job's: the thread is all
+ * there is to name. */
+static void note_polling(const struct verdict_entry *entry, const char *until, char *note, size_t size)
 {
-    snprintf(report->note, sizeof(report->note), "resumed %u times or more before it was told",
-        verdict->findings->limits.early);
-    name_and_keep(verdict, report);
+    snprintf(note, size, "resumed %u times in %.3f s %s, by %sthread %d", entry->early,
+        (double)entry->early_ns / 1e9, until, entry->poller == entry->thread ? "the same " : "",
+        (int)entry->poller);
+}
+
+/* Under the lock: the operation has come to its end, and with it what was said of it so far. True: it is busy
+ * polling, was not known for it, and is to be told of. */
+static bool end_polling(struct verdict *verdict, struct verdict_entry *entry, struct verdict_report *report)
+{
+    bool was_known = entry->polls;
+
+    if (!was_known && !becomes_polling(verdict, entry))
+        return false;
+    verdict_about(report, entry, ERSATZ_FOUND_BUSY_POLLING);
+    note_polling(entry, "before it was told", report->note, sizeof(report->note));
+    if (was_known)
+        verdict_amend(entry->polling, report->note);
+    return !was_known;
+}
+
+/* Not under the lock. */
+static void tell_of_polling(
+    struct verdict *verdict, struct ersatz_request *request, const struct verdict_report *report)
+{
+    struct ersatz_sighting *kept = name_and_keep(verdict, report);
+
+    pthread_mutex_lock(&verdict->lock);
+    if (request->verdict_entry != NULL)
+        request->verdict_entry->polling = kept;
+    pthread_mutex_unlock(&verdict->lock);
 }
 
 void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint64_t back_ns, bool signal)
@@ -295,15 +347,19 @@ void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint
     pthread_mutex_lock(&verdict->lock);
     entry = request->verdict_entry;
     if (entry != NULL) {
-        if (back_ns - entry->left_at_ns < entry->shortest_pause_ns)
-            entry->shortest_pause_ns = back_ns - entry->left_at_ns;
-        tell = !signal && count_early(verdict, entry, cpu_ns);
-        if (tell)
+        uint64_t away_ns = back_ns - entry->left_at_ns;
+
+        if (away_ns < entry->shortest_pause_ns)
+            entry->shortest_pause_ns = away_ns;
+        tell = !signal && count_early(verdict, entry, away_ns, cpu_ns);
+        if (tell) {
             verdict_about(&report, entry, ERSATZ_FOUND_BUSY_POLLING);
+            note_polling(entry, "so far", report.note, sizeof(report.note));
+        }
     }
     pthread_mutex_unlock(&verdict->lock);
     if (tell)
-        tell_of_polling(verdict, &report);
+        tell_of_polling(verdict, request, &report);
     if (entry != NULL)
         entry->left_at_ns = life_now(); /* this thread has the job */
 }
@@ -324,14 +380,12 @@ void verdict_answered(struct verdict *verdict, struct ersatz_request *request)
         verdict_about(&late, entry, ERSATZ_FOUND_LATE_ANSWER);
         alone_ns = entry->alone_ns;
     }
-    is_polling = entry != NULL && becomes_polling(verdict, entry);
-    if (is_polling)
-        verdict_about(&polls, entry, ERSATZ_FOUND_BUSY_POLLING);
+    is_polling = entry != NULL && end_polling(verdict, entry, &polls);
     if (entry != NULL)
         put_spare(verdict, entry);
     pthread_mutex_unlock(&verdict->lock);
     if (is_polling)
-        tell_of_polling(verdict, &polls);
+        name_and_keep(verdict, &polls);
     if (!is_late)
         return;
     snprintf(late.note, sizeof(late.note), "resumed about %llu ms after it was told",
@@ -346,8 +400,8 @@ void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, b
 {
     bool told = request_state(request) >= REQUEST_SIGNALLING;
     struct verdict_entry *entry;
-    struct verdict_report report;
-    bool tell;
+    struct verdict_report report, polls;
+    bool tell, is_polling;
 
     callers_take(&report.happened);
     pthread_mutex_lock(&verdict->lock);
@@ -362,9 +416,12 @@ void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, b
                      : ERSATZ_FOUND_FREED_IN_FLIGHT);
         report.happened = happened;
     }
+    is_polling = entry != NULL && end_polling(verdict, entry, &polls);
     if (entry != NULL)
         put_spare(verdict, entry);
     pthread_mutex_unlock(&verdict->lock);
+    if (is_polling)
+        name_and_keep(verdict, &polls);
     if (!tell)
         return;
     snprintf(report.note, sizeof(report.note), "%s, its wait context was %s by thread %d",
@@ -393,8 +450,8 @@ void verdict_settle(struct verdict *verdict)
     verdict->settled = true;
     while (verdict->open != NULL) {
         struct verdict_entry *entry = verdict->open;
-        struct verdict_report report;
-        bool tell = is_given_up(entry);
+        struct verdict_report report, polls;
+        bool tell = is_given_up(entry), is_polling = end_polling(verdict, entry, &polls);
 
         if (tell) {
             verdict_about(&report, entry,
@@ -406,6 +463,8 @@ void verdict_settle(struct verdict *verdict)
         pthread_mutex_unlock(&verdict->lock);
         if (tell)
             verdict_tell(verdict, &report, 0);
+        if (is_polling)
+            name_and_keep(verdict, &polls);
         pthread_mutex_lock(&verdict->lock);
     }
     pthread_mutex_unlock(&verdict->lock);
@@ -433,13 +492,55 @@ void verdict_forking(struct verdict *verdict)
 /* ----------------------------------------------------------------------------------------------- callbacks
  */
 
+static struct verdict_times times_now(pid_t thread)
+{
+    struct thread_times kernel = thread_times(thread);
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+    return (struct verdict_times){.now_ns = life_now(),
+        .cpu_ns = thread_own_cpu_ns(),
+        .waited_ns = kernel.waited_ns,
+        .sleeps = usage.ru_nvcsw,
+        .seen = kernel.ran_ns != 0};
+}
+
+static struct ersatz_running_callback *begin_running(
+    struct verdict *verdict, struct ersatz_request *request, pid_t thread, bool is_applications)
+{
+    uint64_t now_ns = life_now() - verdict->findings->began_ns;
+    uint64_t submitted_ns = request->life.at[LIFE_SUBMITTED] - verdict->findings->began_ns;
+    const struct ersatz_running_callback as = {.thread = thread,
+        .is_applications = is_applications,
+        .operation = ersatz_op_name(&request->op),
+        .bytes = size_of(&request->op),
+        .request = request->life.number,
+        .at_ns = submitted_ns,
+        .began_ns = now_ns,
+        .function = (uintptr_t)request->callback};
+
+    return running_begins(verdict->findings, &as);
+}
+
+struct ersatz_running_callback *verdict_own_callback_begins(
+    struct verdict *verdict, struct ersatz_request *request)
+{
+    return begin_running(verdict, request, thread_self(), true);
+}
+
+void verdict_own_callback_ends(struct ersatz_running_callback *running)
+{
+    running_ends(running);
+}
+
 void verdict_callback_begins(
     struct verdict *verdict, struct verdict_callback *callback, struct ersatz_request *request)
 {
     *callback = (struct verdict_callback){.thread = thread_self(),
         .operation = ersatz_op_name(&request->op),
         .bytes = size_of(&request->op),
-        .began_cpu_ns = thread_own_cpu_ns()};
+        .function = (uintptr_t)request->callback};
+    callback->began = times_now(callback->thread);
     pthread_mutex_lock(&verdict->lock);
     if (request->verdict_entry != NULL) {
         callback->submitted = request->verdict_entry->submitted;
@@ -447,11 +548,13 @@ void verdict_callback_begins(
         callback->at_ns = request->verdict_entry->at_ns;
     }
     callback->serial = ++verdict->last_callback;
+    callback->late_looks = verdict->late_looks;
     callback->next = verdict->callbacks;
     verdict->callbacks = callback;
     if (verdict->asleep)
         pthread_cond_signal(&verdict->wake);
     pthread_mutex_unlock(&verdict->lock);
+    callback->running = begin_running(verdict, request, callback->thread, false);
 }
 
 void verdict_callback_about(
@@ -464,25 +567,78 @@ void verdict_callback_about(
         .bytes = callback->bytes,
         .thread = callback->thread,
         .submitted = callback->submitted};
+    callers_be(&report->happened, callback->function);
+}
+
+/* For how long it slept: not what it computed, nor what it waited for a core. 0 where that is not known: the
+ * watching thread, which would have looked meanwhile, came too late, as when the process is stopped. (One
+ * that it did see asleep has slept for as long as its clock says.) */
+static uint64_t slept_ns(const struct verdict_callback *callback, const struct verdict_times *now, bool late)
+{
+    uint64_t not_slept = now->cpu_ns - callback->began.cpu_ns + (now->waited_ns - callback->began.waited_ns);
+    uint64_t ran = late ? callback->ran_ns : now->now_ns - callback->began.now_ns;
+
+    if ((late && !callback->reported) || !now->seen || now->sleeps == callback->began.sleeps ||
+        ran < not_slept)
+        return 0;
+    return ran - not_slept;
+}
+
+bool verdict_callback_may_be(const struct verdict_callback *callback, enum ersatz_finding finding)
+{
+    return finding != ERSATZ_FOUND_BLOCKED_CALLBACK || !callback->entered;
+}
+
+static void note_callback(const struct verdict_callback *callback, enum ersatz_finding finding, uint64_t ns,
+    char *note, size_t size)
+{
+    bool seen = finding == ERSATZ_FOUND_BLOCKED_CALLBACK && callback->sleeps_in[0] != '\0';
+
+    snprintf(note, size, "its callback %s for %llu ms on the card's thread%s%s",
+        finding == ERSATZ_FOUND_BLOCKED_CALLBACK ? "slept" : "computed", (unsigned long long)(ns / NS_PER_MS),
+        seen ? ", in " : "", seen ? callback->sleeps_in : "");
+}
+
+/* Under the lock: what it was, and for how long. */
+static uint64_t judge_ended(
+    const struct verdict *verdict, struct verdict_callback *callback, const struct verdict_times *now)
+{
+    bool late = verdict->late_looks != callback->late_looks ||
+                (now->now_ns > verdict->looked_ns && now->now_ns - verdict->looked_ns > STEP_MAX_NS);
+    uint64_t slept = slept_ns(callback, now, late), computed = now->cpu_ns - callback->began.cpu_ns;
+
+    if (!callback->reported)
+        callback->finding = slept > computed ? ERSATZ_FOUND_BLOCKED_CALLBACK : ERSATZ_FOUND_LONG_CALLBACK;
+    return callback->finding == ERSATZ_FOUND_BLOCKED_CALLBACK ? slept : computed;
 }
 
 void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback)
 {
-    uint64_t cpu_ns = thread_own_cpu_ns() - callback->began_cpu_ns;
+    uint64_t limit_ns = verdict->findings->limits.callback_ms * NS_PER_MS, ns = 0;
+    bool is_short = life_now() - callback->began.now_ns < limit_ns, tell = false;
+    struct verdict_times now = is_short ? callback->began : times_now(callback->thread);
     struct verdict_callback **link = &verdict->callbacks;
     struct verdict_report report;
 
+    running_ends(callback->running);
     pthread_mutex_lock(&verdict->lock);
     while (*link != callback)
         link = &(*link)->next;
     *link = callback->next;
+    if (!is_short)
+        ns = judge_ended(verdict, callback, &now);
+    if (ns >= limit_ns) {
+        verdict_callback_about(&report, callback, callback->finding);
+        note_callback(callback, callback->finding, ns, report.note, sizeof(report.note));
+        tell = !callback->reported && verdict_callback_may_be(callback, callback->finding);
+    }
+    if (ns >= limit_ns && callback->reported) {
+        verdict_amend(callback->sighting, report.note);
+        ersatz_count_max(&verdict->findings->of[callback->finding].ns, ns);
+    }
     pthread_mutex_unlock(&verdict->lock);
-    if (callback->reported || cpu_ns < verdict->findings->limits.callback_ms * NS_PER_MS)
-        return;
-    verdict_callback_about(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
-    snprintf(report.note, sizeof(report.note), "its callback computed for %llu ms on the card's thread",
-        (unsigned long long)(cpu_ns / NS_PER_MS));
-    verdict_tell(verdict, &report, cpu_ns);
+    if (tell)
+        verdict_tell(verdict, &report, ns);
 }
 
 void verdict_enters(struct verdict *verdict, const char *what)
@@ -504,7 +660,9 @@ void verdict_enters(struct verdict *verdict, const char *what)
     pthread_mutex_unlock(&verdict->lock);
     if (!tell)
         return;
-    callers_take(&report.happened);
+    /* In a job that was resumed there, the stack is the job's: then it is the callback's function. */
+    if (callers_on_stack_of_thread())
+        callers_take(&report.happened);
     snprintf(report.note, sizeof(report.note), "its callback, on the card's thread, %s", what);
     verdict_tell(verdict, &report, 0);
 }

@@ -29,8 +29,8 @@ void verdict_settle(struct verdict *verdict);
 /* After all requests are gone. NULL is allowed. */
 void verdict_free(struct verdict *verdict);
 
-/* The calling job is about to submit the request. */
-void verdict_submits(struct verdict *verdict, struct ersatz_request *request);
+/* The calling job is about to submit the request; callback: to be told by one. */
+void verdict_submits(struct verdict *verdict, struct ersatz_request *request, bool callback);
 
 /* It is finished, whether it was answered or never accepted. */
 void verdict_finished(struct verdict *verdict, struct ersatz_request *request);
@@ -54,22 +54,41 @@ void verdict_forking(struct verdict *verdict);
 /* The calling thread uses the engine, and may be one of the device's in a callback. what: "resumed a job". */
 void verdict_enters(struct verdict *verdict, const char *what);
 
-/* A callback that runs on a thread of the device; on that thread's stack. */
+/* What a thread has done so far, as its callback begins. */
+struct verdict_times {
+    uint64_t now_ns, cpu_ns, waited_ns; /* waited_ns: for a core */
+    long sleeps;                        /* how often it slept */
+    bool seen;                          /* the kernel tells of waited_ns */
+};
+
+/* A callback that runs on a thread of the device. It lies on that thread's stack. */
 struct verdict_callback {
     struct verdict_callback *next;
     struct callers submitted;
     uint64_t number, at_ns; /* of the request */
     uint32_t operation, bytes;
     pid_t thread;
+    uintptr_t function;
     uint64_t serial; /* of the callback */
-    uint64_t began_cpu_ns;
-    uint64_t ran_ns; /* on the check's clock */
-    unsigned asleep; /* at so many looks in a row */
-    bool reported, entered;
+    struct verdict_times began;
+    uint64_t late_looks; /* of the watching thread, when it began */
+    uint64_t ran_ns;     /* on the check's clock */
+    unsigned asleep;     /* at so many looks in a row */
+    char sleeps_in[32];  /* which system call, if it was seen asleep */
+    bool entered, reported;
+    struct ersatz_running_callback *running; /* its place among those that run */
+    enum ersatz_finding finding;             /* as what it was reported */
+    struct ersatz_sighting *sighting;        /* of that; NULL: none was kept */
 };
 
 void verdict_callback_begins(
     struct verdict *verdict, struct verdict_callback *callback, struct ersatz_request *request);
 void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback);
+
+/* The same where the application polls, on its own thread: how long it takes is its own affair, and what
+ * counts is only that it runs. By the time it ends, the request may be gone. */
+struct ersatz_running_callback *verdict_own_callback_begins(
+    struct verdict *verdict, struct ersatz_request *request);
+void verdict_own_callback_ends(struct ersatz_running_callback *running);
 
 #endif

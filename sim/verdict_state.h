@@ -10,6 +10,8 @@
 #include "verdict.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+#define LOOK_NS (20 * NS_PER_MS)  /* the watching thread looks so often */
+#define STEP_MAX_NS (2 * LOOK_NS) /* a look that comes later than that says nothing about the application */
 
 /* A request that is not finished. */
 struct verdict_entry {
@@ -23,9 +25,11 @@ struct verdict_entry {
 
     struct instance *full; /* it was refused there, and has not been resumed yet */
     uint64_t refused_number;
-    uint32_t early; /* resumed so often without a signal */
-    uint64_t early_cpu_ns;
-    bool polls; /* known for it */
+    uint32_t early;                  /* resumed so often without a signal, */
+    uint64_t early_ns, early_cpu_ns; /* in so much time, and processor time; */
+    pid_t poller;                    /* last by this thread */
+    bool polls;                      /* known for it */
+    struct ersatz_sighting *polling; /* of that; NULL: none was kept */
     uint64_t left_at_ns, shortest_pause_ns;
 
     /* On the check's clock. */
@@ -35,7 +39,8 @@ struct verdict_entry {
     uint64_t waited_ns;  /* for a core, by its thread, up to the first of them */
 
     bool overdue;                 /* counted as unanswered */
-    bool reported;                /* as something more particular */
+    bool reported;                /* as something more particular: */
+    enum ersatz_finding finding;  /* this */
     struct ersatz_sighting *live; /* of an overdue one: withdrawn when it is answered */
 };
 
@@ -50,6 +55,7 @@ struct verdict {
     uint64_t last_number, last_callback;
     struct verdict_callback *callbacks;
     bool settled;
+    uint64_t looked_ns, late_looks; /* when the watching thread looked last; how often it came too late */
 
     pthread_t watcher;
     pthread_cond_t wake; /* the watcher: something is open again, or it is to stop */
@@ -74,6 +80,10 @@ void verdict_about(
 void verdict_callback_about(
     struct verdict_report *report, const struct verdict_callback *callback, enum ersatz_finding finding);
 
+/* Under the lock: whether it may be called that. One that waits for the engine is told of as such, and not as
+ * blocked. */
+bool verdict_callback_may_be(const struct verdict_callback *callback, enum ersatz_finding finding);
+
 /* Not under the lock: look names up. */
 void verdict_name(const struct verdict_report *report, struct ersatz_sighting *sighting);
 
@@ -81,11 +91,15 @@ void verdict_name(const struct verdict_report *report, struct ersatz_sighting *s
 struct ersatz_sighting *verdict_keep(
     struct verdict *verdict, enum ersatz_finding finding, const struct ersatz_sighting *sighting);
 
+/* Under the lock: what was kept turned out to be more than could be said then. NULL is allowed. */
+void verdict_amend(struct ersatz_sighting *sighting, const char *note);
+
 /* Count a finding (under the lock or not), and take a time that was found for the longest if it is. */
 void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_t ns);
 
-/* Name it, count it, keep it. Not under the lock. */
-void verdict_tell(struct verdict *verdict, const struct verdict_report *report, uint64_t ns);
+/* Name it, count it, keep it. Not under the lock. NULL: there was no room to keep it. */
+struct ersatz_sighting *verdict_tell(
+    struct verdict *verdict, const struct verdict_report *report, uint64_t ns);
 
 /* The watching thread. */
 bool verdict_watch_start(struct verdict *verdict);

@@ -10,12 +10,10 @@
 
 #include "verdict_state.h"
 
-#define LOOK_NS (20 * NS_PER_MS)
-#define STEP_MAX_NS (2 * LOOK_NS) /* a look that comes later than that says nothing about the application */
-#define LINGER_LOOKS 50u          /* so many with nothing open, before it sleeps */
-#define ASLEEP_LOOKS 3u           /* in a row: a callback is blocked, and not only held up for a moment */
-#define SUSPECTS_MAX 16u          /* at one look; the rest comes at the next */
-#define SCANS_MAX 2u              /* of all threads, at one look */
+#define LINGER_LOOKS 50u /* so many with nothing open, before it sleeps */
+#define ASLEEP_LOOKS 3u  /* in a row: a callback is blocked, and not only held up for a moment */
+#define SUSPECTS_MAX 16u /* at one look; the rest comes at the next */
+#define SCANS_MAX 2u     /* of all threads, at one look */
 
 /* An open entry that needs more than a glance, copied: by the time it has been looked into, it may be gone.
  */
@@ -76,10 +74,14 @@ static void suspect(struct verdict *verdict, struct verdict_entry *entry, struct
 static void look_at_entries(struct verdict *verdict, uint64_t step_ns, struct suspects *suspects)
 {
     for (struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next) {
-        if (entry->reported || !is_alone(entry))
+        if (!is_alone(entry))
             continue;
         if (entry->looks > 0)
             entry->alone_ns += step_ns;
+        if (entry->reported) {
+            ersatz_count_max(&verdict->findings->of[entry->finding].ns, entry->alone_ns);
+            continue;
+        }
         if (suspects->count == SUSPECTS_MAX)
             continue;
         if (entry->looks++ == 1 || (entry->looks > 2 && entry->alone_ns >= entry->look_at_ns))
@@ -220,6 +222,7 @@ static void become_overdue(struct verdict *verdict, struct verdict_entry *entry,
             atomic_fetch_sub_explicit(&verdict->findings->unanswered, 1, memory_order_relaxed);
         entry->live = NULL;
         entry->reported = true;
+        entry->finding = finding;
         verdict_count(verdict, finding, entry->alone_ns);
         verdict_keep(verdict, finding, sighting);
         return;
@@ -287,7 +290,7 @@ static struct verdict_callback *find_callback(struct verdict *verdict, uint64_t 
 
 /* Not under the lock. Whether there is something to say about it. */
 static bool judge_callback(struct verdict *verdict, struct verdict_report *report, unsigned *asleep,
-    uint64_t ran_ns, uint64_t cpu_ns)
+    char *sleeps_in, size_t size, uint64_t ran_ns, uint64_t cpu_ns)
 {
     struct thread_state state;
     char text[32];
@@ -296,11 +299,13 @@ static bool judge_callback(struct verdict *verdict, struct verdict_report *repor
     if (!state.seen)
         cannot_see(verdict, ERSATZ_BLIND_THREADS);
     *asleep = state.asleep ? *asleep + 1 : 0;
+    if (state.asleep)
+        snprintf(sleeps_in, size, "%s", thread_call_name(&state, text, sizeof(text)));
     if (*asleep >= ASLEEP_LOOKS) {
         report->finding = ERSATZ_FOUND_BLOCKED_CALLBACK;
         snprintf(report->note, sizeof(report->note),
-            "its callback has kept the card's thread for %llu ms, and sleeps in %s",
-            (unsigned long long)(ran_ns / NS_PER_MS), thread_call_name(&state, text, sizeof(text)));
+            "its callback has kept the card's thread for %llu ms so far, and sleeps in %s",
+            (unsigned long long)(ran_ns / NS_PER_MS), sleeps_in);
         return true;
     }
     if (cpu_ns >= verdict->findings->limits.callback_ms * NS_PER_MS) {
@@ -312,6 +317,42 @@ static bool judge_callback(struct verdict *verdict, struct verdict_report *repor
     return false;
 }
 
+/* Under the lock when called and when it returns: look into one. False: it has returned meanwhile, and was
+ * judged then. */
+static bool look_into_callback(struct verdict *verdict, struct verdict_callback *callback)
+{
+    struct verdict_report report;
+    uint64_t serial = callback->serial, ran_ns = callback->ran_ns, began_ns = callback->began.cpu_ns, cpu_ns;
+    unsigned asleep = callback->asleep;
+    char sleeps_in[sizeof(callback->sleeps_in)] = "";
+    struct ersatz_sighting *kept;
+    bool tell;
+
+    verdict_callback_about(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
+    pthread_mutex_unlock(&verdict->lock);
+    cpu_ns = thread_times(report.thread).ran_ns;
+    cpu_ns = cpu_ns > began_ns ? cpu_ns - began_ns : 0;
+    tell = judge_callback(verdict, &report, &asleep, sleeps_in, sizeof(sleeps_in), ran_ns, cpu_ns);
+    pthread_mutex_lock(&verdict->lock);
+    callback = find_callback(verdict, serial);
+    if (callback == NULL)
+        return false;
+    callback->asleep = asleep;
+    if (sleeps_in[0] != '\0')
+        memcpy(callback->sleeps_in, sleeps_in, sizeof(sleeps_in));
+    if (!tell || !verdict_callback_may_be(callback, report.finding))
+        return true;
+    callback->reported = true; /* whoever ends it now only says for how long it was */
+    callback->finding = report.finding;
+    pthread_mutex_unlock(&verdict->lock);
+    kept = verdict_tell(verdict, &report, report.finding == ERSATZ_FOUND_LONG_CALLBACK ? cpu_ns : ran_ns);
+    pthread_mutex_lock(&verdict->lock);
+    callback = find_callback(verdict, serial);
+    if (callback != NULL)
+        callback->sighting = kept;
+    return callback != NULL;
+}
+
 /* Look into those that run for long. The lock is held when this is called and when it returns. */
 static void look_at_callbacks(struct verdict *verdict, uint64_t step_ns)
 {
@@ -321,25 +362,8 @@ static void look_at_callbacks(struct verdict *verdict, uint64_t step_ns)
         callback->ran_ns += step_ns;
     callback = NULL;
     while ((callback = next_slow_callback(verdict, callback == NULL ? 0 : callback->serial)) != NULL) {
-        struct verdict_report report;
-        uint64_t serial = callback->serial, ran_ns = callback->ran_ns, began_ns, cpu_ns;
-        unsigned asleep = callback->asleep;
-        bool tell;
-
-        verdict_callback_about(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
-        began_ns = callback->began_cpu_ns;
-        pthread_mutex_unlock(&verdict->lock);
-        cpu_ns = thread_times(report.thread).ran_ns;
-        cpu_ns = cpu_ns > began_ns ? cpu_ns - began_ns : 0;
-        tell = judge_callback(verdict, &report, &asleep, ran_ns, cpu_ns);
-        if (tell)
-            verdict_tell(verdict, &report, ran_ns);
-        pthread_mutex_lock(&verdict->lock);
-        callback = find_callback(verdict, serial);
-        if (callback == NULL)
-            return; /* it has returned: the others are for the next look */
-        callback->asleep = asleep;
-        callback->reported = tell;
+        if (!look_into_callback(verdict, callback))
+            return; /* the others are for the next look */
     }
 }
 
@@ -372,24 +396,29 @@ static void wait_for_look(struct verdict *verdict, unsigned *idle)
     while (!verdict->stopping && verdict->open == NULL && verdict->callbacks == NULL)
         pthread_cond_wait(&verdict->wake, &verdict->lock);
     verdict->asleep = false;
+    verdict->looked_ns = life_now(); /* nobody was left alone meanwhile */
     *idle = 0;
 }
 
 static void *watch(void *arg)
 {
     struct verdict *verdict = arg;
-    uint64_t last_ns = life_now();
     unsigned idle = 0;
 
     pthread_mutex_lock(&verdict->lock);
+    verdict->looked_ns = life_now();
     while (!verdict->stopping) {
         struct suspects suspects = {.count = 0};
         uint64_t now_ns, step_ns;
 
         wait_for_look(verdict, &idle);
         now_ns = life_now();
-        step_ns = now_ns - last_ns < STEP_MAX_NS ? now_ns - last_ns : STEP_MAX_NS;
-        last_ns = now_ns;
+        step_ns = now_ns - verdict->looked_ns;
+        if (step_ns > STEP_MAX_NS) {
+            step_ns = STEP_MAX_NS;
+            verdict->late_looks++;
+        }
+        verdict->looked_ns = now_ns;
         look_at_callbacks(verdict, step_ns);
         look_at_entries(verdict, step_ns, &suspects);
         pthread_mutex_unlock(&verdict->lock);

@@ -61,11 +61,37 @@ struct ersatz_sighting {
 };
 
 struct ersatz_found {
-    /* Relaxed, all three: a reader may see one ahead of another. */
+    /* Relaxed, all of them: a reader may see one ahead of another. */
     _Atomic uint64_t count; /* how many operations, callbacks, forks */
     _Atomic uint64_t times; /* BUSY_POLLING: how many resumptions; FORK_IN_FLIGHT: how many operations */
     _Atomic uint64_t ns;    /* BUSY_POLLING: processor time; the other ones with a time: the longest */
+    /* BUSY_POLLING: from submission to the last resumption for nothing, of all operations together. */
+    _Atomic uint64_t lasted_ns;
     struct ersatz_sighting first[ERSATZ_SIGHTINGS_KEPT];
+};
+
+/*
+ * Callbacks that run at this moment. Where the process is no more, they ran when it ended: an application
+ * that has freed what its callback works on commonly dies there.
+ */
+#define ERSATZ_CALLBACKS_SEEN 64u /* at once; those beyond are not seen */
+#define ERSATZ_CALLBACK_NAMES 8u  /* functions; others have no name */
+#define ERSATZ_CALLBACK_TEXT 256u
+
+struct ersatz_running_callback {
+    _Atomic uint32_t taken; /* 0 or 1: acquire and release, by the thread that runs it */
+    _Atomic uint32_t runs;  /* whether the rest may be read: release, and acquire by a reader */
+    int32_t thread;
+    bool is_applications;      /* the thread: it polls. Else it is the card's. */
+    uint32_t operation, bytes; /* as in a sighting, */
+    uint64_t request, at_ns;   /* these too */
+    uint64_t began_ns;         /* the callback, since the findings' beginning */
+    uint64_t function;         /* its address */
+};
+
+struct ersatz_callback_name {
+    _Atomic uint64_t function;       /* 0: none. Release after the text. */
+    char text[ERSATZ_CALLBACK_TEXT]; /* as a line of a sighting's callers; empty: not known */
 };
 
 /* A zeroed structure is one that nobody uses. */
@@ -78,6 +104,8 @@ struct ersatz_findings {
      * never long ago. They count as never resumed, until they are. Relaxed. */
     _Atomic uint64_t unanswered;
     struct ersatz_found of[ERSATZ_FINDINGS];
+    struct ersatz_running_callback running[ERSATZ_CALLBACKS_SEEN];
+    struct ersatz_callback_name callbacks[ERSATZ_CALLBACK_NAMES];
 };
 
 /* 500 ms, 10 ms, 10 times. */
@@ -97,6 +125,15 @@ uint64_t ersatz_findings_count(const struct ersatz_findings *findings, enum ersa
 
 /* How often anything was found. */
 uint64_t ersatz_findings_total(const struct ersatz_findings *findings);
+
+/* How many callbacks run, or ran when the process ended. */
+unsigned ersatz_findings_running(const struct ersatz_findings *findings);
+
+/* For people: a line for each of them, and what was found about its request before. */
+bool ersatz_findings_write_running(const struct ersatz_findings *findings, FILE *stream);
+
+/* One JSON array of objects. */
+bool ersatz_findings_write_running_json(const struct ersatz_findings *findings, FILE *stream);
 
 /* For people: nothing at all where nothing was found. False: the stream reported an error. */
 bool ersatz_findings_write(const struct ersatz_findings *findings, FILE *stream);

@@ -145,6 +145,103 @@ static void many(struct ersatz_findings *findings)
     CHECK_EQ(ersatz_findings_total(findings), MANY / 2);
 }
 
+/* Resumed over and over, and then given up before it was told: both are found. */
+static void polled_and_freed(struct ersatz_findings *findings)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = open_checked(&stats, findings);
+    struct aes *aes = aes_new(3);
+    struct ersatz_request *request;
+    struct ersatz_waker *waker;
+
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    request = submit(device, waker, aes);
+    for (int i = 0; i < 20; i++)
+        CHECK(!ersatz_request_is_done(request));
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_BUSY_POLLING), 0); /* a few may not be many yet */
+    ersatz_waker_free(waker);
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_BUSY_POLLING), 1);
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_FREED_IN_FLIGHT), 1);
+    CHECK(says(findings, "resumed 20 times in ") && says(findings, "20 resumptions for nothing"));
+    ersatz_device_free(device);
+    CHECK_EQ(ersatz_findings_total(findings), 2);
+    aes_free(aes);
+}
+
+/* ---------------------------------------------------------------------------------------------- callbacks
+ */
+
+static struct ersatz_findings *seen_by_callback;
+
+static int look_at_myself(void *arg)
+{
+    CHECK_EQ(ersatz_findings_running(seen_by_callback), 1);
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return 1;
+}
+
+/* While it runs, and not before or after, on the device's thread and on that of an application which polls.
+ */
+static void running(struct ersatz_findings *findings, bool polled)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_check_limits limits;
+    struct ersatz_config config;
+    struct ersatz_device *device;
+    struct ersatz_error error;
+    struct aes *aes = aes_new(4);
+    struct ersatz_request *request;
+    _Atomic int called = 0;
+
+    seen_by_callback = findings;
+    ersatz_check_limits_init(&limits);
+    ersatz_findings_init(findings, &limits);
+    ersatz_config_init(&config, &stats);
+    config.findings = findings;
+    config.external_polling = polled;
+    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_findings_running(findings), 0);
+    CHECK_EQ(ersatz_submit_callback(request, look_at_myself, (void *)&called), ERSATZ_OK);
+    while (!ersatz_request_is_done(request)) {
+        if (polled)
+            ersatz_device_poll(device);
+        usleep(1000);
+    }
+    CHECK_EQ(called, 1);
+    CHECK_EQ(ersatz_findings_running(findings), 0);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    ersatz_device_free(device);
+    CHECK(aes_is_right(aes));
+    aes_free(aes);
+}
+
+/* Its wait context is gone: the callback is not called, and that is found. */
+static void lost(struct ersatz_findings *findings)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = open_checked(&stats, findings);
+    struct aes *aes = aes_new(5);
+    struct ersatz_request *request;
+    _Atomic int called = 0;
+
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_callback(request, look_at_myself, (void *)&called), ERSATZ_OK);
+    ersatz_request_lost(request, false, true);
+    CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_FREED_IN_FLIGHT), 1);
+    CHECK_EQ(atomic_load(&stats.orphans), 1);
+    ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+    while (!ersatz_request_is_done(request))
+        usleep(1000);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    ersatz_device_free(device);
+    CHECK_EQ(called, 0);
+    CHECK_EQ(ersatz_findings_total(findings), 1);
+    aes_free(aes);
+}
+
 int main(void)
 {
     struct ersatz_findings *shared =
@@ -156,6 +253,10 @@ int main(void)
     killed(shared); /* first: the child of a fork would be without this process's threads */
     late(shared);
     many(shared);
+    polled_and_freed(shared);
+    running(shared, false);
+    running(shared, true);
+    lost(shared);
     munmap(shared, sizeof(*shared));
     return 0;
 }

@@ -1,20 +1,30 @@
-/* Starts a second job with the wait context of one that is not finished. */
+/* Starts a second job with the wait context of one that is not finished; both are told by descriptor, or
+ * (`callback`) by callback. */
 #include "wrong.h"
 
 int main(int argc, char **argv)
 {
+    enum told_by told_by = has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD;
     ENGINE *engine = load_checked(NULL);
     struct job first, second;
     ASYNC_WAIT_CTX *own;
 
     engine_command(engine, "HOLD", "compute");
-    start_signing(engine, &first, BY_FD);
-    job_init(&second, BY_FD, work_do, work_rsa(engine, 2));
+    start_signing(engine, &first, told_by);
+    job_init(&second, told_by, work_do, work_rsa(engine, 2));
     own = second.context;
     if (!has_argument(argc, argv, "mended"))
         second.context = first.context;
     CHECK_EQ(job_run(&second), ASYNC_PAUSE);
     engine_command(engine, "HOLD", "none");
+    if (told_by == BY_CALLBACK && second.context == first.context) {
+        /* The context's callback posts the first one's semaphore for both. */
+        for (int i = 0; i < 2; i++) {
+            while (sem_wait(&first.told) != 0)
+                ;
+        }
+        sem_post(&second.told);
+    }
     CHECK_EQ(job_finish(&second), 1);
     if (has_argument(argc, argv, "mended"))
         finish_signing(&first);

@@ -1,17 +1,23 @@
-/* Waits until its job may go on, and then forgets it; or frees the wait context instead of resuming. */
+/* Waits until its job may go on, and then forgets it; or frees the wait context instead of resuming, which
+ * had a descriptor or (`frees callback`) a callback. */
 #include "wrong.h"
 
 int main(int argc, char **argv)
 {
+    enum told_by told_by = has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD;
     ENGINE *engine = load_checked(NULL);
     struct job job;
 
-    start_signing(engine, &job, BY_FD);
-    wait_until_readable(&job);
+    start_signing(engine, &job, told_by);
+    if (told_by == BY_FD)
+        wait_until_readable(&job);
+    else
+        wait_to_be_called(&job);
     if (has_argument(argc, argv, "mended")) {
         finish_signing(&job);
     } else if (has_argument(argc, argv, "frees")) {
-        engine_wait_for(engine, "wakeups", 1);
+        if (told_by == BY_FD)
+            engine_wait_for(engine, "wakeups", 1);
         job_free(&job);
     }
     unload_used(engine);

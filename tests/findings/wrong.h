@@ -50,6 +50,14 @@ static inline void wait_until_readable(struct job *job)
         usleep(200);
 }
 
+/* The mended job is told a second time, for job_finish() to find. */
+static inline void wait_to_be_called(struct job *job)
+{
+    while (sem_wait(&job->told) != 0)
+        ;
+    sem_post(&job->told);
+}
+
 /* The card has done something: a test without it would say nothing. */
 static inline void unload_used(ENGINE *engine)
 {

@@ -1,0 +1,177 @@
+/*
+ * Two ways lead to the end of a wait context.
+ *
+ * libssl's callback has the SSL for its argument, and an SSL that is freed gives the data of others that hang
+ * on it back: libcrypto calls us for each. Nobody else sees anything of that.
+ *
+ * Of a wait context that the application made itself libcrypto tells through its descriptors only. So it gets
+ * an entry of ours with no descriptor (-1), which ASYNC_WAIT_CTX_get_all_fds() shows while the operation
+ * lasts.
+ */
+#include "contexts.h"
+
+#include <dlfcn.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Held for moments, and across fork(), so that the child finds it free and the list whole. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct waiting *all;
+static bool listens; /* to libssl and to fork() */
+
+/* Callbacks that were looked up, the last of each kind: relaxed, they are compared and no more. */
+static _Atomic uintptr_t of_libssl, of_others;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static void unlink_waiting(struct waiting *waiting)
+{
+    *waiting->link = waiting->next;
+    if (waiting->next != NULL)
+        waiting->next->link = waiting->link;
+    waiting->link = NULL;
+}
+
+/* An SSL is freed. */
+static void connection_ends(
+    void *connection, void *pointer, CRYPTO_EX_DATA *data, int index, long arg_long, void *arg)
+{
+    struct ersatz_request *request = NULL;
+
+    (void)pointer;
+    (void)data;
+    (void)index;
+    (void)arg_long;
+    (void)arg;
+    pthread_mutex_lock(&lock);
+    for (struct waiting *each = all; each != NULL; each = each->next) {
+        if (each->connection != connection)
+            continue;
+        request = each->request;
+        unlink_waiting(each);
+        break;
+    }
+    pthread_mutex_unlock(&lock);
+    if (request != NULL)
+        ersatz_request_lost(request, false, true);
+}
+
+/* A wait context is freed that is not libssl's. The callback's argument may well live on. */
+static void context_ends(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD fd, void *arg)
+{
+    struct waiting *waiting = arg;
+    struct ersatz_request *request = NULL;
+
+    (void)context;
+    (void)key;
+    (void)fd;
+    pthread_mutex_lock(&lock);
+    if (waiting->link != NULL) {
+        request = waiting->request;
+        unlink_waiting(waiting);
+    }
+    pthread_mutex_unlock(&lock);
+    if (request != NULL)
+        ersatz_request_lost(request, false, false);
+}
+
+/* Whether that is the function by which libssl has itself called. */
+static bool is_of_libssl(ASYNC_callback_fn callback)
+{
+    uintptr_t function = (uintptr_t)callback;
+    const char *name;
+    Dl_info info;
+    bool is;
+
+    if (atomic_load_explicit(&of_libssl, memory_order_relaxed) == function)
+        return true;
+    if (atomic_load_explicit(&of_others, memory_order_relaxed) == function)
+        return false;
+    if (dladdr((void *)function, &info) == 0 || info.dli_fname == NULL)
+        return false;
+    name = strrchr(info.dli_fname, '/');
+    is = strncmp(name == NULL ? info.dli_fname : name + 1, "libssl", strlen("libssl")) == 0;
+    atomic_store_explicit(is ? &of_libssl : &of_others, function, memory_order_relaxed);
+    return is;
+}
+
+/* Once for the process, when there is something to listen for. */
+static void listen_once(void)
+{
+    bool first;
+
+    pthread_mutex_lock(&lock);
+    first = !listens;
+    listens = true;
+    pthread_mutex_unlock(&lock);
+    if (!first)
+        return;
+    pthread_atfork(before_fork, after_fork, after_fork);
+    CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, connection_ends);
+}
+
+/* Under the lock: the operation that waits through this context and is not finished. */
+static struct waiting *find(const ASYNC_WAIT_CTX *context)
+{
+    struct waiting *each = all;
+
+    while (each != NULL && each->context != context)
+        each = each->next;
+    return each;
+}
+
+void contexts_begin(struct waiting *waiting, struct ersatz_request *request, ASYNC_WAIT_CTX *context,
+    ASYNC_callback_fn callback, void *arg)
+{
+    struct waiting *earlier;
+    struct ersatz_request *lost = NULL;
+
+    listen_once();
+    *waiting = (struct waiting){.context = context, .request = request};
+    if (is_of_libssl(callback))
+        waiting->connection = arg;
+    pthread_mutex_lock(&lock);
+    earlier = find(context);
+    if (earlier != NULL) {
+        lost = earlier->request;
+        unlink_waiting(earlier);
+    }
+    waiting->next = all;
+    waiting->link = &all;
+    if (all != NULL)
+        all->link = &waiting->next;
+    all = waiting;
+    pthread_mutex_unlock(&lock);
+    if (lost != NULL) {
+        ASYNC_WAIT_CTX_clear_fd(context, earlier);
+        ersatz_request_lost(lost, true, false);
+    }
+    /* Its address is a key that nobody else has. Where there is no memory, its end is not seen. */
+    if (waiting->connection == NULL)
+        ASYNC_WAIT_CTX_set_wait_fd(context, waiting, OSSL_BAD_ASYNC_FD, waiting, context_ends);
+}
+
+void contexts_end(struct waiting *waiting)
+{
+    bool known;
+
+    pthread_mutex_lock(&lock);
+    known = waiting->link != NULL;
+    if (known)
+        unlink_waiting(waiting);
+    pthread_mutex_unlock(&lock);
+    /* One that is not known any more has lost its context. */
+    if (known && waiting->connection == NULL)
+        ASYNC_WAIT_CTX_clear_fd(waiting->context, waiting);
+}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "symbols.h"
 
 void give_up(const char *format, ...)
 {
@@ -140,6 +141,7 @@ int main(int argc, char **argv)
         exit(WEXITSTATUS(ending.status));
     records_read(&records, place.records_fd);
     place_remove(&place);
+    symbols_add(&records);
     report(&options, &ending, &records);
     wrong = records_findings(&records) > 0 || !records_any_work(&records);
     records_free(&records);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <sys/wait.h>
 
+#include "crash.h"
 #include "ersatz/faults.h"
 #include "totals.h"
 
@@ -74,6 +75,11 @@ static void write_process(const struct ersatz_record *record, uid_t owner, FILE 
         record->head.state == ERSATZ_RECORD_ENDED ? "true" : "false",
         record->head.started ? "true" : "false");
     write_string(record->head.refused, stream);
+    fputs(", \"callbacks_at_end\": ", stream);
+    if (crash_running(record) > 0)
+        ersatz_findings_write_running_json(&record->findings, stream);
+    else
+        fputs("[]", stream);
     fputs(", \"stats\": ", stream);
     ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, 0, stream);
     fputc('}', stream);
@@ -86,6 +92,7 @@ void report_json(const struct outcome *outcome, FILE *stream)
 
     totals_of(&totals, records);
     write_ending(outcome, stream);
+    fprintf(stream, ",\n\"crashed\": %s", crash_signal(outcome->ending) != 0 ? "true" : "false");
     write_named("profile", outcome->options->profile, stream);
     write_named("faults", outcome->options->faults, stream);
     write_named("seed", outcome->options->seed, stream);

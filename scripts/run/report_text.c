@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "crash.h"
 #include "ersatz/faults.h"
 #include "totals.h"
 
@@ -152,14 +153,27 @@ static void write_faults(const struct totals *totals, FILE *stream)
         fputc('\n', stream);
 }
 
+/* Nothing was found; which has several meanings. */
+static void write_nothing_found(const struct totals *totals, enum crash_doubt doubt, FILE *stream)
+{
+    static const char *const but[] = {
+        [CRASH_NONE] = "no mistake found",
+        [CRASH_SIGNAL] = "nothing found, and then it CRASHED: no clean bill",
+        [CRASH_IN_CALLBACK] = "nothing found, and then a process ENDED IN A CALLBACK: no clean bill",
+        [CRASH_UNSEEN] = "no mistake found, unless it is how the process below ended",
+    };
+
+    if (!totals->checked)
+        return;
+    if (totals->watched == 0)
+        fputs("  verdict:  none; no operation of a job was seen, and only those are checked\n", stream);
+    else
+        fprintf(stream, "  verdict:  %" PRIu64 " operation%s of jobs watched, %s\n", totals->watched,
+            plural(totals->watched), but[doubt]);
+}
+
 static void write_findings(const struct totals *totals, const struct records *records, FILE *stream)
 {
-    if (totals->findings == 0) {
-        if (totals->watched > 0)
-            fprintf(stream, "  verdict:  %" PRIu64 " operations of jobs watched, no mistake found\n",
-                totals->watched);
-        return;
-    }
     fprintf(stream, "  verdict:  %" PRIu64 " finding%s\n", totals->findings, plural(totals->findings));
     for (unsigned i = 0; i < records->count; i++) {
         const struct ersatz_record *record = records->of[i];
@@ -186,7 +200,11 @@ void report_text(const struct outcome *outcome, FILE *stream)
         write_work(&totals, stream);
     write_profile(records, stream);
     write_faults(&totals, stream);
-    write_findings(&totals, records, stream);
+    if (totals.findings == 0)
+        write_nothing_found(&totals, crash_doubt(outcome->ending, records), stream);
+    else
+        write_findings(&totals, records, stream);
+    crash_write(outcome->ending, records, stream);
     for (unsigned i = 0; i < records->trouble_count; i++)
         fprintf(stream, "  not read: %s\n", records->troubles[i]);
     if (records->more_troubles > 0)

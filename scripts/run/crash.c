@@ -1,0 +1,95 @@
+/* What is said of processes that did not come to their end by themselves. */
+#include "crash.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Those that the kernel sends for what a program did, or that it sends to itself: abort(3), assert(3),
+ * sanitizers. */
+static const int by_mistake[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+
+int crash_signal(const struct ending *ending)
+{
+    /* A shell ends so for the program that it ran. */
+    int signal = WIFSIGNALED(ending->status) ? WTERMSIG(ending->status) : WEXITSTATUS(ending->status) - 128;
+
+    for (unsigned i = 0; i < sizeof(by_mistake) / sizeof(by_mistake[0]); i++) {
+        if (signal == by_mistake[i])
+            return signal;
+    }
+    return 0;
+}
+
+/* By exit(3), that is. */
+static bool has_ended(const struct ersatz_record *record)
+{
+    return atomic_load_explicit(&record->head.state, memory_order_relaxed) == ERSATZ_RECORD_ENDED;
+}
+
+static bool has_work(const struct ersatz_record *record)
+{
+    return atomic_load_explicit(&record->findings.watched, memory_order_relaxed) > 0;
+}
+
+unsigned crash_running(const struct ersatz_record *record)
+{
+    return has_ended(record) ? 0 : ersatz_findings_running(&record->findings);
+}
+
+/* It is the one that was started, of which it is known how it ended. */
+static bool is_first(const struct ending *ending, const struct ersatz_record *record)
+{
+    return record->head.pid == ending->pid;
+}
+
+/* By a signal or by _exit(2), and nobody knows by which. */
+static bool ended_unseen(const struct ending *ending, const struct ersatz_record *record)
+{
+    return !has_ended(record) && !is_first(ending, record) && has_work(record);
+}
+
+enum crash_doubt crash_doubt(const struct ending *ending, const struct records *records)
+{
+    enum crash_doubt doubt = CRASH_NONE;
+
+    if (crash_signal(ending) != 0)
+        return CRASH_SIGNAL;
+    for (unsigned i = 0; i < records->count; i++) {
+        if (crash_running(records->of[i]) > 0)
+            return CRASH_IN_CALLBACK;
+        if (ended_unseen(ending, records->of[i]))
+            doubt = CRASH_UNSEEN;
+    }
+    return doubt;
+}
+
+static void write_process(const struct ending *ending, const struct ersatz_record *record, FILE *stream)
+{
+    int signal = is_first(ending, record) && !has_ended(record) ? crash_signal(ending) : 0;
+    unsigned running = crash_running(record);
+
+    if (signal == 0 && running == 0 && !ended_unseen(ending, record))
+        return;
+    fprintf(stream, "\nprocess %" PRId64 " (%s) ", record->head.pid, record->head.program);
+    if (signal != 0)
+        fprintf(stream, "crashed by signal %d (%s)", signal, strsignal(signal));
+    else
+        fputs("ended without exit(3), by a signal or by _exit(2)", stream);
+    if (running > 0) {
+        fprintf(stream, ", while %s:\n", running == 1 ? "a callback ran" : "callbacks ran");
+        ersatz_findings_write_running(&record->findings, stream);
+        fputs("    What it means, and what to do: docs/findings.md#crashes\n", stream);
+    } else {
+        fprintf(stream, "; %s\n",
+            has_work(record) ? "no callback of its jobs ran at that moment"
+                             : "no job of its had gone to the card");
+    }
+}
+
+void crash_write(const struct ending *ending, const struct records *records, FILE *stream)
+{
+    for (unsigned i = 0; i < records->count; i++)
+        write_process(ending, records->of[i], stream);
+}

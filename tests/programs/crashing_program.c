@@ -1,0 +1,83 @@
+/*
+ * Crashes, on the engine that ERSATZ_CTRL has set up:
+ *
+ *   callback    in the callback of its second signature, on the card's thread
+ *   polled      in that of the first, on its own thread, which polls
+ *   elsewhere   after a signature, in no callback
+ *   child       in a callback, in a child; the parent ends well
+ *   exits       calls _exit in a callback
+ *   well        not at all
+ */
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+static int *volatile nowhere;
+
+static int crash_in_callback(void *arg)
+{
+    (void)arg;
+    *nowhere = 1;
+    return 1;
+}
+
+static int exit_in_callback(void *arg)
+{
+    (void)arg;
+    _exit(0);
+}
+
+static void sign(ENGINE *engine, int (*callback)(void *), bool polls)
+{
+    struct job job;
+
+    job_init(&job, BY_CALLBACK, work_do, work_rsa(engine, 1));
+    if (callback != NULL)
+        CHECK(ASYNC_WAIT_CTX_set_callback(job.context, callback, &job));
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    while (polls) {
+        int status;
+
+        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+    }
+    CHECK_EQ(job_finish(&job), 1);
+    work_free(job.arg);
+    job_free(&job);
+}
+
+int main(int argc, char **argv)
+{
+    const struct rlimit none = {0, 0};
+    const char *how = argc > 1 ? argv[1] : "";
+    ENGINE *engine;
+    bool polls;
+    int status;
+    pid_t pid;
+
+    test_begin(60);
+    setrlimit(RLIMIT_CORE, &none);
+    if (strcmp(how, "child") == 0) {
+        pid = fork();
+        CHECK(pid >= 0);
+        if (pid > 0) {
+            CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+            return 0;
+        }
+    }
+    polls = strcmp(how, "polled") == 0;
+    engine = engine_load(polls ? "ENABLE_EXTERNAL_POLLING" : NULL);
+    if (!polls)
+        sign(engine, NULL, false);
+    if (strcmp(how, "exits") == 0)
+        sign(engine, exit_in_callback, false);
+    else if (strcmp(how, "elsewhere") == 0)
+        *nowhere = 1;
+    else if (strcmp(how, "well") != 0)
+        sign(engine, crash_in_callback, polls);
+    engine_unload(engine);
+    return 0;
+}

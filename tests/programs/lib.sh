@@ -140,7 +140,7 @@ settle() {
 # settle_as PID FILE: waits until its descriptors are as in FILE.
 settle_as() {
     for _ in $(seq 200); do
-        kill -0 "$1" 2>/dev/null || fail "$1 is gone: $(tail -3 ./*.err)"
+        kill -0 "$1" 2>/dev/null || fail "$1 is gone: $(tail -n 3 ./*.err)"
         descriptors "$1" >"$2.now"
         if cmp -s "$2" "$2.now"; then
             return

@@ -40,6 +40,18 @@ static bool watch_cleanup(void)
     return watching;
 }
 
+/* Another thread may have held it at the fork. It cannot be taken before one: whoever has it may be joining
+ * the thread that forks, in a callback. */
+static void renew_lock(void)
+{
+    pthread_mutex_init(&bound_lock, NULL);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, renew_lock); /* fails only without memory */
+}
+
 static int create_methods(void)
 {
     return cipher_list_create() && rsa_method_create() && rsa_pkey_create() && digest_list_create();

@@ -32,6 +32,17 @@ struct attached {
 static _Atomic int ex_index = -1;
 static pthread_mutex_t ex_index_lock = PTHREAD_MUTEX_INITIALIZER; /* for making it */
 
+/* Another thread may have held it at the fork: the child has one of its own. */
+static void renew_index_lock(void)
+{
+    pthread_mutex_init(&ex_index_lock, NULL);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, renew_index_lock); /* fails only without memory */
+}
+
 static int index_made(void)
 {
     int made = atomic_load_explicit(&ex_index, memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "library_context.h"
+#include "process.h"
 
 #define KEY_SIZES 3u
 
@@ -32,6 +33,12 @@ static const char *const mode_names[ERSATZ_MODES] = {
     [ERSATZ_CBC_HMAC_SHA1] = "CBC-HMAC-SHA1",
     [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
 };
+
+/* What was found halfway at a fork is looked for again. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    process_renew_lock(&lock);
+}
 
 static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)
 {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "ersatz/device.h"
+#include "process.h"
 
 /* Constant once made in a process; what could not be made, for want of memory say, is tried again. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -23,21 +24,21 @@ static OSSL_PROVIDER *provider;
  */
 static void forget(void)
 {
-    static const pthread_mutex_t again = PTHREAD_MUTEX_INITIALIZER;
-
-    lock = again;
     atomic_store_explicit(&made, false, memory_order_relaxed); /* one thread */
     context = NULL;
     provider = NULL;
 }
 
+/* Fails only without memory; the child then goes by the parent's, as most libraries do. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    process_renew_lock(&lock);
+    pthread_atfork(NULL, NULL, forget);
+}
+
 /* Under the lock. */
 static void make(void)
 {
-    static bool watching;
-
-    if (!watching)
-        watching = pthread_atfork(NULL, NULL, forget) == 0;
     context = OSSL_LIB_CTX_new();
     if (context == NULL)
         return;

@@ -356,12 +356,12 @@ void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint
             verdict_about(&report, entry, ERSATZ_FOUND_BUSY_POLLING);
             note_polling(entry, "so far", report.note, sizeof(report.note));
         }
+        /* Under the lock: when the device stops, the entry becomes another's. */
+        entry->left_at_ns = life_now();
     }
     pthread_mutex_unlock(&verdict->lock);
     if (tell)
         tell_of_polling(verdict, request, &report);
-    if (entry != NULL)
-        entry->left_at_ns = life_now(); /* this thread has the job */
 }
 
 void verdict_answered(struct verdict *verdict, struct ersatz_request *request)

@@ -82,9 +82,15 @@ int command_polling_fd(int command, long i, void *p)
         return 0;
     }
     device = command_running_device();
-    if (device != NULL)
-        *(int *)p = ersatz_device_response_fd(device, (unsigned)i);
-    return device != NULL;
+    if (device == NULL)
+        return 0;
+    *(int *)p = ersatz_device_response_fd(device, (unsigned)i);
+    if (*(int *)p >= 0)
+        return 1;
+    error_raise(REASON_DEVICE,
+        "%s: no descriptor (ulimit -n), no thread or no locked memory (ulimit -l) for a response ring",
+        command_name(command));
+    return 0;
 }
 
 int command_heartbeat(int command, long i, void *p)

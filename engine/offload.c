@@ -42,7 +42,12 @@ static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
     *is_new = false;
     if (ASYNC_WAIT_CTX_get_fd(context, &waker_key, &fd, &known)) {
         *waker = known;
-        return ersatz_waker_after_fork(known);
+        if (ersatz_waker_is_whole(known))
+            return ersatz_waker_after_fork(known);
+        /* The program closed it. Its number is left alone, and the application is shown another. */
+        if (!ASYNC_WAIT_CTX_clear_fd(context, &waker_key))
+            return ERSATZ_NO_DESCRIPTORS;
+        ersatz_waker_free(known);
     }
     result = ersatz_waker_new(card_stats(), waker);
     if (result != ERSATZ_OK)

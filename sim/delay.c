@@ -8,8 +8,9 @@
 
 #include "device.h"
 #include "post.h"
+#include "threads.h"
 
-#define BATCH 32u
+#define BATCH POSTER_BATCH_MAX
 #define ROOM_AT_FIRST 64u
 #define LEAD_MAX UINT64_C(25000) /* nanoseconds; no longer does the thread ever spin */
 
@@ -238,13 +239,11 @@ static void keep_time(struct delay *delay)
     uint64_t next;
     bool end = false;
 
-    while (!end || poster_has_again(&delay->poster)) {
+    while (!end) {
         unsigned count = take_due(delay, due, &next, &end);
 
         do_due(delay, due, count);
-        if (poster_has_again(&delay->poster))
-            poster_post_again(&delay->poster);
-        else if (count == 0 && !end)
+        if (count == 0 && !end)
             sleep_until(delay, next);
     }
 }
@@ -253,7 +252,7 @@ static void *run(void *arg)
 {
     struct delay *delay = arg;
 
-    delay->start_result = poster_init(&delay->poster, BATCH, delay->start_error);
+    delay->start_result = poster_init(&delay->poster, BATCH, true, delay->start_error);
     sem_post(&delay->started);
     if (delay->start_result != ERSATZ_OK)
         return NULL;
@@ -267,12 +266,8 @@ static void *run(void *arg)
 static enum ersatz_result start_thread(struct delay *delay, struct ersatz_error *error)
 {
     delay->start_error = error;
-    if (!device_start_thread(&delay->thread, run, delay)) {
-        error->result = ERSATZ_NO_THREADS;
-        snprintf(error->text, sizeof(error->text),
-            "the thread of the delay line could not be started; raise the limit (ulimit -u)");
-        return ERSATZ_NO_THREADS;
-    }
+    if (!device_start_thread(&delay->thread, run, delay))
+        return threads_explain(error, "the thread of the delay line");
     while (sem_wait(&delay->started) != 0)
         ; /* interrupted by a signal of the application's */
     if (delay->start_result != ERSATZ_OK)
@@ -292,11 +287,7 @@ enum ersatz_result delay_start(struct ersatz_device *device, struct delay **out,
         return ERSATZ_NO_MEMORY;
     }
     delay->device = device;
-    result = poster_open(&delay->poster, device, error);
-    if (result != ERSATZ_OK) {
-        free(delay);
-        return result;
-    }
+    poster_open(&delay->poster, device);
     pthread_mutex_init(&delay->lock, NULL); /* cannot fail for a default mutex on Linux */
     sem_init(&delay->started, 0, 0);
     result = start_thread(delay, error);
@@ -319,15 +310,8 @@ void delay_free(struct delay *delay)
 {
     if (delay == NULL)
         return;
-    poster_close(&delay->poster);
     pthread_mutex_destroy(&delay->lock);
     sem_destroy(&delay->started);
     free(delay->heap);
     free(delay);
-}
-
-void delay_forget(struct delay *delay)
-{
-    if (delay != NULL)
-        poster_forget(&delay->poster);
 }

@@ -36,7 +36,4 @@ void delay_stop(struct delay *delay);
 /* Give everything back; after delay_stop(). NULL is allowed. */
 void delay_free(struct delay *delay);
 
-/* In the child of a fork, where the thread is not: close what was inherited. NULL is allowed. */
-void delay_forget(struct delay *delay);
-
 #endif

@@ -17,6 +17,7 @@
 #include "process.h"
 #include "reaper.h"
 #include "stats.h"
+#include "threads.h"
 #include "verdict.h"
 #include "waker.h"
 
@@ -90,10 +91,7 @@ static enum ersatz_result start_verdict(struct ersatz_device *device, struct ers
     device->verdict = verdict_start(device);
     if (device->verdict != NULL)
         return ERSATZ_OK;
-    error->result = ERSATZ_NO_THREADS;
-    snprintf(error->text, sizeof(error->text),
-        "the thread that watches the application (CHECK) could not be started; raise the limit (ulimit -u)");
-    return ERSATZ_NO_THREADS;
+    return threads_explain(error, "the thread that watches the application (CHECK)");
 }
 
 static enum ersatz_result start(struct ersatz_device *device, struct ersatz_error *error)
@@ -121,15 +119,13 @@ static enum ersatz_result start(struct ersatz_device *device, struct ersatz_erro
     return result;
 }
 
-enum ersatz_result ersatz_device_open(
+static enum ersatz_result open_device(
     const struct ersatz_config *config, struct ersatz_device **out, struct ersatz_error *error)
 {
     enum ersatz_result result = check(config, error);
     struct ersatz_device *device;
 
     *out = NULL;
-    if (result == ERSATZ_OK)
-        result = ersatz_device_probe(error);
     if (result != ERSATZ_OK)
         return result;
     device = aligned_alloc(64, sizeof(*device));
@@ -154,6 +150,19 @@ enum ersatz_result ersatz_device_open(
     }
     *out = device;
     return ERSATZ_OK;
+}
+
+enum ersatz_result ersatz_device_open(
+    const struct ersatz_config *config, struct ersatz_device **out, struct ersatz_error *error)
+{
+    enum ersatz_result result;
+    int cancel;
+
+    /* The caller has locks, and a thread that is cancelled while it waits for one of ours would keep them. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    result = open_device(config, out, error);
+    pthread_setcancelstate(cancel, NULL);
+    return result;
 }
 
 void ersatz_device_stop(struct ersatz_device *device)
@@ -223,10 +232,7 @@ void ersatz_device_free(struct ersatz_device *device)
 void ersatz_device_forget(struct ersatz_device *device)
 {
     for (unsigned i = 0; i < device->instances_ready; i++)
-        instance_close(&device->instances[i]);
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_forget(&device->workers[i]);
-    delay_forget(device->delay);
+        instance_forget(&device->instances[i]);
 }
 
 void ersatz_device_forking(struct ersatz_device *device)
@@ -240,9 +246,15 @@ unsigned ersatz_device_instances(const struct ersatz_device *device)
     return device->config.instances;
 }
 
-int ersatz_device_response_fd(const struct ersatz_device *device, unsigned instance)
+int ersatz_device_response_fd(struct ersatz_device *device, unsigned index)
 {
-    return instance < device->config.instances ? device->instances[instance].responses.ring_fd : -1;
+    struct instance *instance;
+
+    if (index >= device->config.instances)
+        return -1;
+    instance = &device->instances[index];
+    instance_make_ring(instance, true);
+    return instance_has_ring(instance) ? instance->responses.ring_fd : -1;
 }
 
 bool ersatz_device_is_running(const struct ersatz_device *device)
@@ -348,6 +360,19 @@ bool device_has_work(struct ersatz_device *device)
     return false;
 }
 
+void device_ask_for_marks(struct ersatz_device *device)
+{
+    /* Sequentially consistent: what is wanted was noted before; the worker lowers this, then looks. */
+    atomic_store(&device->marks, true);
+    worker_wake(&device->workers[0]);
+}
+
+bool device_takes_up_marks(struct ersatz_device *device)
+{
+    return atomic_load_explicit(&device->marks, memory_order_relaxed) &&
+           atomic_exchange(&device->marks, false);
+}
+
 static void wake_all(struct ersatz_device *device)
 {
     for (unsigned i = 0; i < device->workers_started; i++)
@@ -407,21 +432,24 @@ static void tell(struct ersatz_request *request)
 {
     request_complete(request);
     if (request->notify == NOTIFY_CALLBACK) {
-        if (!instance_send(request->instance, request))
-            device_complain("a request could not be sent to its response ring", EBUSY);
+        instance_put(request->instance, request);
         return;
     }
     life_mark(request, LIFE_SIGNALLED);
     device_flight_ended(request);
     if (!(request_step(request) & REQUEST_MUTED) && request->notify == NOTIFY_FD)
-        waker_signal(request->fd);
+        waker_signal(request->fd, request->fd_serial);
     request_step(request);
     request_release(request);
 }
 
 void device_cancel(struct ersatz_request *request)
 {
+    struct instance *instance = request->instance;
+
     request = request_computed(request, ERSATZ_STOPPED);
+    if (request == NULL || request->notify != NOTIFY_CALLBACK)
+        instance_drop_slot(instance); /* and one that is told by a callback, when that has run */
     if (request != NULL)
         tell(request);
 }
@@ -466,6 +494,7 @@ bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = err;
     return err == 0;
 }
 

@@ -22,6 +22,7 @@ struct ersatz_device {
     unsigned instances_ready;
     _Atomic bool stopping; /* sequentially consistent: see ersatz_device_stop() */
     _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
+    _Atomic bool marks;    /* some instance wants one: see instance_put(), device_ask_for_marks() */
 
     /* What lies above is read with every request, by all cores, and seldom written. So what is written with
      * every request has cache lines of its own: those for submitters, */
@@ -55,6 +56,12 @@ void device_did_not_pass(struct ersatz_device *device, enum ersatz_hold where, b
 /* Whether there are requests in a ring that a worker may take. */
 bool device_has_work(struct ersatz_device *device);
 
+/* Have a worker look for instances that want a mark. Any thread. */
+void device_ask_for_marks(struct ersatz_device *device);
+
+/* For a worker: whether it is to do so. */
+bool device_takes_up_marks(struct ersatz_device *device);
+
 /* Count a request as in flight, and as no longer in flight. */
 void device_flight_began(struct ersatz_request *request);
 void device_flight_ended(struct ersatz_request *request);
@@ -74,7 +81,7 @@ void device_end(struct ersatz_request *request, enum ersatz_result result);
 /* Cancel all that is in rings and lines. For a device that is stopping. */
 void device_cancel_all(struct ersatz_device *device);
 
-/* A thread with every signal blocked: signals are the application's. */
+/* A thread with every signal blocked: signals are the application's. False: errno says why. */
 bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 /* Say on standard error what must not happen and cannot be reported to anybody. */

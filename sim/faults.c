@@ -260,7 +260,7 @@ bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
 void faults_wake(struct faults *faults, struct ersatz_waker *waker)
 {
     fault_count(faults, ERSATZ_FAULT_SPURIOUS);
-    waker_signal(ersatz_waker_fd(waker));
+    waker_signal(waker->fd, waker->serial);
 }
 
 bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_error *error)

@@ -1,49 +1,112 @@
 /* Ring pairs: slots, the line in front of them, messages to the response ring. */
 #include "instance.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "device.h"
-#include "kernel_order.h"
 #include "model.h"
 #include "uring.h"
 
 enum ersatz_result instance_init(
     struct instance *instance, struct ersatz_device *device, unsigned depth, struct ersatz_error *error)
 {
-    enum ersatz_result result;
-
     instance->device = device;
     instance->depth = depth;
     atomic_init(&instance->in_flight, 0);
     atomic_init(&instance->line_length, 0);
     atomic_init(&instance->shut, 0);
+    atomic_init(&instance->ring_state, RING_NOT_MADE);
     atomic_init(&instance->reaper_runs, false);
+    atomic_init(&instance->reaper_stops, false);
+    atomic_init(&instance->wants_mark, false);
+    doorbell_init(&instance->reaper_bell);
     instance->line_first = NULL;
     instance->line_end = &instance->line_first;
     instance->parked_first = NULL;
     instance->parked_end = &instance->parked_first;
-    instance->marked = false;
+    instance->marked = instance->kept_last = false;
     if (!ring_init(&instance->requests, depth)) {
         error->result = ERSATZ_NO_MEMORY;
         snprintf(error->text, sizeof(error->text), "no memory for a request ring of depth %u", depth);
         return ERSATZ_NO_MEMORY;
-    }
-    result = uring_init_response(&instance->responses, depth, error);
-    if (result != ERSATZ_OK) {
-        ring_destroy(&instance->requests);
-        return result;
     }
     pthread_mutex_init(&instance->line_lock, NULL);
     pthread_mutex_init(&instance->reap_lock, NULL);
     return ERSATZ_OK;
 }
 
+/* ------------------------------------------------------------------------------------------ response ring */
+
+/* Those of requests that have no slot any more, and empty ones: see take_ring() and mark(). */
+#define COMPLETIONS_BESIDE 2u
+
+static void make_ring(void *arg)
+{
+    struct instance *instance = arg;
+    struct ersatz_error error; /* nobody asks: it goes without, only slower */
+
+    if (uring_init_response(&instance->responses, instance->depth + COMPLETIONS_BESIDE, &error) != ERSATZ_OK)
+        return;
+    if (descriptor_identify(instance->responses.ring_fd, &instance->ring_identity))
+        /* Release: pairs with the acquire in instance_has_ring(). */
+        atomic_store_explicit(&instance->ring_state, RING_READY, memory_order_release);
+    else
+        io_uring_queue_exit(&instance->responses);
+}
+
+static bool may_make_ring(struct instance *instance, bool again)
+{
+    int state = atomic_load_explicit(&instance->ring_state, memory_order_acquire);
+
+    return state == RING_NOT_MADE || (again && state == RING_REFUSED);
+}
+
+void instance_make_ring(struct instance *instance, bool again)
+{
+    if (!may_make_ring(instance, again))
+        return;
+    pthread_mutex_lock(&instance->reap_lock);
+    if (may_make_ring(instance, again) && (!uring_apart(make_ring, instance) || !instance_has_ring(instance)))
+        atomic_store_explicit(&instance->ring_state, RING_REFUSED, memory_order_release);
+    pthread_mutex_unlock(&instance->reap_lock);
+}
+
+/* Whether there is memory to take completions from. */
+bool instance_has_completions(struct instance *instance)
+{
+    int state = atomic_load_explicit(&instance->ring_state, memory_order_acquire);
+
+    return state == RING_READY || state == RING_UNREACHABLE;
+}
+
+static bool owns_descriptor(const struct instance *instance)
+{
+    return descriptor_is(instance->responses.ring_fd, &instance->ring_identity);
+}
+
+void instance_look_at_ring(struct instance *instance)
+{
+    if (instance_has_ring(instance) && !owns_descriptor(instance))
+        atomic_store_explicit(&instance->ring_state, RING_UNREACHABLE, memory_order_release);
+}
+
 void instance_close(struct instance *instance)
 {
+    if (!instance_has_completions(instance))
+        return;
+    if (!owns_descriptor(instance))
+        instance->responses.ring_fd = instance->responses.enter_ring_fd = -1; /* not ours to close */
     io_uring_queue_exit(&instance->responses);
+}
+
+void instance_forget(struct instance *instance)
+{
+    /* The memory is not there: see uring_init_response(). */
+    if (instance_has_completions(instance) && owns_descriptor(instance))
+        close(instance->responses.ring_fd);
 }
 
 void instance_destroy(struct instance *instance)
@@ -52,6 +115,58 @@ void instance_destroy(struct instance *instance)
     pthread_mutex_destroy(&instance->line_lock);
     pthread_mutex_destroy(&instance->reap_lock);
 }
+
+bool instance_wants_mark(struct instance *instance)
+{
+    return atomic_exchange(&instance->wants_mark, false) && instance_has_ring(instance);
+}
+
+void instance_not_marked(struct instance *instance)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+
+    instance_look_at_ring(instance);
+    if (!instance_has_ring(instance))
+        return;
+    nanosleep(&pause, NULL); /* the kernel is short of memory: again */
+    atomic_store(&instance->wants_mark, true);
+    device_ask_for_marks(instance->device);
+}
+
+/* Have an empty completion sent to the ring, so that its descriptor becomes readable, unless there is one.
+ * Under the reap lock. True: a worker is to be told, when the lock is given back. */
+static bool mark(struct instance *instance)
+{
+    if (instance->marked || instance->kept_last || !instance_has_ring(instance))
+        return false;
+    instance->marked = true;
+    atomic_store(&instance->wants_mark, true);
+    return true;
+}
+
+void instance_put(struct instance *instance, struct ersatz_request *request)
+{
+    bool wanted;
+
+    request->next = NULL;
+    pthread_mutex_lock(&instance->reap_lock);
+    *instance->parked_end = request;
+    instance->parked_end = &request->next;
+    wanted = device_polled_externally(instance->device) && mark(instance);
+    pthread_mutex_unlock(&instance->reap_lock);
+    if (wanted)
+        device_ask_for_marks(instance->device);
+    instance_wake_reaper(instance);
+}
+
+void instance_wake_reaper(struct instance *instance)
+{
+    if (!device_polled_externally(instance->device))
+        doorbell_ring(&instance->reaper_bell);
+}
+
+/* ------------------------------------------------------------------------------------------ slots and line
+ */
 
 static bool take_slot(struct instance *instance)
 {
@@ -168,32 +283,14 @@ struct ersatz_request *instance_take_back(struct instance *instance)
     struct ersatz_request *request = ring_pop(&instance->requests);
 
     if (request != NULL)
-        atomic_fetch_sub(&instance->in_flight, 1);
-    else
-        request = leave_line(instance);
+        return request;
+    request = leave_line(instance);
+    if (request != NULL)
+        atomic_fetch_add(&instance->in_flight, 1);
     return request;
 }
 
-bool instance_send(struct instance *instance, struct ersatz_request *request)
+void instance_drop_slot(struct instance *instance)
 {
-    struct io_uring_sqe *sqe;
-    int submitted = 0;
-
-    pthread_mutex_lock(&instance->reap_lock);
-    sqe = io_uring_get_sqe(&instance->responses);
-    if (sqe != NULL) {
-        io_uring_prep_nop(sqe);
-        io_uring_sqe_set_data(sqe, request);
-        kernel_order_give(request);
-        while ((submitted = io_uring_submit(&instance->responses)) == -EINTR || submitted == -EAGAIN ||
-               submitted == -EBUSY)
-            sched_yield();
-        if (submitted != 1) { /* take it back: it must not go out with the next one */
-            struct io_uring_sq *sq = &instance->responses.sq;
-
-            *sq->ktail = sq->sqe_head = --sq->sqe_tail;
-        }
-    }
-    pthread_mutex_unlock(&instance->reap_lock);
-    return submitted == 1;
+    atomic_fetch_sub(&instance->in_flight, 1);
 }

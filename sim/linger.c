@@ -61,7 +61,7 @@ uint64_t linger_until(struct ersatz_device *device)
     /* One gets up, and no more. */
     uint64_t ends = atomic_exchange_explicit(&device->lookout.ends, 0, memory_order_relaxed);
 
-    return ends > life_now() + EARLY_NS ? ends - EARLY_NS : POSTER_NEVER;
+    return ends > life_now() + EARLY_NS ? ends - EARLY_NS : DOORBELL_NEVER;
 }
 
 uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_op *op)

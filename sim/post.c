@@ -1,12 +1,9 @@
-/* Posting completions through io_uring, and sleeping there. */
+/* Posting completions through io_uring. */
 #include "post.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "device.h"
 #include "kernel_order.h"
@@ -15,20 +12,14 @@
 #include "waker.h"
 
 /* What a completion-queue entry is for stands in the low bits of its user data; the rest is a request's
- * address, which is aligned to 64. Without a request: */
+ * address, which is aligned to 64, or an instance's. */
 #define POSTED_SIGNAL 1u
 #define POSTED_MESSAGE 2u
-#define POSTED_MASK 3u
-#define DOORBELL UINT64_C(0)
-#define TIMER UINT64_C(4)
-#define TIMER_MOVED UINT64_C(8)
-
-#define OTHER_ENTRIES 2u /* the doorbell and the timer */
+#define POSTED_MARK 3u
+#define POSTED_MASK UINT64_C(3)
 
 /* So many temporary errors in a row are a permanent one. */
 #define REFUSALS_MAX 100u
-
-#define NS_PER_S UINT64_C(1000000000)
 
 static const uint64_t one = 1; /* what a signal adds to an eventfd */
 
@@ -41,7 +32,7 @@ static void signalled(struct ersatz_request *request)
 
 static struct io_uring_sqe *get_sqe(struct poster *poster)
 {
-    /* Never NULL: the ring has room for a batch and the others, and is submitted whole. */
+    /* Never NULL: the ring has room for a batch, and is submitted whole. */
     return io_uring_get_sqe(&poster->uring);
 }
 
@@ -73,7 +64,13 @@ static void give_slots(struct poster *poster, struct ersatz_request *const *requ
     }
 }
 
-/* Prepare the completion of one request. Returns whether an entry was made for it. */
+static void signal_by_hand(struct ersatz_request *request)
+{
+    waker_signal(request->fd, request->fd_serial);
+    signalled(request);
+}
+
+/* Tell of one request, by an entry or by hand. Returns whether an entry was made for it. */
 static bool prepare(struct poster *poster, struct ersatz_request *request)
 {
     struct io_uring_sqe *sqe;
@@ -82,6 +79,10 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
     if (poster->device->model != NULL)
         model_told(request);
     if (request->notify == NOTIFY_CALLBACK) {
+        if (poster->broken || !instance_has_ring(request->instance)) {
+            instance_put(request->instance, request);
+            return false;
+        }
         sqe = get_sqe(poster);
         io_uring_prep_msg_ring(sqe, request->instance->responses.ring_fd, 0, (uintptr_t)request, 0);
         sqe->user_data = (uintptr_t)request | POSTED_MESSAGE;
@@ -93,6 +94,11 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
         signalled(request);
         return false;
     }
+    if (poster->broken) {
+        ersatz_count(&device_stats(poster->device)->wakeups, 1);
+        signal_by_hand(request);
+        return false;
+    }
     sqe = get_sqe(poster);
     io_uring_prep_write(sqe, request->fd, &one, sizeof(one), 0);
     sqe->user_data = (uintptr_t)request | POSTED_SIGNAL;
@@ -101,68 +107,47 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
 
 /* --------------------------------------------------------------------------------------------------- take */
 
-static void message_failed(struct poster *poster, struct ersatz_request *request, int err)
+/* What io_uring refused is done by hand, so that nothing is lost. */
+static void take(const struct io_uring_cqe *cqe)
 {
-    /* The response ring has room by construction, so this is the kernel short of memory. The other way in: */
-    if (!instance_send(request->instance, request)) {
-        static const struct timespec pause = {.tv_nsec = 1000000};
+    void *address = (void *)(uintptr_t)(cqe->user_data & ~POSTED_MASK);
+    struct ersatz_request *request = address;
+    struct instance *instance = address;
 
-        if (!poster->send_complained)
-            device_complain("a completion could not be sent to its response ring, trying again", err);
-        poster->send_complained = true;
-        nanosleep(&pause, NULL);
-        request->next = NULL;
-        *poster->again_end = request;
-        poster->again_end = &request->next;
-        poster_wake(poster);
-    }
-}
-
-/* Take one completion-queue entry. Returns 1 if it was a posted completion, 0 for the others. */
-static unsigned take(struct poster *poster, const struct io_uring_cqe *cqe)
-{
-    struct ersatz_request *request =
-        (struct ersatz_request *)(uintptr_t)(cqe->user_data & ~(uint64_t)POSTED_MASK);
-
-    switch (cqe->user_data) {
-    case DOORBELL:
-        poster->doorbell_armed = false;
-        return 0;
-    case TIMER:
-        poster->timer_armed = false;
-        return 0;
-    case TIMER_MOVED: /* it could not be: it has fired, and its own entry comes or came */
-        return 0;
-    default:
+    switch (cqe->user_data & POSTED_MASK) {
+    case POSTED_SIGNAL:
+        if (cqe->res == (int)sizeof(one))
+            signalled(request);
+        else
+            signal_by_hand(request);
         break;
-    }
-    if ((cqe->user_data & POSTED_MASK) == POSTED_MESSAGE) {
+    case POSTED_MESSAGE:
         if (cqe->res < 0)
-            message_failed(poster, request, -cqe->res);
-        return 1;
+            instance_put(request->instance, request);
+        break;
+    default:
+        if (cqe->res < 0)
+            instance_not_marked(instance);
     }
-    if (cqe->res != (int)sizeof(one))
-        waker_signal(request->fd); /* refused by io_uring: by hand, so that no wake-up is lost */
-    signalled(request);
-    return 1;
 }
 
+/* Returns how many there were. */
 static unsigned take_all(struct poster *poster)
 {
     struct io_uring_cqe *cqe;
-    unsigned head, seen = 0, posted = 0;
+    unsigned head, seen = 0;
 
     io_uring_for_each_cqe(&poster->uring, head, cqe)
     {
-        posted += take(poster, cqe);
+        take(cqe);
         seen++;
     }
     io_uring_cq_advance(&poster->uring, seen);
-    return posted;
+    return seen;
 }
 
-/* What the kernel did not take from the submission queue is done by hand. */
-static void post_by_hand(struct poster *poster)
+/* What the kernel did not take from the submission queue. */
+static void take_back(struct poster *poster)
 {
     struct io_uring_sq *sq = &poster->uring.sq;
     unsigned head = *sq->khead, tail = sq->sqe_tail;
@@ -172,7 +157,7 @@ static void post_by_hand(struct poster *poster)
         struct io_uring_cqe refused = {
             .user_data = sq->sqes[head & *sq->kring_mask].user_data, .res = -ECANCELED};
 
-        (void)take(poster, &refused);
+        take(&refused);
     }
 }
 
@@ -188,7 +173,6 @@ static void enter(struct poster *poster, unsigned wanted)
     ersatz_count(&device_stats(poster->device)->io_uring_enters, 1);
     if (err >= 0) {
         poster->refusals = 0;
-        poster->timer_queued = poster->timer_queued && io_uring_sq_ready(&poster->uring) > 0;
         return;
     }
     if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
@@ -209,161 +193,110 @@ static void enter_until(struct poster *poster, unsigned posted)
         enter(poster, posted - seen);
         seen += take_all(poster);
     }
-    if (poster->broken)
-        post_by_hand(poster);
+    if (posted > 0 && poster->broken)
+        take_back(poster);
+}
+
+/* Those that messages go to, each once; there are as many as requests at most. A request may be gone once it
+ * is told of. */
+static unsigned find_instances(
+    struct ersatz_request *const *requests, unsigned count, struct instance **instances)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct instance *instance = requests[i]->instance;
+
+        if (requests[i]->notify != NOTIFY_CALLBACK || (found > 0 && instances[found - 1] == instance))
+            continue;
+        instance_look_at_ring(instance);
+        instances[found++] = instance;
+    }
+    return found;
 }
 
 void poster_post(struct poster *poster, struct ersatz_request *const *requests, unsigned count)
 {
     struct ersatz_stats *stats = device_stats(poster->device);
-    unsigned signals = 0, messages = 0;
+    struct instance *instances[POSTER_BATCH_MAX];
+    unsigned found = find_instances(requests, count, instances), signals = 0, messages = 0, entries = 0;
 
     give_slots(poster, requests, count);
+    /* Counted first: who is told may read the statistics at once. */
+    for (unsigned i = 0; i < count; i++)
+        messages += requests[i]->notify == NOTIFY_CALLBACK;
+    ersatz_count(&stats->messages, messages);
     for (unsigned i = 0; i < count; i++) {
-        bool is_message = requests[i]->notify == NOTIFY_CALLBACK;
+        bool is_signal = requests[i]->notify == NOTIFY_FD;
 
         if (prepare(poster, requests[i])) {
-            messages += is_message;
-            signals += !is_message;
+            entries++;
+            signals += is_signal;
         }
     }
-    /* Counted first: who is told may read the statistics at once. */
     ersatz_count(&stats->wakeups, signals);
-    ersatz_count(&stats->messages, messages);
-    enter_until(poster, signals + messages);
+    enter_until(poster, entries);
+    for (unsigned i = 0; i < found; i++)
+        instance_wake_reaper(instances[i]);
 }
 
-void poster_post_again(struct poster *poster)
+void poster_mark(struct poster *poster)
 {
-    struct ersatz_request *next = poster->again_first;
+    struct ersatz_device *device = poster->device;
 
-    poster->again_first = NULL;
-    poster->again_end = &poster->again_first;
-    while (next != NULL) { /* one by one: it is rare, and each may be refused once more */
-        struct ersatz_request *request = next;
+    for (unsigned i = 0; i < device->config.instances; i++) {
+        struct instance *instance = &device->instances[i];
+        struct io_uring_sqe *sqe;
 
-        next = request->next;
-        poster_post(poster, &request, 1);
+        if (!instance_wants_mark(instance) || poster->broken)
+            continue;
+        sqe = get_sqe(poster);
+        io_uring_prep_msg_ring(sqe, instance->responses.ring_fd, 0, 0, 0);
+        sqe->user_data = (uintptr_t)instance | POSTED_MARK;
+        enter_until(poster, 1);
     }
-}
-
-bool poster_has_again(const struct poster *poster)
-{
-    return poster->again_first != NULL;
-}
-
-/* -------------------------------------------------------------------------------------------------- sleep */
-
-static void arm_doorbell(struct poster *poster)
-{
-    struct io_uring_sqe *sqe;
-
-    if (poster->doorbell_armed)
-        return;
-    sqe = get_sqe(poster);
-    io_uring_prep_read(sqe, poster->doorbell, &poster->doorbell_value, sizeof(poster->doorbell_value), 0);
-    sqe->user_data = DOORBELL;
-    poster->doorbell_armed = true;
-}
-
-/* One timer, which is moved when another time comes to be the next. The kernel reads `timer` when it takes
- * the entry: after a refusal that is not in this call, and the entry that waits is for whatever stands there
- * by then. */
-static void arm_timer(struct poster *poster, uint64_t due)
-{
-    struct io_uring_sqe *sqe;
-
-    if (poster->timer_armed && poster->timer_due == due)
-        return;
-    poster->timer_due = due;
-    poster->timer = (struct __kernel_timespec){
-        .tv_sec = (long long)(due / NS_PER_S), .tv_nsec = (long long)(due % NS_PER_S)};
-    if (poster->timer_queued)
-        return;
-    sqe = get_sqe(poster);
-    if (poster->timer_armed) {
-        io_uring_prep_timeout_update(sqe, &poster->timer, TIMER, IORING_TIMEOUT_ABS);
-        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS; /* or it would end the sleep */
-        sqe->user_data = TIMER_MOVED;
-    } else {
-        io_uring_prep_timeout(sqe, &poster->timer, 0, IORING_TIMEOUT_ABS);
-        sqe->user_data = TIMER;
-    }
-    poster->timer_armed = poster->timer_queued = true;
-}
-
-/* Without io_uring. A read of the doorbell that the kernel still has stays undone: it would be done inside
- * io_uring_enter. */
-static void wait_by_hand(struct poster *poster, uint64_t until)
-{
-    struct pollfd doorbell = {.fd = poster->doorbell, .events = POLLIN};
-    uint64_t now = life_now(), left = until > now ? until - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S)};
-    int ready;
-
-    post_by_hand(poster); /* the doorbell, if it was not taken */
-    ready = ppoll(&doorbell, 1, until == POSTER_NEVER ? NULL : &timeout, NULL);
-    if (ready > 0)
-        ready = (int)read(poster->doorbell, &poster->doorbell_value, sizeof(poster->doorbell_value));
-    if (ready < 0 && errno != EINTR)
-        device_complain("waiting for a doorbell", errno);
 }
 
 void poster_sleep(struct poster *poster, uint64_t until)
 {
-    if (poster->broken) {
-        wait_by_hand(poster, until);
-    } else {
-        arm_doorbell(poster);
-        if (until != POSTER_NEVER)
-            arm_timer(poster, until);
-        enter(poster, 1); /* if it breaks now, look around once more: the doorbell may have been read */
-    }
-    take_all(poster);
+    doorbell_sleep(&poster->doorbell, until);
 }
 
 void poster_wake(struct poster *poster)
 {
-    waker_signal(poster->doorbell);
+    doorbell_ring(&poster->doorbell);
 }
 
 /* ----------------------------------------------------------------------------------------- begin and end */
 
-enum ersatz_result poster_open(
-    struct poster *poster, struct ersatz_device *device, struct ersatz_error *error)
+void poster_open(struct poster *poster, struct ersatz_device *device)
 {
     poster->device = device;
-    poster->doorbell = eventfd(0, EFD_CLOEXEC);
-    if (poster->doorbell >= 0)
-        return ERSATZ_OK;
-    error->result = ERSATZ_NO_DESCRIPTORS;
-    snprintf(error->text, sizeof(error->text),
-        "no file descriptor is free for a worker's doorbell; raise the limit (ulimit -n)");
-    return ERSATZ_NO_DESCRIPTORS;
+    doorbell_init(&poster->doorbell);
 }
 
-enum ersatz_result poster_init(struct poster *poster, unsigned batch, struct ersatz_error *error)
+void poster_init_without(struct poster *poster)
 {
-    poster->broken = poster->send_complained = false;
-    poster->doorbell_armed = poster->timer_armed = poster->timer_queued = false;
+    poster->has_ring = false;
+    poster->broken = true;
     poster->refusals = 0;
-    poster->again_first = NULL;
-    poster->again_end = &poster->again_first;
-    return uring_init_worker(&poster->uring, batch + OTHER_ENTRIES, error);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* of this thread: its sleep is to end on time */
+}
+
+enum ersatz_result poster_init(
+    struct poster *poster, unsigned batch, bool may_lack, struct ersatz_error *error)
+{
+    enum ersatz_result result;
+
+    poster_init_without(poster);
+    result = uring_init_worker(&poster->uring, batch, error);
+    poster->has_ring = result == ERSATZ_OK;
+    poster->broken = !poster->has_ring;
+    return result == ERSATZ_NO_MEMORY && may_lack ? ERSATZ_OK : result;
 }
 
 void poster_exit(struct poster *poster)
 {
-    io_uring_queue_exit(&poster->uring);
-}
-
-void poster_close(struct poster *poster)
-{
-    close(poster->doorbell);
-}
-
-void poster_forget(struct poster *poster)
-{
-    io_uring_queue_exit(&poster->uring);
-    close(poster->doorbell);
+    if (poster->has_ring)
+        io_uring_queue_exit(&poster->uring);
 }

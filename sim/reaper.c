@@ -1,7 +1,6 @@
 /* Runs callbacks: on a thread of the instance, or on the thread of an application that polls. */
 #include "reaper.h"
 
-#include <errno.h>
 #include <time.h>
 
 #include "device.h"
@@ -16,7 +15,6 @@
  */
 struct delivery {
     struct instance *instance; /* whose callback this thread is running, on a thread of the device; or NULL */
-    bool stop;                 /* the request to stop was met while making room */
     bool parked;               /* completions were parked meanwhile */
 };
 
@@ -68,24 +66,30 @@ static void deliver(struct ersatz_request *request)
     request_release(request);
 }
 
-/* Take at most max requests off the ring. Under the reap lock. */
-static unsigned take_ring(struct instance *instance, struct ersatz_request **taken, unsigned max, bool *stop)
+/* Take at most max requests off the ring. keep_last: leave the last completion there, so that the ring's
+ * descriptor stays readable, though its request is taken. Under the reap lock. */
+static unsigned take_ring(
+    struct instance *instance, struct ersatz_request **taken, unsigned max, bool keep_last)
 {
     struct io_uring_cqe *cqes[TAKEN_AT_ONCE];
-    unsigned count = io_uring_peek_batch_cqe(&instance->responses, cqes, max), requests = 0;
+    unsigned count, requests = 0;
 
-    for (unsigned i = 0; i < count; i++) {
+    if (!instance_has_completions(instance) || max == 0)
+        return 0;
+    count = io_uring_peek_batch_cqe(&instance->responses, cqes, max);
+    for (unsigned i = instance->kept_last ? 1 : 0; i < count; i++) {
         struct ersatz_request *request = io_uring_cqe_get_data(cqes[i]);
 
         if (request == NULL) {
             instance->marked = false;
-            *stop = true;
         } else {
             kernel_order_take(request);
             taken[requests++] = request;
         }
     }
-    io_uring_cq_advance(&instance->responses, count);
+    keep_last = keep_last && count > 0;
+    instance->kept_last = keep_last;
+    io_uring_cq_advance(&instance->responses, keep_last ? count - 1 : count);
     return requests;
 }
 
@@ -99,7 +103,7 @@ static void give_slots(struct ersatz_request *const *taken, unsigned count)
 }
 
 /* Those that were parked, then the ring's. Out of the lock, so that callbacks run without it. */
-static unsigned take_some(struct instance *instance, struct ersatz_request **taken, bool *stop)
+static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
 {
     unsigned count = 0;
 
@@ -110,19 +114,19 @@ static unsigned take_some(struct instance *instance, struct ersatz_request **tak
     }
     if (instance->parked_first == NULL)
         instance->parked_end = &instance->parked_first;
-    count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, stop);
+    count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, false);
     pthread_mutex_unlock(&instance->reap_lock);
     give_slots(taken, count);
     return count;
 }
 
-static unsigned take_all(struct instance *instance, bool *stop)
+unsigned reaper_take(struct instance *instance)
 {
     struct ersatz_request *taken[TAKEN_AT_ONCE];
     unsigned total = 0, count;
 
     do {
-        count = take_some(instance, taken, stop);
+        count = take_some(instance, taken);
         for (unsigned i = 0; i < count; i++)
             deliver(taken[i]);
         total += count;
@@ -130,29 +134,18 @@ static unsigned take_all(struct instance *instance, bool *stop)
     return total;
 }
 
-unsigned reaper_take(struct instance *instance)
-{
-    bool stop = false;
-
-    return take_all(instance, &stop);
-}
-
 /* Move what is on the ring to those that are parked; their slots are still to be given back. */
-static unsigned park(struct instance *instance, struct ersatz_request **taken, bool *seen_marker, bool *mark)
+static unsigned park(struct instance *instance, struct ersatz_request **taken)
 {
     unsigned count;
 
     pthread_mutex_lock(&instance->reap_lock);
-    count = take_ring(instance, taken, TAKEN_AT_ONCE, seen_marker);
+    count = take_ring(instance, taken, TAKEN_AT_ONCE, device_polled_externally(instance->device));
     for (unsigned i = 0; i < count; i++) {
         taken[i]->parked = true;
         taken[i]->next = NULL;
         *instance->parked_end = taken[i];
         instance->parked_end = &taken[i]->next;
-    }
-    if (mark != NULL) {
-        *mark = instance->parked_first != NULL && !instance->marked;
-        instance->marked = instance->marked || *mark;
     }
     pthread_mutex_unlock(&instance->reap_lock);
     return count;
@@ -161,13 +154,8 @@ static unsigned park(struct instance *instance, struct ersatz_request **taken, b
 void reaper_park(struct instance *instance)
 {
     struct ersatz_request *taken[TAKEN_AT_ONCE];
-    bool seen_marker = false, mark;
-    unsigned count = park(instance, taken, &seen_marker, &mark);
+    unsigned count = park(instance, taken);
 
-    /* One empty completion, for which the ring has room to spare, keeps its descriptor readable while there
-     * is something to poll for. */
-    if (mark && !instance_send(instance, NULL))
-        device_complain("a response ring could not be marked", EBUSY);
     for (unsigned i = 0; i < count; i++)
         instance_give_slot(instance);
 }
@@ -183,7 +171,7 @@ void reaper_park_own(void)
 {
     struct delivery *own = own_delivery();
     struct ersatz_request *taken[TAKEN_AT_ONCE];
-    unsigned count = park(own->instance, taken, &own->stop, NULL);
+    unsigned count = park(own->instance, taken);
 
     own->parked = own->parked || count > 0;
     for (unsigned i = 0; i < count; i++)
@@ -193,10 +181,9 @@ void reaper_park_own(void)
 void reaper_drop(struct instance *instance)
 {
     struct ersatz_request *taken[TAKEN_AT_ONCE];
-    bool stop = false;
     unsigned count;
 
-    while ((count = take_some(instance, taken, &stop)) > 0) {
+    while ((count = take_some(instance, taken)) > 0) {
         for (unsigned i = 0; i < count; i++) {
             atomic_fetch_or_explicit(&taken[i]->state, REQUEST_MUTED, memory_order_acq_rel);
             deliver(taken[i]);
@@ -220,43 +207,31 @@ static void wait_for_tick(const struct ersatz_polling *polling)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL);
 }
 
-static int wait_for_completion(struct instance *instance, const struct ersatz_polling *polling)
+static uint64_t sleep_until(const struct ersatz_polling *polling)
 {
     int timeout_ms = polling == NULL ? 0 : atomic_load_explicit(&polling->timeout_ms, memory_order_relaxed);
-    struct __kernel_timespec timeout = {
-        .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000LL};
-    struct io_uring_cqe *cqe;
 
-    if (timeout_ms == 0)
-        return io_uring_wait_cqe(&instance->responses, &cqe);
-    return io_uring_wait_cqe_timeout(&instance->responses, &cqe, &timeout);
+    return timeout_ms == 0 ? DOORBELL_NEVER : life_now() + (uint64_t)timeout_ms * 1000000;
 }
 
 static void *reap(void *arg)
 {
     struct instance *instance = arg;
     const struct ersatz_polling *polling = device_polling(instance->device);
-    static const struct timespec pause = {.tv_nsec = 1000000};
-    bool stop = false, complained = false;
+    bool stop;
 
     own_delivery()->instance = instance;
-    while (!stop) {
-        int err = wait_for_completion(instance, polling);
-
-        if (err != 0 && err != -EINTR && err != -ETIME) {
-            if (!complained)
-                device_complain("waiting on a response ring failed, looking at it by the clock", -err);
-            complained = true;
-            nanosleep(&pause, NULL);
-        }
+    do {
+        stop = atomic_load(&instance->reaper_stops); /* then take what was there before */
+        if (!stop)
+            doorbell_sleep(&instance->reaper_bell, sleep_until(polling));
         if (polling != NULL && atomic_load_explicit(&polling->timed, memory_order_relaxed))
             wait_for_tick(polling);
         do {
             own_delivery()->parked = false;
-            take_all(instance, &stop);
+            reaper_take(instance);
         } while (own_delivery()->parked);
-        stop = stop || own_delivery()->stop;
-    }
+    } while (!stop);
     return NULL;
 }
 
@@ -265,6 +240,7 @@ bool reaper_start(struct instance *instance)
     /* Acquire: pairs with the release below; the thread is there. */
     if (atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
         return true;
+    instance_make_ring(instance, false);
     pthread_mutex_lock(&instance->reap_lock);
     if (!atomic_load_explicit(&instance->reaper_runs, memory_order_relaxed) &&
         device_start_thread(&instance->reaper, reap, instance))
@@ -277,8 +253,8 @@ void reaper_stop(struct instance *instance)
 {
     if (!atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
         return;
-    while (!instance_send(instance, NULL))
-        sched_yield();
+    atomic_store(&instance->reaper_stops, true);
+    doorbell_ring(&instance->reaper_bell);
     pthread_join(instance->reaper, NULL);
     atomic_store_explicit(&instance->reaper_runs, false, memory_order_release);
 }

@@ -45,7 +45,8 @@ struct ersatz_request {
     struct ersatz_op op; /* what the kernel works on: the device's memory, or that of a waiting thread */
 
     enum notify_kind notify;
-    int fd;                    /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED */
+    int fd;                    /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED, */
+    uint32_t fd_serial;        /* as long as it is this one: see descriptor.h */
     struct instance *instance; /* set when submitted */
     struct ersatz_device *device;
     struct ersatz_request *next; /* in the instance's line, in a worker's list, or parked */

@@ -129,8 +129,9 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     request->callback_arg = arg;
     if (request_is_inherited(request))
         return ERSATZ_STOPPED; /* before a reaper is started for a device that is not here */
-    if (!device->config.external_polling &&
-        !reaper_start(&device->instances[own_seat() % device->config.instances]))
+    if (device->config.external_polling)
+        instance_make_ring(&device->instances[own_seat() % device->config.instances], false);
+    else if (!reaper_start(&device->instances[own_seat() % device->config.instances]))
         return ERSATZ_NO_THREADS;
     if (device->verdict == NULL)
         return submit(request, NOTIFY_CALLBACK, false);

@@ -2,11 +2,24 @@
 #include "uring.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
-#define RESPONSE_SUBMISSIONS 4u /* a response ring submits nothing but the stop message */
+#include "descriptor.h"
+#include "device.h"
+#include "threads.h"
+
+#define RESPONSE_SUBMISSIONS 1u /* nothing is ever submitted to a response ring itself */
+#define PROBE_SUBMISSIONS 4u
+
+/* A worker's ring takes two pages. So many processes of one user may each have their fair share of rings. */
+#define RING_BYTES 8192u
+#define PROCESSES 64u
 
 static int read_sysctl_disabled(void)
 {
@@ -98,11 +111,7 @@ static enum ersatz_result check_operations(struct io_uring *ring, struct ersatz_
         const char *name;
     } needed[] = {
         {IORING_OP_WRITE, "IORING_OP_WRITE"},
-        {IORING_OP_READ, "IORING_OP_READ"},
         {IORING_OP_MSG_RING, "IORING_OP_MSG_RING"},
-        {IORING_OP_NOP, "IORING_OP_NOP"},
-        {IORING_OP_TIMEOUT, "IORING_OP_TIMEOUT"},
-        {IORING_OP_TIMEOUT_REMOVE, "IORING_OP_TIMEOUT_REMOVE"},
     };
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     const char *missing = probe == NULL ? "IORING_REGISTER_PROBE" : NULL;
@@ -125,32 +134,115 @@ static enum ersatz_result init(
     return err == 0 ? ERSATZ_OK : explain(-err, error);
 }
 
+/* Known by an index from here on. The descriptor is closed; the ring stays, as the index and the mappings do.
+ */
+static enum ersatz_result give_up_descriptor(struct io_uring *ring, struct ersatz_error *error)
+{
+    int err = io_uring_register_ring_fd(ring);
+
+    if (err < 0 && err != -EINVAL)
+        return explain(-err, error);
+    if (err != 1)
+        return lacks("IORING_REGISTER_RING_FDS", error);
+    close(ring->ring_fd);
+    ring->ring_fd = -1;
+    return ERSATZ_OK;
+}
+
 enum ersatz_result uring_init_worker(struct io_uring *ring, unsigned entries, struct ersatz_error *error)
 {
     /* The worker is the only one who submits, and asks for completions whenever it enters: the kernel need
      * not interrupt it to deliver them. */
     struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    enum ersatz_result result = init(ring, entries, &params, error);
 
-    return init(ring, entries, &params, error);
+    if (result != ERSATZ_OK)
+        return result;
+    result = check_operations(ring, error);
+    if (result == ERSATZ_OK)
+        result = give_up_descriptor(ring, error);
+    if (result != ERSATZ_OK)
+        io_uring_queue_exit(ring);
+    else
+        (void)io_uring_ring_dontfork(ring); /* else a child keeps the mapping: a few pages */
+    return result;
 }
 
 enum ersatz_result uring_init_response(
     struct io_uring *ring, unsigned completions, struct ersatz_error *error)
 {
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_CQSIZE, .cq_entries = completions + RESPONSE_SUBMISSIONS};
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = completions};
+    enum ersatz_result result = init(ring, RESPONSE_SUBMISSIONS, &params, error);
 
-    return init(ring, RESPONSE_SUBMISSIONS, &params, error);
+    if (result != ERSATZ_OK)
+        return result;
+    ring->ring_fd = ring->enter_ring_fd = descriptor_above_standard_streams(ring->ring_fd);
+    if (ring->ring_fd < 0) {
+        result = explain(errno, error);
+        io_uring_queue_exit(ring);
+        return result;
+    }
+    (void)io_uring_ring_dontfork(ring);
+    return ERSATZ_OK;
+}
+
+struct apart {
+    void (*run)(void *);
+    void *arg;
+};
+
+static void *run_apart(void *arg)
+{
+    struct apart *apart = arg;
+
+    apart->run(apart->arg);
+    return NULL;
+}
+
+bool uring_apart(void (*run)(void *arg), void *arg)
+{
+    struct apart apart = {.run = run, .arg = arg};
+    pthread_t thread;
+    int cancel;
+
+    if (!device_start_thread(&thread, run_apart, &apart))
+        return false;
+    /* The thread has what is on this one's stack. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    pthread_join(thread, NULL);
+    pthread_setcancelstate(cancel, NULL);
+    return true;
+}
+
+unsigned uring_fair_share(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT_MAX;
+    return 1 + (unsigned)(limit.rlim_cur / (PROCESSES * RING_BYTES));
+}
+
+struct probe {
+    struct ersatz_error *error;
+    enum ersatz_result result;
+};
+
+static void probe(void *arg)
+{
+    struct probe *probe = arg;
+    struct io_uring ring;
+
+    probe->result = uring_init_worker(&ring, PROBE_SUBMISSIONS, probe->error);
+    if (probe->result == ERSATZ_OK)
+        io_uring_queue_exit(&ring);
 }
 
 enum ersatz_result ersatz_device_probe(struct ersatz_error *error)
 {
-    struct io_uring ring;
-    enum ersatz_result result = uring_init_worker(&ring, RESPONSE_SUBMISSIONS, error);
+    struct probe asked = {.error = error};
 
-    if (result != ERSATZ_OK)
-        return result;
-    result = check_operations(&ring, error);
-    io_uring_queue_exit(&ring);
-    return result;
+    if (!uring_apart(probe, &asked))
+        return threads_explain(error, "a thread that asks the kernel for io_uring");
+    return asked.result;
 }

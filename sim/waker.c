@@ -2,19 +2,14 @@
 #include "waker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "device.h"
 #include "process.h"
 #include "verdict.h"
-
-/* Non-blocking: io_uring then writes to it inside io_uring_enter; a blocking one goes through a kernel
- * thread. */
-#define EVENTFD_FLAGS (EFD_NONBLOCK | EFD_CLOEXEC)
 
 enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **out)
 {
@@ -23,7 +18,7 @@ enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_wa
     *out = NULL;
     if (waker == NULL)
         return ERSATZ_NO_MEMORY;
-    waker->fd = eventfd(0, EVENTFD_FLAGS);
+    waker->fd = descriptor_eventfd(&waker->serial);
     if (waker->fd < 0) {
         enum ersatz_result result = errno == ENOMEM ? ERSATZ_NO_MEMORY : ERSATZ_NO_DESCRIPTORS;
 
@@ -62,17 +57,35 @@ static bool has_spurious_signal(const struct ersatz_request *request)
     return request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS);
 }
 
+/* A thread that is cancelled at a system call in there would leave the lock locked. */
+static int lock(struct ersatz_waker *waker)
+{
+    int cancel;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    pthread_mutex_lock(&waker->lock);
+    return cancel;
+}
+
+static void unlock(struct ersatz_waker *waker, int cancel)
+{
+    pthread_mutex_unlock(&waker->lock);
+    pthread_setcancelstate(cancel, NULL);
+}
+
 void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
 {
-    pthread_mutex_lock(&waker->lock);
+    int cancel = lock(waker);
+
     if (waker->attached != NULL &&
         (orphan(waker, waker->attached, true) || has_spurious_signal(waker->attached)))
         waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
     request->waker = waker;
     request->fd = waker->fd;
+    request->fd_serial = waker->serial;
     request->waker_older = waker->attached;
     waker->attached = request;
-    pthread_mutex_unlock(&waker->lock);
+    unlock(waker, cancel);
 }
 
 void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request)
@@ -106,11 +119,13 @@ void waker_wait(struct ersatz_waker *waker, int timeout_ms)
     poll(&poll_fd, 1, timeout_ms); /* interrupted or timed out: the caller looks, and comes back */
 }
 
-void waker_signal(int fd)
+void waker_signal(int fd, uint32_t serial)
 {
     const uint64_t one = 1;
     ssize_t put;
 
+    if (!descriptor_is_eventfd(fd, serial))
+        return; /* the program closed it, and is not to be told */
     do
         put = write(fd, &one, sizeof(one));
     while (put < 0 && errno == EINTR);
@@ -122,7 +137,8 @@ void ersatz_waker_free(struct ersatz_waker *waker)
     struct ersatz_request *request;
 
     if (waker->generation == process_generation()) {
-        pthread_mutex_lock(&waker->lock);
+        int cancel = lock(waker);
+
         request = waker->attached;
         waker->attached = NULL;
         while (request != NULL) {
@@ -132,29 +148,27 @@ void ersatz_waker_free(struct ersatz_waker *waker)
             request_release(request); /* for the submitter, who is gone */
             request = older;
         }
-        pthread_mutex_unlock(&waker->lock);
+        unlock(waker, cancel);
     }
-    close(waker->fd);
+    if (ersatz_waker_is_whole(waker))
+        close(waker->fd);
     pthread_mutex_destroy(&waker->lock);
     free(waker);
 }
 
+bool ersatz_waker_is_whole(const struct ersatz_waker *waker)
+{
+    return descriptor_is_eventfd(waker->fd, waker->serial);
+}
+
 enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker)
 {
-    int fd;
-
     if (waker->generation == process_generation())
         return ERSATZ_OK;
-    fd = eventfd(0, EVENTFD_FLAGS);
-    if (fd < 0)
-        return ERSATZ_NO_DESCRIPTORS;
     /* The old one is shared with the parent: what one reads, the other misses. Replacing it in place keeps
      * the number that the wait context knows. */
-    if (dup3(fd, waker->fd, O_CLOEXEC) < 0) {
-        close(fd);
+    if (!descriptor_renew_eventfd(waker->fd, &waker->serial))
         return ERSATZ_NO_DESCRIPTORS;
-    }
-    close(fd);
     waker->attached = NULL;
     pthread_mutex_init(&waker->lock, NULL); /* a thread of the parent may have held it */
     waker->generation = process_generation();

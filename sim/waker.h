@@ -10,6 +10,7 @@
 
 struct ersatz_waker {
     int fd;
+    uint32_t serial;     /* of the eventfd: see descriptor.h */
     unsigned generation; /* of the process that made the eventfd */
     struct ersatz_stats *stats;
     pthread_mutex_t lock; /* the list of attached requests, newest first */
@@ -25,7 +26,8 @@ bool waker_drain(struct ersatz_waker *waker);
 /* Wait until it is readable, or for timeout_ms. */
 void waker_wait(struct ersatz_waker *waker, int timeout_ms);
 
-/* Post a signal without io_uring: for what completes outside a worker. */
-void waker_signal(int fd);
+/* Post a signal without io_uring: for what completes outside a worker. Not to a descriptor that was closed.
+ */
+void waker_signal(int fd, uint32_t serial);
 
 #endif

@@ -10,6 +10,8 @@
 #include "library_context.h"
 #include "linger.h"
 #include "model.h"
+#include "threads.h"
+#include "uring.h"
 
 _Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
 
@@ -184,8 +186,6 @@ static bool tell_held(struct worker *worker)
         worker->held_end = &worker->held_first;
     if (batch.count > 0)
         tell(worker, &batch);
-    if (poster_has_again(&worker->poster))
-        poster_post_again(&worker->poster);
     return batch.count > 0;
 }
 
@@ -194,7 +194,7 @@ static bool tell_held(struct worker *worker)
 static void sleep_until_rung(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
-    uint64_t bit = UINT64_C(1) << worker->index, until = POSTER_NEVER;
+    uint64_t bit = UINT64_C(1) << worker->index, until = DOORBELL_NEVER;
 
     atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
@@ -203,7 +203,7 @@ static void sleep_until_rung(struct worker *worker)
         poster_sleep(&worker->poster, until);
     }
     atomic_fetch_and(&device->sleepers, ~bit);
-    worker->early = until != POSTER_NEVER;
+    worker->early = until != DOORBELL_NEVER;
 }
 
 static enum ersatz_result set_up(struct worker *worker)
@@ -219,7 +219,12 @@ static enum ersatz_result set_up(struct worker *worker)
         snprintf(worker->start_error->text, sizeof(worker->start_error->text), "no memory for a worker");
         return ERSATZ_NO_MEMORY;
     }
-    return poster_init(&worker->poster, WORKER_BATCH, worker->start_error);
+    /* One ring is enough for a card. The others' are for speed, and the memory may be locked by then. */
+    if (worker->index > 0 && worker->index >= uring_fair_share()) {
+        poster_init_without(&worker->poster);
+        return ERSATZ_OK;
+    }
+    return poster_init(&worker->poster, WORKER_BATCH, worker->index > 0, worker->start_error);
 }
 
 static void *work(void *arg)
@@ -245,12 +250,13 @@ static void *work(void *arg)
             tell_or_hold(worker, &batch);
         }
         busy |= tell_held(worker);
+        if (device_takes_up_marks(worker->device))
+            poster_mark(&worker->poster);
         if (busy) {
             worker->early = false;
             continue;
         }
-        if (atomic_load(&worker->device->stopping) && worker->held_first == NULL &&
-            !poster_has_again(&worker->poster))
+        if (atomic_load(&worker->device->stopping) && worker->held_first == NULL)
             break;
         if (!linger(worker->device, worker->early))
             sleep_until_rung(worker);
@@ -263,19 +269,16 @@ static void *work(void *arg)
 enum ersatz_result worker_start(
     struct worker *worker, struct ersatz_device *device, unsigned index, struct ersatz_error *error)
 {
-    enum ersatz_result result;
+    char what[40];
 
     worker->device = device;
     worker->index = index;
     worker->start_error = error;
-    result = poster_open(&worker->poster, device, error);
-    if (result != ERSATZ_OK)
-        return result;
+    poster_open(&worker->poster, device);
     sem_init(&worker->started, 0, 0);
     if (!device_start_thread(&worker->thread, work, worker)) {
-        error->result = ERSATZ_NO_THREADS;
-        snprintf(error->text, sizeof(error->text),
-            "worker thread %u could not be started; raise the limit (ulimit -u) or lower WORKERS", index);
+        snprintf(what, sizeof(what), "worker thread %u", index);
+        threads_explain(error, what);
         worker_destroy(worker);
         return ERSATZ_NO_THREADS;
     }
@@ -300,11 +303,5 @@ void worker_join(struct worker *worker)
 
 void worker_destroy(struct worker *worker)
 {
-    poster_close(&worker->poster);
     sem_destroy(&worker->started);
-}
-
-void worker_forget(struct worker *worker)
-{
-    poster_forget(&worker->poster);
 }

@@ -46,7 +46,4 @@ void worker_join(struct worker *worker);
 
 void worker_destroy(struct worker *worker);
 
-/* In the child of a fork, where the thread is not: close what was inherited. */
-void worker_forget(struct worker *worker);
-
 #endif

@@ -96,7 +96,8 @@ struct ersatz_device;
 void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats);
 
 /* Whether this kernel gives the process the io_uring that the device needs: ERSATZ_OK, or ERSATZ_NO_URING,
- * ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY with *error filled in. */
+ * ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY, ERSATZ_NO_THREADS with *error filled in. Asks on a thread of its
+ * own: what the kernel does to one that makes a ring is not for the application's. */
 enum ersatz_result ersatz_device_probe(struct ersatz_error *error);
 
 /* Start a device: its threads run when this returns. On failure *device is NULL, everything that was started
@@ -140,8 +141,9 @@ unsigned ersatz_device_poll(struct ersatz_device *device);
 void ersatz_device_make_room(struct ersatz_device *device);
 
 /* The descriptor of an instance's response ring, for poll(2) and its like: readable while completions wait to
- * be taken with ersatz_device_poll(). It belongs to the device. -1: there is no such instance. */
-int ersatz_device_response_fd(const struct ersatz_device *device, unsigned instance);
+ * be taken with ersatz_device_poll(). It belongs to the device. -1: there is no such instance, or
+ * no descriptor or no memory for a ring. */
+int ersatz_device_response_fd(struct ersatz_device *device, unsigned instance);
 
 /* Whether the device takes requests: it was not stopped, and no injected fault has it reset or gone. */
 bool ersatz_device_is_running(const struct ersatz_device *device);
@@ -411,8 +413,14 @@ int ersatz_waker_fd(const struct ersatz_waker *waker);
  * descriptor's number after this returns. Not while another thread uses the waker. */
 void ersatz_waker_free(struct ersatz_waker *waker);
 
-/* In the child of a fork, before use: put an eventfd of the child's own behind the same descriptor number,
- * and forget the parent's requests. Does nothing in the process that made the waker. ERSATZ_NO_DESCRIPTORS.
+/* Whether the descriptor is still the waker's. False: the program closed it (closefrom(3), say), and the
+ * number may be another file's. Such a waker cannot tell of anything; free it, which leaves the number alone,
+ * and make another. */
+bool ersatz_waker_is_whole(const struct ersatz_waker *waker);
+
+/* In the child of a fork, before use of a waker that is whole: put an eventfd of the child's own behind the
+ * same descriptor number, and forget the parent's requests. Does nothing in the process that made the waker.
+ * ERSATZ_NO_DESCRIPTORS.
  */
 enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker);
 

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "check.h"
@@ -81,10 +82,8 @@ static const struct errors table[] = {
     {"ASYNC_pause_job", NO_ERRNO, false}, /* a job that is held, and cannot pause, waits for ever */
     {"io_uring_queue_init_params", {EMFILE, ENOMEM, EPERM, ENOSYS, EINVAL}, true},
     {"io_uring_get_probe_ring", NO_ERRNO, true},
-    {"io_uring_submit", {EINTR, EAGAIN, EBUSY}, false},
+    {"io_uring_register_ring_fd", {ENOMEM, EBUSY, EINVAL}, true},
     {"io_uring_submit_and_wait", {EINTR, EAGAIN, EBUSY, ENOMEM, EBADF, EPERM}, true},
-    {"io_uring_wait_cqe", {EINTR, EAGAIN, EBADF}, true},
-    {"io_uring_wait_cqe_timeout", {EINTR, EAGAIN, ETIME}, true},
 };
 
 static const struct errors of_libcrypto = {"", NO_ERRNO, true};
@@ -398,23 +397,8 @@ REFUSE(int, pthread_key_create, failing_error, (pthread_key_t * key, void (*end)
 REFUSE(int, io_uring_queue_init_params, -failing_error,
     (unsigned entries, struct io_uring *ring, struct io_uring_params *params), entries, ring, params)
 REFUSE(struct io_uring_probe *, io_uring_get_probe_ring, NULL, (struct io_uring * ring), ring)
-REFUSE(int, io_uring_submit, -failing_error, (struct io_uring * ring), ring)
+REFUSE(int, io_uring_register_ring_fd, -failing_error, (struct io_uring * ring), ring)
 REFUSE(int, io_uring_submit_and_wait, -failing_error, (struct io_uring * ring, unsigned wanted), ring, wanted)
-REFUSE(int, io_uring_wait_cqe_timeout, -failing_error,
-    (struct io_uring * ring, struct io_uring_cqe **cqe, struct __kernel_timespec *timeout), ring, cqe,
-    timeout)
-
-/* What io_uring_wait_cqe() comes to, in the header. */
-int __io_uring_get_cqe(
-    struct io_uring *ring, struct io_uring_cqe **cqe, unsigned submit, unsigned wait, sigset_t *mask)
-{
-    static __typeof__(&__io_uring_get_cqe) real;
-
-    if (real == NULL)
-        real = REAL(__io_uring_get_cqe);
-    return fails("io_uring_wait_cqe", HERE) ? -failing_error : real(ring, cqe, submit, wait, mask);
-}
-
 /* Which large files give another name. */
 FILE *fopen64(const char *restrict path, const char *restrict mode)
 {
@@ -494,7 +478,9 @@ long syscall(long number, ...)
     va_end(list);
     if (real == NULL)
         real = REAL(syscall);
-    if ((args[1] & FUTEX_CMD_MASK) == FUTEX_WAIT && fails("syscall", HERE))
+    if (number == SYS_futex &&
+        ((args[1] & FUTEX_CMD_MASK) == FUTEX_WAIT || (args[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) &&
+        fails("syscall", HERE))
         return -1;
     return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
 }

@@ -1,0 +1,45 @@
+/* A futex to sleep at. */
+#include "doorbell.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The word. Only the sleeper goes from QUIET to ASLEEP, so that to ring for one who is awake costs no system
+ * call. */
+#define QUIET 0u
+#define RUNG 1u
+#define ASLEEP 2u
+
+#define NS_PER_S UINT64_C(1000000000)
+
+void doorbell_init(struct doorbell *bell)
+{
+    atomic_init(&bell->word, QUIET);
+}
+
+void doorbell_sleep(struct doorbell *bell, uint64_t until)
+{
+    struct timespec time = {.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
+    uint32_t word = QUIET;
+
+    if (atomic_compare_exchange_strong(&bell->word, &word, ASLEEP))
+        /* With a bit set the time is absolute. Interrupted, or rung in between: the caller looks around. */
+        syscall(SYS_futex, &bell->word, FUTEX_WAIT_BITSET_PRIVATE, ASLEEP,
+            until == DOORBELL_NEVER ? NULL : &time, NULL, FUTEX_BITSET_MATCH_ANY);
+    /* Sequentially consistent, as the exchange of the one who rings: what that one did before is seen now, or
+     * its ring is still to come and ends the next sleep. */
+    atomic_exchange(&bell->word, QUIET);
+}
+
+void doorbell_ring(struct doorbell *bell)
+{
+    int err = errno;
+
+    if (atomic_exchange(&bell->word, RUNG) == ASLEEP)
+        syscall(SYS_futex, &bell->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    errno = err;
+}

@@ -1,0 +1,163 @@
+/*
+ * A program closes every descriptor that it does not know, as daemons do, and opens files of its own, which
+ * get the old numbers. The card goes on, and neither writes to those files nor closes them. And where a
+ * program was started without standard descriptors, the card does not take their numbers.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define FILES 40
+#define STANDARD 3
+
+static int files[FILES], first_file;
+
+/* Everything above the standard descriptors goes, and the numbers are taken. */
+static void close_all(void)
+{
+    char name[] = "closed-descriptors-XXXXXX";
+    int fd;
+
+    closefrom(STANDARD);
+    fd = mkstemp(name);
+    CHECK(fd >= 0);
+    CHECK_EQ(unlink(name), 0);
+    first_file = fd;
+    for (int i = 0; i < FILES; i++) {
+        files[i] = dup(fd); /* so that there is one to look at */
+        CHECK(files[i] >= 0);
+    }
+}
+
+static void check_files(void)
+{
+    struct stat first, each;
+
+    CHECK_EQ(fstat(first_file, &first), 0);
+    CHECK_EQ(first.st_size, 0);
+    for (int i = 0; i < FILES; i++) {
+        CHECK_EQ(fstat(files[i], &each), 0);
+        CHECK_EQ(each.st_ino, first.st_ino);
+    }
+}
+
+static void do_job(ENGINE *engine, struct work *work, enum told_by told_by, bool external)
+{
+    struct job job;
+    int status;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    while (external && told_by == BY_CALLBACK && job.callbacks == 0)
+        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+    CHECK_EQ(job_finish(&job), 1);
+    job_free(&job);
+}
+
+/* A job that goes on with a wait context from before: it is shown another descriptor. */
+static void use_old_context(struct job *old)
+{
+    CHECK_EQ(job_run(old), ASYNC_PAUSE);
+    CHECK_EQ(job_finish(old), 1);
+}
+
+static void fork_and_go(ENGINE *engine, struct work *work)
+{
+    pid_t pid = fork();
+    int status;
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        test_begin(30);
+        check_files();
+        CHECK_EQ(work_do(&work), 1);
+        do_job(engine, work, BY_FD, false);
+        check_files();
+        exit(7);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+static void go_on(bool external)
+{
+    ENGINE *engine = engine_load(external ? "ENABLE_EXTERNAL_POLLING" : NULL);
+    struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
+    struct job kept, freed;
+    int fd;
+
+    job_init(&kept, BY_FD, work_do, aes);
+    job_init(&freed, BY_FD, work_do, aes);
+    use_old_context(&kept);
+    use_old_context(&freed);
+    do_job(engine, aes, BY_CALLBACK, external);
+    if (external)
+        CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+    engine_wait_for(engine, "completed", 3);
+    close_all();
+    CHECK_EQ(work_do(&rsa), 1);
+    do_job(engine, rsa, BY_FD, external);
+    do_job(engine, aes, BY_CALLBACK, external);
+    job_free(&freed);
+    use_old_context(&kept);
+    job_free(&kept);
+    check_files();
+    if (!external)
+        fork_and_go(engine, rsa);
+    work_free(aes);
+    work_free(rsa);
+    engine_unload(engine);
+    check_files();
+    close_all();
+}
+
+/* Nothing of ours is below 3, whatever was asked of the card. */
+static void without_standard(bool external)
+{
+    int errors = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+    struct stat status;
+    struct work *aes;
+    struct job job;
+    ENGINE *engine;
+    int fd;
+
+    CHECK(errors >= 0);
+    for (int i = 0; i < STANDARD; i++)
+        close(i);
+    engine = engine_load(external ? "RECORD:.;ENABLE_EXTERNAL_POLLING" : "RECORD:.");
+    aes = work_aes(engine, 1);
+    job_init(&job, BY_FD, work_do, aes);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    CHECK(job_fd(&job) >= STANDARD);
+    CHECK_EQ(job_finish(&job), 1);
+    do_job(engine, aes, BY_CALLBACK, external);
+    if (external)
+        CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0) && fd >= STANDARD);
+    for (int i = 0; i < STANDARD; i++) {
+        if (fstat(i, &status) == 0) {
+            dprintf(errors, "descriptor %d is taken\n", i);
+            _exit(1);
+        }
+    }
+    job_free(&job);
+    work_free(aes);
+    engine_unload(engine);
+    _exit(0);
+}
+
+/* Argument: closed, or standard; and external with external polling. */
+int main(int argc, char **argv)
+{
+    bool external = argc == 3 && strcmp(argv[2], "external") == 0;
+
+    test_begin(60);
+    CHECK(argc >= 2);
+    if (strcmp(argv[1], "standard") == 0)
+        without_standard(external);
+    go_on(external);
+    return 0;
+}

@@ -1,0 +1,136 @@
+/*
+ * System calls of the application's that wait are left alone. The kernel takes a closed io_uring apart some
+ * milliseconds later, and interrupts the threads that made it or submitted to it: epoll_wait(2), and recv(2)
+ * and accept(2) with a timeout, then return EINTR, though no signal came, and even where every signal's
+ * handler restarts calls. So no ring is ever made, submitted to or closed on a thread of the application's.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define WAIT_MS 60 /* several times as long as the kernel takes */
+#define ROUNDS 2
+
+static int epoll, datagrams[2], listener;
+
+static void open_sockets(void)
+{
+    const struct timeval timeout = {.tv_usec = WAIT_MS * 1000};
+    const struct sockaddr_un nowhere = {.sun_family = AF_UNIX}; /* the kernel chooses a name */
+
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    CHECK(epoll >= 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, datagrams), 0);
+    CHECK_EQ(setsockopt(datagrams[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(listener >= 0);
+    CHECK_EQ(bind(listener, (const struct sockaddr *)&nowhere, sizeof(sa_family_t)), 0);
+    CHECK_EQ(listen(listener, 1), 0);
+    CHECK_EQ(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+}
+
+/* Each call ends by its own timeout. */
+static void wait_undisturbed(const char *after)
+{
+    struct epoll_event event;
+    char byte;
+
+    printf("after %s\n", after);
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK_EQ(epoll_wait(epoll, &event, 1, WAIT_MS), 0);
+        CHECK_EQ(recv(datagrams[0], &byte, 1, 0), -1);
+        CHECK_EQ(errno, EAGAIN);
+        CHECK_EQ(accept(listener, NULL, NULL), -1);
+        CHECK_EQ(errno, EAGAIN);
+    }
+}
+
+static void do_job(ENGINE *engine, struct work *work, enum told_by told_by, bool external)
+{
+    struct job job;
+    int status;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    while (external && told_by == BY_CALLBACK && job.callbacks == 0)
+        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+    CHECK_EQ(job_finish(&job), 1);
+    job_free(&job);
+}
+
+/* A full ring of callbacks that nobody polls for, and a thread that waits for room in it. */
+static void wait_for_room(ENGINE *engine, struct work *first, struct work *second)
+{
+    long completed = engine_count(engine, "completed");
+    struct job job;
+    int status;
+
+    job_init(&job, BY_CALLBACK, work_do, first);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    engine_wait_for(engine, "completed", completed + 1);
+    CHECK_EQ(work_do(&second), 1);
+    CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+    CHECK_EQ(job_run(&job), ASYNC_FINISH);
+    job_free(&job);
+}
+
+/* The child is the last to have what it inherited. */
+static void fork_and_go(struct work *work)
+{
+    pid_t pid = fork();
+    int status;
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        test_begin(30);
+        wait_undisturbed("a fork, in the child");
+        CHECK_EQ(work_do(&work), 1);
+        wait_undisturbed("its own card's start, in the child");
+        exit(7);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+static void use(bool external)
+{
+    ENGINE *engine =
+        engine_load(external ? "INSTANCES:1;RING_DEPTH:1;ENABLE_EXTERNAL_POLLING" : "INSTANCES:1");
+    struct work *rsa, *aes;
+    int fd;
+
+    wait_undisturbed("loading"); /* which asked for io_uring */
+    rsa = work_rsa(engine, 1);
+    aes = work_aes(engine, 2);
+    do_job(engine, rsa, BY_FD, external);
+    wait_undisturbed("the card's start");
+    do_job(engine, aes, BY_CALLBACK, external);
+    wait_undisturbed("the first callback");
+    if (external) {
+        wait_for_room(engine, aes, rsa);
+        CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+        wait_undisturbed("polling");
+    }
+    fork_and_go(rsa);
+    wait_undisturbed("a fork");
+    work_free(aes);
+    work_free(rsa);
+    engine_unload(engine);
+    wait_undisturbed("the card's end");
+}
+
+int main(void)
+{
+    test_begin(60);
+    open_sockets();
+    use(false);
+    use(true);
+    return 0;
+}

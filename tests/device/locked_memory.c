@@ -1,0 +1,119 @@
+/*
+ * Many processes of one user on a machine with many cores, under the usual limit on locked memory, 8 MiB for
+ * all of them together: each gets a card that works, with callbacks, too. (Before Linux 6.14 rings are not
+ * counted, and the test asks for nothing.) And where the limit allows one process next to nothing, it has a
+ * card as well.
+ */
+#include <grp.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "card.h"
+
+#define PROCESSES 32
+#define CORES 32
+#define NOBODY 64997 /* a user of our own: what others lock is counted, too */
+
+static int count(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return 1;
+}
+
+static void use_card(struct ersatz_device *device)
+{
+    struct aes *aes = aes_new(1);
+    struct ersatz_request *request;
+    struct ersatz_stats stats = {0};
+    struct ersatz_waker *waker;
+    _Atomic int called = 0;
+
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    for (int i = 0; i < CORES; i++) { /* whichever worker takes it up, with a ring or without */
+        CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+        CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
+        while (!ersatz_request_is_done(request))
+            ersatz_request_wait(request, 1000);
+        CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    }
+    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_callback(request, count, &called), ERSATZ_OK);
+    while (!ersatz_request_is_done(request))
+        ersatz_request_wait(request, 1000);
+    CHECK_EQ(called, 1);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    ersatz_waker_free(waker);
+    aes_free(aes);
+}
+
+/* Does its work, says so, and keeps its card until all have said so. */
+static void be_a_process(int ready, int end)
+{
+    static struct ersatz_stats stats;
+    struct ersatz_config config;
+    struct ersatz_device *device;
+    struct ersatz_error error;
+    char byte = 'y';
+
+    test_begin(60);
+    ersatz_config_init(&config, &stats);
+    config.workers = config.instances = CORES;
+    if (ersatz_device_open(&config, &device, &error) != ERSATZ_OK) {
+        fprintf(stderr, "%s\n", error.text);
+        byte = 'n';
+    } else {
+        use_card(device);
+    }
+    CHECK_EQ(write(ready, &byte, 1), 1);
+    CHECK_EQ(read(end, &byte, 1), 0);
+    _exit(byte == 'n');
+}
+
+static void limit_to(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    CHECK_EQ(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+}
+
+static void run(int processes)
+{
+    int ready[2], end[2], cards = 0, status;
+    char byte;
+
+    CHECK(pipe(ready) == 0 && pipe(end) == 0);
+    for (int i = 0; i < processes; i++) {
+        pid_t pid = fork();
+
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            close(end[1]);
+            be_a_process(ready[1], end[0]);
+        }
+    }
+    close(ready[1]); /* a process that dies before its time is an end of file, and not a wait for ever */
+    while (read(ready[0], &byte, 1) == 1)
+        if (++cards, byte == 'n')
+            FAIL("a process has no card");
+        else if (cards == processes)
+            break;
+    CHECK_EQ(cards, processes);
+    close(end[1]);
+    for (int i = 0; i < processes; i++)
+        CHECK(wait(&status) > 0 && status == 0);
+}
+
+int main(void)
+{
+    test_begin(100);
+    if (geteuid() == 0) /* who may lock what he likes */
+        CHECK(setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+              setresuid(NOBODY, NOBODY, NOBODY) == 0);
+    limit_to(64 << 10);
+    run(1); /* first: the kernel counts rings for a while after they are gone */
+    limit_to(8 << 20);
+    run(PROCESSES);
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* What a stopping device cancels had a slot, or had none, and each is counted once: afterwards none is taken.
+ */
+#include "card.h"
+#include "device.h"
+
+#define REQUESTS 6
+
+static int count(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return 1;
+}
+
+/* Four, of which two are a group whose second stands in line, behind one that does. */
+static void stop_with(bool callbacks, bool external)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = card_open(&stats, 1, 4, external);
+    struct ersatz_request *requests[REQUESTS];
+    struct ersatz_waker *wakers[REQUESTS];
+    struct aes *aes[REQUESTS];
+    _Atomic int called = 0;
+
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    for (int i = 0; i < REQUESTS; i++) {
+        aes[i] = aes_new((uint8_t)i);
+        CHECK_EQ(ersatz_waker_new(&stats, &wakers[i]), ERSATZ_OK);
+        CHECK_EQ(ersatz_request_new(device, &aes[i]->op, true, &requests[i]), ERSATZ_OK);
+    }
+    ersatz_request_join(requests[3], requests[4]); /* the first has the last slot, the other is in line */
+    ersatz_request_join(requests[3], requests[5]);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(callbacks ? ersatz_submit_callback(requests[i], count, &called)
+                           : ersatz_submit_fd(requests[i], wakers[i]),
+            ERSATZ_OK);
+    CHECK_EQ(device->instances[0].in_flight, 4);
+    CHECK_EQ(device->instances[0].line_length, 2);
+    ersatz_device_stop(device);
+    if (external)
+        ersatz_device_poll(device);
+    CHECK_EQ(device->instances[0].in_flight, 0);
+    CHECK_EQ(device->instances[0].line_length, 0);
+    CHECK_EQ(called, callbacks ? 4 : 0);
+    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK(ersatz_request_is_done(requests[i]));
+        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_STOPPED);
+    }
+    for (int i = 0; i < REQUESTS; i++)
+        ersatz_waker_free(wakers[i]);
+    ersatz_device_free(device);
+    for (int i = 0; i < REQUESTS; i++)
+        aes_free(aes[i]);
+}
+
+int main(void)
+{
+    test_begin(60);
+    stop_with(false, false);
+    stop_with(true, false);
+    stop_with(true, true);
+    return 0;
+}

@@ -94,6 +94,20 @@ static void after_fork_in_parent(void)
     pthread_mutex_unlock(&card.lock);
 }
 
+static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error);
+
+/* The child's own device, before the child can forbid itself threads. Only on demand: most children become
+ * another program at once. Where it fails, the first operation tries again and says why. Under the card's
+ * lock. */
+static void start_in_child(void)
+{
+    struct ersatz_device *device;
+    struct ersatz_error error;
+
+    if (!card.exiting && open_device(&device, &error) == ERSATZ_OK)
+        atomic_store_explicit(&card.device, device, memory_order_release);
+}
+
 static void after_fork_in_child(void)
 {
     struct ersatz_device *device = atomic_load(&card.device);
@@ -110,6 +124,8 @@ static void after_fork_in_child(void)
         ersatz_say("%s", error.text);
     if (card.config.trace != NULL)
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
+    if (device != NULL && atomic_load(&card.policy.after_fork))
+        start_in_child();
     pthread_mutex_unlock(&card.lock);
 }
 
@@ -246,6 +262,7 @@ void card_set_defaults(void)
     atomic_store(&card.policy.sync_offload, false);
     atomic_store(&card.policy.fastest, false);
     atomic_store(&card.policy.here, 0);
+    atomic_store(&card.policy.after_fork, false);
     atomic_store(&card.policy.spin, false);
     atomic_store(&card.policy.max_retries, -1);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);

@@ -16,6 +16,7 @@ struct card_policy {
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
     _Atomic bool fastest;      /* the card gets only what it does sooner than the calling core */
     _Atomic uint32_t here;     /* a bit 1 << name for each operation that the modelled card has not */
+    _Atomic bool after_fork;   /* where the device runs at a fork, the child starts its own at once */
     _Atomic bool spin;         /* a thread that waits for RSA spins */
     _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
 };

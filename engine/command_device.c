@@ -30,6 +30,15 @@ int command_init(int command, long i, void *p)
     return command_running_device() != NULL;
 }
 
+int command_init_after_fork(int command, long i, void *p)
+{
+    (void)p;
+    if (!command_check_range(command, i, 0, 1))
+        return 0;
+    atomic_store(&card_policy()->after_fork, i == 1);
+    return 1;
+}
+
 int command_bind_thread(int command, long i, void *p)
 {
     if (!command_check_range(command, i, 0, LONG_MAX))

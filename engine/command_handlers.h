@@ -32,7 +32,7 @@ command_handler command_poll, command_event_driven, command_poll_interval, comma
 command_handler command_profile;
 
 /* command_device.c */
-command_handler command_bind_thread, command_init, command_hold, command_release;
+command_handler command_bind_thread, command_init, command_init_after_fork, command_hold, command_release;
 
 /* command_check.c */
 command_handler command_check, command_check_limits;

@@ -52,6 +52,7 @@ static const struct {
     AT(ENABLE_HEURISTIC_POLLING) = {command_heuristic_polling, false},
     AT(HEARTBEAT_POLL) = {command_heartbeat, true},
     AT(INIT_ENGINE) = {command_init, false},
+    AT(INIT_AFTER_FORK) = {command_init_after_fork, false},
     AT(STATS) = {command_statistics, false},
     AT(STATS_FILE) = {command_stats_file, true},
     AT(CHECK) = {command_check, false},

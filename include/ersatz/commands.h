@@ -69,6 +69,9 @@
         "device starts.")                                                                                    \
     X(HEARTBEAT_POLL, POINTER, "Whether the device works; int *: 0 is success, -1 failure.")                 \
     X(INIT_ENGINE, NOTHING, "Start the device now; in the child of a fork, its own.")                        \
+    X(INIT_AFTER_FORK, NUMBER,                                                                               \
+        "1: where the device runs at a fork, the child starts its own within the fork, before a server can " \
+        "forbid itself threads (default 0). For servers that fork before they start threads.")               \
     X(STATS, POINTER, "Write the statistics as JSON to standard output, or to a BIO *.")                     \
     X(STATS_FILE, STRING,                                                                                    \
         "Write them to this file when the device stops or the process exits; %p is the process id.")         \

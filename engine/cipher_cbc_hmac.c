@@ -215,9 +215,10 @@ static int run_and_keep_iv(EVP_CIPHER_CTX *ctx, const struct ersatz_op *ops, uns
 {
     const struct ersatz_op *last = &ops[count - 1];
     size_t at = last->u.cipher.len - BLOCK;
-    unsigned char iv[BLOCK];
+    unsigned char iv[BLOCK] = {0};
 
-    memcpy(iv, last->u.cipher.in + at, BLOCK); /* in may be out */
+    if (!EVP_CIPHER_CTX_is_encrypting(ctx))
+        memcpy(iv, last->u.cipher.in + at, BLOCK); /* in may be out */
     if (run(ctx, ops, count) != ERSATZ_OK)
         return 0;
     if (EVP_CIPHER_CTX_is_encrypting(ctx))

@@ -3,6 +3,7 @@
  * context's IV holds what is left of the block's key stream, from the byte that the context's number says,
  * and before it what the block feeds back so far.
  */
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "cipher.h"
@@ -15,11 +16,12 @@ static bool turn_iv(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode)
 {
     static const unsigned char zeros[BLOCK];
     unsigned char stream[BLOCK];
+    bool done = cipher_blocks_run(ctx, mode, stream, zeros, BLOCK, true);
 
-    if (!cipher_blocks_run(ctx, mode, stream, zeros, BLOCK, true))
-        return false;
-    memcpy(cipher_blocks_iv(ctx), stream, BLOCK);
-    return true;
+    if (done)
+        memcpy(cipher_blocks_iv(ctx), stream, BLOCK);
+    OPENSSL_cleanse(stream, BLOCK);
+    return done;
 }
 
 /* Up to len bytes with the key stream in the IV, from byte `at`. Returns how many. */
@@ -57,6 +59,7 @@ static bool blocks(
         for (unsigned i = 0; i < BLOCK; i++)
             iv[i] = last[i] ^ out[len - BLOCK + i];
     }
+    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
     return true;
 }
 

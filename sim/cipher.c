@@ -122,6 +122,12 @@ bool cipher_is_parallel(const struct ersatz_cipher *cipher)
     }
 }
 
+bool cipher_leaves_ciphertext(const struct ersatz_cipher *cipher)
+{
+    /* In CTR and OFB both directions are the same, and some programs say to encrypt when they decrypt. */
+    return cipher->encrypt && cipher->mode != ERSATZ_CTR && cipher->mode != ERSATZ_OFB;
+}
+
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher)
 {
     return cipher->mode;

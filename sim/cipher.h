@@ -28,6 +28,9 @@ enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_
 /* Whether a block can be computed before the one in front of it is. */
 bool cipher_is_parallel(const struct ersatz_cipher *cipher);
 
+/* Whether what the state's operations write, if they succeed, is ciphertext. */
+bool cipher_leaves_ciphertext(const struct ersatz_cipher *cipher);
+
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
 
 #endif

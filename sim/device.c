@@ -348,6 +348,13 @@ void device_did_not_pass(struct ersatz_device *device, enum ersatz_hold where, b
         atomic_fetch_add_explicit(&device->tickets, 1, memory_order_relaxed);
 }
 
+bool device_is_asleep(struct ersatz_device *device)
+{
+    uint64_t all = UINT64_MAX >> (ERSATZ_WORKERS_MAX - device->config.workers);
+
+    return atomic_load(&device->stopping) || atomic_load(&device->sleepers) == all;
+}
+
 bool device_has_work(struct ersatz_device *device)
 {
     if (atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_COMPUTE &&

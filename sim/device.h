@@ -53,6 +53,9 @@ bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool 
 /* Nothing went past it: the ticket, if there was one, is for another. */
 void device_did_not_pass(struct ersatz_device *device, enum ersatz_hold where, bool ticket);
 
+/* Whether no worker is awake, or will be. Sequentially consistent, as what a worker says before it sleeps. */
+bool device_is_asleep(struct ersatz_device *device);
+
 /* Whether there are requests in a ring that a worker may take. */
 bool device_has_work(struct ersatz_device *device);
 

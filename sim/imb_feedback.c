@@ -117,8 +117,12 @@ uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum
         indices[count++] = (unsigned)__builtin_ctz(rest);
     if (imb->key_streams == NULL)
         imb->key_streams = malloc(COMPUTE_BATCH_MAX * sizeof(*imb->key_streams));
-    if (imb->key_streams == NULL || !begin(imb, streams, ops, indices, count, key_len))
+    if (imb->key_streams == NULL)
         return 0;
+    if (!begin(imb, streams, ops, indices, count, key_len)) {
+        OPENSSL_cleanse(imb->key_streams, count * sizeof(*imb->key_streams));
+        return 0;
+    }
     for (unsigned i = 0; i < count; i++)
         longest = streams[i].left > longest ? streams[i].left : longest;
     for (size_t at = 0; at < longest && done; at += IMB_CHUNK) {

@@ -3,6 +3,7 @@
 #define ERSATZ_SIM_IMB_ROUNDS_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "imb_state.h"
 
@@ -16,6 +17,13 @@ struct round_keys {
 static inline struct round_keys round_keys_from(const struct imb_state *state, const uint32_t *words)
 {
     return (struct round_keys){(const __m128i *)words, imb_rounds(state->block_key_len)};
+}
+
+/* Cleanse a block of key stream on the stack. Not by OPENSSL_cleanse(): a call costs as much as a block. */
+static inline void imb_cleanse_block(uint8_t block[16])
+{
+    memset(block, 0, 16);
+    __asm__ volatile("" : : "r"(block) : "memory"); /* else the compiler leaves it out */
 }
 
 /* A loop over registers, of which count is a constant. */

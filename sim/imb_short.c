@@ -125,6 +125,7 @@ WITH_AES static void finish(struct text text, __m128i stream)
     store(bytes, stream);
     for (size_t i = 0; i < text.len; i++)
         text.out[i] = text.in[i] ^ bytes[i];
+    imb_cleanse_block(bytes);
 }
 
 /* ------------------------------------------------------------------------------------ blocks on their own */

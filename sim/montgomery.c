@@ -12,6 +12,7 @@
  */
 #include "montgomery.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 
 #ifdef __clang__
@@ -546,6 +547,18 @@ void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const ui
     mont->k0 = _mm512_loadu_si512(k0);
     montgomery_load(mont->m, moduli, shape_digits(shape));
     by_block[shape.block - BLOCK_MIN].set_crossings(mont);
+}
+
+void montgomery_cleanse(struct montgomery *mont)
+{
+    const size_t size = shape_digits(mont->shape) * sizeof(mont->m[0]);
+
+    OPENSSL_cleanse(mont->wide.own, 2 * size);
+    OPENSSL_cleanse(mont->wide.crossed, 2 * size);
+    OPENSSL_cleanse(mont->quotient, size);
+    OPENSSL_cleanse(mont->sums, 2 * size);
+    OPENSSL_cleanse(mont->waiting, sizeof(mont->waiting));
+    OPENSSL_cleanse(mont->operand, size);
 }
 
 void montgomery_product(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b)

@@ -51,7 +51,7 @@ struct montgomery {
     __m512i m[DIGITS_MAX];
     __m512i k0;                                 /* -1/m modulo 2^52 */
     struct difference crossings[CROSSINGS_MAX]; /* of every two blocks of m but the first */
-    /* Scratch, here and not on the stack so that its owner can cleanse it. */
+    /* Scratch, here and not on the stack so that montgomery_cleanse() finds it. */
     struct wide wide;
     __m512i quotient[DIGITS_MAX];
     __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
@@ -63,6 +63,10 @@ struct montgomery {
 /* Go over to other moduli. k0: as above. */
 void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
     const uint64_t k0[LANES]);
+
+/* Cleanse the scratch, of what the present shape uses. What registers were spilled to is residue_clear()'s.
+ */
+void montgomery_cleanse(struct montgomery *mont);
 
 /* out = a * b / R modulo m. out may be a or b. a * b < m * R. */
 void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b);

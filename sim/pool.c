@@ -95,3 +95,19 @@ void pool_return(struct pool *pool, struct ersatz_request *request)
     } while (!atomic_compare_exchange_weak_explicit(
         &pool->head, &head, wanted, memory_order_release, memory_order_relaxed));
 }
+
+void pool_cleanse(struct pool *pool, bool (*stop)(struct ersatz_device *), struct ersatz_device *device)
+{
+    unsigned chunks;
+
+    if (!atomic_load(&pool->left) || !atomic_exchange(&pool->left, false))
+        return;
+    chunks = atomic_load_explicit(&pool->chunk_count, memory_order_acquire);
+    for (unsigned i = 0; i < chunks * POOL_CHUNK; i++) {
+        if (i % POOL_CHUNK == 0 && stop(device)) {
+            atomic_store(&pool->left, true);
+            return;
+        }
+        request_cleanse(at(pool, i));
+    }
+}

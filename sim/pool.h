@@ -17,6 +17,8 @@ struct pool {
      * that a compare-and-swap notices when the same request went and came back in between. */
     _Alignas(64) _Atomic uint64_t head;
     pthread_mutex_t grow_lock;
+    _Atomic bool left; /* a buffer may have been left uncleansed; sequentially consistent: see request.c */
+    _Atomic size_t buffer_bytes;  /* that its requests have for copies of texts */
     _Atomic unsigned chunk_count; /* written under grow_lock; release, after the chunk is in its place */
     struct ersatz_request *chunks[POOL_CHUNKS_MAX];
 };
@@ -29,5 +31,8 @@ void pool_destroy(struct pool *pool);
 /* NULL: out of memory. */
 struct ersatz_request *pool_take(struct pool *pool);
 void pool_return(struct pool *pool, struct ersatz_request *request);
+
+/* Cleanse the buffers that were left so. Stops, with the rest to do, when stop() says so. */
+void pool_cleanse(struct pool *pool, bool (*stop)(struct ersatz_device *), struct ersatz_device *device);
 
 #endif

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <openssl/crypto.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -21,8 +22,10 @@
 #include "verdict.h"
 #include "waker.h"
 
-/* Buffers up to this stay with their request for the next one; larger ones are given back. */
+/* Buffers up to this stay with their request for the next one, while there are not more than that in all;
+ * else they are given back. */
 #define BUFFER_KEPT_MAX ((size_t)128 * 1024)
+#define BUFFERS_KEPT_MAX ((size_t)16 * 1024 * 1024)
 #define BUFFER_ALIGNMENT ((size_t)64) /* a cache line, and the widest vector */
 
 uint32_t request_step(struct ersatz_request *request)
@@ -113,6 +116,85 @@ static void release_group(struct ersatz_request *request)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ buffers */
+
+/*
+ * No buffer keeps a secret for long. To cleanse one means to fetch it from the worker's core, which costs a
+ * busy card a tenth of its throughput, and the next request overwrites it anyway. So it is left as it is
+ * while a worker is awake, and the worker cleanses what is left before it goes to sleep: pool_cleanse(). What
+ * is short is not worth the trouble.
+ */
+#define CLEANSED_AT_ONCE 1024u
+
+/* Relaxed: it is compared with a limit, and nothing hangs on who goes first. */
+static bool has_too_many_buffers(struct ersatz_device *device)
+{
+    return atomic_load_explicit(&device->pool.buffer_bytes, memory_order_relaxed) > BUFFERS_KEPT_MAX;
+}
+
+static void cleanse_buffer(struct ersatz_request *request)
+{
+    OPENSSL_cleanse(request->buffer, request->buffer_secret);
+    request->buffer_secret = 0;
+}
+
+void request_cleanse(struct ersatz_request *request)
+{
+    uint32_t state = BUFFER_LEFT;
+
+    /* Acquire and release: with who left it, and with who takes it next. */
+    if (atomic_load_explicit(&request->buffer_state, memory_order_relaxed) != BUFFER_LEFT ||
+        !atomic_compare_exchange_strong_explicit(&request->buffer_state, &state, BUFFER_BEING_CLEANSED,
+            memory_order_acquire, memory_order_relaxed))
+        return;
+    cleanse_buffer(request);
+    atomic_store_explicit(&request->buffer_state, BUFFER_OWNED, memory_order_release);
+}
+
+/* Before the buffer is used. */
+static void take_buffer(struct ersatz_request *request)
+{
+    uint32_t state = atomic_load_explicit(&request->buffer_state, memory_order_acquire);
+
+    while (state != BUFFER_OWNED && (state == BUFFER_BEING_CLEANSED ||
+                                        !atomic_compare_exchange_weak_explicit(&request->buffer_state, &state,
+                                            BUFFER_OWNED, memory_order_acquire, memory_order_acquire))) {
+        sched_yield(); /* some microseconds at the most */
+        state = atomic_load_explicit(&request->buffer_state, memory_order_acquire);
+    }
+}
+
+/* How much of the buffer may be secret now: what is known to have become ciphertext is not, but an earlier
+ * text may have been longer. */
+static void note_secret(struct ersatz_request *request)
+{
+    size_t len = request->op.kind == ERSATZ_CIPHER ? request->op.u.cipher.len
+                                                   : ersatz_rsa_key_size(request->op.u.rsa.key);
+    bool is_secret = !request->leaves_ciphertext || request->result != ERSATZ_OK;
+
+    if (len >= request->buffer_secret)
+        request->buffer_secret = is_secret ? len : 0;
+}
+
+static void leave_buffer(struct ersatz_request *request)
+{
+    struct ersatz_device *device = request->device;
+
+    note_secret(request);
+    if (request->buffer_size > BUFFER_KEPT_MAX || has_too_many_buffers(device)) {
+        request_drop_buffer(request);
+    } else if (request->buffer_secret <= CLEANSED_AT_ONCE) {
+        cleanse_buffer(request);
+    } else {
+        atomic_store(&request->buffer_state, BUFFER_LEFT);
+        if (!atomic_load(&device->pool.left))
+            atomic_store(&device->pool.left, true);
+        /* Sequentially consistent, all of this: whoever goes to sleep says so first, and then looks. */
+        if (device_is_asleep(device))
+            request_cleanse(request);
+    }
+}
+
 void request_release(struct ersatz_request *request)
 {
     /* Acquire and release: the last one sees all that the others did to the request. */
@@ -122,22 +204,22 @@ void request_release(struct ersatz_request *request)
         trace_end(request->device->config.trace, request);
     if (request->first == request)
         release_group(request->group_next);
-    if (request->op.kind == ERSATZ_CIPHER) {
+    if (request->copied)
+        leave_buffer(request);
+    if (request->op.kind == ERSATZ_CIPHER)
         ersatz_cipher_free(request->op.u.cipher.cipher);
-    } else {
-        if (request->copied)
-            OPENSSL_cleanse(request->buffer, ersatz_rsa_key_size(request->op.u.rsa.key));
+    else
         ersatz_rsa_key_free(request->op.u.rsa.key);
-    }
-    if (request->buffer_size > BUFFER_KEPT_MAX)
-        request_drop_buffer(request);
     device_return(request);
 }
 
 void request_drop_buffer(struct ersatz_request *request)
 {
-    if (request->buffer != NULL)
-        OPENSSL_cleanse(request->buffer, request->buffer_size);
+    if (request->buffer == NULL)
+        return;
+    cleanse_buffer(request);
+    atomic_fetch_sub_explicit(
+        &request->device->pool.buffer_bytes, request->buffer_size, memory_order_relaxed);
     free(request->buffer);
     request->buffer = NULL;
     request->buffer_size = 0;
@@ -154,6 +236,7 @@ static bool reserve(struct ersatz_request *request, size_t size)
     if (request->buffer == NULL)
         return false;
     request->buffer_size = rounded;
+    atomic_fetch_add_explicit(&request->device->pool.buffer_bytes, rounded, memory_order_relaxed);
     return true;
 }
 
@@ -239,6 +322,9 @@ enum ersatz_result ersatz_request_new(
         ersatz_rsa_key_reference(op->u.rsa.key);
     if (copy) {
         request->caller_op = *op;
+        take_buffer(request);
+        request->leaves_ciphertext =
+            op->kind == ERSATZ_CIPHER && cipher_leaves_ciphertext(op->u.cipher.cipher);
         if (!(op->kind == ERSATZ_CIPHER ? copy_cipher(request) : copy_rsa(request))) {
             request->copied = false;
             request_idle(request);

@@ -31,6 +31,9 @@ enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQU
 #define REQUEST_WATCHED 0x10u /* somebody sleeps on the state word: wake them at every step */
 #define REQUEST_MUTED 0x20u   /* an orphan: nobody is to be told any more */
 
+/* Of its buffer, while the request is in the pool. */
+enum buffer_state { BUFFER_OWNED, BUFFER_LEFT, BUFFER_BEING_CLEANSED };
+
 enum notify_kind { NOTIFY_FD, NOTIFY_CALLBACK, NOTIFY_WAIT };
 
 struct instance;
@@ -73,9 +76,13 @@ struct ersatz_request {
     uint64_t trace_turn;                 /* in the trace, where there is one */
 
     bool copied;
+    bool leaves_ciphertext;     /* copied: if it succeeds, the buffer holds no secret; as it was submitted */
     struct ersatz_op caller_op; /* copied: where the results go */
     uint8_t *buffer;
     size_t buffer_size;
+    size_t buffer_secret; /* how much of it is, from the beginning; with who has the buffer */
+    _Atomic uint32_t
+        buffer_state; /* enum buffer_state: release when the buffer is left, acquire to take it */
 
     _Atomic uint32_t pool_next; /* in the pool's free list */
     uint32_t pool_index;
@@ -117,6 +124,9 @@ struct ersatz_request *request_computed(struct ersatz_request *request, enum ers
 /* Make a computed request COMPLETE, unless that was done: to its submitter the card has answered. By whoever
  * is to tell of it, when its time has come. */
 void request_complete(struct ersatz_request *request);
+
+/* Cleanse the buffer of a request in the pool, if that was left to somebody. By any thread. */
+void request_cleanse(struct ersatz_request *request);
 
 /* Cleanse and free the buffer. */
 void request_drop_buffer(struct ersatz_request *request);

@@ -11,6 +11,7 @@
 
 #include "compute.h"
 #include "montgomery.h"
+#include "residue.h"
 #include "rsa_ifma_cost.h"
 #include "rsa_ifma_key.h"
 #include "rsa_key.h"
@@ -75,23 +76,32 @@ static void cleanse_job(struct job *job)
         OPENSSL_cleanse(job->halves, sizeof(job->halves));
 }
 
+/* A public operation may have a secret for its input: a key that is encrypted. */
 static void cleanse(struct rsa_ifma *ifma, bool private_half)
 {
+    const size_t size = shape_digits(ifma->jobs[0].key->shape) * sizeof(ifma->a[0]);
+
     for (unsigned i = 0; i < ifma->count; i++)
         cleanse_job(&ifma->jobs[i]);
-    if (!private_half)
-        return;
-    OPENSSL_cleanse(&ifma->mont, sizeof(ifma->mont));
-    OPENSSL_cleanse(ifma->a, sizeof(ifma->a));
-    OPENSSL_cleanse(ifma->b, sizeof(ifma->b));
-    OPENSSL_cleanse(ifma->one, sizeof(ifma->one));
-    OPENSSL_cleanse(ifma->wide, sizeof(ifma->wide));
-    OPENSSL_cleanse(ifma->table, sizeof(ifma->table));
+    if (private_half) {
+        OPENSSL_cleanse(&ifma->mont, sizeof(ifma->mont));
+        OPENSSL_cleanse(ifma->a, sizeof(ifma->a));
+        OPENSSL_cleanse(ifma->b, sizeof(ifma->b));
+        OPENSSL_cleanse(ifma->one, sizeof(ifma->one));
+        OPENSSL_cleanse(ifma->wide, sizeof(ifma->wide));
+        OPENSSL_cleanse(ifma->table, sizeof(ifma->table));
+    } else {
+        montgomery_cleanse(&ifma->mont);
+        OPENSSL_cleanse(ifma->a, size);
+        OPENSSL_cleanse(ifma->b, size);
+    }
+    residue_clear();
 }
 
 /* -------------------------------------------------------------------------------------------------- lanes */
 
-/* For each lane a number of a job's; idle lanes repeat the first. */
+/* For each lane a number of a job's. Idle lanes repeat the first, and write the same result to the same
+ * place. */
 struct sources {
     const uint64_t *digits[LANES];
 };
@@ -112,7 +122,7 @@ static void exponentiate(struct rsa_ifma *ifma, unsigned first, unsigned count)
     struct sources primes, inputs, r_cubed;
     const uint8_t *exponents[LANES];
     uint64_t k0[LANES];
-    uint64_t *results[LANES], unused[HALF_DIGITS_MAX];
+    uint64_t *results[LANES];
     unsigned bits = 0;
 
     for (unsigned lane = 0; lane < LANES; lane++) {
@@ -125,7 +135,7 @@ static void exponentiate(struct rsa_ifma *ifma, unsigned first, unsigned count)
         r_cubed.digits[lane] = half->r_cubed;
         exponents[lane] = half->exponent;
         k0[lane] = half->k0;
-        results[lane] = lane < count ? job->halves[which % 2] : unused;
+        results[lane] = job->halves[which % 2];
         bits = job->key->half_bits > bits ? job->key->half_bits : bits;
     }
     montgomery_set_moduli(mont, shape, primes.digits, k0);
@@ -150,7 +160,7 @@ static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
     const unsigned digits = shape_digits(shape);
     struct sources primes, others, m1, m2, coefficients;
     uint64_t k0[LANES];
-    uint64_t *outputs[LANES], unused[DIGITS_MAX];
+    uint64_t *outputs[LANES];
 
     for (unsigned lane = 0; lane < LANES; lane++) {
         struct job *job = job_in_lane(ifma, first, count, lane);
@@ -161,7 +171,7 @@ static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
         m2.digits[lane] = job->halves[1];
         coefficients.digits[lane] = job->key->coefficient;
         k0[lane] = job->key->halves[0].k0;
-        outputs[lane] = lane < count ? job->output : unused;
+        outputs[lane] = job->output;
     }
     montgomery_set_moduli(mont, shape, primes.digits, k0);
     montgomery_load(ifma->a, m1.digits, digits);
@@ -279,11 +289,11 @@ static uint32_t compute_public(struct rsa_ifma *ifma, enum ersatz_result results
 
     for (unsigned first = 0; first < ifma->count; first += LANES) {
         unsigned count = lanes_from(first, ifma->count);
-        uint64_t *outputs[LANES], unused[DIGITS_MAX];
+        uint64_t *outputs[LANES];
 
         exponentiate_public(ifma, first, count, false);
         for (unsigned lane = 0; lane < LANES; lane++)
-            outputs[lane] = lane < count ? ifma->jobs[first + lane].output : unused;
+            outputs[lane] = job_in_lane(ifma, first, count, lane)->output;
         montgomery_store(outputs, ifma->a, shape_digits(ifma->jobs[0].key->shape));
         done |= give_out(ifma, first, count, (1u << LANES) - 1, results);
     }

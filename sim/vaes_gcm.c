@@ -422,6 +422,7 @@ WITH_VAES static size_t crypt_bytes(const struct vaes_gcm_key *key, struct vaes_
         out[done] = before ^ stream[at];
         gcm->hash[at] ^= encrypt ? out[done] : before;
     }
+    imb_cleanse_block(stream);
     gcm->text_len += done;
     if (at == BLOCK)
         store(gcm->hash, swapped(hash_added(key, swapped(load(gcm->hash)))));

@@ -197,6 +197,7 @@ static void sleep_until_rung(struct worker *worker)
     uint64_t bit = UINT64_C(1) << worker->index, until = DOORBELL_NEVER;
 
     atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
+    pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         ersatz_count(&device_stats(device)->sleeps, 1);
         until = linger_until(device);
@@ -227,10 +228,20 @@ static enum ersatz_result set_up(struct worker *worker)
     return poster_init(&worker->poster, WORKER_BATCH, worker->index > 0, worker->start_error);
 }
 
+/* A card that is always busy leaves no buffer as it is for longer than so many rounds. */
+#define CLEANSE_EVERY 4096u
+
+static bool never(struct ersatz_device *device)
+{
+    (void)device;
+    return false;
+}
+
 static void *work(void *arg)
 {
     struct worker *worker = arg;
     struct batch batch;
+    unsigned rounds = 0;
 
     worker->start_result =
         set_up(worker); /* here, since the kernel takes submissions from the thread that set up */
@@ -243,6 +254,8 @@ static void *work(void *arg)
     for (;;) {
         bool busy;
 
+        if (++rounds % CLEANSE_EVERY == 0)
+            pool_cleanse(&worker->device->pool, never, worker->device);
         gather(worker, &batch);
         busy = batch.count > 0;
         if (busy) {
@@ -261,6 +274,7 @@ static void *work(void *arg)
         if (!linger(worker->device, worker->early))
             sleep_until_rung(worker);
     }
+    pool_cleanse(&worker->device->pool, never, worker->device);
     poster_exit(&worker->poster);
     compute_lanes_free(worker->lanes);
     return NULL;

@@ -1,0 +1,172 @@
+/*
+ * What was encrypted, decrypted or signed through the engine is nowhere in the memory of the process when the
+ * operation is over and the application has cleansed what is its own: not on stacks, nor in the card's
+ * buffers.
+ *
+ * residue outside|fd KERNEL
+ */
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include "check.h"
+#include "scan.h"
+#include "support/engine.h"
+
+#define SIZE 256
+#define SECRET 48
+#define LONG 16384
+#define SHORT 13 /* no whole block: the key stream's end is on the stack */
+
+static ENGINE *engine;
+static bool in_a_job;
+static RSA *rsa, *plain;
+
+/* Of the application's, and cleansed by it. */
+static unsigned char secret[LONG], cipher[LONG + 32], decrypted[LONG + 32], key[32], iv[16];
+
+static void run(int (*work)(void *))
+{
+    struct job job;
+
+    if (!in_a_job) {
+        CHECK_EQ(work(NULL), 1);
+        return;
+    }
+    job_init(&job, BY_FD, work, NULL);
+    job_run(&job);
+    CHECK_EQ(job_finish(&job), 1);
+    job_free(&job);
+}
+
+/* libcrypto's generator keeps the last block that it gave: these are not its bytes. */
+static void make_secret(size_t bytes)
+{
+    CHECK_EQ(RAND_bytes(secret, (int)bytes), 1);
+    for (size_t i = 0; i < bytes; i++)
+        secret[i] ^= 0x5c;
+}
+
+/* The card may be about to let go of a request of which it has told. */
+static void expect_none(const char *what, const struct scan *scan)
+{
+    unsigned found = 1;
+
+    OPENSSL_cleanse(secret, sizeof(secret));
+    OPENSSL_cleanse(decrypted, sizeof(decrypted));
+    for (unsigned tries = 0; found != 0 && tries < 50; tries++) {
+        usleep(tries * 1000);
+        found = scan_memory(scan);
+    }
+    fprintf(stderr, "%s: %u left\n", what, found);
+    CHECK_EQ(found, 0);
+}
+
+/* --------------------------------------------------------------------------------------------------- RSA */
+
+static int encrypt_rsa(void *unused)
+{
+    (void)unused;
+    return RSA_public_encrypt(SECRET, secret, cipher, rsa, RSA_PKCS1_PADDING) == SIZE;
+}
+
+static int decrypt_rsa(void *unused)
+{
+    (void)unused;
+    return RSA_private_decrypt(SIZE, cipher, decrypted, rsa, RSA_PKCS1_PADDING) == SECRET &&
+           memcmp(decrypted, secret, SECRET) == 0;
+}
+
+static void look_at_rsa(const char *what, int (*work)(void *))
+{
+    struct scan bytes, digit;
+
+    make_secret(SECRET);
+    bytes = scan_for(secret + 16, SCAN_LEN);
+    digit = scan_for_digit(secret, SECRET, 3);
+    CHECK_EQ(RSA_public_encrypt(SECRET, secret, cipher, plain, RSA_PKCS1_PADDING), SIZE);
+    run(work);
+    expect_none(what, &bytes);
+    expect_none(what, &digit);
+}
+
+/* --------------------------------------------------------------------------------------------------- AES */
+
+static const EVP_CIPHER *mode;
+static int len;
+
+static int run_aes(bool encrypt, const unsigned char *in, unsigned char *out)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int got, ok;
+
+    ok = EVP_CipherInit_ex(ctx, mode, engine, key, iv, encrypt) && EVP_CIPHER_CTX_set_padding(ctx, 0) &&
+         EVP_CipherUpdate(ctx, out, &got, in, len) && got == len;
+    EVP_CIPHER_CTX_free(ctx);
+    return ok;
+}
+
+static int encrypt_aes(void *unused)
+{
+    (void)unused;
+    return run_aes(true, secret, cipher);
+}
+
+static int decrypt_aes(void *unused)
+{
+    (void)unused;
+    return run_aes(false, cipher, decrypted) && memcmp(secret, decrypted, (size_t)len) == 0;
+}
+
+/* The text, and the key stream, which with the ciphertext is the text. */
+static void look_at_aes(const EVP_CIPHER *which, int bytes)
+{
+    unsigned char stream[SHORT];
+    struct scan text, key_stream;
+
+    mode = which;
+    len = bytes;
+    make_secret((size_t)len);
+    CHECK_EQ(RAND_bytes(key, sizeof(key)), 1);
+    text = scan_for(secret, (size_t)len < SCAN_LEN ? (size_t)len : SCAN_LEN);
+    run(encrypt_aes);
+    for (unsigned i = 0; i < SHORT; i++)
+        stream[i] = secret[i] ^ cipher[i];
+    key_stream = scan_for(stream, SHORT);
+    OPENSSL_cleanse(stream, sizeof(stream));
+    run(decrypt_aes);
+    expect_none(EVP_CIPHER_get0_name(which), &text);
+    expect_none(EVP_CIPHER_get0_name(which), &key_stream);
+}
+
+int main(int argc, char **argv)
+{
+    const EVP_CIPHER *const modes[] = {
+        EVP_aes_128_cbc(), EVP_aes_128_ctr(), EVP_aes_128_gcm(), EVP_aes_128_cfb128(), EVP_aes_128_ofb()};
+    char command[64];
+
+    test_begin(120);
+    CHECK_EQ(argc, 3);
+    in_a_job = strcmp(argv[1], "fd") == 0;
+    snprintf(command, sizeof(command), "KERNELS:%s", argv[2]);
+    plain = test_rsa(NULL);
+    engine = engine_load(command);
+    rsa = test_rsa(engine);
+    make_secret(SECRET);
+    { /* what is there is found */
+        struct scan scan = scan_for(secret, SCAN_LEN);
+
+        CHECK_EQ(scan_memory(&scan), 1);
+    }
+    look_at_rsa("encryption", encrypt_rsa);
+    look_at_rsa("decryption", decrypt_rsa);
+    for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        look_at_aes(modes[i], LONG);
+        if (EVP_CIPHER_get_block_size(modes[i]) == 1)
+            look_at_aes(modes[i], SHORT);
+    }
+    CHECK(engine_count(engine, "rsa_pub") > 0);
+    RSA_free(rsa);
+    RSA_free(plain);
+    engine_unload(engine);
+    return 0;
+}

@@ -91,8 +91,15 @@ const char *findings_operation(uint32_t operation)
 
 void findings_write_request(uint64_t request, uint32_t operation, uint32_t bytes, FILE *stream)
 {
-    fprintf(
-        stream, "%s of %" PRIu32 " bytes, request %" PRIu64, findings_operation(operation), bytes, request);
+    if (operation == ERSATZ_REQUEST_RSA_PRIV || operation == ERSATZ_REQUEST_RSA_PUB)
+        fprintf(stream, "RSA-%" PRIu64 " %s-key operation", UINT64_C(8) * bytes,
+            operation == ERSATZ_REQUEST_RSA_PRIV ? "private" : "public"); /* the key's size, in bits */
+    else if (operation < ERSATZ_REQUEST_NAMES)
+        fprintf(stream, "%s of %" PRIu32 " bytes",
+            ersatz_request_name_title((enum ersatz_request_name)operation), bytes);
+    else
+        fputs("unknown operation", stream);
+    fprintf(stream, ", request %" PRIu64, request);
 }
 
 /* The callers, a line each; unless the first sighting had the same. What a killed process left need not end

@@ -37,7 +37,7 @@ bool ersatz_findings_write_running(const struct ersatz_findings *findings, FILE 
 
         if (!runs(running))
             continue;
-        fputs("    the callback of ", stream);
+        fputs("    the callback of an operation: ", stream);
         findings_write_request(running->request, running->operation, running->bytes, stream);
         fprintf(stream,
             ", submitted %.3f s after the start; the callback began at %.3f s, on thread %" PRId32 ", %s\n",

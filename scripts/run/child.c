@@ -104,7 +104,10 @@ static void wait_for_program(struct ending *ending, const sigset_t *set)
 
         if (signal == SIGCHLD)
             bury(ending, &ended);
-        else if (signal > 0 && !has_it_already(ending->pid, &info))
+        if (signal <= 0 || signal == SIGCHLD)
+            continue;
+        ending->passed_on |= UINT64_C(1) << signal;
+        if (!has_it_already(ending->pid, &info))
             kill(ending->pid, signal);
     }
 }

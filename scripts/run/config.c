@@ -85,8 +85,26 @@ static const char *engine_of(const CONF *conf, const CONF_VALUE *entry)
     return id != NULL ? id : dot != NULL ? dot + 1 : entry->name;
 }
 
+/* Whether a list NAME:VALUE;... has a command that a configuration calls by this name: libcrypto skips what
+ * comes before a dot. */
+static bool control_has(const char *control, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    size_t length;
+
+    name = dot == NULL ? name : dot + 1;
+    length = strlen(name);
+    for (; control != NULL; control = strchr(control, ';')) {
+        control += control[0] == ';';
+        if (strncmp(control, name, length) == 0 && strchr(":;", control[length]) != NULL) /* or the end */
+            return true;
+    }
+    return false;
+}
+
 /* The section of our engine: the user's commands, where there is one, but our module. */
-static void write_engine(FILE *stream, const CONF *conf, const char *users, const char *module)
+static void write_engine(
+    FILE *stream, const CONF *conf, const char *users, const char *module, const char *control)
 {
     STACK_OF(CONF_VALUE) *commands = users == NULL ? NULL : NCONF_get_section(conf, users);
 
@@ -100,13 +118,15 @@ static void write_engine(FILE *stream, const CONF *conf, const char *users, cons
     for (int i = 0; i < sk_CONF_VALUE_num(commands); i++) {
         const CONF_VALUE *command = sk_CONF_VALUE_value(commands, i);
 
-        if (strcmp(command->name, "engine_id") != 0 && strcmp(command->name, "dynamic_path") != 0)
+        if (strcmp(command->name, "engine_id") != 0 && strcmp(command->name, "dynamic_path") != 0 &&
+            !control_has(control, command->name))
             write_line(stream, command->name, command->value);
     }
 }
 
 /* Our engine comes first, so that it has the algorithms unless another one asks for them too. */
-static void write_engines(FILE *stream, const CONF *conf, const char *list, const char *module)
+static void write_engines(
+    FILE *stream, const CONF *conf, const char *list, const char *module, const char *control)
 {
     STACK_OF(CONF_VALUE) *entries = list == NULL ? NULL : NCONF_get_section(conf, list);
     const char *users = NULL;
@@ -120,10 +140,10 @@ static void write_engines(FILE *stream, const CONF *conf, const char *list, cons
         else
             write_line(stream, entry->name, entry->value);
     }
-    write_engine(stream, conf, users, module);
+    write_engine(stream, conf, users, module, control);
 }
 
-void config_write(FILE *stream, const char *module)
+void config_write(FILE *stream, const char *module, const char *control)
 {
     char *users = users_file();
     CONF *conf = read_file(users);
@@ -136,7 +156,7 @@ void config_write(FILE *stream, const char *module)
     fputs("\n[default]\n", stream);
     write_line(stream, "openssl_conf", init != NULL ? init : OWN "init");
     fprintf(stream, "\n[%s]\nengines = " OWN "engines\n", init != NULL ? init : OWN "init");
-    write_engines(stream, conf, engines, module);
+    write_engines(stream, conf, engines, module, control);
     NCONF_free(conf);
     free(users);
 }

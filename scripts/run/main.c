@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "run.h"
 #include "symbols.h"
+#include "totals.h"
 
 void give_up(const char *format, ...)
 {
@@ -35,18 +35,16 @@ char *text(const char *format, ...)
     return made;
 }
 
-/* The user's own commands come first, so that what the options say counts. `records` NULL: without what
- * leaves files, for a trial. */
-static char *control_commands(const struct options *options, const char *records)
+/* What the options ask of the engine. `records` NULL: without what leaves files, for a trial. */
+static char *control_of_options(const struct options *options, const char *records)
 {
-    const char *users = getenv("ERSATZ_CTRL");
-    char *control = text("%s;", users == NULL ? "" : users), *shorter;
+    char *control = text("%s", ""), *shorter;
     const struct {
         const char *command, *value;
     } all[] = {
         {"RECORD", records},
         {"TRACE", records != NULL && !options->no_trace ? "record" : NULL},
-        {"SEED", options->seed},
+        {"SEED", options->seed_chosen ? NULL : options->seed},
         {"PROFILE", options->profile_path},
         {"FAULTS", options->faults},
         {"CHECK", options->check ? "1" : NULL},
@@ -62,6 +60,19 @@ static char *control_commands(const struct options *options, const char *records
     shorter = control;
     control = text("%s%s", shorter, options->control == NULL ? "" : options->control);
     free(shorter);
+    return control;
+}
+
+/* The user's own commands come before, so that what the options say counts; and a seed that nobody asked for
+ * before these. */
+static char *control_commands(const struct options *options, const char *records)
+{
+    const char *users = getenv("ERSATZ_CTRL");
+    char *own = control_of_options(options, records), *control;
+
+    control = text("%s%s;%s;%s", options->seed_chosen ? "SEED:" : "",
+        options->seed_chosen ? options->seed : "", users == NULL ? "" : users, own);
+    free(own);
     return control;
 }
 
@@ -89,18 +100,23 @@ static char *write_trace(const struct options *options, const struct records *re
     return path;
 }
 
-static void report(const struct options *options, const struct ending *ending, const struct records *records)
+/* Returns the status to end with; -1: that of the program. */
+static int report(const struct options *options, const struct ending *ending, const struct records *records)
 {
     char *trace = write_trace(options, records);
+    struct totals totals;
     const char *why;
-    const struct outcome outcome = {
+    struct outcome outcome = {
         .options = options,
         .ending = ending,
         .records = records,
+        .totals = &totals,
         .trace = trace,
     };
     FILE *stream = options->report == NULL ? stderr : file_open(options->report, &why);
 
+    totals_of(&totals, records, options->seed);
+    outcome.status = status_of(&outcome, &totals);
     if (stream == NULL) {
         fprintf(stderr, "ersatz-run: --report %s: %s; here it is\n", options->report, why);
         stream = stderr;
@@ -109,9 +125,18 @@ static void report(const struct options *options, const struct ending *ending, c
         report_json(&outcome, stream);
     else
         report_text(&outcome, stream);
-    if (stream != stderr && (ferror(stream) | fclose(stream)) != 0)
-        fprintf(stderr, "ersatz-run: --report %s: %s\n", options->report, strerror(errno));
+    if (stream != stderr) {
+        if ((ferror(stream) | fclose(stream)) != 0)
+            fprintf(
+                stderr, "ersatz-run: the report in %s is not whole: %s\n", options->report, strerror(errno));
+        if (outcome.status != 0) {
+            fputs("ersatz-run: ", stderr);
+            status_explain(&outcome, &totals, outcome.status, stderr);
+            fprintf(stderr, "; the report is in %s\n", options->report);
+        }
+    }
     free(trace);
+    return status_is_our_own(&outcome, outcome.status) ? outcome.status : -1;
 }
 
 int main(int argc, char **argv)
@@ -121,7 +146,7 @@ int main(int argc, char **argv)
     struct ending ending;
     struct records records;
     char *module, *control;
-    bool wrong;
+    int status;
 
     child_expect();
     options_read(&options, argc, argv);
@@ -129,7 +154,9 @@ int main(int argc, char **argv)
     control = control_commands(&options, NULL);
     module_try(module, control);
     free(control);
-    place_make(&place, module);
+    control = control_of_options(&options, "");
+    place_make(&place, module, control);
+    free(control);
     control = control_commands(&options, place.records);
     {
         const char *const environment[] = {
@@ -142,12 +169,11 @@ int main(int argc, char **argv)
     records_read(&records, place.records_fd);
     place_remove(&place);
     symbols_add(&records);
-    report(&options, &ending, &records);
-    wrong = records_findings(&records) > 0 || !records_any_work(&records);
+    status = report(&options, &ending, &records);
     records_free(&records);
     free(control);
     free(module);
-    if (options.strict && wrong && WIFEXITED(ending.status) && WEXITSTATUS(ending.status) == 0)
-        return EXIT_FINDINGS;
+    if (status >= 0)
+        return status;
     child_end_like(&ending);
 }

@@ -1,7 +1,10 @@
 /* The command line of ersatz-run. */
+#include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "ersatz/profile.h"
@@ -16,10 +19,12 @@ static const char usage[] =
     "\n"
     "  --profile NAME|FILE  time the card as this one\n"
     "  --faults LIST        let it misbehave: ring_full=1%,late=5%:2ms\n"
-    "  --seed NUMBER        what is random follows from this number (1)\n"
+    "  --seed NUMBER        what is random follows from this number; without it one is chosen and shown\n"
     "  --no-check           do not watch the program for mistakes\n"
-    "  --strict             if the program itself ended well, exit with 3 where mistakes were found, or the\n"
-    "                       card did no work\n"
+    "  --strict             where the program ended well (with 0, or by a signal that was sent to "
+    "ersatz-run),\n"
+    "                       exit with 3 if it made mistakes, and with 4 if no job of its used the card\n"
+    "  --allow FINDING      with --strict: this mistake is known; may be given several times\n"
     "  --trace FILE         write the timeline there (a file in TMPDIR)\n"
     "  --no-trace           keep no timeline\n"
     "  --json               the report as JSON\n"
@@ -27,7 +32,8 @@ static const char usage[] =
     "  --ctrl 'NAME:VALUE;...'  more control commands for the engine\n"
     "  --module FILE        the engine's module (the one built with this program, else the installed one)\n"
     "  --list               show profiles, faults and what is checked\n"
-    "  --help               show this\n";
+    "  --version            show the version\n"
+    "  --help, -h           show this\n";
 
 enum {
     PROFILE = 256,
@@ -36,6 +42,7 @@ enum {
     CHECK,
     NO_CHECK,
     STRICT,
+    ALLOW,
     TRACE,
     NO_TRACE,
     JSON,
@@ -43,6 +50,7 @@ enum {
     CONTROL,
     MODULE,
     LIST,
+    SHOW_VERSION,
     HELP
 };
 
@@ -53,6 +61,7 @@ static const struct option known[] = {
     {"check", no_argument, NULL, CHECK},
     {"no-check", no_argument, NULL, NO_CHECK},
     {"strict", no_argument, NULL, STRICT},
+    {"allow", required_argument, NULL, ALLOW},
     {"trace", required_argument, NULL, TRACE},
     {"no-trace", no_argument, NULL, NO_TRACE},
     {"json", no_argument, NULL, JSON},
@@ -60,6 +69,7 @@ static const struct option known[] = {
     {"ctrl", required_argument, NULL, CONTROL},
     {"module", required_argument, NULL, MODULE},
     {"list", no_argument, NULL, LIST},
+    {"version", no_argument, NULL, SHOW_VERSION},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -99,6 +109,33 @@ static void write_usage(FILE *stream)
     fputs(usage, stream);
 }
 
+static void write_version(FILE *stream)
+{
+    fputs("ersatz-run " VERSION "\n", stream);
+}
+
+static void allow(struct options *options, const char *name)
+{
+    for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+        if (strcmp(name, ersatz_finding_name(finding)) == 0) {
+            options->allowed[finding] = true;
+            options->allows = true;
+            return;
+        }
+    }
+    give_up("--allow %s: there is no finding of that name; ersatz-run --list shows them", name);
+}
+
+/* A number that everybody can type. */
+static const char *chosen_seed(void)
+{
+    uint32_t number;
+
+    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+        give_up("no random number for a seed: %s", strerror(errno));
+    return text("%" PRIu32, number % 1000000 + 1);
+}
+
 static void take(struct options *options, int option, const char *value)
 {
     switch (option) {
@@ -118,6 +155,9 @@ static void take(struct options *options, int option, const char *value)
         break;
     case STRICT:
         options->strict = true;
+        break;
+    case ALLOW:
+        allow(options, value);
         break;
     case TRACE:
         options->trace = value;
@@ -140,10 +180,13 @@ static void take(struct options *options, int option, const char *value)
         break;
     case LIST:
         show(list_all);
+    case SHOW_VERSION:
+        show(write_version);
     case HELP:
+    case 'h':
         show(write_usage);
     default: /* getopt has said what is wrong */
-        fputs("ersatz-run --help shows what there is\n", stderr);
+        fputs("ersatz-run --help shows how it is called\n", stderr);
         exit(EXIT_TROUBLE);
     }
 }
@@ -153,11 +196,16 @@ void options_read(struct options *options, int argc, char **argv)
     int option;
 
     *options = (struct options){.check = true};
-    while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "+h", known, NULL)) != -1)
         take(options, option, optarg);
     options->command = argv + optind;
     if (options->command[0] == NULL)
-        give_up("which program is to be run? ersatz-run --help shows what there is");
+        give_up("no program given; ersatz-run --help shows how it is called");
     if (options->strict && !options->check)
-        give_up("--strict is about what is found, and --no-check finds nothing");
+        give_up("--strict judges by what the check finds, and --no-check turns that off");
+    if (options->allows && !options->strict)
+        give_up("--allow is an exception to --strict, which is not given");
+    options->seed_chosen = options->seed == NULL;
+    if (options->seed == NULL)
+        options->seed = chosen_seed();
 }

@@ -115,7 +115,7 @@ static void remove_at_exit(void)
         place_remove(made);
 }
 
-void place_make(struct place *place, const char *module)
+void place_make(struct place *place, const char *module, const char *control)
 {
     bool is_root = geteuid() == 0;
     unsigned char secret[16];
@@ -145,7 +145,7 @@ void place_make(struct place *place, const char *module)
     config = file_make(place->fd, CONFIG, 0644);
     if (config == NULL)
         cannot_make(place->config);
-    config_write(config, module);
+    config_write(config, module, control);
     if ((ferror(config) | fclose(config)) != 0)
         cannot_make(place->config);
     if (fchmod(place->fd, is_root ? 0711 : 0700) != 0)

@@ -131,26 +131,6 @@ bool records_anyone_runs(const char *directory, pid_t *pid)
     return found;
 }
 
-uint64_t records_findings(const struct records *records)
-{
-    uint64_t total = 0;
-
-    for (unsigned i = 0; i < records->count; i++)
-        total += ersatz_findings_total(&records->of[i]->findings);
-    return total;
-}
-
-bool records_any_work(const struct records *records)
-{
-    for (unsigned i = 0; i < records->count; i++) {
-        for (unsigned name = 0; name < ERSATZ_REQUEST_NAMES; name++) {
-            if (atomic_load_explicit(&records->of[i]->stats.requests[name], memory_order_relaxed) > 0)
-                return true;
-        }
-    }
-    return false;
-}
-
 bool records_any_trace(const struct records *records)
 {
     for (unsigned i = 0; i < records->count; i++) {

@@ -6,6 +6,10 @@
 #include "ersatz/faults.h"
 #include "totals.h"
 
+/* Higher when a field goes or means something else; not for one that is added. docs/ersatz-run.md has them.
+ */
+#define JSON_VERSION 1
+
 /* Arguments and paths may be any bytes; what is not ASCII is taken for Latin-1. */
 static void write_string(const char *value, FILE *stream)
 {
@@ -37,13 +41,28 @@ static void write_ending(const struct outcome *outcome, FILE *stream)
 {
     int status = outcome->ending->status;
 
-    fputs("{\"command\": [", stream);
+    fprintf(stream, "{\"version\": %d,\n\"command\": [", JSON_VERSION);
     for (char **word = outcome->options->command; *word != NULL; word++) {
         fputs(word == outcome->options->command ? "" : ", ", stream);
         write_string(*word, stream);
     }
-    fprintf(stream, "],\n\"%s\": %d,\n\"seconds\": %.3f", WIFSIGNALED(status) ? "signal" : "exit_status",
-        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), outcome->ending->seconds);
+    if (WIFSIGNALED(status))
+        fprintf(stream, "],\n\"exit_status\": null,\n\"signal\": %d", WTERMSIG(status));
+    else
+        fprintf(stream, "],\n\"exit_status\": %d,\n\"signal\": null", WEXITSTATUS(status));
+    fprintf(stream, ",\n\"status\": %d,\n\"seconds\": %.3f", outcome->status, outcome->ending->seconds);
+}
+
+static void write_allowed(const struct options *options, FILE *stream)
+{
+    const char *between = "";
+
+    for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+        if (!options->allowed[finding])
+            continue;
+        fprintf(stream, "%s\"%s\"", between, ersatz_finding_name(finding));
+        between = ", ";
+    }
 }
 
 static void write_totals(const struct totals *totals, FILE *stream)
@@ -59,8 +78,9 @@ static void write_totals(const struct totals *totals, FILE *stream)
     for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++)
         fprintf(stream, "%s\"%s\": %" PRIu64, fault == 0 ? "" : ", ", ersatz_fault_name(fault),
             totals->faults[fault]);
-    fprintf(stream, "}, \"checked\": %s, \"watched\": %" PRIu64 ", \"findings\": %" PRIu64 "}",
-        totals->checked ? "true" : "false", totals->watched, totals->findings);
+    fprintf(stream, "}, \"checked\": %s, \"jobs\": %s, \"watched\": %" PRIu64 ", \"findings\": %" PRIu64 "}",
+        totals->checked ? "true" : "false", totals->jobs ? "true" : "false", totals->watched,
+        totals->findings);
 }
 
 static void write_process(const struct ersatz_record *record, uid_t owner, FILE *stream)
@@ -88,17 +108,18 @@ static void write_process(const struct ersatz_record *record, uid_t owner, FILE 
 void report_json(const struct outcome *outcome, FILE *stream)
 {
     const struct records *records = outcome->records;
-    struct totals totals;
 
-    totals_of(&totals, records);
     write_ending(outcome, stream);
     fprintf(stream, ",\n\"crashed\": %s", crash_signal(outcome->ending) != 0 ? "true" : "false");
     write_named("profile", outcome->options->profile, stream);
     write_named("faults", outcome->options->faults, stream);
-    write_named("seed", outcome->options->seed, stream);
+    fprintf(stream, ",\n\"seed\": %" PRIu64, outcome->totals->seed);
     write_named("commands", outcome->options->control, stream);
     write_named("timeline", outcome->trace, stream);
-    write_totals(&totals, stream);
+    fprintf(stream, ",\n\"strict\": %s,\n\"allowed\": [", outcome->options->strict ? "true" : "false");
+    write_allowed(outcome->options, stream);
+    fputc(']', stream);
+    write_totals(outcome->totals, stream);
     fputs(",\n\"processes\": [", stream);
     for (unsigned i = 0; i < records->count; i++) {
         fputs(i == 0 ? "\n" : ",\n", stream);

@@ -1,5 +1,6 @@
 /* The report for people. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -17,8 +18,9 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
-static void write_ending(const struct outcome *outcome, const struct totals *totals, FILE *stream)
+static void write_ending(const struct outcome *outcome, FILE *stream)
 {
+    const struct totals *totals = outcome->totals;
     int status = outcome->ending->status;
 
     fprintf(stream, "\nersatz-run: %s ", outcome->options->command[0]);
@@ -30,13 +32,19 @@ static void write_ending(const struct outcome *outcome, const struct totals *tot
         outcome->ending->seconds, totals->loaded, totals->loaded == 1 ? "" : "es", totals->started);
 }
 
-static void write_card(const struct options *options, FILE *stream)
+/* How the card was set. The seed matters where something is random. */
+static void write_settings(const struct outcome *outcome, FILE *stream)
 {
+    const struct options *options = outcome->options;
+    const struct totals *totals = outcome->totals;
+    bool seed = !options->seed_chosen || options->faults != NULL || options->profile != NULL ||
+                totals->injected > 0 || totals->profile;
+    char *number = text("%" PRIu64, totals->seed);
     const struct {
         const char *name, *value;
-    } all[] = {{"profile", options->profile}, {"faults", options->faults}, {"seed", options->seed},
+    } all[] = {{"profile", options->profile}, {"faults", options->faults}, {"seed", seed ? number : NULL},
         {"commands", options->control}};
-    const char *between = "  card:     ";
+    const char *between = "  settings: ";
 
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (all[i].value == NULL)
@@ -44,39 +52,50 @@ static void write_card(const struct options *options, FILE *stream)
         fprintf(stream, "%s%s %s", between, all[i].name, all[i].value);
         between = ", ";
     }
+    if (seed && options->seed_chosen)
+        fprintf(stream, " (--seed %s repeats it)", number);
     if (between[0] == ',')
         fputc('\n', stream);
+    free(number);
 }
 
 static void write_work(const struct totals *totals, FILE *stream)
 {
     const char *between = "";
 
-    fprintf(stream, "  work:     %" PRIu64 " request%s (", totals->accepted, plural(totals->accepted));
+    fprintf(stream, "  card:     %" PRIu64 " operation%s (", totals->accepted, plural(totals->accepted));
     for (enum ersatz_request_name name = 0; name < ERSATZ_REQUEST_NAMES; name++) {
         if (totals->requests[name] == 0)
             continue;
-        fprintf(stream, "%s%s %" PRIu64, between, ersatz_request_name_text(name), totals->requests[name]);
+        fprintf(stream, "%s%" PRIu64 " %s", between, totals->requests[name], ersatz_request_name_title(name));
         between = ", ";
     }
-    fprintf(stream, "), %" PRIu64 " completed", totals->completed);
+    fprintf(stream, "), %" PRIu64 " completed in %" PRIu64 " batch%s", totals->completed, totals->batches,
+        totals->batches == 1 ? "" : "es");
     if (totals->failed > 0)
-        fprintf(stream, " and %" PRIu64 " of these failed", totals->failed);
-    fprintf(stream, ", in %" PRIu64 " batch%s; at most %" PRIu64 " in flight\n", totals->batches,
-        totals->batches == 1 ? "" : "es", totals->in_flight_max);
-    fprintf(stream, "  told:     %" PRIu64 " by descriptor, %" PRIu64 " by callback", totals->wakeups,
-        totals->callbacks);
+        fprintf(stream, ", of which %" PRIu64 " failed", totals->failed);
+    fprintf(stream, "; at most %" PRIu64 " in flight at a time\n", totals->in_flight_max);
     if (totals->wakeups + totals->callbacks == 0)
-        fputs("; no jobs: the program waited for each operation where it called", stream);
+        fputs(
+            "  jobs:     none was woken; the operations were called outside of jobs, and the thread waited\n",
+            stream);
+    else
+        fprintf(stream,
+            "  jobs:     woken %" PRIu64 " time%s by a file descriptor, %" PRIu64 " time%s by a callback\n",
+            totals->wakeups, plural(totals->wakeups), totals->callbacks, plural(totals->callbacks));
     if (totals->orphans > 0)
-        fprintf(stream, "; for %" PRIu64 " nobody came back", totals->orphans);
+        fprintf(stream,
+            "            %" PRIu64 " operation%s lost the job: its wait context was freed, or used again, "
+            "before the job was resumed\n",
+            totals->orphans, plural(totals->orphans));
     if (totals->retries > 0)
-        fprintf(stream, "; the ring was full %" PRIu64 " time%s", totals->retries, plural(totals->retries));
-    fputc('\n', stream);
+        fprintf(stream, "            an operation found the request ring full %" PRIu64 " time%s\n",
+            totals->retries, plural(totals->retries));
     if (totals->computed_inline > 0)
         fprintf(stream,
-            "  inline:   %" PRIu64
-            " operation%s computed where called: small, or outside jobs, or the card could not\n",
+            "  software: %" PRIu64
+            " operation%s computed by the calling thread: too short for the card, or AES outside of jobs, or "
+            "the card refused\n",
             totals->computed_inline, plural(totals->computed_inline));
 }
 
@@ -91,32 +110,31 @@ static void write_no_work(const struct totals *totals, const struct records *rec
     if (refused[0] != '\0') {
         fprintf(stream, "    It could not be started: %s\n", refused);
     } else if (totals->loaded == 0) {
-        fputs(
-            "    No process loaded the engine. Perhaps the program does not use OpenSSL's libcrypto, or has "
-            "one\n"
-            "    built in; or it does not read OpenSSL's configuration (OPENSSL_CONF); or it clears its\n"
-            "    environment or runs with another user's rights, where OPENSSL_CONF does not count; or what\n"
-            "    it was to do came to an end before. If it can be told to load an engine, name ersatz.\n",
+        fputs("    No process loaded the engine. The likely causes:\n"
+              "    - the program does not use OpenSSL's libcrypto, or has its own copy linked in;\n"
+              "    - it does not read OpenSSL's configuration (the file that OPENSSL_CONF names);\n"
+              "    - it clears its environment, or gains rights when it starts (set-user-ID), so that\n"
+              "      OPENSSL_CONF does not count;\n"
+              "    - it ended before it used OpenSSL.\n"
+              "    If the program has an option to load an engine, give it the name ersatz.\n",
             stream);
     } else if (totals->computed_inline > 0) {
         fprintf(stream,
-            "    The engine is loaded, and computed %" PRIu64
-            " operation%s on the calling core: AES outside of\n"
-            "    jobs, or shorter than the threshold. To send such to the card: --ctrl SYNC_OFFLOAD:1, or\n"
-            "    SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD. An asynchronous program may need to be told to "
-            "be\n"
-            "    one (HAProxy: ssl-mode-async; s_server: -async).\n",
-            totals->computed_inline, plural(totals->computed_inline));
+            "    The engine was loaded, and %" PRIu64 " operation%s computed by the calling thread: AES\n"
+            "    outside of jobs, or shorter than the threshold. To send these to the card:\n"
+            "    --ctrl SYNC_OFFLOAD:1, or SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD. Some programs use "
+            "jobs\n"
+            "    only when told to (HAProxy: ssl-mode-async; openssl s_server: -async).\n",
+            totals->computed_inline, totals->computed_inline == 1 ? " was" : "s were");
     } else {
-        fputs("    The engine is loaded, and was asked for nothing that it does: RSA with 512 to 16,384 "
-              "bits, and AES.\n"
-              "    TLS with an ECDSA certificate and ChaCha20, say, has neither. Or there was nothing to do "
-              "yet.\n",
+        fputs("    The engine was loaded, and no operation came that the card computes: RSA with 512 to "
+              "16,384\n"
+              "    bits, and AES. (TLS with an ECDSA certificate and ChaCha20-Poly1305 uses neither.)\n",
             stream);
     }
 }
 
-/* How the times of the profile were kept, by process. */
+/* Whether this host was as fast as the modelled card, by process. */
 static void write_profile(const struct records *records, FILE *stream)
 {
     for (unsigned i = 0; i < records->count; i++) {
@@ -126,14 +144,15 @@ static void write_profile(const struct records *records, FILE *stream)
         if (told == 0)
             continue;
         fprintf(stream,
-            "  profile:  process %" PRId64 ": an answer took %.1f us on average, %.1f us were asked",
+            "  profile:  process %" PRId64
+            ": an operation took %.1f us on average; the modelled card takes %.1f us",
             records->of[i]->head.pid, (double)read_counter(&stats->profile_reached_ns) / 1e3 / (double)told,
             (double)read_counter(&stats->profile_asked_ns) / 1e3 / (double)told);
         if (late > 0)
             fprintf(stream,
-                "; WARNING: this host computed %" PRIu64
-                " (%.1f %%) later than such a card would have, by %.1f us at most",
-                late, 100 * (double)late / (double)told,
+                "\n            WARNING: this host is too slow for that card: %" PRIu64
+                " operation%s (%.1f %%) completed late, by %.1f us at most",
+                late, plural(late), 100 * (double)late / (double)told,
                 (double)read_counter(&stats->profile_late_max_ns) / 1e3);
         fputc('\n', stream);
     }
@@ -141,12 +160,13 @@ static void write_profile(const struct records *records, FILE *stream)
 
 static void write_faults(const struct totals *totals, FILE *stream)
 {
-    const char *between = "  injected: ";
+    const char *between = "  faults:   injected ";
 
     for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
         if (totals->faults[fault] == 0)
             continue;
-        fprintf(stream, "%s%s %" PRIu64, between, ersatz_fault_name(fault), totals->faults[fault]);
+        fprintf(stream, "%s%s %" PRIu64 " time%s", between, ersatz_fault_name(fault), totals->faults[fault],
+            plural(totals->faults[fault]));
         between = ", ";
     }
     if (between[0] == ',')
@@ -166,15 +186,40 @@ static void write_nothing_found(const struct totals *totals, enum crash_doubt do
     if (!totals->checked)
         return;
     if (totals->watched == 0)
-        fputs("  verdict:  none; no operation of a job was seen, and only those are checked\n", stream);
+        fputs(
+            "  verdict:  none; no operation was part of a job, so nothing asynchronous was tested\n", stream);
     else
         fprintf(stream, "  verdict:  %" PRIu64 " operation%s of jobs watched, %s\n", totals->watched,
             plural(totals->watched), but[doubt]);
 }
 
-static void write_findings(const struct totals *totals, const struct records *records, FILE *stream)
+/* Which mistakes there are: many sightings may be of one. */
+static void write_mistakes(const struct outcome *outcome, FILE *stream)
 {
-    fprintf(stream, "  verdict:  %" PRIu64 " finding%s\n", totals->findings, plural(totals->findings));
+    const struct totals *totals = outcome->totals;
+    unsigned kinds = 0;
+    const char *between = "";
+
+    for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
+        kinds += totals->by_finding[finding] > 0;
+    fprintf(stream, "  verdict:  %u kind%s of mistake: ", kinds, plural(kinds));
+    for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+        uint64_t count = totals->by_finding[finding];
+
+        if (count == 0)
+            continue;
+        fprintf(stream, "%s%s (seen %" PRIu64 " time%s%s)", between, ersatz_finding_name(finding), count,
+            plural(count), outcome->options->allowed[finding] ? ", allowed" : "");
+        between = ", ";
+    }
+    fputc('\n', stream);
+}
+
+static void write_findings(const struct outcome *outcome, FILE *stream)
+{
+    const struct records *records = outcome->records;
+
+    write_mistakes(outcome, stream);
     for (unsigned i = 0; i < records->count; i++) {
         const struct ersatz_record *record = records->of[i];
 
@@ -189,21 +234,19 @@ static void write_findings(const struct totals *totals, const struct records *re
 void report_text(const struct outcome *outcome, FILE *stream)
 {
     const struct records *records = outcome->records;
-    struct totals totals;
 
-    totals_of(&totals, records);
-    write_ending(outcome, &totals, stream);
-    write_card(outcome->options, stream);
-    if (totals.accepted == 0)
-        write_no_work(&totals, records, stream);
+    write_ending(outcome, stream);
+    write_settings(outcome, stream);
+    if (outcome->totals->accepted == 0)
+        write_no_work(outcome->totals, records, stream);
     else
-        write_work(&totals, stream);
+        write_work(outcome->totals, stream);
     write_profile(records, stream);
-    write_faults(&totals, stream);
-    if (totals.findings == 0)
-        write_nothing_found(&totals, crash_doubt(outcome->ending, records), stream);
+    write_faults(outcome->totals, stream);
+    if (outcome->totals->findings == 0)
+        write_nothing_found(outcome->totals, crash_doubt(outcome->ending, records), stream);
     else
-        write_findings(&totals, records, stream);
+        write_findings(outcome, stream);
     crash_write(outcome->ending, records, stream);
     for (unsigned i = 0; i < records->trouble_count; i++)
         fprintf(stream, "  not read: %s\n", records->troubles[i]);
@@ -211,4 +254,9 @@ void report_text(const struct outcome *outcome, FILE *stream)
         fprintf(stream, "  not read: and %u more\n", records->more_troubles);
     if (outcome->trace != NULL)
         fprintf(stream, "  timeline: %s (open it in https://ui.perfetto.dev)\n", outcome->trace);
+    if (status_is_our_own(outcome, outcome->status)) {
+        fputs("  ended:    ", stream);
+        status_explain(outcome, outcome->totals, outcome->status, stream);
+        fputc('\n', stream);
+    }
 }

@@ -12,24 +12,26 @@
 #include "ersatz/record.h"
 
 /* Its own exit codes; all others are the program's. */
-#define EXIT_TROUBLE 2 /* it was called wrongly, or could not do its work */
-#define EXIT_FINDINGS                                                                                        \
-    3 /* --strict: there are findings, or nothing to judge by, and the program ended well                    \
-       */
+#define EXIT_TROUBLE 2     /* it was called wrongly, or could not do its work */
+#define EXIT_FINDINGS 3    /* --strict: the program ended well, and made mistakes */
+#define EXIT_NO_JOB 4      /* --strict: it ended well, and no job of its used the card */
 #define EXIT_NO_PERMIT 126 /* as shells have it: the program could not be started */
 #define EXIT_NO_PROGRAM 127
 
 /* ------------------------------------------------------------------------------------------- options.c */
 
 struct options {
-    const char *profile, *faults, *seed; /* NULL: not given, as all of these */
-    const char *profile_path; /* absolute where it is of a file, for the program may go elsewhere */
-    const char *trace;        /* where the timeline goes */
-    const char *report;       /* where the report goes, instead of standard error */
-    const char *control;      /* more control commands */
+    const char *profile, *faults; /* NULL: not given, as all of these */
+    const char *seed;             /* never NULL */
+    const char *profile_path;     /* absolute where it is of a file, for the program may go elsewhere */
+    const char *trace;            /* where the timeline goes */
+    const char *report;           /* where the report goes, instead of standard error */
+    const char *control;          /* more control commands */
     const char *module;
     bool check, strict, json, no_trace;
-    char **command; /* ends with NULL */
+    bool seed_chosen;                      /* the seed is one that we chose */
+    bool allows, allowed[ERSATZ_FINDINGS]; /* --allow was given, and for which */
+    char **command;                        /* ends with NULL */
 };
 
 /* Ends the program where that is all it was asked for, or where they are wrong. */
@@ -55,8 +57,9 @@ void module_try(const char *module, const char *control);
 
 /* -------------------------------------------------------------------------------------------- config.c */
 
-/* Write an openssl.cnf that is the user's own and loads the module besides. */
-void config_write(FILE *stream, const char *module);
+/* Write an openssl.cnf that is the user's own and loads the module besides. Commands of the user's for the
+ * engine are left out where `control` has them too (NAME:VALUE;...): the engine would run them last. */
+void config_write(FILE *stream, const char *module, const char *control);
 
 /* --------------------------------------------------------------------------------------------- files.c */
 
@@ -86,14 +89,16 @@ struct place {
     int parent, fd, records_fd, engines_fd;       /* open: what the directory is in, and the directories */
 };
 
-void place_make(struct place *place, const char *module);
+/* control: see config_write(). */
+void place_make(struct place *place, const char *module, const char *control);
 void place_remove(struct place *place);
 
 /* --------------------------------------------------------------------------------------------- child.c */
 
 struct ending {
-    int status;     /* as waitpid(2) has it */
-    double seconds; /* from start to end */
+    int status;         /* as waitpid(2) has it */
+    uint64_t passed_on; /* a bit for each signal that was sent to us while the program ran */
+    double seconds;     /* from start to end */
     pid_t pid;
 };
 
@@ -131,11 +136,6 @@ bool record_is_named_so(const char *name);
 /* Whether a process runs that has a record in the directory; *pid is one. */
 bool records_anyone_runs(const char *directory, pid_t *pid);
 
-uint64_t records_findings(const struct records *records);
-
-/* Whether a card was given anything to do. */
-bool records_any_work(const struct records *records);
-
 /* Whether any process traced its requests. */
 bool records_any_trace(const struct records *records);
 
@@ -144,14 +144,29 @@ bool records_write_trace(const struct records *records, FILE *stream);
 
 /* -------------------------------------------------------------------------------------- report_*.c */
 
+struct totals;
+
 struct outcome {
     const struct options *options;
     const struct ending *ending;
     const struct records *records;
+    const struct totals *totals;
     const char *trace; /* NULL: none was written */
+    int status;        /* what we end with; a signal is 128 and its number, as in a shell */
 };
 
 void report_text(const struct outcome *outcome, FILE *stream);
 void report_json(const struct outcome *outcome, FILE *stream);
+
+/* -------------------------------------------------------------------------------------------- status.c */
+
+/* What we are to end with. Does not look at outcome->status. */
+int status_of(const struct outcome *outcome, const struct totals *totals);
+
+/* Whether that is --strict's, and not the program's. */
+bool status_is_our_own(const struct outcome *outcome, int status);
+
+/* Why, in one line without its end. */
+void status_explain(const struct outcome *outcome, const struct totals *totals, int status, FILE *stream);
 
 #endif

@@ -145,6 +145,7 @@ static void rewrite(const struct frames *frames, char *text, size_t size)
     }
     if (fits && used > 0)
         memcpy(text, copy, used + 1);
+    ersatz_text_clean(text, size, true); /* a file may call its functions whatever it likes */
     free(copy);
 }
 

@@ -1,6 +1,8 @@
 /* Adds up what the processes counted. */
 #include "totals.h"
 
+#include <stdlib.h>
+
 static uint64_t read_counter(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
@@ -23,21 +25,31 @@ static void add_stats(struct totals *totals, const struct ersatz_stats *stats)
     totals->orphans += read_counter(&stats->orphans);
     for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++)
         totals->computed_inline += ersatz_stats_inline(stats, kernel);
-    for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++)
+    for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
         totals->faults[fault] += read_counter(&stats->faults[fault]);
+        totals->injected += read_counter(&stats->faults[fault]);
+    }
+    totals->profile = totals->profile || read_counter(&stats->profile_told) > 0;
     totals->in_flight_max = most > totals->in_flight_max ? most : totals->in_flight_max;
 }
 
-void totals_of(struct totals *totals, const struct records *records)
+void totals_of(struct totals *totals, const struct records *records, const char *seed)
 {
-    *totals = (struct totals){.loaded = records->count};
+    *totals = (struct totals){.loaded = records->count, .seed = strtoull(seed, NULL, 10)};
     for (unsigned i = 0; i < records->count; i++) {
         const struct ersatz_record *record = records->of[i];
 
         add_stats(totals, &record->stats);
-        totals->started += record->head.started;
+        if (record->head.started && totals->started++ == 0)
+            totals->seed = read_counter(&record->head.seed);
         totals->checked = totals->checked || read_counter(&record->findings.began_ns) != 0;
         totals->watched += read_counter(&record->findings.watched);
-        totals->findings += ersatz_findings_total(&record->findings);
+        for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+            uint64_t count = ersatz_findings_count(&record->findings, finding);
+
+            totals->by_finding[finding] += count;
+            totals->findings += count;
+        }
     }
+    totals->jobs = totals->watched + totals->wakeups + totals->callbacks > 0;
 }

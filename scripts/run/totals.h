@@ -7,13 +7,16 @@
 struct totals {
     uint64_t requests[ERSATZ_REQUEST_NAMES], accepted; /* accepted: all of them */
     uint64_t completed, failed, retries, batches, wakeups, callbacks, orphans, computed_inline;
-    uint64_t in_flight_max; /* of one process */
-    uint64_t faults[ERSATZ_FAULTS];
+    uint64_t in_flight_max;                   /* of one process */
+    uint64_t faults[ERSATZ_FAULTS], injected; /* injected: all of them */
     unsigned loaded, started; /* processes that loaded the engine, and that started the card */
     bool checked;
-    uint64_t watched, findings;
+    bool profile; /* some process had a profile */
+    bool jobs;    /* some job used the card */
+    uint64_t watched, findings, by_finding[ERSATZ_FINDINGS];
+    uint64_t seed; /* of the first card that was started, or that would have been */
 };
 
-void totals_of(struct totals *totals, const struct records *records);
+void totals_of(struct totals *totals, const struct records *records, const char *seed);
 
 #endif

@@ -81,7 +81,7 @@ static void killed(struct ersatz_findings *findings)
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
     CHECK_EQ(ersatz_findings_count(findings, ERSATZ_FOUND_NEVER_RESUMED), 1);
     CHECK_EQ(ersatz_findings_total(findings), 1);
-    CHECK(says(findings, "never_resumed, 1 time") && says(findings, "aes_cbc of 2048 bytes, request 1") &&
+    CHECK(says(findings, "never_resumed, 1 time") && says(findings, "AES-CBC of 2048 bytes, request 1") &&
           says(findings, "device-findings+0x") && says(findings, "may still be resumed"));
 }
 

@@ -1,0 +1,79 @@
+/* What ersatz-run ends with, and why. */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "crash.h"
+#include "totals.h"
+
+static bool ended_well(const struct ending *ending)
+{
+    if (WIFEXITED(ending->status))
+        return WEXITSTATUS(ending->status) == 0;
+    /* A server ends so: whoever runs it sends ersatz-run the signal. */
+    return (ending->passed_on & UINT64_C(1) << WTERMSIG(ending->status)) != 0;
+}
+
+static bool is_bad(const struct options *options, const struct totals *totals, enum ersatz_finding finding)
+{
+    return totals->by_finding[finding] > 0 && !options->allowed[finding];
+}
+
+/* One of the program's processes, of which the program itself may say nothing. */
+static bool died_in_callback(const struct outcome *outcome)
+{
+    return crash_doubt(outcome->ending, outcome->records) == CRASH_IN_CALLBACK;
+}
+
+int status_of(const struct outcome *outcome, const struct totals *totals)
+{
+    int status = outcome->ending->status;
+    bool mistakes = died_in_callback(outcome);
+
+    for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
+        mistakes = mistakes || is_bad(outcome->options, totals, finding);
+    if (!outcome->options->strict || !ended_well(outcome->ending))
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (mistakes)
+        return EXIT_FINDINGS;
+    if (outcome->records->trouble_count > 0)
+        return EXIT_TROUBLE;
+    if (!totals->jobs)
+        return EXIT_NO_JOB;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 0;
+}
+
+bool status_is_our_own(const struct outcome *outcome, int status)
+{
+    return outcome->options->strict && ended_well(outcome->ending) &&
+           (status == EXIT_FINDINGS || status == EXIT_TROUBLE || status == EXIT_NO_JOB);
+}
+
+void status_explain(const struct outcome *outcome, const struct totals *totals, int status, FILE *stream)
+{
+    int ended = outcome->ending->status;
+    const char *between = "";
+
+    fprintf(stream, "status %d: ", status);
+    if (!status_is_our_own(outcome, status)) {
+        fprintf(stream, "%s ", outcome->options->command[0]);
+        if (WIFSIGNALED(ended))
+            fprintf(stream, "was ended by signal %d (%s)", WTERMSIG(ended), strsignal(WTERMSIG(ended)));
+        else
+            fprintf(stream, "ended with it");
+    } else if (status == EXIT_FINDINGS) {
+        fputs("--strict, and mistakes were found: ", stream);
+        for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+            if (!is_bad(outcome->options, totals, finding))
+                continue;
+            fprintf(stream, "%s%s", between, ersatz_finding_name(finding));
+            between = ", ";
+        }
+        if (died_in_callback(outcome))
+            fprintf(stream, "%sa process ended in a callback", between);
+    } else if (status == EXIT_NO_JOB) {
+        fputs("--strict, and no job used the card: nothing asynchronous was tested", stream);
+    } else {
+        fputs("--strict, and not all records could be read: mistakes may be missing", stream);
+    }
+}

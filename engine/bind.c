@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "digests.h"
 #include "error.h"
+#include "ersatz/undisturbed.h"
 #include "rsa.h"
 #include "thresholds.h"
 
@@ -90,13 +91,17 @@ static int finish(ENGINE *engine)
 
 static int destroy(ENGINE *engine)
 {
+    struct ersatz_undisturbed before;
+
     (void)engine;
+    ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&bound_lock);
     if (--bound == 0) {
         card_stop();
         destroy_methods();
     }
     pthread_mutex_unlock(&bound_lock);
+    ersatz_undisturbed_end(&before);
     return 1;
 }
 
@@ -112,10 +117,12 @@ static int set_up(ENGINE *engine)
 
 static int bind(ENGINE *engine, const char *id)
 {
+    struct ersatz_undisturbed before;
     int ok;
 
     if (id != NULL && strcmp(id, ENGINE_ID) != 0)
         return 0;
+    ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&bound_lock);
     error_load();
     ok = watch_cleanup() && card_set_up();
@@ -135,6 +142,7 @@ static int bind(ENGINE *engine, const char *id)
         destroy_methods();
     }
     pthread_mutex_unlock(&bound_lock);
+    ersatz_undisturbed_end(&before);
     return ok;
 }
 

@@ -7,38 +7,54 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ersatz/output.h"
+#include "ersatz/undisturbed.h"
 #include "findings.h"
 #include "report.h"
+#include "rsa.h"
+
+/*
+ * Who uses the card, in one word: functional references count in USERs, commands under way in HOLDs.
+ * GIVEN_BACK from when the last functional reference has gone until there is one again: the card is to stop
+ * as soon as no command uses it, and no command starts it.
+ */
+#define HOLD UINT64_C(1)
+#define GIVEN_BACK (UINT64_C(1) << 31)
+#define USER (UINT64_C(1) << 32)
 
 static struct {
-    /* Held while the device is started, stopped or configured, and across fork(), so that the child finds it
-     * free. */
+    /* Held while the device is started, configured, or taken out to be stopped, and across fork(), so that
+     * the child finds it free. By lock(), so that its thread cannot leave meanwhile. Nobody waits under it
+     * for a thread that may run code of the application's. */
     pthread_mutex_t lock;
     /* NULL or running. Release when it was started, acquire by whoever uses it. */
     struct ersatz_device *_Atomic device;
-    _Atomic unsigned users;          /* functional references; sequentially consistent, see card_leave() */
+    _Atomic uint64_t uses;           /* sequentially consistent, see stop_if_unused() */
     struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
     _Atomic unsigned generation;     /* relaxed: written in a child that has one thread */
     struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
     struct ersatz_config config;     /* sizes are 0 where no command set them: see resolve() */
     struct ersatz_profile profile;   /* config.profile points to it, or is NULL */
     struct report report;
-    bool exiting;    /* no device is started any more */
-    bool ending;     /* exit(3) runs, */
-    pthread_t ender; /* in this thread */
+    _Atomic bool exiting; /* no device is started any more */
+    _Atomic bool cleaned; /* and libcrypto is being taken apart */
+    _Atomic bool ending;  /* exit(3) runs, */
+    pthread_t ender;      /* in this thread; written before `ending` */
     struct card_policy policy;
+    _Atomic bool external; /* as in config, for who does not take the lock */
     struct ersatz_polling polling;
     struct findings_settings check;
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
 } card = {
-    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP,
     .generation = 1,
 };
 
 #define LINGER_SECONDS 1u
+#define LOCK_SECONDS 5                  /* for which a process that ends waits for the lock */
 #define POLL_INTERVAL_NS_DEFAULT 10000u /* as in QAT_Engine */
 
 struct card_policy *card_policy(void)
@@ -66,24 +82,65 @@ unsigned card_generation(void)
     return atomic_load_explicit(&card.generation, memory_order_relaxed);
 }
 
+/*
+ * Take the card's lock. False: the thread has it already, for this is a handler that interrupted it, of a
+ * crash, say. Such a one goes on without: what it interrupted stands still.
+ */
+struct locked {
+    struct ersatz_undisturbed before;
+    bool taken;
+};
+
+static bool lock(struct locked *locked)
+{
+    ersatz_undisturbed_begin(&locked->before);
+    locked->taken = pthread_mutex_lock(&card.lock) == 0;
+    return locked->taken;
+}
+
+static void unlock(const struct locked *locked)
+{
+    if (locked->taken)
+        pthread_mutex_unlock(&card.lock);
+    ersatz_undisturbed_end(&locked->before);
+}
+
+/* The same for a process that ends: another thread may have the lock and never give it back. */
+static void lock_for_a_while(struct locked *locked)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOCK_SECONDS;
+    ersatz_undisturbed_begin(&locked->before);
+    locked->taken = pthread_mutex_clocklock(&card.lock, CLOCK_MONOTONIC, &until) == 0;
+}
+
 void card_renew_after_fork(_Atomic unsigned *generation, void (*renew)(void *), void *arg)
 {
+    struct locked locked;
+
     /* Acquire: pairs with the release below; what was renewed is visible. */
     if (atomic_load_explicit(generation, memory_order_acquire) == card_generation())
         return;
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     if (atomic_load_explicit(generation, memory_order_relaxed) != card_generation()) {
         renew(arg);
         atomic_store_explicit(generation, card_generation(), memory_order_release);
     }
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
 }
+
+/* From before a fork until after it. */
+static struct locked forking;
 
 static void before_fork(void)
 {
     struct ersatz_device *device;
+    struct locked locked;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
+    forking = locked;
     device = atomic_load(&card.device);
     if (device != NULL)
         ersatz_device_forking(device);
@@ -91,14 +148,16 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
-    pthread_mutex_unlock(&card.lock);
+    struct locked locked = forking;
+
+    unlock(&locked);
 }
 
 static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error);
 
 /* The child's own device, before the child can forbid itself threads. Only on demand: most children become
- * another program at once. Where it fails, the first operation tries again and says why. Under the card's
- * lock. */
+ * another program at once. Where it fails, the first operation tries again and says why. There is no other
+ * thread yet. */
 static void start_in_child(void)
 {
     struct ersatz_device *device;
@@ -110,6 +169,7 @@ static void start_in_child(void)
 
 static void after_fork_in_child(void)
 {
+    static const pthread_mutex_t again = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
     struct ersatz_device *device = atomic_load(&card.device);
     struct ersatz_error error;
 
@@ -124,9 +184,10 @@ static void after_fork_in_child(void)
         ersatz_say("%s", error.text);
     if (card.config.trace != NULL)
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
+    card.lock = again; /* the thread that took it has another number here */
     if (device != NULL && atomic_load(&card.policy.after_fork))
         start_in_child();
-    pthread_mutex_unlock(&card.lock);
+    ersatz_undisturbed_end(&forking.before);
 }
 
 /* Under the card's lock. */
@@ -139,88 +200,179 @@ static void leave_reports(void)
     report_write(&card.report, card.place.record);
 }
 
-/* Under the card's lock; the device was taken out of the card. */
-static void stop(struct ersatz_device *device)
+/* Stop the device if `may_stop` says so when it has been taken out. Whoever has none waits for the lock, and
+ * finds it put back. */
+static void stop_if(bool (*may_stop)(void))
 {
-    card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
-    ersatz_device_free(device);
+    struct ersatz_device *device;
+    struct ersatz_ending ending = {.wait = false};
+    struct locked locked;
+    bool stop;
+
+    if (!lock(&locked)) { /* by a handler of a crash: the device stops when the process ends */
+        unlock(&locked);
+        return;
+    }
+    device = atomic_exchange(&card.device, NULL);
+    stop = may_stop();
+    if (!stop) {
+        atomic_store(&card.device, device);
+    } else {
+        card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
+        if (device != NULL)
+            ersatz_device_begin_free(device, &ending);
+    }
+    unlock(&locked);
+    if (!stop)
+        return;
+    ersatz_device_end_free(&ending); /* its callbacks may use the card, or fork */
+    lock(&locked);
     leave_reports();
+    unlock(&locked);
+}
+
+static bool is_given_back(void)
+{
+    return atomic_load(&card.uses) == GIVEN_BACK;
+}
+
+/*
+ * Nobody was left in the count, and the card was given back. Another thread may be a user again by now, with
+ * work on the way to the card, or a command that came before that. It counts itself, then looks for the
+ * device; we take the device out, then look at the count: sequential consistency forbids that both miss.
+ * When that command leaves, it comes here.
+ */
+static void stop_if_unused(void)
+{
+    if (is_given_back())
+        stop_if(is_given_back);
+}
+
+static bool no_command_has_it(void)
+{
+    return (atomic_load(&card.uses) & (GIVEN_BACK - HOLD)) == 0;
 }
 
 void card_stop(void)
 {
-    pthread_mutex_lock(&card.lock);
-    stop(atomic_exchange(&card.device, NULL));
-    pthread_mutex_unlock(&card.lock);
+    atomic_fetch_or(&card.uses, GIVEN_BACK);
+    stop_if(no_command_has_it);
 }
 
 void card_use(void)
 {
-    atomic_fetch_add(&card.users, 1);
+    uint64_t uses = atomic_load(&card.uses);
+
+    while (!atomic_compare_exchange_weak(&card.uses, &uses, (uses + USER) & ~GIVEN_BACK))
+        ;
 }
 
 void card_leave(void)
 {
-    struct ersatz_device *device;
+    uint64_t uses = atomic_load(&card.uses), after;
 
-    if (atomic_fetch_sub(&card.users, 1) != 1)
-        return;
-    pthread_mutex_lock(&card.lock);
-    /*
-     * Another thread may be a user again by now, with work on the way to the card. It counts itself, then
-     * looks for the device; we take the device out, then look at the count: sequential consistency forbids
-     * that both miss. Who found no device waits for the lock, and finds it put back.
-     */
-    device = atomic_exchange(&card.device, NULL);
-    if (atomic_load(&card.users) == 0)
-        stop(device);
-    else
-        atomic_store(&card.device, device);
-    pthread_mutex_unlock(&card.lock);
+    do {
+        after = uses - USER;
+        if (after < USER)
+            after |= GIVEN_BACK;
+    } while (!atomic_compare_exchange_weak(&card.uses, &uses, after));
+    if (after == GIVEN_BACK)
+        stop_if_unused();
+}
+
+/* Count a command in. False: the card was given back. */
+static bool hold(bool anew)
+{
+    uint64_t uses = atomic_load(&card.uses), after;
+
+    do {
+        if ((uses & GIVEN_BACK) != 0 && !anew)
+            return false;
+        after = (uses + HOLD) & ~GIVEN_BACK;
+    } while (!atomic_compare_exchange_weak(&card.uses, &uses, after));
+    return true;
+}
+
+enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct ersatz_error *error)
+{
+    enum ersatz_result result;
+
+    *device = NULL;
+    if (!hold(anew)) {
+        snprintf(error->text, sizeof(error->text),
+            "the engine was given back by its last user (ENGINE_finish), and the card has stopped; "
+            "ENGINE_init() or INIT_ENGINE comes first");
+        return error->result = ERSATZ_STOPPED;
+    }
+    result = card_device(device, error);
+    if (result != ERSATZ_OK)
+        card_let_go();
+    return result;
+}
+
+void card_let_go(void)
+{
+    if (atomic_fetch_sub(&card.uses, HOLD) - HOLD == GIVEN_BACK)
+        stop_if_unused();
 }
 
 /*
- * The process ends, or libcrypto is about to be cleaned up: join every thread before what they use goes away.
- * The memory stays: another thread of the application may be in the middle of an operation. Under the card's
- * lock.
+ * The process ends, or libcrypto is about to be cleaned up: every thread is to end before what they use goes
+ * away. The memory stays: another thread of the application may be in the middle of an operation. The calling
+ * thread may hold anything, and any other, too, so this waits for nobody without an end: see
+ * ersatz_device_stop(). What was counted is written down whatever became of the threads.
  */
 static void stop_for_good(void)
 {
-    struct ersatz_device *device = atomic_load(&card.device);
+    struct ersatz_device *device;
+    struct locked locked;
+    bool before;
 
-    if (card.exiting)
+    lock_for_a_while(&locked); /* whoever is about to start the device comes before, or sees that we came */
+    before = atomic_exchange(&card.exiting, true);
+    device = atomic_load(&card.device);
+    unlock(&locked);
+    if (before)
         return;
-    card.exiting = true;
     if (device != NULL)
         ersatz_device_stop(device);
+    ersatz_devices_wait_for_end();
+    lock_for_a_while(&locked);
     leave_reports();
+    unlock(&locked);
     atomic_store_explicit(&card.place.record->head.state, ERSATZ_RECORD_ENDED, memory_order_relaxed);
 }
 
 static void stop_at_cleanup(void)
 {
-    pthread_mutex_lock(&card.lock);
     stop_for_good();
-    pthread_mutex_unlock(&card.lock);
+    rsa_device_key_keep_all();
+    atomic_store(&card.cleaned, true);
 }
 
 static void stop_at_exit(void)
 {
-    pthread_mutex_lock(&card.lock);
-    card.ending = true;
     card.ender = pthread_self();
+    atomic_store(&card.ending, true); /* release: the above is visible */
     stop_for_good();
-    pthread_mutex_unlock(&card.lock);
+}
+
+bool card_process_ends(void)
+{
+    return atomic_load(&card.exiting);
+}
+
+bool card_is_past_cleanup(void)
+{
+    return atomic_load(&card.cleaned);
 }
 
 void card_linger_if_process_ends(void)
 {
     unsigned left = LINGER_SECONDS;
-    bool stay;
+    bool stay = atomic_load(&card.ending) && !pthread_equal(card.ender, pthread_self()) &&
+                !ersatz_thread_is_the_cards(); /* for that one the other waits */
 
-    pthread_mutex_lock(&card.lock);
-    stay = card.ending && !pthread_equal(card.ender, pthread_self());
-    pthread_mutex_unlock(&card.lock);
     while (stay && left > 0)
         left = sleep(left); /* which a signal may interrupt */
 }
@@ -229,12 +381,13 @@ void card_linger_if_process_ends(void)
 bool card_set_up(void)
 {
     static bool at_fork, at_cleanup, at_end;
+    struct locked locked;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     if (card.report.first_process == 0)
         card.report.first_process = getpid();
     if (card.place.record == NULL && !ersatz_record_init(&card.place)) {
-        pthread_mutex_unlock(&card.lock);
+        unlock(&locked);
         return false;
     }
     if (!at_fork)
@@ -244,17 +397,21 @@ bool card_set_up(void)
         at_cleanup = OPENSSL_atexit(stop_at_cleanup);
     if (at_cleanup && !at_end)
         at_end = atexit(stop_at_exit) == 0;
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return at_fork && at_cleanup && at_end;
 }
 
 void card_set_defaults(void)
 {
-    pthread_mutex_lock(&card.lock);
+    struct locked locked;
+
+    lock(&locked);
+    atomic_fetch_and(&card.uses, ~GIVEN_BACK); /* of the ENGINE before */
     memset(&card.profile, 0, sizeof(card.profile));
     ersatz_config_init(&card.config, card_stats());
     card.config.workers = card.config.instances = card.config.ring_depth = 0;
     card.config.polling = &card.polling;
+    atomic_store(&card.external, false);
     atomic_store(&card.polling.timed, false);
     atomic_store(&card.polling.interval_ns, POLL_INTERVAL_NS_DEFAULT);
     atomic_store(&card.polling.timeout_ms, 0);
@@ -268,7 +425,7 @@ void card_set_defaults(void)
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
     findings_reset(&card.check);
     report_reset(&card.report);
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
 }
 
 static void set_if_open(unsigned *size, unsigned profile, unsigned fallback)
@@ -313,6 +470,35 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
     return result;
 }
 
+/* The running device, or one that is started now. */
+static enum ersatz_result start_device(struct ersatz_device **device, struct ersatz_error *error)
+{
+    enum ersatz_result result = ERSATZ_OK;
+    struct locked locked;
+
+    if (!lock(&locked)) {
+        result = error->result = ERSATZ_STOPPED;
+        snprintf(error->text, sizeof(error->text),
+            "the card was used by a handler of a signal that had interrupted its start");
+    } else if ((*device = atomic_load_explicit(&card.device, memory_order_relaxed)) != NULL &&
+               !atomic_load(&card.exiting)) {
+        result = ERSATZ_OK;
+    } else if (atomic_load(&card.exiting)) {
+        result = error->result = ERSATZ_STOPPED;
+        snprintf(error->text, sizeof(error->text), "the process is ending");
+    } else if (card.refused.result == ERSATZ_NO_URING) {
+        *error = card.refused;
+        result = error->result;
+    } else {
+        result = open_device(device, error);
+        if (result == ERSATZ_NO_URING)
+            card.refused = *error;
+        atomic_store_explicit(&card.device, *device, memory_order_release);
+    }
+    unlock(&locked);
+    return result;
+}
+
 enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *error)
 {
     /* Pairs with the release below: the device's contents are visible. Sequentially consistent: see
@@ -321,23 +507,8 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
     struct ersatz_device *device = atomic_load(&card.device);
     enum ersatz_result result = ERSATZ_OK;
 
-    if (device == NULL) {
-        pthread_mutex_lock(&card.lock);
-        device = atomic_load_explicit(&card.device, memory_order_relaxed);
-        if (card.exiting) {
-            result = error->result = ERSATZ_STOPPED;
-            snprintf(error->text, sizeof(error->text), "the process is ending");
-        } else if (device == NULL && card.refused.result == ERSATZ_NO_URING) {
-            *error = card.refused;
-            result = error->result;
-        } else if (device == NULL) {
-            result = open_device(&device, error);
-            if (result == ERSATZ_NO_URING)
-                card.refused = *error;
-            atomic_store_explicit(&card.device, device, memory_order_release);
-        }
-        pthread_mutex_unlock(&card.lock);
-    }
+    if (device == NULL)
+        result = start_device(&device, error);
     *out = device;
     return result;
 }
@@ -368,39 +539,49 @@ static bool has_same_numbers(const struct ersatz_config *commands)
 
 bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value)
 {
+    struct locked locked;
     struct ersatz_config config;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     config = card.config;
     change(&config, value);
     ok = !is_running() || has_same_numbers(&config);
-    if (!is_running())
+    if (!is_running()) {
         card.config = config;
-    pthread_mutex_unlock(&card.lock);
+        atomic_store(&card.external, config.external_polling);
+    }
+    unlock(&locked);
     return ok;
+}
+
+bool card_polls_externally(void)
+{
+    return atomic_load(&card.external);
 }
 
 bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what),
     bool (*is_in_force)(const struct ersatz_config *config, const void *what), const void *what)
 {
+    struct locked locked;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     ok = !is_running() || is_in_force(&card.config, what);
     if (!is_running())
         change(&card.config, what);
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return ok;
 }
 
 struct ersatz_config card_config(void)
 {
+    struct locked locked;
     struct ersatz_config config;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     config = resolve(&card.config);
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return config;
 }
 
@@ -414,26 +595,28 @@ static bool has_profile(const struct ersatz_profile *profile)
 
 bool card_set_profile(const struct ersatz_profile *profile)
 {
+    struct locked locked;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     ok = !is_running() || has_profile(profile);
     if (!is_running()) {
         card.profile = *profile;
         card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
         atomic_store(&card.policy.here, profile->software);
     }
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return ok;
 }
 
 bool card_set_stats_file(const char *path)
 {
+    struct locked locked;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     ok = report_set_file(&card.report.stats_file, path);
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return ok;
 }
 
@@ -446,9 +629,10 @@ static bool is_traced_to(const char *path)
 
 enum card_answer card_set_trace(const char *path)
 {
+    struct locked locked;
     enum card_answer answer = CARD_DONE;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     if (is_running()) {
         answer = is_traced_to(path) ? CARD_DONE : CARD_TOO_LATE;
     } else if (path != NULL && !report_set_file(&card.report.trace_file, path)) {
@@ -457,72 +641,77 @@ enum card_answer card_set_trace(const char *path)
         card.config.trace = &card.place.record->trace;
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return answer;
 }
 
 enum card_answer card_keep_record(const char *directory, struct ersatz_error *error)
 {
+    struct locked locked;
     enum card_answer answer = CARD_DONE;
     bool is_there;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     is_there = card.place.directory != NULL && strcmp(card.place.directory, directory) == 0;
     if (is_running())
         answer = is_there ? CARD_DONE : CARD_TOO_LATE;
     else if (!ersatz_record_keep(&card.place, directory, error))
         answer = CARD_FAILED;
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return answer;
 }
 
 bool card_has_record(void)
 {
+    struct locked locked;
     bool has;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     has = card.place.directory != NULL;
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return has;
 }
 
 bool card_set_check(bool check, uint32_t pause_ns)
 {
+    struct locked locked;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     ok = !is_running() || card.check.check == check;
     if (!is_running()) {
         card.check.check = check;
         card.check.pause_ns = pause_ns;
     }
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return ok;
 }
 
 bool card_set_check_limits(const struct ersatz_check_limits *limits)
 {
+    struct locked locked;
     const struct ersatz_check_limits *now = &card.check.limits;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     ok = !is_running() || (now->answer_ms == limits->answer_ms && now->callback_ms == limits->callback_ms &&
                               now->early == limits->early);
     if (!is_running())
         card.check.limits = *limits;
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return ok;
 }
 
 bool card_set_timed(bool timed)
 {
+    struct locked locked;
     bool ok;
 
-    pthread_mutex_lock(&card.lock);
+    lock(&locked);
     ok = !is_running() || atomic_load(&card.polling.timed) == timed;
     if (!is_running())
         atomic_store(&card.polling.timed, timed);
-    pthread_mutex_unlock(&card.lock);
+    unlock(&locked);
     return ok;
 }
 

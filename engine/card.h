@@ -52,6 +52,9 @@ bool card_set_profile(const struct ersatz_profile *profile);
 /* Take completions at ticks, and not as they arrive. */
 bool card_set_timed(bool timed);
 
+/* Whether the application polls; without the lock that card_config() takes. */
+bool card_polls_externally(void);
+
 /* A copy of the configuration: the running device's, or what one would start with. What no command has set is
  * the profile's, or the default. */
 struct ersatz_config card_config(void);
@@ -74,12 +77,21 @@ enum card_answer card_set_trace(const char *path);
 enum card_answer card_keep_record(const char *directory, struct ersatz_error *error);
 bool card_has_record(void);
 
-/* Stop the device, if it runs, and write the statistics. The next operation starts another. */
+/* Stop the device, if it runs, and write the statistics. The next operation starts another. Where a command
+ * uses it (a callback that ENGINE_ctrl(POLL) runs may have come here), that is when the command is done. */
 void card_stop(void);
 
 /* Count a user in, and out again; when the last one leaves, as card_stop(). */
 void card_use(void);
 void card_leave(void);
+
+/*
+ * For a command, which needs no functional reference: the running device, started if need be, which stays
+ * until card_let_go(). When the last functional reference has gone, no command starts the device but one that
+ * is to start it anew, and this fails in words. On failure there is nothing to let go of.
+ */
+enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct ersatz_error *error);
+void card_let_go(void);
 
 /* Handlers for fork and exit, once for the process. False: out of memory. */
 bool card_set_up(void);
@@ -95,6 +107,13 @@ void card_set_defaults(void);
  * waiting for the calling thread.
  */
 void card_linger_if_process_ends(void);
+
+/* Whether exit(3) or OPENSSL_cleanup(3) has stopped the card for good. What handlers of exit(3) that are
+ * older than the engine still ask for, the calling core computes, as libcrypto would. */
+bool card_process_ends(void);
+
+/* Whether libcrypto has been taken apart, or is just being. */
+bool card_is_past_cleanup(void);
 
 /* A number that every fork changes in the child. */
 unsigned card_generation(void);

@@ -67,6 +67,10 @@ bool cipher_blocks_run(EVP_CIPHER_CTX *ctx, enum ersatz_mode mode, unsigned char
 int cipher_set_key(
     struct ersatz_cipher **state, enum ersatz_mode mode, const unsigned char *key, int key_len, int encrypt);
 
+/* What a cleanup function returns, after it has done its own. When libcrypto has been taken apart, libcrypto
+ * is kept from giving back the context's reference to the engine: see there. */
+int cipher_cleaned_up(EVP_CIPHER_CTX *ctx);
+
 /* For EVP_CTRL_COPY: give the copy a state of its own. 0, with an error raised: it has none then. */
 int cipher_copy(struct ersatz_cipher *from, struct ersatz_cipher **to);
 

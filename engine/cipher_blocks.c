@@ -83,7 +83,7 @@ static int cleanup(EVP_CIPHER_CTX *ctx)
         ersatz_cipher_free(data->state);
         data->state = NULL;
     }
-    return 1;
+    return cipher_cleaned_up(ctx);
 }
 
 static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)

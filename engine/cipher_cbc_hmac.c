@@ -87,7 +87,7 @@ static int cleanup(EVP_CIPHER_CTX *ctx)
         ersatz_cipher_free(data->states[0]);
         data->states[0] = NULL;
     }
-    return 1;
+    return cipher_cleaned_up(ctx);
 }
 
 /* ------------------------------------------------------------------------------------------------ commands

@@ -84,7 +84,7 @@ static int cleanup(EVP_CIPHER_CTX *ctx)
         drop_aad(data);
         OPENSSL_cleanse(data, sizeof(*data));
     }
-    return 1;
+    return cipher_cleaned_up(ctx);
 }
 
 /* ------------------------------------------------------------------------------------------------ commands

@@ -77,7 +77,7 @@ static int cleanup(EVP_CIPHER_CTX *ctx)
         ersatz_cipher_free(data->state);
         OPENSSL_cleanse(data, sizeof(*data));
     }
-    return 1;
+    return cipher_cleaned_up(ctx);
 }
 
 /* ------------------------------------------------------------------------------------------------ commands

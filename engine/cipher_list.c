@@ -3,8 +3,10 @@
 
 #include <limits.h>
 #include <openssl/async.h>
+#include <openssl/crypto.h>
 #include <openssl/objects.h>
 
+#include "card.h"
 #include "error.h"
 
 #define BLOCK 16
@@ -191,6 +193,23 @@ int cipher_set_key(
     if (result != ERSATZ_OK)
         refuse_key(mode, result);
     return result == ERSATZ_OK;
+}
+
+/*
+ * A context that is freed after OPENSSL_cleanup(), by a handler of exit(3) that is older than libcrypto's
+ * own, say. libcrypto would go on to ENGINE_finish(3), whose lock is gone, and crash. Where a cleanup
+ * function fails it leaves the context as it is and goes no further, so the data are freed here.
+ */
+int cipher_cleaned_up(EVP_CIPHER_CTX *ctx)
+{
+    void *data;
+
+    if (!card_is_past_cleanup())
+        return 1;
+    data = EVP_CIPHER_CTX_get_cipher_data(ctx);
+    EVP_CIPHER_CTX_set_cipher_data(ctx, NULL);
+    OPENSSL_clear_free(data, (size_t)EVP_CIPHER_impl_ctx_size(EVP_CIPHER_CTX_get0_cipher(ctx)));
+    return 0;
 }
 
 int cipher_copy(struct ersatz_cipher *from, struct ersatz_cipher **to)

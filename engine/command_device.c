@@ -5,29 +5,42 @@
 #include "card.h"
 #include "command_handlers.h"
 #include "error.h"
+#include "ersatz/undisturbed.h"
 
-struct ersatz_device *command_running_device(void)
+int command_with_device(
+    int command, bool anew, void (*use)(struct ersatz_device *device, long i, void *p), long i, void *p)
 {
+    struct ersatz_undisturbed before;
     struct ersatz_device *device;
     struct ersatz_error error;
+    enum ersatz_result result;
 
-    if (card_device(&device, &error) != ERSATZ_OK) {
-        error_raise(REASON_DEVICE, "%s", error.text);
-        return NULL;
+    ersatz_undisturbed_begin(&before);
+    result = card_hold(&device, anew, &error);
+    if (result == ERSATZ_OK) {
+        use(device, i, p);
+        card_let_go();
     }
-    return device;
+    ersatz_undisturbed_end(&before);
+    if (result != ERSATZ_OK)
+        error_raise(REASON_DEVICE, "%s: %s", command_name(command), error.text);
+    return result == ERSATZ_OK;
+}
+
+static void no_use(struct ersatz_device *device, long i, void *p)
+{
+    (void)device;
+    (void)i;
+    (void)p;
 }
 
 int command_init(int command, long i, void *p)
 {
     struct ersatz_error error;
 
-    (void)command;
-    (void)i;
-    (void)p;
     if (atomic_load(&card_policy()->fallback) && card_probe(&error) != ERSATZ_OK)
         return 1; /* there is no device to start, and the calling core will do */
-    return command_running_device() != NULL;
+    return command_with_device(command, true, no_use, i, p);
 }
 
 int command_init_after_fork(int command, long i, void *p)
@@ -47,6 +60,12 @@ int command_bind_thread(int command, long i, void *p)
     return command_init(command, i, p);
 }
 
+static void hold(struct ersatz_device *device, long where, void *p)
+{
+    (void)p;
+    ersatz_device_hold(device, (enum ersatz_hold)where);
+}
+
 int command_hold(int command, long i, void *p)
 {
     static const struct {
@@ -54,31 +73,24 @@ int command_hold(int command, long i, void *p)
         enum ersatz_hold where;
     } places[] = {
         {"none", ERSATZ_HOLD_NONE}, {"compute", ERSATZ_HOLD_COMPUTE}, {"signal", ERSATZ_HOLD_SIGNAL}};
-    struct ersatz_device *device;
 
     (void)i;
     for (unsigned n = 0; n < sizeof(places) / sizeof(places[0]); n++) {
-        if (strcmp(p, places[n].name) != 0)
-            continue;
-        device = command_running_device();
-        if (device != NULL)
-            ersatz_device_hold(device, places[n].where);
-        return device != NULL;
+        if (strcmp(p, places[n].name) == 0)
+            return command_with_device(command, false, hold, (long)places[n].where, NULL);
     }
     error_raise(REASON_BAD_COMMAND, "%s is \"%s\"; expected none, compute or signal", command_name(command),
         (const char *)p);
     return 0;
 }
 
+static void release(struct ersatz_device *device, long count, void *p)
+{
+    (void)p;
+    ersatz_device_release(device, (unsigned)count);
+}
+
 int command_release(int command, long i, void *p)
 {
-    struct ersatz_device *device;
-
-    (void)p;
-    if (!command_check_range(command, i, 1, INT_MAX))
-        return 0;
-    device = command_running_device();
-    if (device != NULL)
-        ersatz_device_release(device, (unsigned)i);
-    return device != NULL;
+    return command_check_range(command, i, 1, INT_MAX) && command_with_device(command, false, release, i, p);
 }

@@ -5,6 +5,7 @@
 #include <openssl/engine.h>
 
 #include "ersatz/commands.h"
+#include "ersatz/device.h"
 
 /* Their numbers, ENGINE_CMD_BASE and on, in the order of ERSATZ_COMMANDS. */
 enum command_number {
@@ -50,6 +51,11 @@ command_handler command_retries, command_in_flight, command_count_instances, com
 const char *command_name(int command);
 int command_check_range(int command, long value, long min, long max);
 int command_too_late(int command); /* always 0 */
-struct ersatz_device *command_running_device(void);
+
+/* Run use(device, i, p), which runs none of the application's code, on the device; it stays meanwhile. It is
+ * started if need be, but not after the engine was given back, unless anew: then 0, as where it does not
+ * start. */
+int command_with_device(
+    int command, bool anew, void (*use)(struct ersatz_device *device, long i, void *p), long i, void *p);
 
 #endif

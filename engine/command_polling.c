@@ -5,7 +5,7 @@
 
 static int need_external_polling(int command)
 {
-    if (card_config().external_polling)
+    if (card_polls_externally())
         return 1;
     error_raise(REASON_BAD_COMMAND, "%s without ENABLE_EXTERNAL_POLLING: the device polls by itself",
         command_name(command));
@@ -15,14 +15,18 @@ static int need_external_polling(int command)
 int command_poll(int command, long i, void *p)
 {
     struct ersatz_device *device;
+    struct ersatz_error error;
     int *status = p;
 
     (void)i;
     if (!need_external_polling(command))
         return 0;
-    device = command_running_device();
-    if (device != NULL)
-        ersatz_device_poll(device);
+    if (card_hold(&device, false, &error) == ERSATZ_OK) {
+        ersatz_device_poll(device); /* with the application's callbacks: not by command_with_device() */
+        card_let_go();
+    } else {
+        error_raise(REASON_DEVICE, "%s: %s", command_name(command), error.text);
+    }
     if (status != NULL)
         *status = device != NULL ? 0 : -1; /* as QAT_Engine: CPA_STATUS_SUCCESS, CPA_STATUS_FAIL */
     return device != NULL;
@@ -70,10 +74,13 @@ int command_heuristic_polling(int command, long i, void *p)
     return need_external_polling(command);
 }
 
+static void answer_fd(struct ersatz_device *device, long instance, void *p)
+{
+    *(int *)p = ersatz_device_response_fd(device, (unsigned)instance);
+}
+
 int command_polling_fd(int command, long i, void *p)
 {
-    struct ersatz_device *device;
-
     if (!need_external_polling(command) ||
         !command_check_range(command, i, 0, (long)card_config().instances - 1))
         return 0;
@@ -81,10 +88,8 @@ int command_polling_fd(int command, long i, void *p)
         error_raise(REASON_BAD_COMMAND, "%s after DISABLE_EVENT_DRIVEN_POLLING_MODE", command_name(command));
         return 0;
     }
-    device = command_running_device();
-    if (device == NULL)
+    if (!command_with_device(command, false, answer_fd, i, p))
         return 0;
-    *(int *)p = ersatz_device_response_fd(device, (unsigned)i);
     if (*(int *)p >= 0)
         return 1;
     error_raise(REASON_DEVICE,
@@ -93,14 +98,16 @@ int command_polling_fd(int command, long i, void *p)
     return 0;
 }
 
+static void answer_running(struct ersatz_device *device, long i, void *p)
+{
+    (void)i;
+    *(int *)p = ersatz_device_is_running(device) ? 0 : -1;
+}
+
 int command_heartbeat(int command, long i, void *p)
 {
-    struct ersatz_device *device;
-
-    (void)i;
     if (!need_external_polling(command))
         return 0;
-    device = command_running_device();
-    *(int *)p = device != NULL && ersatz_device_is_running(device) ? 0 : -1;
-    return device != NULL;
+    *(int *)p = -1;
+    return command_with_device(command, false, answer_running, i, p);
 }

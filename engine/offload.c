@@ -2,6 +2,7 @@
 #include "offload.h"
 
 #include <openssl/async.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,15 +77,44 @@ static enum ersatz_result submit_by_fd(struct ersatz_request *request, ASYNC_WAI
     return result;
 }
 
+/*
+ * A thread that is cancelled in the middle of an operation would leave locks behind, and its stack to a card
+ * that writes to it. So cancellation waits for the end of an operation, or for a pause: what is between two
+ * pauses is short. A job may go on in another thread after each of them.
+ */
+static int forbid_cancellation(void)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return state;
+}
+
+static void allow_cancellation(int state)
+{
+    pthread_setcancelstate(state, NULL);
+}
+
+/* Whether it paused; *cancel_state is the thread's that goes on. */
+static bool pause_job(int *cancel_state)
+{
+    bool paused;
+
+    allow_cancellation(*cancel_state);
+    paused = ASYNC_pause_job();
+    *cancel_state = forbid_cancellation();
+    return paused;
+}
+
 /* In callback mode a full ring is the application's to wait for: it sees the status and resumes the job. */
 static enum ersatz_result submit_by_callback(struct ersatz_device *device, struct ersatz_request *request,
-    ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg)
+    ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg, int *cancel_state)
 {
     enum ersatz_result result = ersatz_submit_callback(request, callback, arg);
 
     for (unsigned pauses = 0; result == ERSATZ_RING_FULL; pauses++) {
         ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_EAGAIN);
-        if (!ASYNC_pause_job() || pauses >= FRUITLESS_PAUSES) {
+        if (!pause_job(cancel_state) || pauses >= FRUITLESS_PAUSES) {
             usleep(SLEEP_MS * 1000);
             ersatz_device_make_room(device); /* this may be the thread that polls */
         }
@@ -141,14 +171,14 @@ uint32_t offload_measure_pause(void)
     return (uint32_t)((measure_call(look_at_clock) + measure_call(pause_once) * PAUSE_FACTOR) / 100);
 }
 
-static void pause_until_done(struct ersatz_request *request)
+static void pause_until_done(struct ersatz_request *request, int *cancel_state)
 {
     unsigned fruitless = 0;
 
     for (;;) {
         /* A pause that fails (the fibre cannot be left) must not end the operation: the card has its request.
          */
-        bool paused = ASYNC_pause_job();
+        bool paused = pause_job(cancel_state);
 
         if (ersatz_request_is_done(request))
             break;
@@ -198,7 +228,7 @@ static enum ersatz_result finish(struct ersatz_request *request, struct ersatz_e
 }
 
 static enum ersatz_result run_in_job(struct ersatz_device *device, const struct ersatz_op *ops,
-    unsigned count, ASYNC_JOB *job, struct ersatz_error *error)
+    unsigned count, ASYNC_JOB *job, struct ersatz_error *error, int *cancel_state)
 {
     ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(job);
     ASYNC_callback_fn callback;
@@ -212,7 +242,7 @@ static enum ersatz_result run_in_job(struct ersatz_device *device, const struct 
         return result;
     by_callback = ASYNC_WAIT_CTX_get_callback(context, &callback, &arg) != 0;
     if (by_callback)
-        result = submit_by_callback(device, request, context, callback, arg);
+        result = submit_by_callback(device, request, context, callback, arg, cancel_state);
     else
         result = submit_by_fd(request, context);
     if (result != ERSATZ_OK) {
@@ -222,7 +252,7 @@ static enum ersatz_result run_in_job(struct ersatz_device *device, const struct 
     checked = by_callback && card_findings() != NULL;
     if (checked)
         contexts_begin(&waiting, request, context, callback, arg);
-    pause_until_done(request);
+    pause_until_done(request, cancel_state);
     if (checked)
         contexts_end(&waiting);
     return finish(request, error);
@@ -233,9 +263,11 @@ static enum ersatz_result run_and_wait(
 {
     struct ersatz_request *request;
     int retries = atomic_load_explicit(&card_policy()->max_retries, memory_order_relaxed);
-    /* Of several, one may be refused for the device's fault when another has been computed in place: copies
-     * leave the inputs as they were for the calling core. */
-    enum ersatz_result result = make_requests(device, ops, count, count > 1, &request);
+    /* A copy, for this thread may leave the operation by a handler that jumps out of it (siglongjmp): the
+     * card must not write then to what its stack has become. And of several operations, one may be refused
+     * for the device's fault when another has been computed: the inputs are as they were, for the calling
+     * core. */
+    enum ersatz_result result = make_requests(device, ops, count, true, &request);
 
     if (result != ERSATZ_OK)
         return result;
@@ -344,12 +376,21 @@ static void raise_result(enum ersatz_result result, const struct ersatz_error *e
             REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error->text);
 }
 
+/* Whether the calling core does what the device did not: where that was asked for, and when the device has
+ * stopped for good. */
+static bool may_fall_back(enum ersatz_result result)
+{
+    return atomic_load_explicit(&card_policy()->fallback, memory_order_relaxed) ||
+           (result == ERSATZ_STOPPED && card_process_ends());
+}
+
 enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small)
 {
     ASYNC_JOB *job;
     struct ersatz_device *device;
     struct ersatz_error error;
     enum ersatz_result result;
+    int cancel_state;
     bool started;
 
     small = small || is_none_of_the_cards(ops);
@@ -360,22 +401,23 @@ enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool
         error_raise_result(result);
         return result;
     }
+    cancel_state = forbid_cancellation();
     result = card_device(&device, &error);
     started = result == ERSATZ_OK;
     if (started) {
         error.text[0] = '\0';
-        result = job != NULL ? run_in_job(device, ops, count, job, &error)
+        result = job != NULL ? run_in_job(device, ops, count, job, &error, &cancel_state)
                              : run_and_wait(device, ops, count, &error);
     }
     if (result == ERSATZ_STOPPED)
         card_linger_if_process_ends();
-    if (ersatz_result_is_device_fault(result) &&
-        atomic_load_explicit(&card_policy()->fallback, memory_order_relaxed)) {
+    if (ersatz_result_is_device_fault(result) && may_fall_back(result)) {
         error.text[0] = '\0';
         result = run_here(ops, count);
     }
     if (job != NULL && (ersatz_result_is_device_fault(result) || result == ERSATZ_BUSY))
         set_failed(job);
     raise_result(result, &error, started);
+    allow_cancellation(cancel_state);
     return result;
 }

@@ -30,6 +30,11 @@ struct rsa_copy {
     struct rsa_copy *older;        /* for rsa_device_key.c */
 };
 
+/* libcrypto is about to be taken apart. Who frees the last reference to a key after that, as a static object
+ * of C++ may, would have libcrypto give back the key's reference to the engine under a lock that is gone: so
+ * every key that is left gets one reference more, and stays. */
+void rsa_device_key_keep_all(void);
+
 /* The device's copy of the key, made or renewed if need be. It stays as long as rsa. NULL, with an error
  * raised: the key is not usable. */
 const struct rsa_copy *rsa_device_key(RSA *rsa);

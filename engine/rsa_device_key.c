@@ -7,6 +7,7 @@
 
 #include "card.h"
 #include "error.h"
+#include "ersatz/undisturbed.h"
 #include "rsa.h"
 #include "rsa_blinding.h"
 
@@ -17,9 +18,11 @@
  * with it. They hold no reference of their own, since a job that is never resumed would keep it for ever.
  */
 struct attached {
-    pthread_mutex_t lock;        /* for what follows: any number of threads may use one key */
-    _Atomic unsigned generation; /* of the process in which the lock was made: card_renew_after_fork() */
-    struct rsa_copy *copies;     /* the newest first; that one is used if is_made */
+    RSA *rsa;                      /* that it belongs to */
+    struct attached *next, **link; /* in the list of all; under its lock */
+    pthread_mutex_t lock;          /* for what follows: any number of threads may use one key */
+    _Atomic unsigned generation;   /* of the process in which the lock was made: card_renew_after_fork() */
+    struct rsa_copy *copies;       /* the newest first; that one is used if is_made */
     bool is_made;
     /* Addresses only, never followed: RSA_set0_*() changes them. A number may come to lie where an older one
      * lay, so what is public is compared as well; it determines the rest. */
@@ -32,30 +35,94 @@ struct attached {
 static _Atomic int ex_index = -1;
 static pthread_mutex_t ex_index_lock = PTHREAD_MUTEX_INITIALIZER; /* for making it */
 
+/* All keys of the engine, for rsa_device_key_keep_all(). The lock is held for a few instructions only. */
+static pthread_mutex_t all_lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+static struct attached *all;
+
+static void lock_all(void)
+{
+    /* Fails where this very thread has it already, as a handler that interrupted it: see rsa_device_key(). */
+    (void)pthread_mutex_lock(&all_lock);
+}
+
+static void unlock_all(void)
+{
+    (void)pthread_mutex_unlock(&all_lock);
+}
+
 /* Another thread may have held it at the fork: the child has one of its own. */
 static void renew_index_lock(void)
 {
     pthread_mutex_init(&ex_index_lock, NULL);
 }
 
+static void renew_all_lock(void)
+{
+    static const pthread_mutex_t new = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
+    all_lock = new;
+}
+
 __attribute__((constructor)) static void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, renew_index_lock); /* fails only without memory */
+    pthread_atfork(lock_all, unlock_all, renew_all_lock);
+}
+
+static void enlist(struct attached *attached, RSA *rsa)
+{
+    attached->rsa = rsa;
+    attached->link = &all;
+    lock_all();
+    attached->next = all;
+    if (all != NULL)
+        all->link = &attached->next;
+    all = attached;
+    unlock_all();
+}
+
+static void strike_off(struct attached *attached)
+{
+    lock_all();
+    *attached->link = attached->next;
+    if (attached->next != NULL)
+        attached->next->link = attached->link;
+    unlock_all();
+}
+
+void rsa_device_key_keep_all(void)
+{
+    lock_all();
+    for (struct attached *attached = all; attached != NULL; attached = attached->next)
+        RSA_up_ref(attached->rsa);
+    unlock_all();
 }
 
 static int index_made(void)
 {
     int made = atomic_load_explicit(&ex_index, memory_order_relaxed);
+    struct ersatz_undisturbed before;
 
     if (made >= 0)
         return made;
+    ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&ex_index_lock);
     made = atomic_load_explicit(&ex_index, memory_order_relaxed);
     if (made < 0)
         made = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     atomic_store_explicit(&ex_index, made, memory_order_relaxed);
     pthread_mutex_unlock(&ex_index_lock);
+    ersatz_undisturbed_end(&before);
     return made;
+}
+
+/* A thread of the parent may have held it. */
+static void renew_lock(void *arg)
+{
+    static const pthread_mutex_t new = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+    struct attached *attached = arg;
+
+    attached->lock = new;
 }
 
 int rsa_device_key_attach(RSA *rsa)
@@ -70,7 +137,8 @@ int rsa_device_key_attach(RSA *rsa)
         return 0;
     }
     atomic_init(&attached->generation, card_generation());
-    pthread_mutex_init(&attached->lock, NULL);
+    renew_lock(attached);
+    enlist(attached, rsa);
     return 1;
 }
 
@@ -95,6 +163,7 @@ void rsa_device_key_detach(RSA *rsa)
 
     if (attached == NULL)
         return;
+    strike_off(attached);
     RSA_set_ex_data(rsa, ex_index, NULL);
     forget(attached);
     while (attached->copies != NULL) {
@@ -229,18 +298,12 @@ static void make(struct attached *attached, const RSA *rsa, const BIGNUM *const 
     }
 }
 
-static void renew_lock(void *arg)
-{
-    struct attached *attached = arg;
-
-    pthread_mutex_init(&attached->lock, NULL); /* a thread of the parent may have held it */
-}
-
 const struct rsa_copy *rsa_device_key(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
     const BIGNUM *numbers[NUMBERS] = {NULL};
     const struct rsa_copy *copy = NULL;
+    struct ersatz_undisturbed before;
 
     if (attached == NULL) {
         error_raise(REASON_OPERATION, "the RSA key was not made for this engine");
@@ -248,10 +311,14 @@ const struct rsa_copy *rsa_device_key(RSA *rsa)
     }
     card_renew_after_fork(&attached->generation, renew_lock, attached);
     numbers_of(rsa, numbers);
-    pthread_mutex_lock(&attached->lock);
+    /* Fails where this very thread has it already: as a handler that interrupted itself here, or that jumped
+     * out of here. Either way nothing was in the middle of being changed. */
+    (void)pthread_mutex_lock(&attached->lock);
     if (!is_up_to_date(attached, numbers)) {
+        ersatz_undisturbed_begin(&before);
         forget(attached);
         make(attached, rsa, numbers);
+        ersatz_undisturbed_end(&before);
     }
     if (attached->is_made)
         copy = attached->copies;

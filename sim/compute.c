@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cipher.h"
+#include "ersatz/undisturbed.h"
 #include "imb.h"
 #include "kernels.h"
 #include "library_context.h"
@@ -89,9 +90,13 @@ bool compute_is_portable(const struct ersatz_op *op)
  * holds the engine. */
 static enum ersatz_result compute_rsa_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
-    OSSL_LIB_CTX *before = library_context_enter();
-    enum ersatz_result result = compute_one(op, kernel);
+    OSSL_LIB_CTX *before;
+    enum ersatz_result result;
 
+    if (op->kind == ERSATZ_RSA_PUBLIC)
+        return compute_one(op, kernel); /* nothing is blinded */
+    before = library_context_enter();
+    result = compute_one(op, kernel);
     library_context_leave(before);
     return result;
 }
@@ -133,6 +138,18 @@ void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const op
     }
 }
 
+/* A handler that does not come back would leave the thread with the device's library context. */
+static enum ersatz_result compute_private_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    struct ersatz_undisturbed before;
+    enum ersatz_result result;
+
+    ersatz_undisturbed_begin(&before);
+    result = compute_rsa_here(op, kernel);
+    ersatz_undisturbed_end(&before);
+    return result;
+}
+
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats)
 {
     enum ersatz_kernel kernel;
@@ -140,8 +157,10 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
 
     if (op->kind == ERSATZ_CIPHER)
         result = cipher_compute_alone(op, &kernel);
-    else
+    else if (op->kind == ERSATZ_RSA_PUBLIC)
         result = compute_rsa_here(op, &kernel);
+    else
+        result = compute_private_here(op, &kernel);
     if (result != ERSATZ_BUSY)
         stats_count_inline(stats, kernel);
     return result;

@@ -12,11 +12,11 @@
 #include "delay.h"
 #include "ersatz/output.h"
 #include "faults.h"
-#include "lend.h"
 #include "model.h"
 #include "process.h"
 #include "reaper.h"
 #include "stats.h"
+#include "stop.h"
 #include "threads.h"
 #include "verdict.h"
 #include "waker.h"
@@ -138,6 +138,7 @@ static enum ersatz_result open_device(
     device->watched = config->watch || config->profile != NULL || config->faults != NULL ||
                       config->findings != NULL || config->trace != NULL;
     atomic_init(&device->references, 1);
+    sem_init(&device->all_but_caller, 0, 0);
     if (!faults_new(device, &device->faults) || !pool_init(&device->pool)) {
         faults_free(device->faults);
         free(device);
@@ -165,32 +166,7 @@ enum ersatz_result ersatz_device_open(
     return result;
 }
 
-void ersatz_device_stop(struct ersatz_device *device)
-{
-    /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
-     * rings. One of the two cancels what was pushed. */
-    if (atomic_exchange(&device->stopping, true))
-        return;
-    if (device->verdict != NULL)
-        verdict_settle(device->verdict); /* before requests are cancelled, and their jobs told of that */
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_wake(&device->workers[i]);
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_join(&device->workers[i]);
-    if (device->faults != NULL)
-        faults_stop(device->faults);
-    lend_stop(device);
-    delay_stop(device->delay); /* what the workers left to it is told of */
-    device_cancel_all(device);
-    for (unsigned i = 0; i < device->instances_ready; i++)
-        reaper_stop(&device->instances[i]);
-    /* A reaper that gave a slot back meanwhile may have admitted from the line what was looked for there. */
-    device_cancel_all(device);
-    for (unsigned i = 0; !device->config.external_polling && i < device->instances_ready; i++)
-        reaper_take(&device->instances[i]);
-}
-
-static void release(struct ersatz_device *device)
+void device_release(struct ersatz_device *device)
 {
     /* Acquire and release: the last one sees what the others did to the device. */
     if (atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel) != 1)
@@ -201,32 +177,10 @@ static void release(struct ersatz_device *device)
     model_free(device->model);
     verdict_free(device->verdict);
     faults_free(device->faults);
+    sem_destroy(&device->all_but_caller);
     free(device->workers);
     free(device->instances);
     free(device);
-}
-
-/* With external polling, cancelled requests with callbacks are on response rings that nobody will poll again.
- */
-static void drop_responses(struct ersatz_device *device)
-{
-    for (unsigned i = 0; device->config.external_polling && i < device->instances_ready; i++)
-        reaper_drop(&device->instances[i]);
-}
-
-void ersatz_device_free(struct ersatz_device *device)
-{
-    if (device == NULL)
-        return;
-    ersatz_device_stop(device);
-    drop_responses(device);
-    /* Descriptors go now: a request whose job was abandoned with a callback keeps the memory for ever. */
-    for (unsigned i = 0; i < device->instances_ready; i++)
-        instance_close(&device->instances[i]);
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_destroy(&device->workers[i]);
-    delay_free(device->delay);
-    release(device);
 }
 
 void ersatz_device_forget(struct ersatz_device *device)
@@ -299,7 +253,7 @@ void device_return(struct ersatz_request *request)
     struct ersatz_device *device = request->device;
 
     pool_return(&device->pool, request);
-    release(device);
+    device_release(device);
 }
 
 void device_ring_doorbell(struct ersatz_device *device)

@@ -2,6 +2,8 @@
 #ifndef ERSATZ_SIM_DEVICE_H
 #define ERSATZ_SIM_DEVICE_H
 
+#include <semaphore.h>
+
 #include "instance.h"
 #include "linger.h"
 #include "pool.h"
@@ -20,7 +22,7 @@ struct ersatz_device {
     unsigned workers_started;
     struct instance *instances; /* config.instances of them */
     unsigned instances_ready;
-    _Atomic bool stopping; /* sequentially consistent: see ersatz_device_stop() */
+    _Atomic bool stopping; /* sequentially consistent: see stop_begins() */
     _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
     _Atomic bool marks;    /* some instance wants one: see instance_put(), device_ask_for_marks() */
 
@@ -37,6 +39,17 @@ struct ersatz_device {
     _Atomic long tickets;     /* how many requests may still pass while held; relaxed */
 
     struct pool pool;
+
+    /* The end: see stop.c. */
+    _Atomic bool asked_to_stop;  /* by whom, the following says: written before `leaving`, then constant */
+    struct instance *stopped_by; /* whose reaper is the one, in a callback; or NULL */
+    unsigned lenders_below;      /* in how many operations of its own the one was interrupted */
+    bool free_when_stopped;
+    _Atomic bool leaving;               /* for the first worker; sequentially consistent */
+    sem_t all_but_caller;               /* posted when no thread but the one's own is left */
+    _Atomic bool stopped;               /* by the first worker, as the last thing: nothing runs any more */
+    _Atomic bool given_up;              /* whoever ends the process does not wait any longer */
+    struct ersatz_device *next_leaving; /* under the lock in stop.c */
 };
 
 /* A request from the pool, with a reference to the device. NULL: out of memory. */

@@ -11,6 +11,11 @@
 
 #include "compute.h"
 #include "device.h"
+#include "ersatz/undisturbed.h"
+
+/* How often the calling thread is at it: a handler that interrupted it may use the card, too. Volatile, for
+ * that handler. Nothing pauses in here, so this is one thread from beginning to end. */
+static _Thread_local volatile unsigned lending;
 
 /* Where somebody looks at times or holds requests, the card is to behave as a card. */
 static bool may_lend(const struct ersatz_request *request)
@@ -54,23 +59,44 @@ static bool compute_in_slot(struct ersatz_request *request, struct instance *ins
     return true;
 }
 
-bool lend(struct ersatz_request *request, struct instance *instance)
+static bool come_in(struct ersatz_request *request, struct instance *instance)
 {
     struct ersatz_device *device = request->device;
     bool done;
 
-    if (!may_lend(request))
-        return false;
     /* Sequentially consistent: we come in, then look whether the device is stopping; lend_stop() comes after
      * that was said, and looks whether somebody is in. */
+    lending++;
     atomic_fetch_add(&device->lenders, 1);
     done = compute_in_slot(request, instance);
     atomic_fetch_sub(&device->lenders, 1);
+    lending--;
     return done;
 }
 
-void lend_stop(struct ersatz_device *device)
+bool lend(struct ersatz_request *request, struct instance *instance)
 {
-    while (atomic_load(&device->lenders) > 0)
+    struct ersatz_undisturbed before;
+    bool done;
+
+    if (!may_lend(request))
+        return false;
+    /* A public operation is over sooner than what else a thread does with signals blocked would take. */
+    if (request->op.kind != ERSATZ_RSA_PRIVATE)
+        return come_in(request, instance);
+    ersatz_undisturbed_begin(&before);
+    done = come_in(request, instance);
+    ersatz_undisturbed_end(&before);
+    return done;
+}
+
+unsigned lend_interrupted(void)
+{
+    return lending;
+}
+
+void lend_stop(struct ersatz_device *device, unsigned but)
+{
+    while (atomic_load(&device->lenders) > but)
         sched_yield(); /* one operation each */
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ersatz/undisturbed.h"
 #include "library_context.h"
 #include "process.h"
 
@@ -129,12 +130,16 @@ static void find_all(void)
 
 static bool is_filled(void)
 {
+    struct ersatz_undisturbed before;
+
     if (atomic_load_explicit(&filled, memory_order_acquire))
         return true;
+    ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&lock);
     if (!atomic_load_explicit(&filled, memory_order_relaxed))
         find_all();
     pthread_mutex_unlock(&lock);
+    ersatz_undisturbed_end(&before);
     return atomic_load_explicit(&filled, memory_order_acquire);
 }
 

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ersatz/undisturbed.h"
+
 #include "ersatz/device.h"
 #include "process.h"
 
@@ -57,10 +59,12 @@ static void make(void)
 
 OSSL_PROVIDER *library_context_provider(void)
 {
+    struct ersatz_undisturbed before;
     OSSL_PROVIDER *known;
 
     if (atomic_load_explicit(&made, memory_order_acquire))
         return provider;
+    ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&lock);
     if (provider == NULL)
         make();
@@ -68,6 +72,7 @@ OSSL_PROVIDER *library_context_provider(void)
         atomic_store_explicit(&made, true, memory_order_release);
     known = provider;
     pthread_mutex_unlock(&lock);
+    ersatz_undisturbed_end(&before);
     return known;
 }
 
@@ -105,4 +110,9 @@ enum ersatz_result ersatz_random(uint8_t *out, size_t len, bool secret)
     if (library_context_provider() == NULL || draw(context, out, len, 0) != 1)
         return ERSATZ_COMPUTE_FAILED;
     return ERSATZ_OK;
+}
+
+void library_context_disown(void)
+{
+    OSSL_LIB_CTX_set0_default(OSSL_LIB_CTX_get0_global_default());
 }

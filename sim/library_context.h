@@ -19,4 +19,7 @@ void library_context_adopt(void);
 OSSL_LIB_CTX *library_context_enter(void);
 void library_context_leave(OSSL_LIB_CTX *before);
 
+/* Such a thread is to run code of the application's: it has libcrypto's default context again. */
+void library_context_disown(void);
+
 #endif

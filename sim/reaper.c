@@ -134,6 +134,13 @@ unsigned reaper_take(struct instance *instance)
     return total;
 }
 
+void reaper_take_last(struct instance *instance)
+{
+    own_delivery()->instance = instance;
+    reaper_take(instance);
+    own_delivery()->instance = NULL;
+}
+
 /* Move what is on the ring to those that are parked; their slots are still to be given back. */
 static unsigned park(struct instance *instance, struct ersatz_request **taken)
 {
@@ -160,11 +167,28 @@ void reaper_park(struct instance *instance)
         instance_give_slot(instance);
 }
 
+struct instance *reaper_of_callback(const struct ersatz_device *device)
+{
+    struct instance *instance = own_delivery()->instance;
+
+    return instance != NULL && instance->device == device ? instance : NULL;
+}
+
 bool reaper_runs_a_callback(const struct ersatz_device *device)
+{
+    return reaper_of_callback(device) != NULL;
+}
+
+bool reaper_of_leaving_device(void)
 {
     const struct instance *instance = own_delivery()->instance;
 
-    return instance != NULL && instance->device == device;
+    return instance != NULL && atomic_load(&instance->device->leaving);
+}
+
+bool ersatz_thread_is_the_cards(void)
+{
+    return own_delivery()->instance != NULL;
 }
 
 void reaper_park_own(void)

@@ -11,6 +11,13 @@
 #include "process.h"
 #include "verdict.h"
 
+static void init_lock(struct ersatz_waker *waker)
+{
+    static const pthread_mutex_t new = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
+    waker->lock = new;
+}
+
 enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **out)
 {
     struct ersatz_waker *waker = malloc(sizeof(*waker));
@@ -28,7 +35,7 @@ enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_wa
     waker->generation = process_generation();
     waker->stats = stats;
     waker->attached = NULL;
-    pthread_mutex_init(&waker->lock, NULL); /* cannot fail for a default mutex on Linux */
+    init_lock(waker);
     *out = waker;
     return ERSATZ_OK;
 }
@@ -57,13 +64,18 @@ static bool has_spurious_signal(const struct ersatz_request *request)
     return request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS);
 }
 
-/* A thread that is cancelled at a system call in there would leave the lock locked. */
+/*
+ * A thread that is cancelled at a system call in there would leave the lock locked. To take it fails where
+ * this very thread has it already: in a handler of a signal that interrupted it within the few instructions
+ * that hold it, or that jumped out of them. To wait would be to wait for itself; the list is whole after each
+ * of the instructions.
+ */
 static int lock(struct ersatz_waker *waker)
 {
     int cancel;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    pthread_mutex_lock(&waker->lock);
+    (void)pthread_mutex_lock(&waker->lock);
     return cancel;
 }
 
@@ -91,14 +103,14 @@ void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
 void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request)
 {
     struct ersatz_request **link = &waker->attached;
+    int cancel = lock(waker);
 
-    pthread_mutex_lock(&waker->lock);
     while (*link != NULL && *link != request)
         link = &(*link)->waker_older;
     if (*link != NULL)
         *link = request->waker_older;
     request->waker = NULL;
-    pthread_mutex_unlock(&waker->lock);
+    unlock(waker, cancel);
 }
 
 bool waker_drain(struct ersatz_waker *waker)
@@ -170,7 +182,7 @@ enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker)
     if (!descriptor_renew_eventfd(waker->fd, &waker->serial))
         return ERSATZ_NO_DESCRIPTORS;
     waker->attached = NULL;
-    pthread_mutex_init(&waker->lock, NULL); /* a thread of the parent may have held it */
+    init_lock(waker); /* a thread of the parent may have held it */
     waker->generation = process_generation();
     return ERSATZ_OK;
 }

@@ -13,7 +13,9 @@ struct ersatz_waker {
     uint32_t serial;     /* of the eventfd: see descriptor.h */
     unsigned generation; /* of the process that made the eventfd */
     struct ersatz_stats *stats;
-    pthread_mutex_t lock; /* the list of attached requests, newest first */
+    /* The list of attached requests, newest first. Taken by the application's threads alone; checks for
+     * errors, see waker.c. */
+    pthread_mutex_t lock;
     struct ersatz_request *attached;
 };
 

@@ -10,6 +10,7 @@
 #include "library_context.h"
 #include "linger.h"
 #include "model.h"
+#include "stop.h"
 #include "threads.h"
 #include "uring.h"
 
@@ -240,6 +241,8 @@ static bool never(struct ersatz_device *device)
 static void *work(void *arg)
 {
     struct worker *worker = arg;
+    struct ersatz_device *device = worker->device;
+    bool first = worker->index == 0, told_of_end = false;
     struct batch batch;
     unsigned rounds = 0;
 
@@ -254,8 +257,12 @@ static void *work(void *arg)
     for (;;) {
         bool busy;
 
+        if (first && !told_of_end && atomic_load(&device->leaving)) {
+            told_of_end = true;
+            stop_begins(device);
+        }
         if (++rounds % CLEANSE_EVERY == 0)
-            pool_cleanse(&worker->device->pool, never, worker->device);
+            pool_cleanse(&device->pool, never, device);
         gather(worker, &batch);
         busy = batch.count > 0;
         if (busy) {
@@ -269,14 +276,16 @@ static void *work(void *arg)
             worker->early = false;
             continue;
         }
-        if (atomic_load(&worker->device->stopping) && worker->held_first == NULL)
+        if (atomic_load(&device->stopping) && worker->held_first == NULL)
             break;
-        if (!linger(worker->device, worker->early))
+        if (!linger(device, worker->early))
             sleep_until_rung(worker);
     }
-    pool_cleanse(&worker->device->pool, never, worker->device);
+    pool_cleanse(&device->pool, never, device);
     poster_exit(&worker->poster);
     compute_lanes_free(worker->lanes);
+    if (first)
+        stop_ends(device); /* which may free this worker, too */
     return NULL;
 }
 

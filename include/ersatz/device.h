@@ -10,6 +10,7 @@
 #ifndef ERSATZ_DEVICE_H
 #define ERSATZ_DEVICE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -106,14 +107,38 @@ enum ersatz_result ersatz_device_probe(struct ersatz_error *error);
 enum ersatz_result ersatz_device_open(
     const struct ersatz_config *config, struct ersatz_device **device, struct ersatz_error *error);
 
-/* Stop: requests that no worker has taken up complete with ERSATZ_STOPPED, those being computed finish, every
- * thread is joined. May be called once, and not from a callback. Requests that are still out stay valid; the
- * memory goes when the last of them is freed and ersatz_device_free() was called. */
-void ersatz_device_stop(struct ersatz_device *device);
+/*
+ * Stop: requests that no worker has taken up complete with ERSATZ_STOPPED, those being computed finish, every
+ * thread ends. Requests that are still out stay valid; the memory goes when the last of them is freed and
+ * ersatz_device_free() was called. For the end of a process: the calling thread may be in a callback, in a
+ * handler of a signal, or hold what a callback is waiting for. So nothing of the device's is locked here, and
+ * this returns after five seconds at the latest. False: not every thread has ended, the calling one if it is
+ * in a callback, or one whose callback does not return; they are left alone from then on.
+ */
+bool ersatz_device_stop(struct ersatz_device *device);
 
-/* Give the device up. Stops it first if that was not done. Its descriptors are closed when this returns, so
- * no other thread may be submitting or polling. NULL is allowed. */
+/*
+ * Give the device up. Stops it first if that was not done. Its descriptors are closed and its threads have
+ * ended when this returns, so no other thread may be submitting or polling. In a callback on a thread of the
+ * device, and where a callback does not return for five seconds, both come later, by themselves: when that
+ * callback has returned. NULL is allowed.
+ */
 void ersatz_device_free(struct ersatz_device *device);
+
+/* The same in two parts, for who holds a lock that a callback may want: begin under the lock, which waits for
+ * nobody, and wait for the end without. A fork that comes between them finds the device. */
+struct ersatz_ending {
+    bool wait;
+    pthread_t thread;
+};
+void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending *ending);
+void ersatz_device_end_free(const struct ersatz_ending *ending);
+
+/* Wait until all devices that are being freed, by whatever thread, are gone; for five seconds at the most. */
+void ersatz_devices_wait_for_end(void);
+
+/* Whether the calling thread is a device's own, in a callback. */
+bool ersatz_thread_is_the_cards(void);
 
 /* Before a fork, in the parent: nothing is done but by the check, which notes what is in flight. */
 void ersatz_device_forking(struct ersatz_device *device);

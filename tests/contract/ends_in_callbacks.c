@@ -1,0 +1,235 @@
+/*
+ * The card is stopped, by exit(3), by the last ENGINE_finish(3) or for a fork, while a callback runs on a
+ * thread of its own: one that uses the engine, forks, gives back the last reference, exits itself, or never
+ * returns. Each case runs in a process of its own, which must come to its end.
+ */
+#include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "proc.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define ENDED 7
+
+static ENGINE *engine;
+static struct work *outer, *inner;
+static struct job job;
+static _Atomic int in_callback, main_leaves, callback_done;
+
+static int status_of(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void wait_for(_Atomic int *flag)
+{
+    while (!atomic_load(flag))
+        usleep(100);
+}
+
+/* Registered last, so it runs first: before the engine's own handler. */
+static void exit_begins(void)
+{
+    atomic_store(&main_leaves, 1);
+}
+
+/* Registered before the engine was there: it runs when the engine's has returned, which waits for callbacks.
+ */
+static void exit_ends(void)
+{
+    if (atomic_load(&main_leaves))
+        CHECK(atomic_load(&callback_done));
+}
+
+static void sign(void)
+{
+    CHECK_EQ(work_do(&inner), 1);
+}
+
+/* ---------------------------------------------------------------------------------------------- callbacks */
+
+/* Until the calling core computes, so until the stop has begun for sure. */
+static int sign_until_stopped(void *arg)
+{
+    long before = engine_count(engine, "inline");
+
+    (void)arg;
+    atomic_store(&in_callback, 1);
+    do
+        sign();
+    while (engine_count(engine, "inline") == before);
+    atomic_store(&callback_done, 1);
+    return 1;
+}
+
+static int fork_when_stopped(void *arg)
+{
+    pid_t pid;
+
+    sign_until_stopped(arg);
+    atomic_store(&callback_done, 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(ENDED);
+    CHECK_EQ(status_of(pid), ENDED);
+    atomic_store(&callback_done, 1);
+    return 1;
+}
+
+static int exit_here(void *arg)
+{
+    (void)arg;
+    atomic_store(&callback_done, 1); /* it has no further end */
+    exit(ENDED);
+}
+
+static int never_return(void *arg)
+{
+    (void)arg;
+    atomic_store(&in_callback, 1);
+    while (atomic_load(&in_callback))
+        pause();
+    return 1;
+}
+
+/* The engine's one other user is the key, which is the callback's to free. */
+static void give_back(void)
+{
+    RSA_free(outer->rsa);
+    CHECK(ENGINE_finish(engine));
+}
+
+static int give_back_here(void *arg)
+{
+    (void)arg;
+    give_back();
+    atomic_store(&callback_done, 1);
+    return 1;
+}
+
+/* Commands that take the card's lock, or start a card, until they are told that it is being stopped. */
+static int command_until_stopped(void *arg)
+{
+    int instances;
+    pid_t pid;
+
+    (void)arg;
+    atomic_store(&in_callback, 1);
+    while (!engine_refuses(engine, "HOLD", "none", "given back"))
+        usleep(100);
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0));
+    pid = fork();
+    if (pid == 0)
+        _exit(ENDED);
+    CHECK_EQ(status_of(pid), ENDED);
+    atomic_store(&callback_done, 1);
+    return 1;
+}
+
+/* ------------------------------------------------------------------------------------------------- cases */
+
+/* A job's callback is due; `commands` may let that be later. */
+static void submit(int (*callback)(void *), const char *commands)
+{
+    test_begin(25);
+    CHECK_EQ(atexit(exit_ends), 0);
+    engine = engine_load(commands);
+    outer = work_rsa(engine, 1);
+    inner = work_rsa(engine, 2);
+    CHECK_EQ(atexit(exit_begins), 0);
+    job_init(&job, BY_CALLBACK, work_do, outer);
+    CHECK(ASYNC_WAIT_CTX_set_callback(job.context, callback, &job));
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+}
+
+static void exit_while_it_signs(void)
+{
+    submit(sign_until_stopped, NULL);
+    wait_for(&in_callback);
+    exit(ENDED);
+}
+
+static void cleanup_while_it_signs(void)
+{
+    submit(sign_until_stopped, NULL);
+    wait_for(&in_callback);
+    OPENSSL_cleanup();
+    CHECK(atomic_load(&callback_done));
+    _exit(ENDED);
+}
+
+static void exit_while_it_forks(void)
+{
+    submit(fork_when_stopped, NULL);
+    wait_for(&in_callback);
+    exit(ENDED);
+}
+
+static void exit_in_it(void)
+{
+    submit(exit_here, NULL);
+    for (;;)
+        pause();
+}
+
+static void exit_while_it_never_returns(void)
+{
+    submit(never_return, NULL);
+    wait_for(&in_callback);
+    atomic_store(&callback_done, 1); /* nothing else is to be expected */
+    exit(ENDED);
+}
+
+/* The key inside is not in use, so that the count is one. */
+static void submit_alone(int (*callback)(void *))
+{
+    submit(callback, "WORKERS:2;INSTANCES:1");
+    work_free(inner);
+}
+
+static void finish_while_it_commands(void)
+{
+    submit_alone(command_until_stopped);
+    wait_for(&in_callback);
+    give_back();
+    CHECK(atomic_load(&callback_done)); /* it was waited for */
+    _exit(ENDED);
+}
+
+static void finish_in_it(void)
+{
+    int tasks = count_threads(), descriptors = count_descriptors();
+
+    submit_alone(give_back_here);
+    wait_for(&callback_done);
+    while (count_threads() != tasks)
+        usleep(100); /* one that stays hangs the test */
+    CHECK_EQ(count_descriptors(), descriptors);
+    CHECK(ENGINE_init(engine)); /* and another card starts */
+    inner = work_rsa(engine, 2);
+    sign();
+    _exit(ENDED);
+}
+
+int main(void)
+{
+    static void (*const cases[])(void) = {exit_while_it_signs, cleanup_while_it_signs, exit_while_it_forks,
+        exit_in_it, exit_while_it_never_returns, finish_while_it_commands, finish_in_it};
+
+    test_begin(140);
+    RSA_free(test_rsa(NULL)); /* made once, for all children */
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            cases[i]();
+        CHECK_EQ(status_of(pid), ENDED);
+    }
+    return 0;
+}

@@ -1,0 +1,129 @@
+/*
+ * Commands that use the device, from a thread that has no functional reference, as one that polls: when the
+ * last one goes they find the card there until they are done, or are refused; they start none that nobody
+ * would stop.
+ */
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "proc.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define ROUNDS 100
+
+static ENGINE *engine;
+static _Atomic bool over;
+static _Atomic int rounds; /* of the threads, together */
+
+static const struct {
+    const char *name;
+    long number;
+    const char *text;
+} commands[] = {{"POLL", 0, NULL}, {"HEARTBEAT_POLL", 0, NULL}, {"GET_EXTERNAL_POLLING_FD", 0, NULL},
+    {"HOLD", 0, "none"}, {"RELEASE", 1, NULL}};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int command(unsigned i, int *answer)
+{
+    return ENGINE_ctrl_cmd(engine, commands[i].name, commands[i].number,
+        commands[i].text != NULL ? (void *)(uintptr_t)commands[i].text : answer, NULL, 0);
+}
+
+static void *command_on(void *arg)
+{
+    while (!atomic_load(&over)) {
+        for (unsigned i = 0; i < COMMANDS; i++) {
+            int answer;
+
+            if (!command(i, &answer))
+                CHECK(error_speaks_of("given back"));
+        }
+        atomic_fetch_add(&rounds, 1);
+    }
+    return arg;
+}
+
+static void race_with_the_last_finish(void)
+{
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, command_on, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        int before = atomic_load(&rounds);
+
+        engine_command(engine, "INIT_ENGINE", NULL);
+        while (i % 2 == 0 && atomic_load(&rounds) == before)
+            sched_yield();
+        CHECK(ENGINE_finish(engine));
+        while (i % 3 == 0 && atomic_load(&rounds) < before + 3)
+            sched_yield();
+        CHECK(ENGINE_init(engine));
+    }
+    atomic_store(&over, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void refused_when_given_back(int tasks)
+{
+    int answer, fd;
+
+    CHECK(command(0, &answer) && answer == 0); /* starts the card for the user there is */
+    CHECK(count_threads() > tasks);
+    CHECK(ENGINE_finish(engine));
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        answer = 1;
+        CHECK(!command(i, &answer));
+        CHECK(error_speaks_of("given back"));
+        CHECK_EQ(answer, i < 2 ? -1 : 1); /* who asks for a status gets one */
+    }
+    while (count_threads() != tasks)
+        usleep(100);                             /* one that stays hangs the test */
+    engine_command(engine, "INIT_ENGINE", NULL); /* says what it wants */
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+    CHECK(ENGINE_init(engine));
+}
+
+static int give_back(void *arg)
+{
+    struct work *work = arg;
+
+    RSA_free(work->rsa);
+    CHECK(ENGINE_finish(engine));
+    return 1;
+}
+
+/* The last reference goes in a callback that POLL runs: the card stops when POLL is done. */
+static void given_back_in_poll(int tasks)
+{
+    struct work *work = work_rsa(engine, 1);
+    int threads = count_threads(), status = -1;
+    struct job job;
+
+    job_init(&job, BY_CALLBACK, work_do, work);
+    CHECK(ASYNC_WAIT_CTX_set_callback(job.context, give_back, work));
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    engine_wait_for(engine, "completed", 1);
+    CHECK(threads > tasks);
+    CHECK(command(0, &status) && status == 0);
+    CHECK(!command(0, &status) && status == -1);
+    while (count_threads() != tasks)
+        usleep(100);
+}
+
+int main(void)
+{
+    int tasks = count_threads(); /* the sanitizers' are among them */
+
+    test_begin(100);
+    engine = engine_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:2");
+    race_with_the_last_finish();
+    refused_when_given_back(tasks);
+    given_back_in_poll(tasks);
+    CHECK(ENGINE_free(engine));
+    return 0;
+}

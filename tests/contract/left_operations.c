@@ -1,0 +1,274 @@
+/*
+ * A thread that leaves an operation in the middle: by exit(3) in the handler of a signal, by siglongjmp(3),
+ * by cancellation. The process ends with its exit code, the engine goes on working and can be given up, and
+ * the card does not write to memory that the thread has left. Each case runs in a process of its own.
+ */
+#include <dlfcn.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "proc.h"
+#include "support/engine.h"
+#include "support/work.h"
+
+#define ENDED 7
+#define NOT_REACHED 9
+
+enum way { BY_EXIT, BY_JUMP };
+
+static pthread_t main_thread;
+static sigjmp_buf outside;
+static enum way way;
+static _Atomic long until_signal; /* so many allocations, or threads started; 0: no signal */
+
+static void leave(int signal)
+{
+    (void)signal;
+    if (way == BY_EXIT)
+        exit(ENDED);
+    siglongjmp(outside, 1);
+}
+
+/* At the point in question, whatever the clock says. */
+static void count_down(void)
+{
+    if (pthread_equal(pthread_self(), main_thread) && atomic_load(&until_signal) > 0 &&
+        atomic_fetch_sub(&until_signal, 1) == 1)
+        raise(SIGUSR1);
+}
+
+static void *allocate(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    count_down();
+    return malloc(size);
+}
+
+static void *reallocate(void *memory, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return realloc(memory, size);
+}
+
+static void release(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(memory);
+}
+
+/* In place of the C library's, for the module too: the card's threads are started by it. */
+__attribute__((visibility("default"))) int pthread_create(
+    pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*run)(void *), void *arg)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    count_down();
+    return real(thread, attributes, run, arg);
+}
+
+/* After a jump: the thread has no business with the engine any more. */
+static void give_up(ENGINE *engine, struct work *work, int tasks, int descriptors)
+{
+    CHECK_EQ(work_do(&work), 1);
+    CHECK_EQ(work_do(&work), 1);
+    work_free(work);
+    CHECK(ENGINE_finish(engine));
+    while (count_threads() != tasks)
+        usleep(100); /* one that stays hangs the test */
+    CHECK_EQ(count_descriptors(), descriptors);
+    exit(ENDED);
+}
+
+enum operation { PRIVATE, PUBLIC, START };
+
+static int verify(struct work *work)
+{
+    unsigned char out[WORK_BYTES];
+
+    return RSA_public_decrypt(work->size, work->expected, out, work->rsa, RSA_PKCS1_PADDING);
+}
+
+static void child(enum operation operation, long point)
+{
+    int tasks = count_threads(), descriptors = count_descriptors();
+    ENGINE *engine = engine_load("WORKERS:2;INSTANCES:1");
+    struct work *work = work_rsa(engine, 1);
+
+    test_begin(20);
+    main_thread = pthread_self();
+    signal(SIGUSR1, leave);
+    if (operation != START)
+        CHECK_EQ(work_do(&work), 1);
+    if (sigsetjmp(outside, 1) != 0)
+        give_up(engine, work, tasks, descriptors);
+    atomic_store(&until_signal, point);
+    if (operation == START)
+        engine_command(engine, "INIT_ENGINE", NULL);
+    else if (operation == PUBLIC)
+        CHECK(verify(work) > 0);
+    else
+        CHECK_EQ(work_do(&work), 1);
+    if (atomic_exchange(&until_signal, 0) > 0)
+        exit(NOT_REACHED);
+    FAIL("the signal was not delivered");
+}
+
+static int status_of(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* At every point there is, one after the other. */
+static void at_every_point(enum operation operation)
+{
+    long points = 0;
+    int status;
+
+    do {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            child(operation, points + 1);
+        status = status_of(pid);
+        points += status == ENDED;
+    } while (status == ENDED);
+    CHECK_EQ(status, NOT_REACHED);
+    CHECK(points > 0);
+}
+
+/* ---------------------------------------------------------------------------- a thread that waits for the
+ * card
+ */
+
+static unsigned char text[WORK_BYTES], key[16];
+static int *in_flight;
+
+static ENGINE *load_held(void)
+{
+    ENGINE *engine = engine_load("WORKERS:1;INSTANCES:1;SYNC_OFFLOAD:1;HOLD:compute");
+
+    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
+    return engine;
+}
+
+static void encrypt(ENGINE *engine)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int len;
+
+    CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_128_cbc(), engine, key, key));
+    CHECK(EVP_EncryptUpdate(ctx, text, &len, text, sizeof(text)));
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void wait_in_flight(int count)
+{
+    while (atomic_load((_Atomic int *)in_flight) != count)
+        usleep(100);
+}
+
+static void *interrupt_when_waiting(void *arg)
+{
+    wait_in_flight(1);
+    pthread_kill(main_thread, SIGUSR1);
+    return arg;
+}
+
+static void child_waits(void)
+{
+    ENGINE *engine = load_held();
+    pthread_t thread;
+
+    test_begin(20);
+    main_thread = pthread_self();
+    signal(SIGUSR1, leave);
+    CHECK_EQ(pthread_create(&thread, NULL, interrupt_when_waiting, NULL), 0);
+    if (sigsetjmp(outside, 1) == 0) {
+        encrypt(engine);
+        FAIL("a held operation has returned");
+    }
+    pthread_join(thread, NULL);
+    memset(text, 1, sizeof(text));
+    engine_command(engine, "HOLD", "none");
+    engine_wait_for(engine, "completed", 1);
+    for (unsigned i = 0; i < sizeof(text); i++)
+        CHECK_EQ(text[i], 1); /* nobody expects anything there any more */
+    CHECK(ENGINE_finish(engine));
+    exit(ENDED);
+}
+
+static ENGINE *cancelled_engine;
+static long completed_when_cancelled = -1;
+
+static void note_what_is_done(void *arg)
+{
+    (void)arg;
+    completed_when_cancelled = engine_count(cancelled_engine, "completed");
+}
+
+static void *encrypt_cancelled(void *arg)
+{
+    int before;
+
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+    pthread_cleanup_push(note_what_is_done, NULL);
+    encrypt(cancelled_engine);
+    pthread_testcancel(); /* some C libraries do not look when cancellation is allowed again */
+    pthread_cleanup_pop(0);
+    return arg;
+}
+
+/* It is cancelled, but not before the card has done with its memory. */
+static void child_is_cancelled(void)
+{
+    pthread_t thread;
+
+    test_begin(20);
+    cancelled_engine = load_held();
+    CHECK_EQ(pthread_create(&thread, NULL, encrypt_cancelled, NULL), 0);
+    wait_in_flight(1);
+    CHECK_EQ(pthread_cancel(thread), 0);
+    usleep(10000); /* for one that does not wait */
+    engine_command(cancelled_engine, "HOLD", "none");
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(completed_when_cancelled, 1);
+    CHECK(ENGINE_finish(cancelled_engine));
+    exit(ENDED);
+}
+
+static void in_child(void (*run)(void))
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        run();
+    CHECK_EQ(status_of(pid), ENDED);
+}
+
+int main(void)
+{
+    test_begin(140);
+    CHECK(CRYPTO_set_mem_functions(allocate, reallocate, release));
+    RSA_free(test_rsa(NULL)); /* made once, for all children */
+    for (way = BY_EXIT; way <= BY_JUMP; way++) {
+        at_every_point(PRIVATE);
+        at_every_point(PUBLIC);
+        at_every_point(START);
+        in_child(child_waits);
+    }
+    in_child(child_is_cancelled);
+    return 0;
+}

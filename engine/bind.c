@@ -146,7 +146,30 @@ static int bind(ENGINE *engine, const char *id)
     return ok;
 }
 
+/*
+ * Whether the application's libcrypto is the one that this module uses. One that is linked into the program
+ * is another: ENGINE, keys and errors of the one mean nothing to the other. The interface was made for such
+ * pairs, with the memory functions handed over, but they share no data any more since libcrypto 1.1.0.
+ */
+static int is_own_libcrypto(const dynamic_fns *application)
+{
+    if (application->static_state == ENGINE_get_static_state())
+        return 1;
+    error_load();
+    error_raise(REASON_DEVICE,
+        "the application has a libcrypto of its own (linked in statically, or a second one in its process), "
+        "not the shared one that this module uses; link it with the shared library");
+    return 0;
+}
+
 #pragma GCC visibility push(default)
+int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *application);
+
+/* The module's entry, by the name that libcrypto looks for. */
+int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *application)
+{
+    return is_own_libcrypto(application) && bind(engine, id);
+}
+
 IMPLEMENT_DYNAMIC_CHECK_FN()
-IMPLEMENT_DYNAMIC_BIND_FN(bind)
 #pragma GCC visibility pop

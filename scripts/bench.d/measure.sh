@@ -17,13 +17,13 @@ not_served() {
     return 1
 }
 
-# on_card WORK VARIANT: whether this work goes to the card, and may not be done by the calling core. Below 2 KiB the calling
+# on_card WORK VARIANT: whether this work goes to the card, and may not be done by the calling core. Up to 2 KiB the calling
 # core does AES, and so it does without jobs.
 on_card() {
     case $1:$2 in
     rsa*) ;;
     *:fastest | *:sync) return 1 ;;
-    *) [ "${1##*:}" -ge 2048 ] ;;
+    *) [ "${1##*:}" -gt 2048 ] ;;
     esac
 }
 

@@ -20,7 +20,7 @@ aes|AES-256-GCM, 16 KiB, 64 jobs, OFFLOAD:fastest|aes-256-gcm:16384|fastest|rate
 aes|AES-256-GCM, 16 KiB, synchronous|aes-256-gcm:16384|sync|rate|2.5|3.5
 modes|AES, every mode and length, no job, the slowest|modes|sync||0.9|1.0
 modes|the same, 64 jobs, OFFLOAD:fastest|modes|fastest||0.9|1.0
-modes|the same, 64 jobs, on the card from 2 KiB on|modes|64||0.9|1.0
+modes|the same, 64 jobs, on the card beyond 2 KiB|modes|64||0.9|1.0
 jobs|RSA-2048 sign, 1 to 512 jobs, worst step|steps|||0.95|1.0
 cpu|CPU time for an RSA-2048 sign, 64 jobs|rsa2048-sign|64|cpu_us|at most 0.35|0.3
 cpu|CPU time of an idle card, us in a second|idle|idle|idle_us_per_s|at most 100|0

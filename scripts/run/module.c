@@ -43,7 +43,7 @@ static char *built_with_this(void)
 static char *installed(void)
 {
     const char *directory = getenv("OPENSSL_ENGINES");
-    char *path = text("%s/ersatz.so", directory != NULL ? directory : ENGINES_DIRECTORY);
+    char *path = text("%s/ersatz.so", directory != NULL ? directory : MODULE_DIRECTORY);
     char *found = realpath(path, NULL);
 
     free(path);
@@ -65,7 +65,7 @@ char *module_find(const char *wanted)
         found = installed();
     if (found == NULL)
         give_up("the engine's module is neither beside this program nor in %s; say where it is with --module",
-            ENGINES_DIRECTORY);
+            MODULE_DIRECTORY);
     return found;
 }
 

@@ -1,4 +1,5 @@
 /* The module's entry: makes an ENGINE of it, and takes it apart again. */
+#include <dlfcn.h>
 #include <openssl/engine.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include "digests.h"
 #include "error.h"
 #include "ersatz/undisturbed.h"
+#include "refusal.h"
 #include "rsa.h"
 #include "thresholds.h"
 
@@ -74,9 +76,11 @@ static int init(ENGINE *engine)
     (void)engine;
     if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK) {
         card_use();
+        refusal_end();
         return 1;
     }
     error_raise(REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
+    refusal_say();
     return 0;
 }
 
@@ -97,6 +101,7 @@ static int destroy(ENGINE *engine)
     ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&bound_lock);
     if (--bound == 0) {
+        refusal_say_at_end();
         card_stop();
         destroy_methods();
     }
@@ -112,34 +117,70 @@ static int set_up(ENGINE *engine)
            ENGINE_set_pkey_meths(engine, rsa_pkey_methods) && ENGINE_set_digests(engine, digest_list) &&
            ENGINE_set_init_function(engine, init) && ENGINE_set_finish_function(engine, finish) &&
            ENGINE_set_cmd_defns(engine, command_definitions) &&
+           ENGINE_set_flags(engine, ENGINE_FLAGS_MANUAL_CMD_CTRL) /* see command_table.c */ &&
            ENGINE_set_ctrl_function(engine, command_run) && ENGINE_set_destroy_function(engine, destroy);
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
+/* Whether it is us that is asked for: by name, or by the path of the module, as in `openssl engine PATH`. */
+static bool is_ours(const char *id)
+{
+    static const char here = '\0';
+    Dl_info module;
+
+    if (id == NULL || strcmp(id, ENGINE_ID) == 0)
+        return true;
+    if (strchr(id, '/') != NULL && dladdr(&here, &module) != 0 &&
+        strcmp(file_name(id), file_name(module.dli_fname)) == 0)
+        return true;
+    error_raise(REASON_BAD_COMMAND,
+        "this module is the engine " ENGINE_ID "; expected that name, or its path, not \"%s\"", id);
+    return false;
+}
+
+/* Under the lock. */
+static bool load(ENGINE *engine, const char *id)
+{
+    error_load();
+    if (!is_ours(id))
+        return false;
+    if (!watch_cleanup() || !card_set_up()) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        return false;
+    }
+    if (!create_methods())
+        return false;
+    if (bound == 0) { /* the settings are the card's: of one that others use, they stay */
+        card_set_defaults();
+        thresholds_reset();
+        if (!commands_from_environment()) {
+            card_stop(); /* a command may have started it */
+            return false;
+        }
+    }
+    return set_up(engine);
 }
 
 static int bind(ENGINE *engine, const char *id)
 {
     struct ersatz_undisturbed before;
-    int ok;
+    bool ok;
 
-    if (id != NULL && strcmp(id, ENGINE_ID) != 0)
-        return 0;
     ersatz_undisturbed_begin(&before);
     pthread_mutex_lock(&bound_lock);
-    error_load();
-    ok = watch_cleanup() && card_set_up();
-    if (!ok)
-        error_raise_result(ERSATZ_NO_MEMORY);
-    ok = ok && create_methods();
-    if (ok && bound == 0) { /* the settings are the card's: of one that others use, they stay */
-        card_set_defaults();
-        thresholds_reset();
-        ok = commands_from_environment();
-    }
-    ok = ok && set_up(engine);
+    ok = load(engine, id);
     if (ok) {
         bound++;
-    } else if (bound == 0) {
-        card_stop(); /* a command may have started it */
-        destroy_methods();
+    } else {
+        refusal_say();
+        if (bound == 0)
+            destroy_methods();
     }
     pthread_mutex_unlock(&bound_lock);
     ersatz_undisturbed_end(&before);

@@ -3,6 +3,7 @@
 #define ERSATZ_ENGINE_COMMAND_HANDLERS_H
 
 #include <openssl/engine.h>
+#include <stdbool.h>
 
 #include "ersatz/commands.h"
 #include "ersatz/device.h"
@@ -46,6 +47,14 @@ command_handler command_faults, command_seed;
 
 /* command_answers.c */
 command_handler command_retries, command_in_flight, command_count_instances, command_statistics;
+
+/* command_table.c. What ENGINE asks about commands: ENGINE_CTRL_GET_FIRST_CMD_TYPE to GET_CMD_FLAGS. The
+ * answer is below 0, with an error raised, where there is no such command. */
+bool command_is_question(int command);
+int command_answer(int question, long i, void *p);
+
+/* The command of that name. NULL: there is none, and an error is raised. */
+const ENGINE_CMD_DEFN *command_find(const char *name);
 
 /* Shared: each raises the error it speaks of. */
 const char *command_name(int command);

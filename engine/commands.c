@@ -9,9 +9,11 @@
 
 #include "command_handlers.h"
 #include "error.h"
+#include "refusal.h"
 
 #define FLAG_NOTHING ENGINE_CMD_FLAG_NO_INPUT
-#define FLAG_NUMBER ENGINE_CMD_FLAG_NUMERIC
+#define FLAG_NUMBER                                                                                          \
+    (ENGINE_CMD_FLAG_NUMERIC | ENGINE_CMD_FLAG_STRING) /* so that a wrong text gets here, too */
 #define FLAG_STRING ENGINE_CMD_FLAG_STRING
 #define FLAG_POINTER ENGINE_CMD_FLAG_NO_INPUT
 #define FLAG_QUERY ENGINE_CMD_FLAG_NUMERIC
@@ -93,10 +95,21 @@ int command_too_late(int command)
     return 0;
 }
 
-int command_run(ENGINE *engine, int command, long i, void *p, void (*f)(void))
+/* A number that came as text. */
+static int parse_number(int command, const char *text, long *number)
 {
-    (void)engine;
-    (void)f;
+    char *end;
+
+    errno = 0;
+    *number = strtol(text, &end, 10);
+    if (errno == 0 && end != text && *end == '\0')
+        return 1;
+    error_raise(REASON_BAD_COMMAND, "%s is \"%s\"; expected a number", command_name(command), text);
+    return 0;
+}
+
+static int run(int command, long i, void *p)
+{
     if (command <= COMMAND_BEFORE_FIRST || command >= COMMAND_AFTER_LAST) {
         error_raise(REASON_BAD_COMMAND, "%d is no command of this engine", command);
         return 0;
@@ -107,49 +120,46 @@ int command_run(ENGINE *engine, int command, long i, void *p, void (*f)(void))
             command_name(command));
         return 0;
     }
+    if (command_definitions[command - ENGINE_CMD_BASE].cmd_flags == FLAG_NUMBER && p != NULL &&
+        !parse_number(command, p, &i))
+        return 0;
     return handlers[command - ENGINE_CMD_BASE].run(command, i, p);
+}
+
+int command_run(ENGINE *engine, int command, long i, void *p, void (*f)(void))
+{
+    bool is_question = command_is_question(command);
+    int answer = is_question ? command_answer(command, i, p) : run(command, i, p);
+
+    (void)engine;
+    (void)f;
+    if (answer < 0 || (answer == 0 && !is_question))
+        refusal_say_command();
+    else if (command == ENGINE_CTRL_GET_CMD_FROM_NAME)
+        refusal_expect(answer);
+    if (!is_question)
+        refusal_expect(0); /* here it is */
+    return answer;
 }
 
 /* --------------------------------------------------------------------------------------------- environment
  */
 
-static const ENGINE_CMD_DEFN *find(const char *name)
-{
-    for (const ENGINE_CMD_DEFN *command = command_definitions; command->cmd_name != NULL; command++) {
-        if (strcmp(command->cmd_name, name) == 0)
-            return command;
-    }
-    return NULL;
-}
-
 static int run_text(const char *name, const char *value)
 {
-    const ENGINE_CMD_DEFN *command = find(name);
+    const ENGINE_CMD_DEFN *command = command_find(name);
     bool takes_value = command != NULL && !(command->cmd_flags & ENGINE_CMD_FLAG_NO_INPUT);
-    long number = 0;
-    char *end;
 
-    if (command == NULL) {
-        error_raise(REASON_BAD_COMMAND,
-            "ERSATZ_CTRL: \"%s\" is no command; openssl engine -vv ersatz lists them", name);
+    if (command == NULL)
         return 0;
-    }
     if (takes_value != (value != NULL)) {
-        error_raise(REASON_BAD_COMMAND, "ERSATZ_CTRL: %s takes %s", name,
-            takes_value ? "a value: NAME:VALUE" : "no value");
+        error_raise(
+            REASON_BAD_COMMAND, "%s takes %s", name, takes_value ? "a value: NAME:VALUE" : "no value");
         return 0;
     }
-    if (command->cmd_flags & ENGINE_CMD_FLAG_STRING)
-        return command_run(NULL, (int)command->cmd_num, 0, (void *)value, NULL);
-    if (value != NULL) {
-        errno = 0;
-        number = strtol(value, &end, 10);
-        if (errno != 0 || end == value || *end != '\0') {
-            error_raise(REASON_BAD_COMMAND, "ERSATZ_CTRL: %s is \"%s\"; expected a number", name, value);
-            return 0;
-        }
-    }
-    return command_run(NULL, (int)command->cmd_num, number, NULL, NULL);
+    if (!(command->cmd_flags & ENGINE_CMD_FLAG_STRING))
+        value = NULL; /* there p is where an answer goes, and nobody waits for one */
+    return run((int)command->cmd_num, 0, (void *)value);
 }
 
 int commands_from_environment(void)

@@ -19,8 +19,8 @@ static void refuse_settings(ENGINE *engine)
     CHECK(engine_refuses(engine, "POLL", NULL, "without ENABLE_EXTERNAL_POLLING"));
     CHECK(engine_refuses(engine, "ENABLE_HEURISTIC_POLLING", NULL, "without ENABLE_EXTERNAL_POLLING"));
     CHECK(engine_refuses(engine, "GET_NUM_OP_RETRIES", NULL, "address"));
-    CHECK(engine_refuses(engine, "NO_SUCH_COMMAND", NULL, "invalid cmd name"));
-    CHECK(engine_refuses(engine, "WORKERS", "many", "not a number"));
+    CHECK(engine_refuses(engine, "NO_SUCH_COMMAND", NULL, "\"NO_SUCH_COMMAND\" is no command"));
+    CHECK(engine_refuses(engine, "WORKERS", "many", "WORKERS is \"many\"; expected a number"));
     CHECK(engine_refuses(engine, "HOLD", "everything", "expected none, compute or signal"));
     CHECK(engine_refuses(engine, "RELEASE", "0", "RELEASE is 0"));
     CHECK(engine_refuses(engine, "KERNELS", "", "KERNELS has \"\" in it; expected auto, or a list of"));

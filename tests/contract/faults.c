@@ -77,7 +77,7 @@ static void test_commands(void)
         "                                                       ^\n"));
     CHECK(engine_refuses(engine, "FAULTS", "", "FAULTS is wrong at character 1: expected a fault"));
     CHECK(engine_refuses(engine, "SEED", "-1", "SEED is -1"));
-    CHECK(engine_refuses(engine, "SEED", "x", "not a number"));
+    CHECK(engine_refuses(engine, "SEED", "x", "SEED is \"x\"; expected a number"));
     engine_command(engine, "INIT_ENGINE", NULL);
     CHECK(engine_refuses(engine, "FAULTS", "none", "FAULTS must come before"));
     CHECK(engine_refuses(engine, "SEED", "1", "SEED must come before"));

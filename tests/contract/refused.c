@@ -1,0 +1,159 @@
+/* A program that loads the engine by its configuration, and does not look whether that went well: as most do.
+ * It goes on without the card then; but the engine has said so, in one line. */
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/conf.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "support/engine.h"
+#include "support/seccomp.h"
+
+#define CONF "contract-refused.cnf"
+
+static const struct {
+    const char *control; /* ERSATZ_CTRL */
+    const char *line;    /* in the engine's section */
+    const char *said;    /* NULL: nothing */
+} ways[] = {
+    {NULL, "", NULL}, {"WORKERS:99", "", "WORKERS is 99; it must be from 1 to 64"},
+    {"NO_SUCH:1", "", "\"NO_SUCH\" is no command"},
+    {"GET_NUM_REQUESTS_IN_FLIGHT:1", "", "GET_NUM_REQUESTS_IN_FLIGHT needs"},
+    {"FAULTS:late=1", "", "FAULTS is wrong at character"},
+    {NULL, "WORKERS = 99", "WORKERS is 99; it must be from 1 to 64"},
+    {NULL, "WORKERS = many", "WORKERS is \"many\"; expected a number"},
+    {NULL, "WORKERS = EMPTY", "WORKERS was given a value that it does not take, or lacked one"},
+    {NULL, "ENABLE_SW_FALLBACK = 1", "ENABLE_SW_FALLBACK was given a value"},
+    {NULL, "NO_SUCH = 1", "\"NO_SUCH\" is no command"}, {NULL, "PROFILE = /nowhere/card", "/nowhere/card"},
+    {NULL, "RECORD = /nowhere", "RECORD: expected a directory that exists, got /nowhere"},
+    {"FORBIDDEN", "", "io_uring is forbidden"}, /* see below */
+};
+
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+
+static void write_configuration(const char *line)
+{
+    FILE *stream = fopen(CONF, "we");
+
+    CHECK(stream != NULL);
+    fprintf(stream,
+        "openssl_conf = init\n[init]\nengines = engines\n[engines]\nersatz = ersatz\n[ersatz]\n"
+        "dynamic_path = %s\n%s\ndefault_algorithms = ALL\ninit = 1\n",
+        getenv("ERSATZ_MODULE"), line);
+    CHECK_EQ(fclose(stream), 0);
+}
+
+/* The program. Its exit status says whether it has the engine. */
+static int program(const char *forbid)
+{
+    ENGINE *engine;
+
+    if (forbid != NULL)
+        forbid_io_uring(EPERM);
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+    engine = ENGINE_get_default_RSA();
+    ENGINE_finish(engine);
+    return engine != NULL ? 7 : 8;
+}
+
+/* An application that tries a command, and hears that it was wrong, is not told twice. */
+static int trying_program(void)
+{
+    ENGINE *engine = engine_load(NULL);
+
+    CHECK(engine_refuses(engine, "WORKERS", "99", "WORKERS is 99"));
+    CHECK(engine_refuses(engine, "NO_SUCH", NULL, "no command"));
+    CHECK(engine_refuses(engine, "SEED", NULL, "command takes input"));
+    engine_unload(engine);
+    return 7;
+}
+
+/* Before it is in use, too, there is one line and no more, and it may still be taken into use. */
+static int insisting_program(void)
+{
+    ENGINE *engine;
+
+    ENGINE_load_dynamic();
+    engine = ENGINE_by_id("dynamic");
+    CHECK(ENGINE_ctrl_cmd_string(engine, "SO_PATH", getenv("ERSATZ_MODULE"), 0) &&
+          ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0));
+    for (int i = 0; i < 3; i++) {
+        CHECK(engine_refuses(engine, "WORKERS", "99", "WORKERS is 99"));
+        CHECK(engine_refuses(engine, "INSTANCES", "99", "INSTANCES is 99"));
+    }
+    CHECK(engine_refuses(engine, "SEED", NULL, "command takes input"));
+    CHECK(ENGINE_init(engine));
+    engine_unload(engine);
+    return 7;
+}
+
+/* Runs this test again in a process of its own, as that program. Returns its exit status. */
+static int run(const char *self, const char *name, unsigned way, char *said, size_t size)
+{
+    int ends[2], status;
+    size_t used = 0;
+    ssize_t got;
+    pid_t pid;
+
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    write_configuration(ways[way].line);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        bool forbidden = ways[way].control != NULL && strcmp(ways[way].control, "FORBIDDEN") == 0;
+
+        dup2(ends[1], STDERR_FILENO);
+        setenv("OPENSSL_CONF", CONF, 1);
+        unsetenv("ERSATZ_CTRL");
+        if (ways[way].control != NULL && !forbidden)
+            setenv("ERSATZ_CTRL", ways[way].control, 1);
+        execl("/proc/self/exe", self, name, forbidden ? "forbidden" : NULL, (char *)NULL);
+        _exit(1);
+    }
+    close(ends[1]);
+    while (used + 1 < size && (got = read(ends[0], said + used, size - 1 - used)) > 0)
+        used += (size_t)got;
+    said[used] = '\0';
+    close(ends[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static unsigned count_lines(const char *text)
+{
+    unsigned count = 0;
+
+    for (; *text != '\0'; text++)
+        count += *text == '\n';
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    char said[4096];
+
+    test_begin(60);
+    if (argc > 1)
+        return strcmp(argv[1], "trying") == 0      ? trying_program()
+               : strcmp(argv[1], "insisting") == 0 ? insisting_program()
+                                                   : program(argv[2]);
+    for (unsigned way = 0; way < WAYS; way++) {
+        int status = run(argv[0], "program", way, said, sizeof(said));
+
+        if (ways[way].said == NULL) {
+            if (status != 7 || said[0] != '\0')
+                FAIL(said);
+        } else if (status != 8 || count_lines(said) != 1 || strstr(said, ways[way].said) == NULL ||
+                   strncmp(said, "ersatz: ", 8) != 0) {
+            fprintf(stderr, "%s, %s: status %d, and it said:\n", ways[way].control, ways[way].line, status);
+            FAIL(said);
+        }
+    }
+    if (run(argv[0], "trying", 0, said, sizeof(said)) != 7 || said[0] != '\0')
+        FAIL(said);
+    if (run(argv[0], "insisting", 0, said, sizeof(said)) != 7 || count_lines(said) != 1)
+        FAIL(said);
+    CHECK_EQ(unlink(CONF), 0);
+    return 0;
+}

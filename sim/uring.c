@@ -220,7 +220,9 @@ unsigned uring_fair_share(void)
 
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT_MAX;
-    return 1 + (unsigned)(limit.rlim_cur / (PROCESSES * RING_BYTES));
+    if (limit.rlim_cur < 2 * PROCESSES * RING_BYTES)
+        return 1;
+    return (unsigned)(limit.rlim_cur / (PROCESSES * RING_BYTES));
 }
 
 struct probe {

@@ -10,7 +10,7 @@
 
 #include "card.h"
 
-#define PROCESSES 32
+#define PROCESSES 48
 #define CORES 32
 #define NOBODY 64997 /* a user of our own: what others lock is counted, too */
 

@@ -27,6 +27,7 @@
 #include <sys/uio.h>
 
 #include "check.h"
+#include "sanitizer.h"
 
 static struct shared {
     pthread_mutex_t lock; /* between processes: for adding a place */
@@ -210,7 +211,7 @@ struct place *calls_place(unsigned i)
 
 #pragma GCC visibility push(default)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZER_ALLOCATES
 
 long calls_blocks(void)
 {

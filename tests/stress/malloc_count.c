@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "memory.h"
+#include "sanitizer.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZER_ALLOCATES
 
 long memory_live_all(void)
 {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
+#include "sanitizer.h"
 
 #define PATTERN 0xdb
 #define HELD_BLOCKS 16384u
@@ -98,7 +99,7 @@ static void expect_pattern(const struct block *block)
     }
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZER_ALLOCATES
 /* The sanitizer keeps freed memory away itself, and sees reads too. */
 static void hold(struct block *block)
 {

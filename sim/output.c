@@ -39,8 +39,7 @@ void ersatz_writing_begin(struct ersatz_writing *writing)
         sigaddset(&ours, signals[i]);
     sigemptyset(&writing->pending);
     pthread_sigmask(SIG_BLOCK, &ours, &writing->before);
-    /* One that was not blocked cannot have been pending. So the usual case needs no more system calls than a
-     * sandbox like OpenSSH's allows. */
+    /* One that was not blocked cannot have been pending. */
     if (sigismember(&writing->before, SIGPIPE) || sigismember(&writing->before, SIGXFSZ))
         sigpending(&writing->pending);
 }
@@ -124,13 +123,18 @@ static bool write_all(const char *text, size_t len)
     return true;
 }
 
+/* A sandbox like OpenSSH's lets fstat(2) and open(2) fail, and ends the process for a system call that it
+ * does not know, such as sigpending(2). So there is none of those before it is certain that something is
+ * written. */
 void ersatz_say_text(const char *text, size_t len)
 {
     struct ersatz_writing writing;
     int err = errno;
 
-    ersatz_writing_begin(&writing);
-    ersatz_writing_end(&writing, is_still_standard_error() && !write_all(text, len));
+    if (is_still_standard_error()) {
+        ersatz_writing_begin(&writing);
+        ersatz_writing_end(&writing, !write_all(text, len));
+    }
     errno = err;
 }
 
@@ -265,26 +269,27 @@ static bool open_output(const char *path, struct output *output, int *fd, struct
 static bool fill_output(int fd, bool (*fill)(void *, FILE *), void *arg)
 {
     FILE *stream = fdopen(fd, "w");
+    struct ersatz_writing writing;
     bool ok;
 
     if (stream == NULL) {
         close(fd);
         return false;
     }
+    ersatz_writing_begin(&writing);
     ok = fill(arg, stream) && fflush(stream) == 0;
-    return fclose(stream) == 0 && ok;
+    ok = fclose(stream) == 0 && ok;
+    ersatz_writing_end(&writing, !ok);
+    return ok;
 }
 
 bool ersatz_write_file(const char *path, bool (*fill)(void *, FILE *), void *arg, struct ersatz_error *error)
 {
     struct output output;
-    struct ersatz_writing writing;
     int fd = -1, err = errno;
-    bool ok, written = true;
+    bool ok = open_output(path, &output, &fd, error);
 
-    ersatz_writing_begin(&writing);
-    ok = open_output(path, &output, &fd, error);
-    if (ok && !(written = fill_output(fd, fill, arg)))
+    if (ok && !fill_output(fd, fill, arg))
         ok = complain(error, path, strerror(errno));
     if (ok && output.new_name[0] != '\0' &&
         renameat(output.directory, output.new_name, output.directory, output.name) != 0)
@@ -293,7 +298,6 @@ bool ersatz_write_file(const char *path, bool (*fill)(void *, FILE *), void *arg
         (void)unlinkat(output.directory, output.new_name, 0);
     if (output.directory >= 0)
         close(output.directory);
-    ersatz_writing_end(&writing, !written);
     errno = err;
     return ok;
 }

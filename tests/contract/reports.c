@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "support/engine.h"
+#include "support/seccomp.h"
 #include "support/work.h"
 
 #define OWN "contract-reports.own"
@@ -84,6 +85,21 @@ static void record_limited(void)
     CHECK(error_speaks_of("File too large"));
 }
 
+/* As OpenSSH's child before the login: it forks, confines itself, and ends. */
+static void sandboxed(void)
+{
+    pid_t pid;
+
+    use("STATS_FILE:contract-reports.json;TRACE:contract-reports.trace");
+    pid = fork();
+    if (pid == 0) {
+        limit_files();
+        enter_sandbox();
+        exit(7);
+    }
+    CHECK_EQ(exit_status(pid), 7 << 8);
+}
+
 /* Nobody reads standard error any more. */
 static void unheard(void)
 {
@@ -131,8 +147,9 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ways[] = {{"limited", limited}, {"child_limited", child_limited},
-    {"child_without_record", child_without_record}, {"record_limited", record_limited}, {"unheard", unheard},
-    {"replaced", replaced}, {"thrice", thrice}, {"statistics_to_broken_pipe", statistics_to_broken_pipe}};
+    {"child_without_record", child_without_record}, {"record_limited", record_limited},
+    {"sandboxed", sandboxed}, {"unheard", unheard}, {"replaced", replaced}, {"thrice", thrice},
+    {"statistics_to_broken_pipe", statistics_to_broken_pipe}};
 
 /* Runs a way as a program of its own, whose standard error goes to the stream; it must end with 7. */
 static void run_way(const char *program, const char *way, int standard_error)

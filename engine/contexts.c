@@ -20,7 +20,7 @@
 /* Held for moments, and across fork(), so that the child finds it free and the list whole. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct waiting *all;
-static bool listens; /* to libssl and to fork() */
+static bool listens; /* to libssl */
 
 /* Callbacks that were looked up, the last of each kind: relaxed, they are compared and no more. */
 static _Atomic uintptr_t of_libssl, of_others;
@@ -33,6 +33,11 @@ static void before_fork(void)
 static void after_fork(void)
 {
     pthread_mutex_unlock(&lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork); /* fails only without memory */
 }
 
 static void unlink_waiting(struct waiting *waiting)
@@ -115,10 +120,8 @@ static void listen_once(void)
     first = !listens;
     listens = true;
     pthread_mutex_unlock(&lock);
-    if (!first)
-        return;
-    pthread_atfork(before_fork, after_fork, after_fork);
-    CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, connection_ends);
+    if (first)
+        CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, connection_ends);
 }
 
 /* Under the lock: the operation that waits through this context and is not finished. */

@@ -43,7 +43,8 @@ struct ersatz_device {
     /* The end: see stop.c. */
     _Atomic bool asked_to_stop;  /* by whom, the following says: written before `leaving`, then constant */
     struct instance *stopped_by; /* whose reaper is the one, in a callback; or NULL */
-    unsigned lenders_below;      /* in how many operations of its own the one was interrupted */
+    pid_t stopper;          /* the thread that has it stop; written before `leaving`, or read by itself */
+    unsigned lenders_below; /* in how many operations of its own the one was interrupted */
     bool free_when_stopped;
     _Atomic bool leaving;               /* for the first worker; sequentially consistent */
     sem_t all_but_caller;               /* posted when no thread but the one's own is left */

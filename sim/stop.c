@@ -25,6 +25,7 @@
 #include "lend.h"
 #include "library_context.h"
 #include "reaper.h"
+#include "thread_state.h"
 #include "verdict.h"
 
 #define PATIENCE_S 5
@@ -85,7 +86,8 @@ static void go_on(const struct ersatz_device *device)
 void stop_begins(struct ersatz_device *device)
 {
     if (device->verdict != NULL)
-        verdict_settle(device->verdict); /* before requests are cancelled, and their jobs told of that */
+        verdict_settle(device->verdict,
+            device->stopper); /* before requests are cancelled, and their jobs told of that */
     /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
      * rings. One of the two cancels what was pushed. */
     atomic_store(&device->stopping, true);
@@ -175,6 +177,7 @@ static struct timespec patience(void)
 
 static void prepare(struct ersatz_device *device, bool free_it)
 {
+    device->stopper = thread_self();
     device->stopped_by = reaper_of_callback(device);
     device->lenders_below = lend_interrupted();
     device->free_when_stopped = free_it;

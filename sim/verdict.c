@@ -432,18 +432,18 @@ void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, b
 
 /* Under the lock: whether this entry, open at the end, is one of a job that will not be resumed. Where the
  * process ends in the middle of its work, a thread may have been about to. */
-static bool is_given_up(const struct verdict_entry *entry)
+static bool is_given_up(const struct verdict_entry *entry, pid_t stopper)
 {
     if (entry->reported)
         return false;
     if (entry->overdue)
         return true;
     if (entry->full != NULL || request_state(entry->request) >= REQUEST_SIGNALLED)
-        return entry->thread == thread_self();
+        return entry->thread == stopper;
     return false;
 }
 
-void verdict_settle(struct verdict *verdict)
+void verdict_settle(struct verdict *verdict, pid_t stopper)
 {
     verdict_watch_stop(verdict);
     pthread_mutex_lock(&verdict->lock);
@@ -451,7 +451,7 @@ void verdict_settle(struct verdict *verdict)
     while (verdict->open != NULL) {
         struct verdict_entry *entry = verdict->open;
         struct verdict_report report, polls;
-        bool tell = is_given_up(entry), is_polling = end_polling(verdict, entry, &polls);
+        bool tell = is_given_up(entry, stopper), is_polling = end_polling(verdict, entry, &polls);
 
         if (tell) {
             verdict_about(&report, entry,

@@ -23,8 +23,9 @@ struct verdict;
 /* NULL: no memory, or no thread. */
 struct verdict *verdict_start(struct ersatz_device *device);
 
-/* The device stops: what is open now stays as it is found. */
-void verdict_settle(struct verdict *verdict);
+/* The device stops: what is open now stays as it is found. stopper: the thread of the application that has it
+ * stop, and so will resume nothing. */
+void verdict_settle(struct verdict *verdict, pid_t stopper);
 
 /* After all requests are gone. NULL is allowed. */
 void verdict_free(struct verdict *verdict);

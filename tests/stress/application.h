@@ -73,6 +73,7 @@ struct application {
     const struct round *round;
     unsigned number;
     pthread_t thread;
+    pthread_t to_join; /* the same, of the one who joins it */
     struct slot *slots;
     unsigned slot_count;
     unsigned left; /* operations to start */

@@ -203,9 +203,9 @@ static void run_applications(const struct round *round, struct application *appl
     if (value[AXIS_HOLD])
         hold_begin(&hold, round->engine, round->plan->seed + round->plan->round);
     for (unsigned i = 0; i < threads; i++)
-        CHECK_EQ(pthread_create(&applications[i].thread, NULL, application_run, &applications[i]), 0);
+        CHECK_EQ(pthread_create(&applications[i].to_join, NULL, application_run, &applications[i]), 0);
     for (unsigned i = 0; i < threads; i++)
-        pthread_join(applications[i].thread, NULL);
+        pthread_join(applications[i].to_join, NULL);
     if (value[AXIS_HOLD])
         hold_end(&hold);
 }

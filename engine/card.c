@@ -134,16 +134,29 @@ void card_renew_after_fork(_Atomic unsigned *generation, void (*renew)(void *), 
 /* From before a fork until after it. */
 static struct locked forking;
 
-static void before_fork(void)
+static bool hold(bool anew);
+
+/* Not under the lock: where the program comes from is looked up with the dynamic linker's lock, which a
+ * thread may have that waits for ours, in a constructor of a library. */
+static void note_fork(void)
 {
     struct ersatz_device *device;
-    struct locked locked;
 
-    lock(&locked);
-    forking = locked;
+    if (!hold(false))
+        return;
     device = atomic_load(&card.device);
     if (device != NULL)
         ersatz_device_forking(device);
+    card_let_go();
+}
+
+static void before_fork(void)
+{
+    struct locked locked;
+
+    note_fork();
+    lock(&locked);
+    forking = locked;
 }
 
 static void after_fork_in_parent(void)

@@ -16,8 +16,9 @@ const ENGINE_CMD_DEFN *command_find(const char *name)
         if (strcmp(command->cmd_name, name) == 0)
             return command;
     }
-    error_raise(
-        REASON_BAD_COMMAND, "\"%s\" is no command; openssl engine -vv ersatz lists those there are", name);
+    error_raise(REASON_BAD_COMMAND,
+        "\"%s\" is no command; openssl engine -vv and the name or path of this module list those there are",
+        name);
     return NULL;
 }
 

@@ -47,6 +47,8 @@ ersatz = ersatz
 [ersatz]
 dynamic_path = $ERSATZ_MODULE
 STATS_FILE = $work/stats.json
+# HAProxy forbids itself threads once it runs, which for an ordinary user is too early.
+INIT_ENGINE = EMPTY
 default_algorithms = ALL
 init = 1
 CNF

@@ -16,6 +16,8 @@
 
 struct data {
     struct ersatz_cipher *state; /* NULL until a key was set */
+    bool keyed;                  /* it was, for the direction that the context has now */
+    bool key_encrypts;           /* the direction it was set for */
     bool tweak_set;              /* XTS: an IV was; EVP keeps it, but does not tell zeros from none */
     /* Where the context has its IV; asking libcrypto each time would take longer than a short operation. It
      * is that of another context if these data were copied from there. */
@@ -62,6 +64,27 @@ static bool is_small(const struct data *data, enum ersatz_mode mode, size_t len)
     return threshold_keeps(mode, data->key_size, len);
 }
 
+/* Whether the block cipher only ever encrypts, so that a key is as good for one direction as for the other.
+ */
+static bool can_turn(enum ersatz_mode mode)
+{
+    return mode != ERSATZ_CBC && mode != ERSATZ_ECB && mode != ERSATZ_XTS;
+}
+
+static bool set_key(struct data *data, enum ersatz_mode mode, const unsigned char *key, int len, int encrypt)
+{
+    if (key == NULL && data->state != NULL && !can_turn(mode)) {
+        data->keyed = data->key_encrypts == (encrypt != 0); /* libcrypto would put out nonsense */
+        return true;
+    }
+    data->keyed = false;
+    if (!cipher_set_key(&data->state, mode, key, len, encrypt))
+        return false;
+    data->keyed = data->state != NULL;
+    data->key_encrypts = encrypt != 0;
+    return true;
+}
+
 static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned char *iv, int encrypt)
 {
     struct data *data = EVP_CIPHER_CTX_get_cipher_data(ctx);
@@ -72,7 +95,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
         data->tweak_set = true;
     }
     data->key_size = threshold_size((unsigned)cipher_key_length(ctx) * 8 / (mode == ERSATZ_XTS ? 2 : 1));
-    return cipher_set_key(&data->state, mode, key, cipher_key_length(ctx), encrypt);
+    return set_key(data, mode, key, cipher_key_length(ctx), encrypt);
 }
 
 static int cleanup(EVP_CIPHER_CTX *ctx)
@@ -126,8 +149,10 @@ static inline bool run(EVP_CIPHER_CTX *ctx, struct data *data, enum ersatz_mode 
 {
     const unsigned char *iv = mode == ERSATZ_ECB ? NULL : iv_of(ctx, data);
 
-    if (data->state == NULL) {
-        error_raise(REASON_INPUT, "no key was set");
+    if (!data->keyed) {
+        error_raise(REASON_INPUT, data->state == NULL ? "no key was set"
+                                                      : "no key was set for this direction; in this mode the "
+                                                        "other one's does not do");
         return false;
     }
     return here || is_small(data, mode, len) ? run_here(data, iv, out, in, len)
@@ -306,9 +331,10 @@ int cipher_blocks_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
         unsigned long flags;
         int (*run)(EVP_CIPHER_CTX *, unsigned char *, const unsigned char *, size_t);
     } own[ERSATZ_MODES] = {
-        [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE, cbc},
+        /* Called without a key, too, init() learns of the direction. */
+        [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE | EVP_CIPH_ALWAYS_CALL_INIT, cbc},
         [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, ctr},
-        [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE, ecb},
+        [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, ecb},
         [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, cipher_cfb},
         [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE, cipher_ofb},
         [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, xts},

@@ -22,7 +22,9 @@
 struct data {
     /* The first has the keys (NULL until they were set); the others are copies of it, made on first use. */
     struct ersatz_cipher *states[PIPES_MAX];
-    unsigned aads; /* that were set for the next call, one for each record of it; 0: plain CBC */
+    bool keyed;        /* they were, for the direction that the context has now */
+    bool key_encrypts; /* the direction they were set for */
+    unsigned aads;     /* that were set for the next call, one for each record of it; 0: plain CBC */
     unsigned char aad[PIPES_MAX][EVP_AEAD_TLS1_AAD_LEN];
     unsigned pipes; /* 0: the next call has its one record in its arguments */
     unsigned char **outs, **ins;
@@ -70,12 +72,17 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
-    (void)iv;            /* EVP keeps it */
-    drop_pipeline(data); /* the way out of one that was refused */
-    if (key == NULL)
+    (void)iv; /* EVP keeps it */
+    if (key != NULL || data->pipes > 0)
+        drop_pipeline(data); /* the way out of one that was refused; a record that was announced stays */
+    if (key == NULL) {
+        data->keyed = data->states[0] != NULL && data->key_encrypts == (encrypt != 0);
         return 1;
+    }
     drop_copies(data);
-    return cipher_set_key(&data->states[0], mode_of(ctx), key, cipher_key_length(ctx), encrypt);
+    data->key_encrypts = encrypt != 0;
+    data->keyed = cipher_set_key(&data->states[0], mode_of(ctx), key, cipher_key_length(ctx), encrypt);
+    return data->keyed;
 }
 
 static int cleanup(EVP_CIPHER_CTX *ctx)
@@ -256,8 +263,8 @@ static int do_all(
 {
     unsigned char *one_in = (unsigned char *)in; /* is only read */
 
-    if (data->states[0] == NULL)
-        return refuse("no key was set");
+    if (!data->keyed)
+        return refuse("no key was set for this direction");
     if (data->pipes == 0) {
         if (data->aads > 1)
             return refuse("associated data of several records, and one record");

@@ -196,6 +196,7 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
         if (arg != EVP_CCM_TLS_FIXED_IV_LEN || ptr == NULL)
             return 0;
         memcpy(data->nonce, ptr, EVP_CCM_TLS_FIXED_IV_LEN);
+        end_message(data, NO_NONCE);
         return 1;
     case EVP_CTRL_AEAD_TLS1_AAD:
         return set_tls_aad(ctx, data, ptr, arg);
@@ -271,8 +272,10 @@ static int text(
                                .tag = data->tag,
                            }};
 
-    if (data->stage != READY)
+    if (data->stage != READY) {
+        data->tag_set &= !encrypting; /* as in libcrypto, the tag of the text before is lost then */
         return refuse("no nonce was set for this text; a nonce is used once, and the text comes in one call");
+    }
     if (data->text_len_set && data->text_len != len)
         return refuse("the text is not as long as was said");
     if (!encrypting && !data->tag_set)
@@ -287,7 +290,7 @@ static int text(
 
 static int associated_data(struct data *data, const unsigned char *in, size_t len)
 {
-    if (len == 0)
+    if (data->stage == READY && len == 0)
         return 0;
     if (data->stage != READY || !data->text_len_set)
         return refuse("associated data come after the nonce and the length of the text");
@@ -330,9 +333,10 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     if (is_record) {
         bool whole = out == in && len >= EVP_CCM_TLS_EXPLICIT_IV_LEN + (size_t)data->tag_len;
 
+        end_message(data, NO_NONCE); /* the record puts its own part into the nonce */
         return whole ? tls_record(ctx, data, out, len) : -1;
     }
-    if (in == NULL && (out != NULL || (len == 0 && data->stage != READY)))
+    if (in == NULL && (out != NULL || (len == 0 && (data->stage == DONE || data->stage == FAILED))))
         return final(ctx, data);
     if (in == NULL)
         return set_text_len(data, len);

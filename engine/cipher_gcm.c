@@ -59,7 +59,8 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
         return 0;
     if (key != NULL) {
         data->tls_records_sealed = 0;
-        data->begun = false; /* an IV that was set before the key holds for it */
+        if (data->begun || data->iv_generated) /* but an IV that was set holds for the key after it */
+            end_message(data);
     }
     if (iv != NULL) {
         memcpy(data->iv, iv, (size_t)data->iv_len);
@@ -120,16 +121,18 @@ static int set_fixed_iv(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned c
     if (fixed == NULL)
         return 0;
     if (len == -1) { /* the whole IV is given back */
-        memcpy(data->iv, fixed, (size_t)data->iv_len);
-        data->iv_generated = true;
-        return 1;
+        len = data->iv_len;
+    } else if (len < 4 || data->iv_len - len < IV_INVOCATION) {
+        return 0;
+    } else if (EVP_CIPHER_CTX_is_encrypting(ctx) &&
+               !cipher_random(data->iv + len, data->iv_len - len, false)) {
+        return 0;
     }
-    if (len < 4 || data->iv_len - len < IV_INVOCATION)
-        return 0;
     memcpy(data->iv, fixed, (size_t)len);
-    if (EVP_CIPHER_CTX_is_encrypting(ctx) && !cipher_random(data->iv + len, data->iv_len - len, false))
-        return 0;
     data->iv_generated = true;
+    /* Whether a message that has its IV goes on with that or begins anew with this one, libcrypto's
+     * implementations disagree. */
+    end_message(data);
     return 1;
 }
 

@@ -200,6 +200,36 @@ static int gcm_iv_of_another_length(void *arg)
     return 1;
 }
 
+/* A key is for the direction it was set for, where the block cipher has two; and a TLS record's nonce is no
+ * one's after it. */
+static int key_and_nonce_of_another(void *arg)
+{
+    static const unsigned char aad[EVP_AEAD_TLS1_AAD_LEN] = {[11] = 1};
+    const EVP_CIPHER *ciphers[] = {EVP_aes_128_cbc(), EVP_aes_128_ecb(), EVP_aes_128_xts()};
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    unsigned char text[4096] = {0};
+    int len;
+
+    (void)arg;
+    for (unsigned i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++) {
+        CHECK(EVP_EncryptInit_ex(ctx, ciphers[i], engine, key, iv) && EVP_CIPHER_CTX_set_padding(ctx, 0));
+        CHECK(EVP_DecryptInit_ex(ctx, NULL, NULL, NULL, iv));
+        CHECK(!EVP_DecryptUpdate(ctx, text, &len, text, sizeof(text)));
+        CHECK(error_speaks_of("no key was set for this direction"));
+        CHECK(EVP_DecryptInit_ex(ctx, NULL, NULL, key, iv));
+        CHECK(EVP_DecryptUpdate(ctx, text, &len, text, sizeof(text)));
+    }
+    CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_128_ccm(), engine, NULL, NULL));
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 12, NULL) == 1);
+    CHECK(EVP_EncryptInit_ex(ctx, NULL, NULL, key, iv));
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_TLS1_AAD, sizeof(aad), (void *)aad) > 0);
+    CHECK(EVP_EncryptUpdate(ctx, text, &len, text, 256));
+    CHECK(!EVP_EncryptUpdate(ctx, text, &len, text, 256));
+    CHECK(error_speaks_of("no nonce was set"));
+    EVP_CIPHER_CTX_free(ctx);
+    return 1;
+}
+
 /* A GCM context that encrypted, and is turned to decrypt with the key it has: a wrong tag is refused there,
  * too. */
 static int turned_around(void *arg)
@@ -270,7 +300,7 @@ int main(void)
 {
     static int (*const works[])(void *) = {rsa_ranges, zero_signature, truncated_ciphertext, public_key_only,
         key_without_exponent, key_without_exponent, cipher_lengths, gcm_rules, gcm_iv_of_another_length,
-        turned_around};
+        key_and_nonce_of_another, turned_around};
 
     test_begin(60);
     engine = engine_load(ALL_SIZES ";SYNC_OFFLOAD:1");

@@ -306,7 +306,7 @@ static void set_iv_len(struct pair *pair, struct fuzz_input *input)
     FUZZ_SAME(card == plain);
     if (card != 1)
         return;
-    if (len != pair->iv_len && pair->stage == FRESH) /* an IV of the old length */
+    if (len != pair->iv_len && pair->stage != NO_IV) /* an IV of the old length; the engine forgets it */
         pair->stage = MURKY;
     pair->iv_whole &= len == pair->iv_len; /* libcrypto takes new memory for it */
     pair->iv_len = len;
@@ -332,7 +332,7 @@ static void generate_iv(struct pair *pair, struct fuzz_input *input)
     if (card != 1)
         return;
     pair->iv_whole = pair->encrypting || fixed < 0;
-    if (pair->stage == FRESH && !pair->keyed) /* where an IV lay that waited for the key */
+    if (pair->stage != NO_IV) /* the engine ends the message */
         pair->stage = MURKY;
     /* Decrypting, nothing fills in what the fixed part leaves open but the peer. */
     if (!pair->encrypting && fixed >= 0 && (what & 4) != 0 && len >= pair->iv_len - fixed)

@@ -6,6 +6,14 @@
 
 #include "card.h"
 #include "process.h"
+#include "sanitizer.h"
+
+/* To gcc's address sanitizer the stack of a cancelled thread stays marked. */
+#ifdef SANITIZER_ALLOCATES
+#define CANCELS false
+#else
+#define CANCELS true
+#endif
 
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 
@@ -111,7 +119,9 @@ int main(void)
 {
     test_begin(60);
     fork_with_lock();
-    cancel_in_submit();
-    cancel_in_open();
+    if (CANCELS) {
+        cancel_in_submit();
+        cancel_in_open();
+    }
     return 0;
 }

@@ -1,7 +1,6 @@
 /* RSA keys of 1024 to 4096 bits, for libcrypto alone and for the engine. */
 #include <openssl/bn.h>
 #include <openssl/pem.h>
-#include <pthread.h>
 
 #include "check.h"
 #include "question.h"
@@ -41,9 +40,9 @@ static void copy_numbers(RSA *to, const RSA *from)
     }
 }
 
-/* A key keeps what it computes at first use, for the thread that does and once more for all others: let it,
- * so that the memory is not taken for a leak of the round that does. */
-static void *use_plain_keys(void *arg)
+/* A key keeps what it computes at first use: let it, so that the memory is not taken for a leak of the round
+ * that does. */
+static void use_plain_keys(void)
 {
     unsigned char in[QUESTION_RSA_BYTES_MAX] = {0, 1}, out[QUESTION_RSA_BYTES_MAX];
 
@@ -51,13 +50,10 @@ static void *use_plain_keys(void *arg)
         CHECK(RSA_private_encrypt(RSA_size(plain[i]), in, out, plain[i], RSA_NO_PADDING) > 0);
         CHECK(RSA_public_decrypt(RSA_size(plain[i]), in, out, plain[i], RSA_NO_PADDING) > 0);
     }
-    return arg;
 }
 
 void keys_load(void)
 {
-    pthread_t thread;
-
     const char *folder = getenv("ERSATZ_TEST_KEYS");
 
     CHECK(folder != NULL);
@@ -74,10 +70,11 @@ void keys_load(void)
         plain[i] = RSA_new();
         CHECK(plain[i] != NULL && RSA_set_method(plain[i], RSA_PKCS1_OpenSSL()));
         copy_numbers(plain[i], EVP_PKEY_get0_RSA(sources[i]));
+        /* From 3.6 on libcrypto keeps a blinding for each thread that ever used the key, as long as the key.
+         */
+        RSA_blinding_off(plain[i]);
     }
-    use_plain_keys(NULL);
-    CHECK_EQ(pthread_create(&thread, NULL, use_plain_keys, NULL), 0);
-    pthread_join(thread, NULL);
+    use_plain_keys();
 }
 
 void keys_free(void)

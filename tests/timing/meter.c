@@ -59,6 +59,14 @@ int meter_next(struct meter *meter)
     return lot & 1;
 }
 
+unsigned meter_lot(unsigned count)
+{
+    unsigned char lot;
+
+    CHECK_EQ(RAND_bytes(&lot, 1), 1);
+    return lot % count;
+}
+
 void meter_add(struct meter *meter, int class, uint64_t ticks)
 {
     meter->ticks[class][meter->count[class]++] = (float)ticks;
@@ -136,10 +144,10 @@ void meter_end(struct meter *meter)
     for (unsigned i = 0; i < sizeof(crops) / sizeof(crops[0]) && count > 0; i++)
         try_crop(meter, all[(uint32_t)((count - 1) * crops[i])], crops[i]);
     if (meter->crop == 0) {
-        printf("%-36s %-17s %-17s %8u too few to say anything: measure longer\n", meter->name,
+        printf("%-42s %-17s %-17s %8u too few to say anything: measure longer\n", meter->name,
             meter->classes[0], meter->classes[1], count);
     } else {
-        printf("%-36s %-17s %-17s %8u %12.0f %+10.1f %8.2f %6.1f%%\n", meter->name, meter->classes[0],
+        printf("%-42s %-17s %-17s %8u %12.0f %+10.1f %8.2f %6.1f%%\n", meter->name, meter->classes[0],
             meter->classes[1], count, meter->mean, meter->gap, meter->t, meter->crop * 100);
     }
     fflush(stdout);

@@ -29,6 +29,10 @@ void meter_begin(
 
 /* The class to measure next, by lot; -1: the time is over. */
 int meter_next(struct meter *meter);
+
+/* One of so many inputs (256 at the most), by lot. */
+unsigned meter_lot(unsigned count);
+
 void meter_add(struct meter *meter, int class, uint64_t ticks);
 
 /* The t-test, over all measurements and over those below several percentiles: what interrupts and other

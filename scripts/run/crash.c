@@ -44,6 +44,14 @@ static bool is_first(const struct ending *ending, const struct ersatz_record *re
     return record->head.pid == ending->pid;
 }
 
+/* Callbacks that ran when it ended say something: not where somebody sent it a signal to end it. */
+static bool ended_in_callback(const struct ending *ending, const struct ersatz_record *record)
+{
+    bool was_ended = is_first(ending, record) && WIFSIGNALED(ending->status) && crash_signal(ending) == 0;
+
+    return !was_ended && crash_running(record) > 0;
+}
+
 /* By a signal or by _exit(2), and nobody knows by which. */
 static bool ended_unseen(const struct ending *ending, const struct ersatz_record *record)
 {
@@ -57,7 +65,7 @@ enum crash_doubt crash_doubt(const struct ending *ending, const struct records *
     if (crash_signal(ending) != 0)
         return CRASH_SIGNAL;
     for (unsigned i = 0; i < records->count; i++) {
-        if (crash_running(records->of[i]) > 0)
+        if (ended_in_callback(ending, records->of[i]))
             return CRASH_IN_CALLBACK;
         if (ended_unseen(ending, records->of[i]))
             doubt = CRASH_UNSEEN;
@@ -68,7 +76,7 @@ enum crash_doubt crash_doubt(const struct ending *ending, const struct records *
 static void write_process(const struct ending *ending, const struct ersatz_record *record, FILE *stream)
 {
     int signal = is_first(ending, record) && !has_ended(record) ? crash_signal(ending) : 0;
-    unsigned running = crash_running(record);
+    unsigned running = ended_in_callback(ending, record) ? crash_running(record) : 0;
 
     if (signal == 0 && running == 0 && !ended_unseen(ending, record))
         return;

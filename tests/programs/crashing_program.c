@@ -6,8 +6,10 @@
  *   elsewhere   after a signature, in no callback
  *   child       in a callback, in a child; the parent ends well
  *   exits       calls _exit in a callback
+ *   ended       is ended by SIGTERM while a callback runs
  *   well        not at all
  */
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -29,6 +31,14 @@ static int exit_in_callback(void *arg)
 {
     (void)arg;
     _exit(0);
+}
+
+static int wait_for_the_end(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(kill(getpid(), SIGTERM), 0); /* for the other thread: this one has it blocked */
+    for (;;)
+        pause();
 }
 
 static void sign(ENGINE *engine, int (*callback)(void *), bool polls)
@@ -74,6 +84,8 @@ int main(int argc, char **argv)
         sign(engine, NULL, false);
     if (strcmp(how, "exits") == 0)
         sign(engine, exit_in_callback, false);
+    else if (strcmp(how, "ended") == 0)
+        sign(engine, wait_for_the_end, false);
     else if (strcmp(how, "elsewhere") == 0)
         *nowhere = 1;
     else if (strcmp(how, "well") != 0)

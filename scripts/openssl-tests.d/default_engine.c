@@ -1,0 +1,164 @@
+/*
+ * Preloaded into OpenSSL's own test programs (scripts/openssl-tests): before main() the engine in
+ * ERSATZ_MODULE is loaded and becomes the default for everything; with OPENSSL_TESTS_IN_JOBS set, main() runs
+ * in a job, which this program's real main thread resumes as it is told. Programs without libcrypto, or with
+ * one linked in statically, are left alone.
+ */
+#include <dlfcn.h>
+#include <openssl/async.h>
+#include <openssl/engine.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define STACK_SIZE ((size_t)8 << 20) /* what a main thread has; libcrypto gives a job 32 KiB */
+#define NOT_LOADED 97                /* exit code: no test shall pass for want of the engine */
+
+typedef int main_fn(int argc, char **argv, char **envp);
+
+static main_fn *real_main;
+static bool in_job; /* of the main thread */
+
+struct arguments {
+    int argc;
+    char **argv, **envp;
+};
+
+/* libcrypto is looked up, not linked: most programs that a test starts, perl for one, have none. */
+#define FIND(name) __typeof__(&name) name##_found = (__typeof__(&name))dlsym(RTLD_DEFAULT, #name)
+
+static bool has_libcrypto(void)
+{
+    return dlsym(RTLD_DEFAULT, "ENGINE_by_id") != NULL;
+}
+
+static void load_engine(void)
+{
+    FIND(OPENSSL_init_crypto);
+    FIND(ENGINE_by_id);
+    FIND(ENGINE_ctrl_cmd_string);
+    FIND(ENGINE_set_default);
+    FIND(ENGINE_free);
+    FIND(ERR_print_errors_fp);
+    ENGINE *engine;
+
+    OPENSSL_init_crypto_found(OPENSSL_INIT_ENGINE_DYNAMIC, NULL);
+    engine = ENGINE_by_id_found("dynamic");
+    if (engine == NULL || !ENGINE_ctrl_cmd_string_found(engine, "SO_PATH", getenv("ERSATZ_MODULE"), 0) ||
+        !ENGINE_ctrl_cmd_string_found(engine, "LOAD", NULL, 0) ||
+        !ENGINE_set_default_found(engine, ENGINE_METHOD_ALL)) {
+        ERR_print_errors_fp_found(stderr);
+        _exit(NOT_LOADED);
+    }
+    ENGINE_free_found(engine);
+}
+
+/* ----------------------------------------------------------------------------------------------------- jobs
+ */
+
+static int run_main(void *arg)
+{
+    const struct arguments *arguments = arg;
+
+    return real_main(arguments->argc, arguments->argv, arguments->envp);
+}
+
+static void wait_to_be_told(ASYNC_WAIT_CTX *context)
+{
+    FIND(ASYNC_WAIT_CTX_get_all_fds);
+    struct pollfd poll_fds[8];
+    OSSL_ASYNC_FD fds[8];
+    size_t count = 0;
+
+    if (!ASYNC_WAIT_CTX_get_all_fds_found(context, NULL, &count) || count == 0 || count > 8 ||
+        !ASYNC_WAIT_CTX_get_all_fds_found(context, fds, &count)) {
+        usleep(100);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        poll_fds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    poll(poll_fds, count, 1000);
+}
+
+static int run_in_job(struct arguments *arguments)
+{
+    FIND(ASYNC_start_job);
+    FIND(ASYNC_WAIT_CTX_new);
+    FIND(ASYNC_WAIT_CTX_free);
+    ASYNC_WAIT_CTX *context = ASYNC_WAIT_CTX_new_found();
+    ASYNC_JOB *job = NULL;
+    int status, code = NOT_LOADED;
+
+    /* The next definition, this library's own being the first. */
+    ASYNC_start_job_found = (__typeof__(&ASYNC_start_job))dlsym(RTLD_NEXT, "ASYNC_start_job");
+    while ((status = ASYNC_start_job_found(&job, context, &code, run_main, arguments, sizeof(*arguments))) ==
+           ASYNC_PAUSE)
+        wait_to_be_told(context);
+    ASYNC_WAIT_CTX_free_found(context);
+    return status == ASYNC_FINISH ? code : NOT_LOADED;
+}
+
+/* A job's context, with a stack that a whole program fits on. libcrypto frees the one it knows of. */
+void makecontext(ucontext_t *context, void (*function)(void), int argc, ...)
+{
+    void (*real)(ucontext_t *, void (*)(void), int, ...) =
+        (void (*)(ucontext_t *, void (*)(void), int, ...))dlsym(RTLD_NEXT, "makecontext");
+    stack_t given = context->uc_stack;
+    void *stack =
+        mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+    if (argc != 0) /* not libcrypto, which gives no arguments */
+        abort();
+    if (stack != MAP_FAILED) {
+        context->uc_stack.ss_sp = stack;
+        context->uc_stack.ss_size = STACK_SIZE;
+    }
+    real(context, function, 0);
+    context->uc_stack = given;
+}
+
+/* libcrypto's jobs do not nest: what the program would do in one of its own it does in the one it is in. */
+int ASYNC_start_job(
+    ASYNC_JOB **job, ASYNC_WAIT_CTX *context, int *ret, int (*function)(void *), void *args, size_t size)
+{
+    FIND(ASYNC_get_current_job);
+    __typeof__(&ASYNC_start_job) real = (__typeof__(&ASYNC_start_job))dlsym(RTLD_NEXT, "ASYNC_start_job");
+
+    if (!in_job || ASYNC_get_current_job_found() == NULL)
+        return real(job, context, ret, function, args, size);
+    *ret = function(args);
+    *job = NULL;
+    return ASYNC_FINISH;
+}
+
+/* ----------------------------------------------------------------------------------------------------- main
+ */
+
+static int main_with_engine(int argc, char **argv, char **envp)
+{
+    struct arguments arguments = {argc, argv, envp};
+
+    if (has_libcrypto())
+        load_engine();
+    if (!has_libcrypto() || getenv("OPENSSL_TESTS_IN_JOBS") == NULL)
+        return real_main(argc, argv, envp);
+    in_job = true;
+    return run_in_job(&arguments);
+}
+
+int __libc_start_main(main_fn *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+    void (*rtld_fini)(void), void *stack_end)
+{
+    int (*real)(main_fn *, int, char **, void (*)(void), void (*)(void), void (*)(void), void *) =
+        (int (*)(main_fn *, int, char **, void (*)(void), void (*)(void), void (*)(void), void *))dlsym(
+            RTLD_NEXT, "__libc_start_main");
+
+    real_main = main;
+    return real(main_with_engine, argc, argv, init, fini, rtld_fini, stack_end);
+}

@@ -9,7 +9,7 @@
 
 static void free_context(ENGINE *engine, enum told_by told_by, bool mended)
 {
-    struct job job;
+    static struct job job; /* the callback of a context of the program's own still runs */
 
     engine_command(engine, "HOLD", "compute");
     start_signing(engine, &job, told_by);

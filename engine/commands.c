@@ -126,6 +126,13 @@ static int run(int command, long i, void *p)
     return handlers[command - ENGINE_CMD_BASE].run(command, i, p);
 }
 
+/* What the openssl command offers to every engine, and does not miss where there is no such command. */
+static bool is_offered_to_all(int command, const char *name)
+{
+    return command == ENGINE_CTRL_GET_CMD_FROM_NAME && name != NULL &&
+           strcmp(name, "SET_USER_INTERFACE") == 0;
+}
+
 int command_run(ENGINE *engine, int command, long i, void *p, void (*f)(void))
 {
     bool is_question = command_is_question(command);
@@ -133,9 +140,10 @@ int command_run(ENGINE *engine, int command, long i, void *p, void (*f)(void))
 
     (void)engine;
     (void)f;
-    if (answer < 0 || (answer == 0 && !is_question))
-        refusal_say_command();
-    else if (command == ENGINE_CTRL_GET_CMD_FROM_NAME)
+    if (answer < 0 || (answer == 0 && !is_question)) {
+        if (!is_offered_to_all(command, p))
+            refusal_say_command();
+    } else if (command == ENGINE_CTRL_GET_CMD_FROM_NAME)
         refusal_expect(answer);
     if (!is_question)
         refusal_expect(0); /* here it is */

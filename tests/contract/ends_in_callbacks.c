@@ -16,6 +16,7 @@ static ENGINE *engine;
 static struct work *outer, *inner;
 static struct job job;
 static _Atomic int in_callback, main_leaves, callback_done;
+static int threads_left; /* when the process ends; -1: whoever */
 
 static int status_of(pid_t pid)
 {
@@ -39,12 +40,15 @@ static void exit_begins(void)
     atomic_store(&main_leaves, 1);
 }
 
-/* Registered before the engine was there: it runs when the engine's has returned, which waits for callbacks.
- */
+/* Registered before the engine was there: it runs when the engine's has returned, which waits for callbacks,
+ * and for the card's threads. */
 static void exit_ends(void)
 {
-    if (atomic_load(&main_leaves))
-        CHECK(atomic_load(&callback_done));
+    if (!atomic_load(&main_leaves))
+        return;
+    CHECK(atomic_load(&callback_done));
+    while (threads_left > 0 && count_threads() != threads_left)
+        usleep(100); /* joined, but the kernel still takes them apart; one that stays hangs the test */
 }
 
 static void sign(void)
@@ -138,6 +142,7 @@ static int command_until_stopped(void *arg)
 static void submit(int (*callback)(void *), const char *commands)
 {
     test_begin(25);
+    threads_left = count_threads();
     CHECK_EQ(atexit(exit_ends), 0);
     engine = engine_load(commands);
     outer = work_rsa(engine, 1);
@@ -171,9 +176,19 @@ static void exit_while_it_forks(void)
     exit(ENDED);
 }
 
+/* All threads end but the callback's own, for which one more waits. */
 static void exit_in_it(void)
 {
-    submit(exit_here, NULL);
+    struct work *work;
+    struct job before;
+
+    submit(exit_here, "INSTANCES:2;HOLD:compute;SET_INSTANCE_FOR_THREAD:0");
+    threads_left += 2;
+    engine_command(engine, "SET_INSTANCE_FOR_THREAD", "1");
+    work = work_aes(engine, 3);
+    job_init(&before, BY_CALLBACK, work_do, work);
+    CHECK_EQ(job_run(&before), ASYNC_PAUSE); /* so that there is another thread for callbacks */
+    engine_command(engine, "HOLD", "none");
     for (;;)
         pause();
 }
@@ -183,6 +198,7 @@ static void exit_while_it_never_returns(void)
     submit(never_return, NULL);
     wait_for(&in_callback);
     atomic_store(&callback_done, 1); /* nothing else is to be expected */
+    threads_left = -1;
     exit(ENDED);
 }
 

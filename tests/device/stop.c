@@ -56,6 +56,42 @@ static void stop_with(enum ersatz_hold where, bool callbacks, bool external)
         aes_free(aes[i]);
 }
 
+/* A callback on a thread of the device's own, which has that thread wait for nobody. */
+static struct ersatz_device *own;
+static _Atomic int stopped;
+
+static int stop_here(void *arg)
+{
+    (void)arg;
+    CHECK(!ersatz_device_stop(own)); /* this thread is left */
+    atomic_store(&stopped, 1);
+    return 1;
+}
+
+static int free_here(void *arg)
+{
+    (void)arg;
+    ersatz_device_free(own);
+    atomic_store(&stopped, 1);
+    return 1;
+}
+
+static void stop_in_callback(int (*callback)(void *))
+{
+    static struct ersatz_stats stats; /* of a device whose end comes later */
+    struct aes *aes = aes_new(1);
+    struct ersatz_request *request;
+
+    atomic_store(&stopped, 0);
+    own = card_open(&stats, 2, 4, false);
+    CHECK_EQ(ersatz_request_new(own, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_callback(request, callback, NULL), ERSATZ_OK);
+    while (!atomic_load(&stopped) || !ersatz_request_is_done(request))
+        usleep(100);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    aes_free(aes);
+}
+
 int main(void)
 {
     int tasks, descriptors;
@@ -76,8 +112,10 @@ int main(void)
 
         ersatz_device_free(card_open(&stats, 2, 8, false));
     }
+    stop_in_callback(free_here);
     while (count_threads() != tasks)
         usleep(100); /* joined, but the kernel still takes them apart; one that stayed would hang the test */
     CHECK_EQ(count_descriptors(), descriptors);
+    stop_in_callback(stop_here); /* for the end of a process: it leaves a thread behind */
     return 0;
 }

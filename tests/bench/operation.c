@@ -131,7 +131,7 @@ static void encrypt(struct operation *operation)
 
 static void decrypt(struct operation *operation)
 {
-    int done, rest = 0;
+    int done = 0, rest = 0;
 
     require(EVP_DecryptInit_ex(operation->cipher, NULL, NULL, NULL, operation->iv) &&
                 (!has_tag(operation) || set_tag(operation)) &&

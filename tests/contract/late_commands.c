@@ -21,15 +21,16 @@ static const struct {
     const char *name;
     long number;
     const char *text;
-} commands[] = {{"POLL", 0, NULL}, {"HEARTBEAT_POLL", 0, NULL}, {"GET_EXTERNAL_POLLING_FD", 0, NULL},
-    {"HOLD", 0, "none"}, {"RELEASE", 1, NULL}};
+    bool answers;
+} commands[] = {{"POLL", 0, NULL, true}, {"HEARTBEAT_POLL", 0, NULL, true},
+    {"GET_EXTERNAL_POLLING_FD", 0, NULL, true}, {"HOLD", 0, "none", false}, {"RELEASE", 1, NULL, false}};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static int command(unsigned i, int *answer)
 {
     return ENGINE_ctrl_cmd(engine, commands[i].name, commands[i].number,
-        commands[i].text != NULL ? (void *)(uintptr_t)commands[i].text : answer, NULL, 0);
+        commands[i].answers ? (void *)answer : (void *)(uintptr_t)commands[i].text, NULL, 0);
 }
 
 static void *command_on(void *arg)

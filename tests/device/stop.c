@@ -113,6 +113,7 @@ int main(void)
         ersatz_device_free(card_open(&stats, 2, 8, false));
     }
     stop_in_callback(free_here);
+    ersatz_devices_wait_for_end();
     while (count_threads() != tasks)
         usleep(100); /* joined, but the kernel still takes them apart; one that stayed would hang the test */
     CHECK_EQ(count_descriptors(), descriptors);

@@ -4,8 +4,8 @@
 #include <semaphore.h>
 
 #include "card.h"
-#include "delay.h"
-#include "device.h"
+#include "device/device.h"
+#include "device/timers.h"
 #include "ersatz/profile.h"
 
 #define REQUESTS 40

@@ -3,8 +3,8 @@
 #include <sys/resource.h>
 
 #include "card.h"
-#include "device.h"
-#include "uring.h"
+#include "device/device.h"
+#include "device/uring.h"
 
 #define WORKERS 8
 

@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
+#include "base/fork.h"
 #include "card.h"
-#include "process.h"
 #include "sanitizer.h"
 
 /* To gcc's address sanitizer the stack of a cancelled thread stays marked. */

@@ -1,6 +1,6 @@
 /* The timing of a modelled card, by a clock of the test's own: latency, throughput, units, sizes and jitter
  * are what the profile says, exactly. */
-#include "model.h"
+#include "device/timing.h"
 
 #include "check.h"
 

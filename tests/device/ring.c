@@ -1,5 +1,5 @@
 /* The request ring: order, capacity, and no item lost or doubled between many threads. */
-#include "ring.h"
+#include "device/ring.h"
 
 #include <pthread.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* What a stopping device cancels had a slot, or had none, and each is counted once: afterwards none is taken.
  */
 #include "card.h"
-#include "device.h"
+#include "device/device.h"
 
 #define REQUESTS 6
 

@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "check.h"
-#include "compute.h"
 #include "ersatz/device.h"
-#include "montgomery.h"
+#include "kernels/compute.h"
+#include "kernels/ifma_montgomery.h"
 #include "rsa_numbers.h"
 
 #define BATCH 16u /* a worker's */

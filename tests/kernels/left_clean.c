@@ -8,7 +8,7 @@
  */
 #include "pairs.h"
 
-#include "imb.h"
+#include "kernels/imb.h"
 
 #define TEXT_MAX 70000u
 #define STREAMS 16u

@@ -3,7 +3,7 @@
  * carries or the largest differences between blocks, and values and quotients at the edges of what they may
  * be. Each lane has a modulus and values of its own.
  */
-#include "montgomery.h"
+#include "kernels/ifma_montgomery.h"
 
 #include <openssl/bn.h>
 

@@ -6,7 +6,7 @@
  */
 #include "pairs.h"
 
-#include "imb_manager.h"
+#include "kernels/imb_manager.h"
 
 /* What is not left to libcrypto. */
 static bool is_fast(const struct pair *pair, size_t len)

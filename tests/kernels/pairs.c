@@ -1,7 +1,7 @@
 /* See pairs.h. */
 #include "pairs.h"
 
-#include "imb_manager.h"
+#include "kernels/imb_manager.h"
 
 #define SKIPPED 77
 

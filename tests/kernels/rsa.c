@@ -9,9 +9,9 @@
 #include <openssl/rsa.h>
 
 #include "check.h"
-#include "compute.h"
 #include "ersatz/device.h"
 #include "ersatz/stats.h"
+#include "kernels/compute.h"
 #include "rsa_numbers.h"
 
 #define KEYS_MAX 40u

@@ -8,11 +8,11 @@
 #include <openssl/rsa.h>
 
 #include "check.h"
+#include "kernels/residue.h"
+#include "kernels/rsa_ifma.h"
+#include "kernels/rsa_ifma_key.h"
+#include "kernels/rsa_key.h"
 #include "poison.h"
-#include "residue.h"
-#include "rsa_ifma.h"
-#include "rsa_ifma_key.h"
-#include "rsa_key.h"
 #include "rsa_numbers.h"
 #include "simulated_kernel.h"
 

@@ -5,10 +5,10 @@
 
 #include "simulated_kernel.h"
 
-#include "../../sim/montgomery.c"
+#include "../../sim/kernels/ifma_montgomery.c"
 
 /* The one comparison there is of what was computed. */
 #define _mm512_cmpeq_epi64_mask(a, b) kernel_verdict(_mm512_cmpeq_epi64_mask(a, b))
 #define rsa_key_ifma kernel_key
 
-#include "../../sim/rsa_ifma.c"
+#include "../../sim/kernels/rsa_ifma.c"

@@ -2,7 +2,7 @@
 #ifndef ERSATZ_TESTS_SIMULATED_KERNEL_H
 #define ERSATZ_TESTS_SIMULATED_KERNEL_H
 
-#include "rsa_key.h"
+#include "kernels/rsa_key.h"
 
 /* In place of rsa_key_ifma(). */
 const struct rsa_ifma_key *kernel_key(const struct ersatz_rsa_key *key);

@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 
 #include "check.h"
-#include "request.h"
+#include "device/request.h"
 #include "rsa_numbers.h"
 
 #define SIZE 256

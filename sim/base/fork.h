@@ -1,0 +1,22 @@
+/* Which process of a family of forks this is. */
+#ifndef ERSATZ_SIM_BASE_FORK_H
+#define ERSATZ_SIM_BASE_FORK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Written in a child that has one thread; relaxed, since no other memory is published with it. */
+extern _Atomic unsigned process_forks;
+
+/* A number that every fork changes in the child, and never 0: what carries an older one was made in an
+ * ancestor, where threads that are not here may have been using it. Any thread; async-signal-safe. */
+static inline unsigned process_generation(void)
+{
+    return atomic_load_explicit(&process_forks, memory_order_relaxed);
+}
+
+/* Have the child of a fork find this lock free, whichever thread of the parent held it. For static locks, by
+ * a constructor; what the lock guards must bear to be found half done. */
+void process_renew_lock(pthread_mutex_t *lock);
+
+#endif

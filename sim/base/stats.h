@@ -1,0 +1,39 @@
+/* Counting what calling cores do. */
+#ifndef ERSATZ_SIM_BASE_STATS_H
+#define ERSATZ_SIM_BASE_STATS_H
+
+#include <stdatomic.h>
+
+#include "ersatz/profile.h"
+#include "ersatz/stats.h"
+
+#define STATS_SHARED (ERSATZ_STATS_SHARDS - 1)
+
+/* The shard of the calling thread, plus one; 0: it has none yet. Where threads have it at a fixed place, it
+ * takes a load instead of a call; the C library keeps some room there for modules that are loaded later. */
+extern _Thread_local unsigned stats_shard __attribute__((tls_model("initial-exec")));
+
+/* For a thread's first operation, and for threads that found no shard free. */
+void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel);
+
+/* Count an operation. Not for functions that pause a job: the fibre may go on in another thread, where the
+ * compiler must not use this one's addresses. A counter with one writer needs no locked instruction, which
+ * would hold up a short operation by a tenth of its time. */
+static inline void stats_count_inline(struct ersatz_stats *stats, enum ersatz_kernel kernel)
+{
+    unsigned shard = stats_shard - 1;
+
+    if (shard < STATS_SHARED) {
+        _Atomic uint64_t *counter = &stats->computed_inline[shard].by_kernel[kernel];
+
+        atomic_store_explicit(
+            counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+    } else {
+        stats_count_by_shard(stats, kernel);
+    }
+}
+
+/* Whose times the card keeps from now on; NULL: nobody's. */
+void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile);
+
+#endif

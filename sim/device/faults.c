@@ -1,0 +1,279 @@
+/* Faults of the device: what is drawn when a request is submitted, and the lives of a card that is reset. */
+#include "faults.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults_inside.h"
+#include "instance.h"
+#include "timers.h"
+#include "waker.h"
+
+#define SHUT_NS UINT64_C(1000000) /* how long a ring is full if the rule does not say */
+
+bool faults_new(struct ersatz_device *device, struct faults **out)
+{
+    const struct ersatz_faults *rules = device->config.faults;
+    struct faults *faults;
+
+    *out = NULL;
+    if (rules == NULL || rules->count == 0)
+        return true;
+    faults = calloc(1, sizeof(*faults));
+    if (faults == NULL)
+        return false;
+    faults->device = device;
+    faults->rules = *rules;
+    faults->seed = device->config.seed;
+    for (unsigned i = 0; i < rules->count; i++) {
+        faults->present |= 1u << rules->rules[i].fault;
+        if (rules->rules[i].fault == ERSATZ_FAULT_BURST) {
+            faults->burst_size = rules->rules[i].value;
+            faults->burst_ns = rules->rules[i].time_ns;
+        }
+    }
+    kept_init(&faults->overtaken);
+    kept_init(&faults->burst);
+    faults->hung_end = &faults->hung_first;
+    pthread_mutex_init(&faults->lock, NULL);
+    *out = faults;
+    return true;
+}
+
+void faults_free(struct faults *faults)
+{
+    if (faults == NULL)
+        return;
+    pthread_mutex_destroy(&faults->lock);
+    free(faults);
+}
+
+void faults_begin(struct ersatz_request *request)
+{
+    request->faults.strikes = 0;
+    if (request->device->faults != NULL)
+        memset(&request->faults, 0, sizeof(request->faults));
+}
+
+/* ------------------------------------------------------------------------------------------ lives of a card
+ */
+
+bool faults_have_card_down(const struct faults *faults)
+{
+    uint64_t until = atomic_load(&faults->down_until);
+
+    return until != 0 && (until == UINT64_MAX || life_now() < until);
+}
+
+/* The card's answer to all that was in flight when it went down. */
+static enum ersatz_result answer(const struct faults *faults)
+{
+    return faults->ended_by == ERSATZ_FAULT_GONE ? ERSATZ_DEVICE_GONE : ERSATZ_DEVICE_RESET;
+}
+
+/* Under the lock. */
+static enum ersatz_result blame_the_end(struct faults *faults, struct ersatz_request *request)
+{
+    fault_blame(request, faults->ended_by, faults->ended_on);
+    return answer(faults);
+}
+
+/* Out of the lock. */
+static void end_all(struct ersatz_request *request, enum ersatz_result result)
+{
+    while (request != NULL) {
+        struct ersatz_request *next = request->next;
+
+        device_end(request, result);
+        request = next;
+    }
+}
+
+/* Under the lock: those that hang, as a list. */
+static struct ersatz_request *take_hung(struct faults *faults)
+{
+    struct ersatz_request *hung = faults->hung_first;
+
+    faults->hung_first = NULL;
+    faults->hung_end = &faults->hung_first;
+    return hung;
+}
+
+/* The request ends the card's life. A card that is down cannot be reset; it may still go for good. */
+static void end_life(
+    struct faults *faults, const struct ersatz_request *request, const struct ersatz_fault_rule *rule)
+{
+    bool is_down, for_good = rule->fault == ERSATZ_FAULT_GONE;
+    struct ersatz_request *hung = NULL;
+    enum ersatz_result result;
+
+    pthread_mutex_lock(&faults->lock);
+    is_down = faults_have_card_down(faults);
+    if (for_good ? atomic_load(&faults->down_until) != UINT64_MAX : !is_down) {
+        fault_count(faults, rule->fault);
+        faults->ended_by = rule->fault;
+        faults->ended_on = request->life.number;
+        atomic_store(&faults->down_until, for_good ? UINT64_MAX : life_now() + rule->time_ns);
+        atomic_fetch_add(&faults->life, 1);
+        hung = take_hung(faults);
+        for (struct ersatz_request *each = hung; each != NULL; each = each->next)
+            blame_the_end(faults, each);
+    }
+    result = answer(faults);
+    pthread_mutex_unlock(&faults->lock);
+    end_all(hung, result);
+}
+
+void faults_stop(struct faults *faults)
+{
+    struct ersatz_request *hung;
+
+    pthread_mutex_lock(&faults->lock);
+    hung = take_hung(faults);
+    pthread_mutex_unlock(&faults->lock);
+    end_all(hung, ERSATZ_STOPPED);
+}
+
+enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *request, bool *hangs)
+{
+    enum ersatz_result result = ERSATZ_OK;
+
+    *hangs = false;
+    if (!request_is_struck(&request->faults, ERSATZ_FAULT_HANG) &&
+        request->faults.life == atomic_load(&faults->life))
+        return result;
+    pthread_mutex_lock(&faults->lock);
+    if (request->faults.life != atomic_load(&faults->life)) {
+        result = blame_the_end(faults, request);
+    } else {
+        *hangs = true;
+        fault_count(faults, ERSATZ_FAULT_HANG);
+        request->next = NULL;
+        *faults->hung_end = request;
+        faults->hung_end = &request->next;
+    }
+    pthread_mutex_unlock(&faults->lock);
+    return result;
+}
+
+/* ---------------------------------------------------------------------------------------------- submission
+ */
+
+static void draw(struct faults *faults, struct ersatz_request *request, bool by_fd)
+{
+    struct request_faults *own = &request->faults;
+
+    own->drawn = true;
+    for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
+        const struct ersatz_fault_rule *rule;
+
+        if ((faults->present & 1u << fault) == 0)
+            continue;
+        if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
+            continue; /* not one request's; not to be had */
+        rule = ersatz_fault_strikes(&faults->rules, faults->seed, request->life.number, fault);
+        if (rule == NULL)
+            continue;
+        own->strikes |= 1u << fault;
+        if (fault == ERSATZ_FAULT_RESET || fault == ERSATZ_FAULT_GONE)
+            end_life(faults, request, rule);
+        else if (fault == ERSATZ_FAULT_RING_FULL)
+            own->shut_ns = rule->time_ns;
+        else if (fault == ERSATZ_FAULT_REORDER)
+            own->reorder_ns = rule->time_ns;
+        else
+            own->delay_ns += rule->time_ns; /* late, spurious; 0 for the others */
+    }
+}
+
+/* Whether the ring is full for this request. Where nobody waits, the caller comes again, and is let in the
+ * next time, or when the rule's time has passed. */
+static bool is_refused(struct faults *faults, struct ersatz_request *request)
+{
+    struct request_faults *own = &request->faults;
+    uint64_t now = request->life.at[LIFE_SUBMITTED];
+
+    if (own->refused_at == 0) {
+        fault_count(faults, ERSATZ_FAULT_RING_FULL);
+        own->refused_at = now;
+    } else if (now - own->refused_at >= own->shut_ns) {
+        own->strikes &= ~(1u << ERSATZ_FAULT_RING_FULL);
+        return false;
+    }
+    ersatz_count(&device_stats(faults->device)->retries, 1);
+    fault_blame(request, ERSATZ_FAULT_RING_FULL, request->life.number);
+    return true;
+}
+
+static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *request)
+{
+    enum ersatz_result result;
+
+    pthread_mutex_lock(&faults->lock);
+    result = blame_the_end(faults, request);
+    pthread_mutex_unlock(&faults->lock);
+    return result;
+}
+
+enum ersatz_result faults_at_the_door(
+    struct faults *faults, struct ersatz_request *request, bool by_fd, bool wait_in_line)
+{
+    for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
+        if (!each->faults.drawn)
+            draw(faults, each, by_fd && each == request); /* the first is the one that is told of */
+    }
+    for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
+        each->faults.life = atomic_load(&faults->life); /* then look whether it is down */
+    if (faults_have_card_down(faults))
+        return refuse(faults, request);
+    if (request_is_struck(&request->faults, ERSATZ_FAULT_RING_FULL) && !wait_in_line &&
+        is_refused(faults, request))
+        return ERSATZ_RING_FULL;
+    request->faults.blamed_on = 0;
+    return ERSATZ_OK;
+}
+
+static void open_the_door(void *instance)
+{
+    instance_open(instance);
+}
+
+bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
+{
+    struct request_faults *own = &request->faults;
+    uint64_t until = request->life.at[LIFE_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
+
+    if (!request_is_struck(own, ERSATZ_FAULT_RING_FULL))
+        return false;
+    own->strikes &= ~(1u << ERSATZ_FAULT_RING_FULL);
+    instance_shut(request->instance);
+    if (!delay_call(faults->device->delay, until, open_the_door, request->instance)) {
+        instance_open(request->instance);
+        return false;
+    }
+    fault_count(faults, ERSATZ_FAULT_RING_FULL);
+    return true;
+}
+
+void faults_wake(struct faults *faults, struct ersatz_waker *waker)
+{
+    fault_count(faults, ERSATZ_FAULT_SPURIOUS);
+    waker_signal(waker->fd, waker->serial);
+}
+
+bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_error *error)
+{
+    while (request != NULL && (request->device->faults == NULL || request->faults.blamed_on == 0))
+        request = request->group_next;
+    if (request == NULL)
+        return false;
+    snprintf(error->text, sizeof(error->text),
+        "injected fault of the simulated card: %s on request #%" PRIu64,
+        ersatz_fault_name(request->faults.by), request->faults.blamed_on);
+    if (request->faults.blamed_on != request->life.number)
+        snprintf(error->text + strlen(error->text), sizeof(error->text) - strlen(error->text),
+            ", this is request #%" PRIu64, request->life.number);
+    return true;
+}

@@ -1,0 +1,63 @@
+/* What the files about faults share. */
+#ifndef ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
+#define ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/random.h"
+#include "device.h"
+#include "faults.h"
+
+/* Requests that are kept back before they are told of. */
+struct kept {
+    struct ersatz_request *first;
+    struct ersatz_request **end;
+    unsigned count;
+};
+
+struct faults {
+    struct ersatz_device *device;
+    struct ersatz_faults rules; /* constant */
+    uint64_t seed;
+    uint32_t present; /* a bit for each fault that has a rule */
+
+    /*
+     * A reset ends one life of the card and begins the next. Who submits reads `life`, then `down_until`; who
+     * resets writes `down_until`, then `life`; all sequentially consistent. So a request that was let in
+     * either belongs to a life that is over, and fails when it is taken up, or came after the card was back.
+     */
+    _Atomic unsigned life;
+    _Atomic uint64_t down_until; /* of CLOCK_MONOTONIC, in ns; 0: it was never down; UINT64_MAX: gone */
+
+    pthread_mutex_t lock; /* for what follows */
+    enum ersatz_fault ended_by;
+    uint64_t ended_on;                 /* the number of the request that ended the last life */
+    struct ersatz_request *hung_first; /* in the order in which they were taken up */
+    struct ersatz_request **hung_end;
+    struct kept overtaken; /* until another one is told of */
+    struct kept burst;     /* until there are as many as come together */
+    uint64_t burst_size;   /* 0: completions come as they are; constant */
+    uint64_t burst_ns;
+};
+
+void kept_init(struct kept *kept);
+
+/* A worker has taken the request up. Anything but ERSATZ_OK is its result, not to be computed. *hangs: nor
+ * is it, and it is no longer the worker's. */
+enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *request, bool *hangs);
+
+/* Count a fault as injected. */
+static inline void fault_count(struct faults *faults, enum ersatz_fault fault)
+{
+    ersatz_count(&device_stats(faults->device)->faults[fault], 1);
+}
+
+/* It was a fault of that request's that made this one fail. */
+static inline void fault_blame(struct ersatz_request *request, enum ersatz_fault fault, uint64_t number)
+{
+    request->faults.by = fault;
+    request->faults.blamed_on = number;
+}
+
+#endif

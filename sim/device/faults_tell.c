@@ -1,0 +1,171 @@
+/*
+ * Faults of completion: requests that are told of late, after others, or in bursts.
+ *
+ * What is kept back is PENDING to its submitter and keeps its slot, as in the delay line, and always has a
+ * time at which it is let go, whatever else happens: nobody waits for company for ever.
+ */
+#include "faults.h"
+#include "faults_inside.h"
+#include "poster.h"
+#include "timers.h"
+
+#define CHUNK 16u /* as many as any poster takes at once */
+
+/* --------------------------------------------------------------------------------------------------- lists
+ */
+
+void kept_init(struct kept *kept)
+{
+    kept->first = NULL;
+    kept->end = &kept->first;
+    kept->count = 0;
+}
+
+static void keep(struct kept *kept, struct ersatz_request *request)
+{
+    request->next = NULL;
+    *kept->end = request;
+    kept->end = &request->next;
+    kept->count++;
+}
+
+static struct ersatz_request *let_go(struct kept *kept)
+{
+    struct ersatz_request *request = kept->first;
+
+    kept->first = request->next;
+    kept->count--;
+    if (kept->first == NULL)
+        kept->end = &kept->first;
+    return request;
+}
+
+/* Move all of it to the end of another. */
+static void let_all_go(struct kept *kept, struct kept *to)
+{
+    while (kept->first != NULL)
+        keep(to, let_go(kept));
+}
+
+/* ---------------------------------------------------------------------------------------------------- late
+ */
+
+uint64_t faults_due(struct faults *faults, struct ersatz_request *request, uint64_t due)
+{
+    uint64_t delay = 0, now;
+
+    /* A group is told of once, with the last of it. */
+    for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
+        if (each->faults.delay_ns > delay)
+            delay = each->faults.delay_ns;
+        if (request_is_struck(&each->faults, ERSATZ_FAULT_LATE))
+            fault_count(faults, ERSATZ_FAULT_LATE);
+    }
+    if (delay == 0)
+        return due;
+    now = life_now();
+    return (due > now ? due : now) + delay;
+}
+
+/* ---------------------------------------------------------------------------------------- order and bursts
+ */
+
+/* Let go of what was kept back for long enough. On the delay line's thread, which tells of it next. */
+static void look_at_the_time(void *arg)
+{
+    struct faults *faults = arg;
+    bool all = atomic_load(&faults->device->stopping);
+    uint64_t now = life_now();
+    struct kept looked_at, late;
+
+    kept_init(&looked_at);
+    kept_init(&late);
+    pthread_mutex_lock(&faults->lock);
+    let_all_go(&faults->overtaken, &looked_at);
+    while (looked_at.first != NULL) {
+        struct ersatz_request *request = let_go(&looked_at);
+
+        keep(all || request->faults.keep_until <= now ? &late : &faults->overtaken, request);
+    }
+    if (faults->burst.first != NULL && (all || faults->burst.first->faults.keep_until <= now)) {
+        fault_count(faults, ERSATZ_FAULT_BURST);
+        let_all_go(&faults->burst, &late);
+    }
+    pthread_mutex_unlock(&faults->lock);
+    while (late.first != NULL) {
+        struct ersatz_request *request = let_go(&late);
+
+        if (!delay_tell(faults->device->delay, request, 0))
+            device_tell(request);
+    }
+}
+
+/* Have the request looked at when it was kept back for that long. False: nobody would let it go. */
+static bool set_time(struct faults *faults, struct ersatz_request *request, uint64_t ns)
+{
+    request->faults.keep_until = life_now() + ns;
+    return delay_call(faults->device->delay, request->faults.keep_until, look_at_the_time, faults);
+}
+
+/* Whether the request is to be overtaken, by those that are not in front of it now. Under the lock. */
+static bool goes_back(struct faults *faults, struct ersatz_request *request)
+{
+    struct request_faults *own = &request->faults;
+
+    if (!request_is_struck(own, ERSATZ_FAULT_REORDER) || own->was_overtaken)
+        return false;
+    own->was_overtaken = true;
+    if (!set_time(faults, request, own->reorder_ns))
+        return false;
+    fault_count(faults, ERSATZ_FAULT_REORDER);
+    keep(&faults->overtaken, request);
+    return true;
+}
+
+/* Whether the request has to wait for its burst. Where it makes it whole, all of it goes. Under the lock. */
+static bool waits_for_burst(struct faults *faults, struct ersatz_request *request, struct kept *now)
+{
+    if (faults->burst_size == 0 || request->faults.was_in_burst)
+        return false;
+    request->faults.was_in_burst = true;
+    if (faults->burst.count + 1 == faults->burst_size) {
+        fault_count(faults, ERSATZ_FAULT_BURST);
+        let_all_go(&faults->burst, now);
+        return false;
+    }
+    /* With the first of a burst all of it goes. */
+    if (faults->burst.first == NULL && !set_time(faults, request, faults->burst_ns))
+        return false;
+    keep(&faults->burst, request);
+    return true;
+}
+
+void faults_tell(
+    struct faults *faults, struct poster *poster, struct ersatz_request *const *requests, unsigned count)
+{
+    struct ersatz_request *chunk[CHUNK];
+    struct kept now, before;
+
+    kept_init(&now);
+    kept_init(&before);
+    pthread_mutex_lock(&faults->lock);
+    let_all_go(&faults->overtaken, &before);
+    for (unsigned i = 0; i < count; i++) {
+        if (!goes_back(faults, requests[i]) && !waits_for_burst(faults, requests[i], &now))
+            keep(&now, requests[i]);
+    }
+    if (now.first != NULL) {
+        let_all_go(&before, &now); /* overtaken: they come last */
+    } else {
+        let_all_go(&faults->overtaken, &before);
+        let_all_go(&before, &faults->overtaken); /* as they were, and the new ones behind them */
+    }
+    pthread_mutex_unlock(&faults->lock);
+    while (now.first != NULL) {
+        unsigned n = 0;
+
+        while (n < CHUNK && now.first != NULL)
+            chunk[n++] = let_go(&now);
+        poster_post(poster, chunk, n);
+    }
+}

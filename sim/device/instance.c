@@ -1,0 +1,296 @@
+/* Ring pairs: slots, the line in front of them, messages to the response ring. */
+#include "instance.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "timing.h"
+#include "uring.h"
+
+enum ersatz_result instance_init(
+    struct instance *instance, struct ersatz_device *device, unsigned depth, struct ersatz_error *error)
+{
+    instance->device = device;
+    instance->depth = depth;
+    atomic_init(&instance->in_flight, 0);
+    atomic_init(&instance->line_length, 0);
+    atomic_init(&instance->shut, 0);
+    atomic_init(&instance->ring_state, RING_NOT_MADE);
+    atomic_init(&instance->reaper_runs, false);
+    atomic_init(&instance->reaper_stops, false);
+    atomic_init(&instance->wants_mark, false);
+    doorbell_init(&instance->reaper_bell);
+    instance->line_first = NULL;
+    instance->line_end = &instance->line_first;
+    instance->parked_first = NULL;
+    instance->parked_end = &instance->parked_first;
+    instance->marked = instance->kept_last = false;
+    if (!ring_init(&instance->requests, depth)) {
+        error->result = ERSATZ_NO_MEMORY;
+        snprintf(error->text, sizeof(error->text), "no memory for a request ring of depth %u", depth);
+        return ERSATZ_NO_MEMORY;
+    }
+    pthread_mutex_init(&instance->line_lock, NULL);
+    pthread_mutex_init(&instance->reap_lock, NULL);
+    return ERSATZ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------ response ring */
+
+/* Those of requests that have no slot any more, and empty ones: see take_ring() and mark(). */
+#define COMPLETIONS_BESIDE 2u
+
+static void make_ring(void *arg)
+{
+    struct instance *instance = arg;
+    struct ersatz_error error; /* nobody asks: it goes without, only slower */
+
+    if (uring_init_response(&instance->responses, instance->depth + COMPLETIONS_BESIDE, &error) != ERSATZ_OK)
+        return;
+    if (descriptor_identify(instance->responses.ring_fd, &instance->ring_identity))
+        /* Release: pairs with the acquire in instance_has_ring(). */
+        atomic_store_explicit(&instance->ring_state, RING_READY, memory_order_release);
+    else
+        io_uring_queue_exit(&instance->responses);
+}
+
+static bool may_make_ring(struct instance *instance, bool again)
+{
+    int state = atomic_load_explicit(&instance->ring_state, memory_order_acquire);
+
+    return state == RING_NOT_MADE || (again && state == RING_REFUSED);
+}
+
+void instance_make_ring(struct instance *instance, bool again)
+{
+    if (!may_make_ring(instance, again))
+        return;
+    pthread_mutex_lock(&instance->reap_lock);
+    if (may_make_ring(instance, again) && (!uring_apart(make_ring, instance) || !instance_has_ring(instance)))
+        atomic_store_explicit(&instance->ring_state, RING_REFUSED, memory_order_release);
+    pthread_mutex_unlock(&instance->reap_lock);
+}
+
+/* Whether there is memory to take completions from. */
+bool instance_has_completions(struct instance *instance)
+{
+    int state = atomic_load_explicit(&instance->ring_state, memory_order_acquire);
+
+    return state == RING_READY || state == RING_UNREACHABLE;
+}
+
+static bool owns_descriptor(const struct instance *instance)
+{
+    return descriptor_is(instance->responses.ring_fd, &instance->ring_identity);
+}
+
+void instance_look_at_ring(struct instance *instance)
+{
+    if (instance_has_ring(instance) && !owns_descriptor(instance))
+        atomic_store_explicit(&instance->ring_state, RING_UNREACHABLE, memory_order_release);
+}
+
+void instance_close(struct instance *instance)
+{
+    if (!instance_has_completions(instance))
+        return;
+    if (!owns_descriptor(instance))
+        instance->responses.ring_fd = instance->responses.enter_ring_fd = -1; /* not ours to close */
+    io_uring_queue_exit(&instance->responses);
+}
+
+void instance_forget(struct instance *instance)
+{
+    /* The memory is not there: see uring_init_response(). */
+    if (instance_has_completions(instance) && owns_descriptor(instance))
+        close(instance->responses.ring_fd);
+}
+
+void instance_destroy(struct instance *instance)
+{
+    ring_destroy(&instance->requests);
+    pthread_mutex_destroy(&instance->line_lock);
+    pthread_mutex_destroy(&instance->reap_lock);
+}
+
+bool instance_wants_mark(struct instance *instance)
+{
+    return atomic_exchange(&instance->wants_mark, false) && instance_has_ring(instance);
+}
+
+void instance_not_marked(struct instance *instance)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+
+    instance_look_at_ring(instance);
+    if (!instance_has_ring(instance))
+        return;
+    nanosleep(&pause, NULL); /* the kernel is short of memory: again */
+    atomic_store(&instance->wants_mark, true);
+    device_ask_for_marks(instance->device);
+}
+
+/* Have an empty completion sent to the ring, so that its descriptor becomes readable, unless there is one.
+ * Under the reap lock. True: a worker is to be told, when the lock is given back. */
+static bool mark(struct instance *instance)
+{
+    if (instance->marked || instance->kept_last || !instance_has_ring(instance))
+        return false;
+    instance->marked = true;
+    atomic_store(&instance->wants_mark, true);
+    return true;
+}
+
+void instance_put(struct instance *instance, struct ersatz_request *request)
+{
+    bool wanted;
+
+    request->next = NULL;
+    pthread_mutex_lock(&instance->reap_lock);
+    *instance->parked_end = request;
+    instance->parked_end = &request->next;
+    wanted = device_polled_externally(instance->device) && mark(instance);
+    pthread_mutex_unlock(&instance->reap_lock);
+    if (wanted)
+        device_ask_for_marks(instance->device);
+    instance_wake_reaper(instance);
+}
+
+void instance_wake_reaper(struct instance *instance)
+{
+    if (!device_polled_externally(instance->device))
+        doorbell_ring(&instance->reaper_bell);
+}
+
+/* ------------------------------------------------------------------------------------------ slots and line
+ */
+
+static bool take_slot(struct instance *instance)
+{
+    unsigned taken = atomic_load(&instance->in_flight);
+
+    while (taken < instance->depth) {
+        if (atomic_compare_exchange_weak(&instance->in_flight, &taken, taken + 1))
+            return true;
+    }
+    return false;
+}
+
+/* Put a request that has a slot into the ring. There is room: the ring is as long as there are slots. */
+static void push(struct instance *instance, struct ersatz_request *request)
+{
+    if (instance->device->model != NULL)
+        model_accept(request); /* before a worker can have it */
+    while (!ring_push(&instance->requests, request))
+        sched_yield(); /* a worker is between taking an item and freeing its place */
+    device_ring_doorbell(instance->device);
+}
+
+static struct ersatz_request *leave_line(struct instance *instance)
+{
+    struct ersatz_request *request;
+
+    pthread_mutex_lock(&instance->line_lock);
+    request = instance->line_first;
+    if (request != NULL) {
+        instance->line_first = request->next;
+        if (instance->line_first == NULL)
+            instance->line_end = &instance->line_first;
+        atomic_fetch_sub(&instance->line_length, 1);
+    }
+    pthread_mutex_unlock(&instance->line_lock);
+    return request;
+}
+
+/* Let those in line have the slots there are. */
+static void admit(struct instance *instance)
+{
+    while (
+        atomic_load(&instance->line_length) > 0 && atomic_load(&instance->shut) == 0 && take_slot(instance)) {
+        struct ersatz_request *request = leave_line(instance);
+
+        if (request == NULL)
+            atomic_fetch_sub(&instance->in_flight, 1); /* another thread was faster; look once more */
+        else
+            push(instance, request);
+    }
+}
+
+bool instance_enter(struct instance *instance)
+{
+    return atomic_load(&instance->line_length) == 0 && take_slot(instance);
+}
+
+bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line)
+{
+    if (instance_enter(instance)) {
+        push(instance, request);
+        return true;
+    }
+    if (wait_in_line)
+        instance_line_up(instance, request);
+    else
+        ersatz_count(&device_stats(instance->device)->retries, 1);
+    return wait_in_line;
+}
+
+void instance_line_up(struct instance *instance, struct ersatz_request *request)
+{
+    ersatz_count(&device_stats(instance->device)->retries, 1);
+    request->next = NULL;
+    pthread_mutex_lock(&instance->line_lock);
+    *instance->line_end = request;
+    instance->line_end = &request->next;
+    atomic_fetch_add(&instance->line_length, 1);
+    pthread_mutex_unlock(&instance->line_lock);
+    /*
+     * A slot may have come free between the first look and joining the line. Either the one who freed it sees
+     * us (it lowers in_flight, then reads line_length), or we see the slot (we raised line_length, now read
+     * in_flight): sequential consistency forbids that both miss.
+     */
+    admit(instance);
+}
+
+void instance_shut(struct instance *instance)
+{
+    atomic_fetch_add(&instance->shut, 1);
+}
+
+void instance_open(struct instance *instance)
+{
+    /* Then look at the line. Whoever found it shut meanwhile has joined the line before, or given a slot
+     * back. */
+    atomic_fetch_sub(&instance->shut, 1);
+    admit(instance);
+}
+
+void instance_give_slots(struct instance *instance, unsigned count)
+{
+    atomic_fetch_sub(&instance->in_flight, count);
+    admit(instance);
+}
+
+void instance_give_slot(struct instance *instance)
+{
+    instance_give_slots(instance, 1);
+}
+
+struct ersatz_request *instance_take_back(struct instance *instance)
+{
+    struct ersatz_request *request = ring_pop(&instance->requests);
+
+    if (request != NULL)
+        return request;
+    request = leave_line(instance);
+    if (request != NULL)
+        atomic_fetch_add(&instance->in_flight, 1);
+    return request;
+}
+
+void instance_drop_slot(struct instance *instance)
+{
+    atomic_fetch_sub(&instance->in_flight, 1);
+}

@@ -1,0 +1,302 @@
+/* Posting completions through io_uring. */
+#include "poster.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "base/kernel_order.h"
+#include "device.h"
+#include "timing.h"
+#include "uring.h"
+#include "waker.h"
+
+/* What a completion-queue entry is for stands in the low bits of its user data; the rest is a request's
+ * address, which is aligned to 64, or an instance's. */
+#define POSTED_SIGNAL 1u
+#define POSTED_MESSAGE 2u
+#define POSTED_MARK 3u
+#define POSTED_MASK UINT64_C(3)
+
+/* So many temporary errors in a row are a permanent one. */
+#define REFUSALS_MAX 100u
+
+static const uint64_t one = 1; /* what a signal adds to an eventfd */
+
+/* The job is told, or need not be: the device is done with the request. */
+static void signalled(struct ersatz_request *request)
+{
+    request_step(request); /* SIGNALLING -> SIGNALLED */
+    request_release(request);
+}
+
+static struct io_uring_sqe *get_sqe(struct poster *poster)
+{
+    /* Never NULL: the ring has room for a batch, and is submitted whole. */
+    return io_uring_get_sqe(&poster->uring);
+}
+
+/* ------------------------------------------------------------------------------------------------ prepare */
+
+/*
+ * The slots of those that are not told by a callback: before any signal, since a job may submit at once. And
+ * all together: the submitters change these counters with every request, so that each time a worker does, it
+ * has to fetch them from another core, and a submitter has to fetch them back.
+ */
+static void give_slots(struct poster *poster, struct ersatz_request *const *requests, unsigned count)
+{
+    unsigned asym = 0, cipher = 0, slots = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (requests[i]->notify == NOTIFY_CALLBACK)
+            continue; /* when it is reaped */
+        asym += requests[i]->op.kind != ERSATZ_CIPHER;
+        cipher += requests[i]->op.kind == ERSATZ_CIPHER;
+    }
+    if (asym + cipher > 0)
+        device_flights_ended(poster->device, asym, cipher);
+    for (unsigned i = 0; i < count; i++) {
+        slots += requests[i]->notify != NOTIFY_CALLBACK;
+        if (slots > 0 && (i + 1 == count || requests[i + 1]->instance != requests[i]->instance)) {
+            instance_give_slots(requests[i]->instance, slots);
+            slots = 0;
+        }
+    }
+}
+
+static void signal_by_hand(struct ersatz_request *request)
+{
+    waker_signal(request->fd, request->fd_serial);
+    signalled(request);
+}
+
+/* Tell of one request, by an entry or by hand. Returns whether an entry was made for it. */
+static bool prepare(struct poster *poster, struct ersatz_request *request)
+{
+    struct io_uring_sqe *sqe;
+
+    request_complete(request);
+    if (poster->device->model != NULL)
+        model_told(request);
+    if (request->notify == NOTIFY_CALLBACK) {
+        if (poster->broken || !instance_has_ring(request->instance)) {
+            instance_put(request->instance, request);
+            return false;
+        }
+        sqe = get_sqe(poster);
+        io_uring_prep_msg_ring(sqe, request->instance->responses.ring_fd, 0, (uintptr_t)request, 0);
+        sqe->user_data = (uintptr_t)request | POSTED_MESSAGE;
+        kernel_order_give(request);
+        return true;
+    }
+    life_mark(request, LIFE_SIGNALLED);
+    if ((request_step(request) & REQUEST_MUTED) || request->notify == NOTIFY_WAIT) {
+        signalled(request);
+        return false;
+    }
+    if (poster->broken) {
+        ersatz_count(&device_stats(poster->device)->wakeups, 1);
+        signal_by_hand(request);
+        return false;
+    }
+    sqe = get_sqe(poster);
+    io_uring_prep_write(sqe, request->fd, &one, sizeof(one), 0);
+    sqe->user_data = (uintptr_t)request | POSTED_SIGNAL;
+    return true;
+}
+
+/* --------------------------------------------------------------------------------------------------- take */
+
+/* What io_uring refused is done by hand, so that nothing is lost. */
+static void take(const struct io_uring_cqe *cqe)
+{
+    void *address = (void *)(uintptr_t)(cqe->user_data & ~POSTED_MASK);
+    struct ersatz_request *request = address;
+    struct instance *instance = address;
+
+    switch (cqe->user_data & POSTED_MASK) {
+    case POSTED_SIGNAL:
+        if (cqe->res == (int)sizeof(one))
+            signalled(request);
+        else
+            signal_by_hand(request);
+        break;
+    case POSTED_MESSAGE:
+        if (cqe->res < 0)
+            instance_put(request->instance, request);
+        break;
+    default:
+        if (cqe->res < 0)
+            instance_not_marked(instance);
+    }
+}
+
+/* Returns how many there were. */
+static unsigned take_all(struct poster *poster)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head, seen = 0;
+
+    io_uring_for_each_cqe(&poster->uring, head, cqe)
+    {
+        take(cqe);
+        seen++;
+    }
+    io_uring_cq_advance(&poster->uring, seen);
+    return seen;
+}
+
+/* What the kernel did not take from the submission queue. */
+static void take_back(struct poster *poster)
+{
+    struct io_uring_sq *sq = &poster->uring.sq;
+    unsigned head = *sq->khead, tail = sq->sqe_tail;
+
+    *sq->ktail = sq->sqe_head = sq->sqe_tail = head; /* nobody submits them any more */
+    for (; head != tail; head++) {
+        struct io_uring_cqe refused = {
+            .user_data = sq->sqes[head & *sq->kring_mask].user_data, .res = -ECANCELED};
+
+        take(&refused);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- enter */
+
+/* Submit and wait until that many entries completed, or find that the kernel refuses for good. What it had
+ * taken completed inside the call; the caller does the rest by hand. */
+static void enter(struct poster *poster, unsigned wanted)
+{
+    static const struct timespec pause = {.tv_nsec = 100000};
+    int err = io_uring_submit_and_wait(&poster->uring, wanted);
+
+    ersatz_count(&device_stats(poster->device)->io_uring_enters, 1);
+    if (err >= 0) {
+        poster->refusals = 0;
+        return;
+    }
+    if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
+        ++poster->refusals < REFUSALS_MAX) {
+        nanosleep(&pause, NULL); /* short of memory, or of room that take_all() makes */
+        return;
+    }
+    device_complain("io_uring_enter failed, a thread of the card goes on without it", -err);
+    poster->broken = true;
+}
+
+/* Submit what was prepared and see every entry of it completed. */
+static void enter_until(struct poster *poster, unsigned posted)
+{
+    unsigned seen = 0;
+
+    while (seen < posted && !poster->broken) {
+        enter(poster, posted - seen);
+        seen += take_all(poster);
+    }
+    if (posted > 0 && poster->broken)
+        take_back(poster);
+}
+
+/* Those that messages go to, each once; there are as many as requests at most. A request may be gone once it
+ * is told of. */
+static unsigned find_instances(
+    struct ersatz_request *const *requests, unsigned count, struct instance **instances)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct instance *instance = requests[i]->instance;
+
+        if (requests[i]->notify != NOTIFY_CALLBACK || (found > 0 && instances[found - 1] == instance))
+            continue;
+        instance_look_at_ring(instance);
+        instances[found++] = instance;
+    }
+    return found;
+}
+
+void poster_post(struct poster *poster, struct ersatz_request *const *requests, unsigned count)
+{
+    struct ersatz_stats *stats = device_stats(poster->device);
+    struct instance *instances[POSTER_BATCH_MAX];
+    unsigned found = find_instances(requests, count, instances), signals = 0, messages = 0, entries = 0;
+
+    give_slots(poster, requests, count);
+    /* Counted first: who is told may read the statistics at once. */
+    for (unsigned i = 0; i < count; i++)
+        messages += requests[i]->notify == NOTIFY_CALLBACK;
+    ersatz_count(&stats->messages, messages);
+    for (unsigned i = 0; i < count; i++) {
+        bool is_signal = requests[i]->notify == NOTIFY_FD;
+
+        if (prepare(poster, requests[i])) {
+            entries++;
+            signals += is_signal;
+        }
+    }
+    ersatz_count(&stats->wakeups, signals);
+    enter_until(poster, entries);
+    for (unsigned i = 0; i < found; i++)
+        instance_wake_reaper(instances[i]);
+}
+
+void poster_mark(struct poster *poster)
+{
+    struct ersatz_device *device = poster->device;
+
+    for (unsigned i = 0; i < device->config.instances; i++) {
+        struct instance *instance = &device->instances[i];
+        struct io_uring_sqe *sqe;
+
+        if (!instance_wants_mark(instance) || poster->broken)
+            continue;
+        sqe = get_sqe(poster);
+        io_uring_prep_msg_ring(sqe, instance->responses.ring_fd, 0, 0, 0);
+        sqe->user_data = (uintptr_t)instance | POSTED_MARK;
+        enter_until(poster, 1);
+    }
+}
+
+void poster_sleep(struct poster *poster, uint64_t until)
+{
+    doorbell_sleep(&poster->doorbell, until);
+}
+
+void poster_wake(struct poster *poster)
+{
+    doorbell_ring(&poster->doorbell);
+}
+
+/* ----------------------------------------------------------------------------------------- begin and end */
+
+void poster_open(struct poster *poster, struct ersatz_device *device)
+{
+    poster->device = device;
+    doorbell_init(&poster->doorbell);
+}
+
+void poster_init_without(struct poster *poster)
+{
+    poster->has_ring = false;
+    poster->broken = true;
+    poster->refusals = 0;
+    prctl(PR_SET_TIMERSLACK, 1UL); /* of this thread: its sleep is to end on time */
+}
+
+enum ersatz_result poster_init(
+    struct poster *poster, unsigned batch, bool may_lack, struct ersatz_error *error)
+{
+    enum ersatz_result result;
+
+    poster_init_without(poster);
+    result = uring_init_worker(&poster->uring, batch, error);
+    poster->has_ring = result == ERSATZ_OK;
+    poster->broken = !poster->has_ring;
+    return result == ERSATZ_NO_MEMORY && may_lack ? ERSATZ_OK : result;
+}
+
+void poster_exit(struct poster *poster)
+{
+    if (poster->has_ring)
+        io_uring_queue_exit(&poster->uring);
+}

@@ -1,0 +1,284 @@
+/* Runs callbacks: on a thread of the instance, or on the thread of an application that polls. */
+#include "reaper.h"
+
+#include <time.h>
+
+#include "base/kernel_order.h"
+#include "device.h"
+#include "watch/check.h"
+
+#define TAKEN_AT_ONCE 32u
+
+/*
+ * A callback may submit and wait, and then this very thread holds what it waits for: the slots of completions
+ * that it has not taken yet. What the reaper in such a callback knows of itself.
+ */
+struct delivery {
+    struct instance *instance; /* whose callback this thread is running, on a thread of the device; or NULL */
+    bool parked;               /* completions were parked meanwhile */
+};
+
+static _Thread_local struct delivery delivery;
+
+/* Not inlined: a callback may resume a job, and a fibre may go on in another thread. */
+__attribute__((noinline)) static struct delivery *own_delivery(void)
+{
+    return &delivery;
+}
+
+static void run_callback(struct ersatz_request *request)
+{
+    struct verdict *verdict = request->device->verdict;
+    struct verdict_callback callback;
+
+    if (verdict == NULL) {
+        request->callback(request->callback_arg);
+    } else if (!reaper_runs_a_callback(request->device)) {
+        struct ersatz_running_callback *running = verdict_own_callback_begins(verdict, request);
+
+        request->callback(request->callback_arg);
+        verdict_own_callback_ends(running);
+    } else {
+        verdict_callback_begins(verdict, &callback, request);
+        request->callback(request->callback_arg);
+        verdict_callback_ends(verdict, &callback);
+    }
+}
+
+static void deliver(struct ersatz_request *request)
+{
+    struct ersatz_stats *stats;
+    uint32_t before;
+
+    /* Acquire: pairs with the step to COMPLETE; the language knows nothing of the kernel's queue between us.
+     */
+    (void)request_state(request);
+    stats = device_stats(request->device);
+    life_mark(request, LIFE_SIGNALLED);
+    device_flight_ended(request);
+    request->caller = pthread_self();
+    before = request_step(request); /* COMPLETE -> SIGNALLING */
+    if (!(before & REQUEST_MUTED)) {
+        ersatz_count(&stats->callbacks, 1);
+        run_callback(request);
+    }
+    request_step(request);
+    request_release(request);
+}
+
+/* Take at most max requests off the ring. keep_last: leave the last completion there, so that the ring's
+ * descriptor stays readable, though its request is taken. Under the reap lock. */
+static unsigned take_ring(
+    struct instance *instance, struct ersatz_request **taken, unsigned max, bool keep_last)
+{
+    struct io_uring_cqe *cqes[TAKEN_AT_ONCE];
+    unsigned count, requests = 0;
+
+    if (!instance_has_completions(instance) || max == 0)
+        return 0;
+    count = io_uring_peek_batch_cqe(&instance->responses, cqes, max);
+    for (unsigned i = instance->kept_last ? 1 : 0; i < count; i++) {
+        struct ersatz_request *request = io_uring_cqe_get_data(cqes[i]);
+
+        if (request == NULL) {
+            instance->marked = false;
+        } else {
+            kernel_order_take(request);
+            taken[requests++] = request;
+        }
+    }
+    keep_last = keep_last && count > 0;
+    instance->kept_last = keep_last;
+    io_uring_cq_advance(&instance->responses, keep_last ? count - 1 : count);
+    return requests;
+}
+
+/* Before any callback runs: it may want to submit, and wait for a slot. */
+static void give_slots(struct ersatz_request *const *taken, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!taken[i]->parked)
+            instance_give_slot(taken[i]->instance);
+    }
+}
+
+/* Those that were parked, then the ring's. Out of the lock, so that callbacks run without it. */
+static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&instance->reap_lock);
+    for (; instance->parked_first != NULL && count < TAKEN_AT_ONCE; count++) {
+        taken[count] = instance->parked_first;
+        instance->parked_first = taken[count]->next;
+    }
+    if (instance->parked_first == NULL)
+        instance->parked_end = &instance->parked_first;
+    count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, false);
+    pthread_mutex_unlock(&instance->reap_lock);
+    give_slots(taken, count);
+    return count;
+}
+
+unsigned reaper_take(struct instance *instance)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned total = 0, count;
+
+    do {
+        count = take_some(instance, taken);
+        for (unsigned i = 0; i < count; i++)
+            deliver(taken[i]);
+        total += count;
+    } while (count == TAKEN_AT_ONCE);
+    return total;
+}
+
+void reaper_take_last(struct instance *instance)
+{
+    own_delivery()->instance = instance;
+    reaper_take(instance);
+    own_delivery()->instance = NULL;
+}
+
+/* Move what is on the ring to those that are parked; their slots are still to be given back. */
+static unsigned park(struct instance *instance, struct ersatz_request **taken)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&instance->reap_lock);
+    count = take_ring(instance, taken, TAKEN_AT_ONCE, device_polled_externally(instance->device));
+    for (unsigned i = 0; i < count; i++) {
+        taken[i]->parked = true;
+        taken[i]->next = NULL;
+        *instance->parked_end = taken[i];
+        instance->parked_end = &taken[i]->next;
+    }
+    pthread_mutex_unlock(&instance->reap_lock);
+    return count;
+}
+
+void reaper_park(struct instance *instance)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned count = park(instance, taken);
+
+    for (unsigned i = 0; i < count; i++)
+        instance_give_slot(instance);
+}
+
+struct instance *reaper_of_callback(const struct ersatz_device *device)
+{
+    struct instance *instance = own_delivery()->instance;
+
+    return instance != NULL && instance->device == device ? instance : NULL;
+}
+
+bool reaper_runs_a_callback(const struct ersatz_device *device)
+{
+    return reaper_of_callback(device) != NULL;
+}
+
+bool reaper_of_leaving_device(void)
+{
+    const struct instance *instance = own_delivery()->instance;
+
+    return instance != NULL && atomic_load(&instance->device->leaving);
+}
+
+bool ersatz_thread_is_the_cards(void)
+{
+    return own_delivery()->instance != NULL;
+}
+
+void reaper_park_own(void)
+{
+    struct delivery *own = own_delivery();
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned count = park(own->instance, taken);
+
+    own->parked = own->parked || count > 0;
+    for (unsigned i = 0; i < count; i++)
+        instance_give_slot(own->instance);
+}
+
+void reaper_drop(struct instance *instance)
+{
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned count;
+
+    while ((count = take_some(instance, taken)) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            atomic_fetch_or_explicit(&taken[i]->state, REQUEST_MUTED, memory_order_acq_rel);
+            deliver(taken[i]);
+        }
+    }
+}
+
+#define NS_PER_S INT64_C(1000000000)
+
+/* Sleep to the next tick: completions that arrived since the last one are then taken together, as by a thread
+ * that polls at that interval, but with nothing in flight nobody wakes. */
+static void wait_for_tick(const struct ersatz_polling *polling)
+{
+    int64_t interval = atomic_load_explicit(&polling->interval_ns, memory_order_relaxed);
+    struct timespec now;
+    int64_t tick;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    tick = ((now.tv_sec * NS_PER_S + now.tv_nsec) / interval + 1) * interval;
+    now = (struct timespec){.tv_sec = tick / NS_PER_S, .tv_nsec = tick % NS_PER_S};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL);
+}
+
+static uint64_t sleep_until(const struct ersatz_polling *polling)
+{
+    int timeout_ms = polling == NULL ? 0 : atomic_load_explicit(&polling->timeout_ms, memory_order_relaxed);
+
+    return timeout_ms == 0 ? DOORBELL_NEVER : life_now() + (uint64_t)timeout_ms * 1000000;
+}
+
+static void *reap(void *arg)
+{
+    struct instance *instance = arg;
+    const struct ersatz_polling *polling = device_polling(instance->device);
+    bool stop;
+
+    own_delivery()->instance = instance;
+    do {
+        stop = atomic_load(&instance->reaper_stops); /* then take what was there before */
+        if (!stop)
+            doorbell_sleep(&instance->reaper_bell, sleep_until(polling));
+        if (polling != NULL && atomic_load_explicit(&polling->timed, memory_order_relaxed))
+            wait_for_tick(polling);
+        do {
+            own_delivery()->parked = false;
+            reaper_take(instance);
+        } while (own_delivery()->parked);
+    } while (!stop);
+    return NULL;
+}
+
+bool reaper_start(struct instance *instance)
+{
+    /* Acquire: pairs with the release below; the thread is there. */
+    if (atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
+        return true;
+    instance_make_ring(instance, false);
+    pthread_mutex_lock(&instance->reap_lock);
+    if (!atomic_load_explicit(&instance->reaper_runs, memory_order_relaxed) &&
+        device_start_thread(&instance->reaper, reap, instance))
+        atomic_store_explicit(&instance->reaper_runs, true, memory_order_release);
+    pthread_mutex_unlock(&instance->reap_lock);
+    return atomic_load_explicit(&instance->reaper_runs, memory_order_acquire);
+}
+
+void reaper_stop(struct instance *instance)
+{
+    if (!atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
+        return;
+    atomic_store(&instance->reaper_stops, true);
+    doorbell_ring(&instance->reaper_bell);
+    pthread_join(instance->reaper, NULL);
+    atomic_store_explicit(&instance->reaper_runs, false, memory_order_release);
+}

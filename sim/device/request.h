@@ -1,0 +1,134 @@
+/*
+ * A request: one operation on its way through the card, in memory that the device owns.
+ *
+ * Its state moves one way, PENDING, COMPLETE, SIGNALLING, SIGNALLED, each step an addition of one, so that
+ * the flag bits beside it survive. Who takes which step:
+ *
+ *   PENDING -> COMPLETE       whoever tells, when result and outputs are stored and it is time to tell of
+ *                             them; in a group, for its first request only
+ *   COMPLETE -> SIGNALLING    whoever tells: a worker or the delay line for an eventfd, the reaper for a
+ *                             callback
+ *   SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback has returned
+ *
+ * A job that pauses returns when it has consumed its own signal, or has seen SIGNALLED; docs/architecture.md
+ * argues the races through.
+ */
+#ifndef ERSATZ_SIM_DEVICE_REQUEST_H
+#define ERSATZ_SIM_DEVICE_REQUEST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "ersatz/device.h"
+
+#include "faults.h"
+#include "times.h"
+
+enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
+
+#define REQUEST_STATE_MASK 0x3u
+#define REQUEST_WATCHED 0x10u /* somebody sleeps on the state word: wake them at every step */
+#define REQUEST_MUTED 0x20u   /* an orphan: nobody is to be told any more */
+
+/* Of its buffer, while the request is in the pool. */
+enum buffer_state { BUFFER_OWNED, BUFFER_LEFT, BUFFER_BEING_CLEANSED };
+
+enum notify_kind { NOTIFY_FD, NOTIFY_CALLBACK, NOTIFY_WAIT };
+
+struct instance;
+
+struct ersatz_request {
+    /* Every step is a release of what the one who steps has written, and every look an acquire of it. */
+    _Alignas(64) _Atomic uint32_t state;
+    /* One for the submitter, one for the device from acceptance until it has told. The last one out cleans
+     * up. */
+    _Atomic uint32_t references;
+    enum ersatz_result result; /* written before COMPLETE */
+    struct ersatz_op op; /* what the kernel works on: the device's memory, or that of a waiting thread */
+
+    enum notify_kind notify;
+    int fd;                    /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED, */
+    uint32_t fd_serial;        /* as long as it is this one: see descriptor.h */
+    struct instance *instance; /* set when submitted */
+    struct ersatz_device *device;
+    struct ersatz_request *next; /* in the instance's line, in a worker's list, or parked */
+
+    /* A group: see ersatz_request_join(). The first has the others' submitter's references, and tells. */
+    struct ersatz_request *first;      /* of the group; itself where there is none */
+    struct ersatz_request *group_next; /* before submission as they join; then constant */
+    _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
+    bool parked; /* has given its slot back before it was told; under the instance's reap lock */
+
+    /* Of what follows a worker needs nothing for a request that is told by a descriptor: it lies on cache
+     * lines that stay with the submitter's core. */
+    int (*callback)(void *);
+    void *callback_arg;
+    pthread_t caller; /* NOTIFY_CALLBACK: who runs the callback; written before SIGNALLING */
+
+    struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
+    struct ersatz_request *waker_older; /* the next older one attached to the same waker */
+
+    struct life life;
+    struct request_faults faults;
+    uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
+    struct verdict_entry *verdict_entry; /* while the check watches it; under the check's lock */
+    uint64_t trace_turn;                 /* in the trace, where there is one */
+
+    bool copied;
+    bool leaves_ciphertext;     /* copied: if it succeeds, the buffer holds no secret; as it was submitted */
+    struct ersatz_op caller_op; /* copied: where the results go */
+    uint8_t *buffer;
+    size_t buffer_size;
+    size_t buffer_secret; /* how much of it is, from the beginning; with who has the buffer */
+    _Atomic uint32_t
+        buffer_state; /* enum buffer_state: release when the buffer is left, acquire to take it */
+
+    _Atomic uint32_t pool_next; /* in the pool's free list */
+    uint32_t pool_index;
+};
+
+static inline enum request_state request_state(const struct ersatz_request *request)
+{
+    /* Acquire: pairs with the release in request_step(); what the other side wrote before its step is
+     * visible. */
+    return (enum request_state)(
+        atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_STATE_MASK);
+}
+
+/* Whether it was made by a parent of this process, on a device that is not here. */
+bool request_is_inherited(const struct ersatz_request *request);
+
+/* Take one step. Returns the word as it was, flags included. */
+uint32_t request_step(struct ersatz_request *request);
+
+/* Forbid the signal. Returns when none can arrive any more; true if one had been posted before. */
+bool request_mute(struct ersatz_request *request);
+
+/* Sleep until the state is at least that, or for timeout_ms (-1: for ever). */
+void request_sleep_until(struct ersatz_request *request, enum request_state state, int timeout_ms);
+
+void request_reference(struct ersatz_request *request);
+
+/* Drop a reference; the last one gives the request back to the device. */
+void request_release(struct ersatz_request *request);
+
+/* Never to be computed: the cipher state is free for its next operation. */
+void request_idle(struct ersatz_request *request);
+
+/* The computation is over: store the result. Returns the request to tell of: this one, or the first of its
+ * group if this was the last, which takes over this one's slot. NULL: the rest of the group is not computed;
+ * the caller gives the slot back, and must not touch the request any more. */
+struct ersatz_request *request_computed(struct ersatz_request *request, enum ersatz_result result);
+
+/* Make a computed request COMPLETE, unless that was done: to its submitter the card has answered. By whoever
+ * is to tell of it, when its time has come. */
+void request_complete(struct ersatz_request *request);
+
+/* Cleanse the buffer of a request in the pool, if that was left to somebody. By any thread. */
+void request_cleanse(struct ersatz_request *request);
+
+/* Cleanse and free the buffer. */
+void request_drop_buffer(struct ersatz_request *request);
+
+#endif

@@ -1,0 +1,303 @@
+/*
+ * Stopping a device. The thread that wants it stopped may be any: one that has called exit(3) in the handler
+ * of a signal, and was interrupted with a lock of ours in its hands; one of the card's own, in a callback
+ * that gives back the last reference; one that holds a lock for which a callback is waiting. So it does
+ * nothing itself but to say so, and to wait for a while. The work is done by the first worker, which holds
+ * nothing, is waited for by nobody else, and runs none of the application's code.
+ *
+ * Where that takes too long (a callback does not return, a thread left an operation in the middle), the
+ * waiting thread goes on. A device that is to be freed is freed by the worker whenever it comes to that; a
+ * process that ends leaves threads and memory alone.
+ */
+#include "stop.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/kernel_order.h"
+#include "device.h"
+#include "ersatz/undisturbed.h"
+#include "faults.h"
+#include "kernels/openssl_context.h"
+#include "lend.h"
+#include "reaper.h"
+#include "timers.h"
+#include "watch/check.h"
+#include "watch/thread_state.h"
+
+#define PATIENCE_S 5
+
+/* Devices that are being freed, newest first. Their descriptors are open for as long as they are listed. */
+static pthread_mutex_t leaving_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_device *leaving;
+/* Those of them whose last thread has not ended yet; sequentially consistent. */
+static _Atomic unsigned leaving_count;
+
+/* ------------------------------------------------------------------------------------------------- forks */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&leaving_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&leaving_lock);
+}
+
+static void forget_all(void)
+{
+    static const pthread_mutex_t again = PTHREAD_MUTEX_INITIALIZER;
+
+    for (; leaving != NULL; leaving = leaving->next_leaving)
+        ersatz_device_forget(leaving);
+    atomic_store(&leaving_count, 0);
+    leaving_lock = again;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, forget_all);
+}
+
+/* Under the lock. */
+static void unlist(const struct ersatz_device *device)
+{
+    struct ersatz_device **link = &leaving;
+
+    while (*link != NULL && *link != device)
+        link = &(*link)->next_leaving;
+    if (*link != NULL)
+        *link = device->next_leaving;
+}
+
+/* ------------------------------------------------------------------------------------- the worker's side */
+
+/* Not if whoever ends the process has given up: libcrypto may be gone by now. */
+static void go_on(const struct ersatz_device *device)
+{
+    while (atomic_load(&device->given_up))
+        pause();
+}
+
+void stop_begins(struct ersatz_device *device)
+{
+    if (device->verdict != NULL)
+        verdict_settle(device->verdict,
+            device->stopper); /* before requests are cancelled, and their jobs told of that */
+    /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
+     * rings. One of the two cancels what was pushed. */
+    atomic_store(&device->stopping, true);
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_wake(&device->workers[i]);
+}
+
+static void stop_reapers(struct ersatz_device *device)
+{
+    struct instance *caller = device->stopped_by;
+
+    for (unsigned i = 0; i < device->instances_ready; i++) {
+        if (&device->instances[i] != caller)
+            reaper_stop(&device->instances[i]);
+        go_on(device);
+    }
+    sem_post(&device->all_but_caller);
+    if (caller != NULL)
+        reaper_stop(caller);
+    go_on(device);
+}
+
+static void stop_threads(struct ersatz_device *device)
+{
+    for (unsigned i = 1; i < device->workers_started; i++)
+        worker_join(&device->workers[i]);
+    if (device->faults != NULL)
+        faults_stop(device->faults);
+    lend_stop(device, device->lenders_below);
+    delay_stop(device->delay); /* what the workers left to it is told of */
+    go_on(device);
+    device_cancel_all(device);
+    stop_reapers(device);
+    /* A reaper that gave a slot back meanwhile may have admitted from the line what was looked for there. */
+    device_cancel_all(device);
+    for (unsigned i = 0; !device->config.external_polling && i < device->instances_ready; i++)
+        reaper_take_last(&device->instances[i]);
+    device->stopped = true;
+}
+
+static void close_descriptors(struct ersatz_device *device)
+{
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        instance_close(&device->instances[i]);
+    for (unsigned i = 0; i < device->workers_started; i++)
+        worker_destroy(&device->workers[i]);
+    delay_free(device->delay);
+}
+
+static void give_up(struct ersatz_device *device)
+{
+    /* With external polling, cancelled requests with callbacks are on response rings that nobody will poll
+     * again. */
+    for (unsigned i = 0; device->config.external_polling && i < device->instances_ready; i++)
+        reaper_drop(&device->instances[i]);
+    /* Descriptors go now: a request whose job was abandoned with a callback keeps the memory for ever. */
+    pthread_mutex_lock(&leaving_lock);
+    unlist(device);
+    close_descriptors(device);
+    pthread_mutex_unlock(&leaving_lock);
+    device_release(device);
+}
+
+void stop_ends(struct ersatz_device *device)
+{
+    bool give = device->free_when_stopped;
+
+    library_context_disown(); /* callbacks that are still due run here */
+    stop_threads(device);
+    if (!give)
+        return;
+    give_up(device);
+    OPENSSL_thread_stop(); /* before anybody takes libcrypto apart */
+    atomic_fetch_sub(&leaving_count, 1);
+}
+
+/* ------------------------------------------------------------------------------------- the caller's side */
+
+static struct timespec patience(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PATIENCE_S;
+    return until;
+}
+
+static void prepare(struct ersatz_device *device, bool free_it)
+{
+    device->stopper = thread_self();
+    device->stopped_by = reaper_of_callback(device);
+    device->lenders_below = lend_interrupted();
+    device->free_when_stopped = free_it;
+}
+
+/* Sequentially consistent: the worker that sees it sees what was prepared. */
+static void tell_worker(struct ersatz_device *device)
+{
+    atomic_store(&device->leaving, true);
+    worker_wake(&device->workers[0]);
+}
+
+static int join_by(pthread_t thread, const struct timespec *until)
+{
+#ifdef ERSATZ_THREAD_SANITIZER
+    (void)until; /* clang's takes no notice of pthread_clockjoin_np, and then sees races that there are not */
+    return pthread_join(thread, NULL);
+#else
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, until);
+#endif
+}
+
+static bool join(pthread_t thread)
+{
+    struct timespec until = patience();
+    int cancel_state, err;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    err = join_by(thread, &until);
+    pthread_setcancelstate(cancel_state, NULL);
+    if (err != 0)
+        pthread_detach(thread);
+    return err == 0;
+}
+
+static void wait_for_all_but_own(struct ersatz_device *device)
+{
+    struct timespec until = patience();
+
+    while (sem_clockwait(&device->all_but_caller, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
+        ; /* a signal of the application's */
+}
+
+bool ersatz_device_stop(struct ersatz_device *device)
+{
+    if (atomic_exchange(&device->asked_to_stop, true))
+        return device->stopped;
+    prepare(device, false);
+    if (device->workers_started == 0) { /* it did not come to that: nobody has used the device */
+        stop_begins(device);
+        stop_threads(device);
+        return true;
+    }
+    tell_worker(device);
+    if (device->stopped_by == NULL && join(device->workers[0].thread))
+        return true;
+    if (device->stopped_by != NULL)
+        wait_for_all_but_own(device);
+    atomic_store(&device->given_up, true);
+    return false;
+}
+
+void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending *ending)
+{
+    struct ersatz_undisturbed before;
+    bool asked = atomic_exchange(&device->asked_to_stop, true);
+
+    ending->wait = false;
+    if (asked && !device->stopped)
+        return; /* a thread of it still runs, and may for ever: all of it is left alone */
+    ersatz_undisturbed_begin(&before);
+    atomic_fetch_add(&leaving_count, 1);
+    pthread_mutex_lock(&leaving_lock);
+    device->next_leaving = leaving;
+    leaving = device;
+    if (!asked && device->workers_started > 0) {
+        prepare(device, true);
+        ending->wait = device->stopped_by == NULL;
+        ending->thread = device->workers[0].thread;
+        /* Under the lock: the worker may come to the end before we have rung its doorbell, and closes that
+         * under the lock. */
+        tell_worker(device);
+        pthread_mutex_unlock(&leaving_lock);
+        if (!ending->wait)
+            pthread_detach(ending->thread);
+    } else {
+        pthread_mutex_unlock(&leaving_lock);
+        if (!asked) {
+            stop_begins(device);
+            stop_threads(device);
+        }
+        give_up(device);
+        atomic_fetch_sub(&leaving_count, 1);
+    }
+    ersatz_undisturbed_end(&before);
+}
+
+void ersatz_device_end_free(const struct ersatz_ending *ending)
+{
+    if (ending->wait)
+        join(ending->thread);
+}
+
+void ersatz_device_free(struct ersatz_device *device)
+{
+    struct ersatz_ending ending;
+
+    if (device == NULL)
+        return;
+    ersatz_device_begin_free(device, &ending);
+    ersatz_device_end_free(&ending);
+}
+
+void ersatz_devices_wait_for_end(void)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    /* In a callback the thread belongs to a device that cannot end before it. */
+    unsigned own = reaper_of_leaving_device() ? 1 : 0;
+
+    for (unsigned i = 0; i < PATIENCE_S * 1000 && atomic_load(&leaving_count) > own; i++)
+        nanosleep(&pause, NULL);
+}

@@ -1,0 +1,39 @@
+/*
+ * The delay line of a device: what is to happen at a certain time. One thread sleeps until the next thing is
+ * due, and then does all that is, told requests as one batch. It runs where the device has a use for it
+ * (device->delay is not NULL): with the timing of a modelled card, or with faults.
+ *
+ * Times are nanoseconds of CLOCK_MONOTONIC, see life_now(). Nothing happens before its time.
+ */
+#ifndef ERSATZ_SIM_DEVICE_TIMERS_H
+#define ERSATZ_SIM_DEVICE_TIMERS_H
+
+#include "request.h"
+
+#define DELAY_NEVER UINT64_MAX /* only when the line is flushed */
+
+struct delay;
+
+/* Start the line. On failure nothing is left behind and *error says why. */
+enum ersatz_result delay_start(
+    struct ersatz_device *device, struct delay **delay, struct ersatz_error *error);
+
+/* Tell of a request at that time, as the one who gets it from request_computed() would do now. Until then the
+ * request is PENDING and keeps its slot: to its submitter the card is still at work. False: there is no
+ * memory, or the line has ended; the caller tells of it now. Any thread. */
+bool delay_tell(struct delay *delay, struct ersatz_request *request, uint64_t due);
+
+/* Call run(arg) at that time, on the line's thread; it must be short and not block. False: as above, and it
+ * will not be called. Any thread. */
+bool delay_call(struct delay *delay, uint64_t due, void (*run)(void *arg), void *arg);
+
+/* All that is in the line is due now. Any thread. */
+void delay_flush(struct delay *delay);
+
+/* Flush, do what is left, and end the thread; nothing is taken up any more. NULL is allowed. */
+void delay_stop(struct delay *delay);
+
+/* Give everything back; after delay_stop(). NULL is allowed. */
+void delay_free(struct delay *delay);
+
+#endif

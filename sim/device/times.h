@@ -1,0 +1,56 @@
+/*
+ * When what happened to a request. Kept for those who look at time: the model of a card, its faults, the
+ * trace, and the check of the application. Where nobody does, the device is not watched and a mark costs one
+ * branch.
+ */
+#ifndef ERSATZ_SIM_DEVICE_TIMES_H
+#define ERSATZ_SIM_DEVICE_TIMES_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum life_point {
+    LIFE_CREATED,   /* the operation became a request */
+    LIFE_SUBMITTED, /* an instance was asked to take it, for the last time */
+    LIFE_STARTED,   /* a worker took it up */
+    LIFE_COMPUTED,  /* its result is stored */
+    LIFE_SIGNALLED, /* its signal is about to be posted, or its callback to run */
+    LIFE_RESUMED,   /* its submitter has seen that it is done */
+    LIFE_RETURNED,  /* its results are copied out */
+    LIFE_POINTS
+};
+
+/*
+ * Plain fields, each written by whoever has the request at that point, before the step of its state that
+ * hands it on: who sees the step sees them.
+ */
+struct life {
+    uint64_t number; /* in the order of submission on this device, from 1; 0: not submitted, or not watched */
+    uint64_t at[LIFE_POINTS]; /* nanoseconds of CLOCK_MONOTONIC; 0: has not happened */
+    pid_t submitter;          /* the thread that submitted it */
+    pid_t returner;           /* the thread that its results were returned on */
+    unsigned worker;          /* which worker took it up, from 0 */
+    unsigned batch;           /* how many that worker took up together */
+};
+
+struct ersatz_request;
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t life_now(void);
+
+/* Forget what was, for a request that starts anew. */
+void life_begin(struct ersatz_request *request);
+
+/* Give it its number, and note who submits it. */
+void life_submit(struct ersatz_request *request);
+
+/* A worker takes it up now, with others: all of a batch at the same time. */
+void life_start(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now);
+
+/* Its results are handed out. */
+void life_return(struct ersatz_request *request);
+
+/* It is at that point, now. Does nothing where the device is not watched. */
+void life_mark(struct ersatz_request *request, enum life_point point);
+
+#endif

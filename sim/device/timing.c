@@ -1,0 +1,175 @@
+/* When a modelled card would have answered: units that are busy, a latency, jitter. */
+#include "timing.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "device.h"
+#include "times.h"
+
+/* Units of one kind: a heap of when each is free, the one that is free first at 0; those at 2i + 1 and 2i + 2
+ * are free no sooner than i. */
+struct units {
+    unsigned count; /* 0: always one to be had */
+    uint64_t *free_at;
+};
+
+struct model {
+    struct ersatz_profile profile;
+    uint64_t seed;
+    pthread_mutex_t lock;  /* what follows */
+    struct units rsa, aes; /* rsa for everything where the profile does not tell them apart */
+};
+
+/* --------------------------------------------------------------------------------------------------- units
+ */
+
+static bool units_init(struct units *units, unsigned count)
+{
+    units->count = count;
+    units->free_at = count == 0 ? NULL : calloc(count, sizeof(*units->free_at));
+    return count == 0 || units->free_at != NULL;
+}
+
+/* The unit that is free first gets an operation; returns when it has served it. */
+static uint64_t units_serve(struct units *units, uint64_t now, uint64_t service)
+{
+    uint64_t *free_at = units->free_at;
+    uint64_t end;
+    unsigned at = 0, next;
+
+    if (units->count == 0)
+        return now + service;
+    end = (free_at[0] > now ? free_at[0] : now) + service;
+    /* It takes its place in the heap anew. */
+    for (; (next = 2 * at + 1) < units->count; at = next) {
+        if (next + 1 < units->count && free_at[next + 1] < free_at[next])
+            next++;
+        if (free_at[next] >= end)
+            break;
+        free_at[at] = free_at[next];
+    }
+    free_at[at] = end;
+    return end;
+}
+
+/* -------------------------------------------------------------------------------------------------- jitter
+ */
+
+/* A number that looks random for each seed, request and place (Steele, Lea, Flood: "Fast splittable
+ * pseudorandom number generators", 2014), between 0 and 1, neither of them included. */
+static double draw(uint64_t seed, uint64_t number, uint64_t place)
+{
+    uint64_t z = seed + (2 * number + place) * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    z ^= z >> 31;
+    return ((double)(z >> 11) + 0.5) / (double)(UINT64_C(1) << 53);
+}
+
+static uint64_t jitter(const struct ersatz_jitter *jitter, uint64_t seed, uint64_t number)
+{
+    double a = (double)jitter->a_ns, b = (double)jitter->b_ns, u = draw(seed, number, 0), ns = 0;
+
+    switch (jitter->kind) {
+    case ERSATZ_JITTER_NONE:
+        break;
+    case ERSATZ_JITTER_UNIFORM:
+        ns = a + u * (b - a);
+        break;
+    case ERSATZ_JITTER_NORMAL: /* Box and Muller */
+        ns = a + b * sqrt(-2 * log(u)) * cos(2 * M_PI * draw(seed, number, 1));
+        break;
+    case ERSATZ_JITTER_EXPONENTIAL:
+        ns = -a * log(u);
+        break;
+    }
+    return ns <= 0 ? 0 : (uint64_t)ns;
+}
+
+/* --------------------------------------------------------------------------------------------------- model
+ */
+
+struct model *model_new(const struct ersatz_profile *profile, uint64_t seed)
+{
+    struct model *model = calloc(1, sizeof(*model));
+    bool shared = profile->units != 0;
+
+    if (model == NULL)
+        return NULL;
+    model->profile = *profile;
+    model->seed = seed;
+    pthread_mutex_init(&model->lock, NULL); /* cannot fail for a default mutex on Linux */
+    if (!units_init(&model->rsa, shared ? profile->units : profile->rsa_units) ||
+        !units_init(&model->aes, shared ? 0 : profile->aes_units)) {
+        model_free(model);
+        return NULL;
+    }
+    return model;
+}
+
+void model_free(struct model *model)
+{
+    if (model == NULL)
+        return;
+    pthread_mutex_destroy(&model->lock);
+    free(model->rsa.free_at);
+    free(model->aes.free_at);
+    free(model);
+}
+
+static bool is_rsa(enum ersatz_request_name name)
+{
+    return name == ERSATZ_REQUEST_RSA_PRIV || name == ERSATZ_REQUEST_RSA_PUB;
+}
+
+uint64_t model_due(
+    struct model *model, enum ersatz_request_name name, uint64_t bits_or_bytes, uint64_t number, uint64_t now)
+{
+    const struct ersatz_profile *profile = &model->profile;
+    uint64_t service = ersatz_profile_service_ns(profile, name, bits_or_bytes);
+    struct units *units = is_rsa(name) || profile->units != 0 ? &model->rsa : &model->aes;
+    uint64_t end;
+
+    pthread_mutex_lock(&model->lock);
+    end = units_serve(units, now, service);
+    pthread_mutex_unlock(&model->lock);
+    return end + profile->latency_ns + jitter(&profile->jitter, model->seed, number);
+}
+
+void model_accept(struct ersatz_request *request)
+{
+    const struct ersatz_op *op = &request->op;
+    uint64_t size = op->kind == ERSATZ_CIPHER ? op->u.cipher.len : 8 * ersatz_rsa_key_size(op->u.rsa.key);
+
+    request->accepted = life_now();
+    request->due =
+        model_due(request->device->model, ersatz_op_name(op), size, request->life.number, request->accepted);
+}
+
+uint64_t model_computed(struct ersatz_request *request)
+{
+    struct ersatz_stats *stats = device_stats(request->device);
+    uint64_t now = life_now(), due = 0;
+
+    /* Each was due for itself; told of is the group, with the last of them. */
+    for (const struct ersatz_request *each = request; each != NULL; each = each->group_next)
+        due = each->due > due ? each->due : due;
+    request->due = due;
+    if (now <= due)
+        return due;
+    ersatz_count(&stats->profile_late, 1);
+    ersatz_count_max(&stats->profile_late_max_ns, now - due);
+    return due;
+}
+
+void model_told(const struct ersatz_request *request)
+{
+    struct ersatz_stats *stats = device_stats(request->device);
+
+    ersatz_count(&stats->profile_told, 1);
+    ersatz_count(&stats->profile_asked_ns, request->due - request->accepted);
+    ersatz_count(&stats->profile_reached_ns, life_now() - request->accepted);
+}

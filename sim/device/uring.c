@@ -1,0 +1,250 @@
+/* Sets rings up, and finds out why where that fails. */
+#include "uring.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/threads.h"
+#include "device.h"
+
+#define RESPONSE_SUBMISSIONS 1u /* nothing is ever submitted to a response ring itself */
+#define PROBE_SUBMISSIONS 4u
+
+/* A worker's ring takes two pages. So many processes of one user may each have their fair share of rings. */
+#define RING_BYTES 8192u
+#define PROCESSES 64u
+
+static int read_sysctl_disabled(void)
+{
+    int value = -1;
+    FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+
+    if (file != NULL) {
+        if (fscanf(file, "%d", &value) != 1)
+            value = -1;
+        fclose(file);
+    }
+    return value;
+}
+
+/* Says what a failed io_uring_setup(2) means. */
+static enum ersatz_result explain(int err, struct ersatz_error *error)
+{
+    struct utsname kernel;
+    int disabled;
+
+    if (uname(&kernel) != 0)
+        strcpy(kernel.release, "unknown");
+    switch (err) {
+    case EPERM:
+    case EACCES:
+        error->result = ERSATZ_NO_URING;
+        disabled = read_sysctl_disabled();
+        if (disabled > 0)
+            snprintf(error->text, sizeof(error->text),
+                "io_uring is forbidden: kernel.io_uring_disabled is %d; set it to 0 (sysctl "
+                "kernel.io_uring_disabled=0)%s",
+                disabled, disabled == 1 ? ", or run in the group kernel.io_uring_group" : "");
+        else
+            snprintf(error->text, sizeof(error->text),
+                "io_uring is forbidden to this process (%s), by a seccomp profile as containers have or by a "
+                "security module; allow io_uring_setup, io_uring_enter and io_uring_register there",
+                strerror(err));
+        break;
+    case ENOSYS:
+        error->result = ERSATZ_NO_URING;
+        snprintf(error->text, sizeof(error->text),
+            "io_uring is missing: the kernel (%s) was built without it, or a seccomp profile hides it; Linux "
+            "6.1 or "
+            "later with CONFIG_IO_URING is needed",
+            kernel.release);
+        break;
+    case EINVAL:
+    case EOPNOTSUPP:
+        error->result = ERSATZ_NO_URING;
+        snprintf(error->text, sizeof(error->text),
+            "io_uring of this kernel (%s) is too old: Linux 6.1 or later is needed", kernel.release);
+        break;
+    case EMFILE:
+    case ENFILE:
+        error->result = ERSATZ_NO_DESCRIPTORS;
+        snprintf(error->text, sizeof(error->text),
+            "no file descriptor is free for an io_uring (%s); raise the limit (ulimit -n)", strerror(err));
+        break;
+    case ENOMEM:
+        error->result = ERSATZ_NO_MEMORY;
+        snprintf(error->text, sizeof(error->text),
+            "no memory for an io_uring; raise the limit on locked memory (ulimit -l) or lower RING_DEPTH or "
+            "WORKERS");
+        break;
+    default:
+        error->result = ERSATZ_NO_URING;
+        snprintf(error->text, sizeof(error->text), "io_uring_setup failed: %s", strerror(err));
+    }
+    return error->result;
+}
+
+static enum ersatz_result lacks(const char *what, struct ersatz_error *error)
+{
+    struct utsname kernel;
+
+    if (uname(&kernel) != 0)
+        strcpy(kernel.release, "unknown");
+    error->result = ERSATZ_NO_URING;
+    snprintf(error->text, sizeof(error->text),
+        "io_uring of this kernel (%s) lacks %s: Linux 6.1 or later is needed", kernel.release, what);
+    return ERSATZ_NO_URING;
+}
+
+/* Everything the card asks of io_uring, so that nothing is found missing in the middle of work. */
+static enum ersatz_result check_operations(struct io_uring *ring, struct ersatz_error *error)
+{
+    static const struct {
+        int operation;
+        const char *name;
+    } needed[] = {
+        {IORING_OP_WRITE, "IORING_OP_WRITE"},
+        {IORING_OP_MSG_RING, "IORING_OP_MSG_RING"},
+    };
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    const char *missing = probe == NULL ? "IORING_REGISTER_PROBE" : NULL;
+
+    if (!(ring->features & IORING_FEAT_CQE_SKIP))
+        missing = "IORING_FEAT_CQE_SKIP";
+    for (unsigned i = 0; missing == NULL && i < sizeof(needed) / sizeof(needed[0]); i++) {
+        if (!io_uring_opcode_supported(probe, needed[i].operation))
+            missing = needed[i].name;
+    }
+    io_uring_free_probe(probe);
+    return missing == NULL ? ERSATZ_OK : lacks(missing, error);
+}
+
+static enum ersatz_result init(
+    struct io_uring *ring, unsigned entries, struct io_uring_params *params, struct ersatz_error *error)
+{
+    int err = io_uring_queue_init_params(entries, ring, params);
+
+    return err == 0 ? ERSATZ_OK : explain(-err, error);
+}
+
+/* Known by an index from here on. The descriptor is closed; the ring stays, as the index and the mappings do.
+ */
+static enum ersatz_result give_up_descriptor(struct io_uring *ring, struct ersatz_error *error)
+{
+    int err = io_uring_register_ring_fd(ring);
+
+    if (err < 0 && err != -EINVAL)
+        return explain(-err, error);
+    if (err != 1)
+        return lacks("IORING_REGISTER_RING_FDS", error);
+    close(ring->ring_fd);
+    ring->ring_fd = -1;
+    return ERSATZ_OK;
+}
+
+enum ersatz_result uring_init_worker(struct io_uring *ring, unsigned entries, struct ersatz_error *error)
+{
+    /* The worker is the only one who submits, and asks for completions whenever it enters: the kernel need
+     * not interrupt it to deliver them. */
+    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    enum ersatz_result result = init(ring, entries, &params, error);
+
+    if (result != ERSATZ_OK)
+        return result;
+    result = check_operations(ring, error);
+    if (result == ERSATZ_OK)
+        result = give_up_descriptor(ring, error);
+    if (result != ERSATZ_OK)
+        io_uring_queue_exit(ring);
+    else
+        (void)io_uring_ring_dontfork(ring); /* else a child keeps the mapping: a few pages */
+    return result;
+}
+
+enum ersatz_result uring_init_response(
+    struct io_uring *ring, unsigned completions, struct ersatz_error *error)
+{
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = completions};
+    enum ersatz_result result = init(ring, RESPONSE_SUBMISSIONS, &params, error);
+
+    if (result != ERSATZ_OK)
+        return result;
+    ring->ring_fd = ring->enter_ring_fd = descriptor_above_standard_streams(ring->ring_fd);
+    if (ring->ring_fd < 0) {
+        result = explain(errno, error);
+        io_uring_queue_exit(ring);
+        return result;
+    }
+    (void)io_uring_ring_dontfork(ring);
+    return ERSATZ_OK;
+}
+
+struct apart {
+    void (*run)(void *);
+    void *arg;
+};
+
+static void *run_apart(void *arg)
+{
+    struct apart *apart = arg;
+
+    apart->run(apart->arg);
+    return NULL;
+}
+
+bool uring_apart(void (*run)(void *arg), void *arg)
+{
+    struct apart apart = {.run = run, .arg = arg};
+    pthread_t thread;
+    int cancel;
+
+    if (!device_start_thread(&thread, run_apart, &apart))
+        return false;
+    /* The thread has what is on this one's stack. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    pthread_join(thread, NULL);
+    pthread_setcancelstate(cancel, NULL);
+    return true;
+}
+
+unsigned uring_fair_share(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT_MAX;
+    if (limit.rlim_cur < 2 * PROCESSES * RING_BYTES)
+        return 1;
+    return (unsigned)(limit.rlim_cur / (PROCESSES * RING_BYTES));
+}
+
+struct probe {
+    struct ersatz_error *error;
+    enum ersatz_result result;
+};
+
+static void probe(void *arg)
+{
+    struct probe *probe = arg;
+    struct io_uring ring;
+
+    probe->result = uring_init_worker(&ring, PROBE_SUBMISSIONS, probe->error);
+    if (probe->result == ERSATZ_OK)
+        io_uring_queue_exit(&ring);
+}
+
+enum ersatz_result ersatz_device_probe(struct ersatz_error *error)
+{
+    struct probe asked = {.error = error};
+
+    if (!uring_apart(probe, &asked))
+        return threads_explain(error, "a thread that asks the kernel for io_uring");
+    return asked.result;
+}

@@ -1,0 +1,35 @@
+/*
+ * The waker: an eventfd and the requests that signal it. A request is attached from its submission until its
+ * submitter finishes it; by the contract of ASYNC_WAIT_CTX_new(3) there is one at a time. One that is still
+ * attached when the next comes, or when the waker goes, is an orphan.
+ */
+#ifndef ERSATZ_SIM_DEVICE_WAKER_H
+#define ERSATZ_SIM_DEVICE_WAKER_H
+
+#include "request.h"
+
+struct ersatz_waker {
+    int fd;
+    uint32_t serial;     /* of the eventfd: see descriptor.h */
+    unsigned generation; /* of the process that made the eventfd */
+    struct ersatz_stats *stats;
+    /* The list of attached requests, newest first. Taken by the application's threads alone; checks for
+     * errors, see waker.c. */
+    pthread_mutex_t lock;
+    struct ersatz_request *attached;
+};
+
+void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request);
+void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request);
+
+/* Make the descriptor unreadable. True if it was readable. */
+bool waker_drain(struct ersatz_waker *waker);
+
+/* Wait until it is readable, or for timeout_ms. */
+void waker_wait(struct ersatz_waker *waker, int timeout_ms);
+
+/* Post a signal without io_uring: for what completes outside a worker. Not to a descriptor that was closed.
+ */
+void waker_signal(int fd, uint32_t serial);
+
+#endif

@@ -1,0 +1,330 @@
+/* Workers: gather, compute, tell, sleep. */
+#include "worker.h"
+
+#include <openssl/err.h>
+#include <stdio.h>
+
+#include "base/threads.h"
+#include "device.h"
+#include "kernels/compute.h"
+#include "kernels/openssl_context.h"
+#include "linger.h"
+#include "stop.h"
+#include "timers.h"
+#include "timing.h"
+#include "uring.h"
+
+_Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
+
+struct batch {
+    struct ersatz_request *requests[WORKER_BATCH];
+    unsigned count;
+};
+
+/* ------------------------------------------------------------------------------------------------- gather */
+
+/* A fair share of what waits, so that the other workers get theirs. */
+static unsigned share(struct worker *worker)
+{
+    struct ersatz_device *device = worker->device;
+    size_t waiting = 0;
+    size_t workers = device->config.workers;
+
+    for (unsigned i = 0; i < device->config.instances; i++)
+        waiting += ring_count(&device->instances[i].requests);
+    waiting = (waiting + workers - 1) / workers;
+    return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
+}
+
+/* The share, rounded up to what is done in the same time. But a single long operation is left to another
+ * worker, if there is one to wake: both are done sooner so. */
+static unsigned round_share(unsigned share, const struct ersatz_op *first)
+{
+    unsigned lanes = compute_lanes_for(first);
+
+    if (share == 1 && first->kind == ERSATZ_RSA_PRIVATE)
+        return share;
+    return (share + lanes - 1) / lanes * lanes;
+}
+
+/* Take what is there, and do not wait for more. */
+static void gather(struct worker *worker, struct batch *batch)
+{
+    struct ersatz_device *device = worker->device;
+    unsigned want = share(worker);
+    bool ticket;
+
+    batch->count = 0;
+    if (atomic_load(&device->stopping))
+        return; /* what is left in the rings is cancelled */
+    for (unsigned looked = 0; looked < device->config.instances && batch->count < want; looked++) {
+        struct instance *instance =
+            &device->instances[(worker->next_instance + looked) % device->config.instances];
+
+        while (batch->count < want && ring_count(&instance->requests) > 0 &&
+               device_may_pass(device, ERSATZ_HOLD_COMPUTE, &ticket)) {
+            struct ersatz_request *request = ring_pop(&instance->requests);
+
+            if (request == NULL) { /* another worker was faster */
+                device_did_not_pass(device, ERSATZ_HOLD_COMPUTE, ticket);
+                break;
+            }
+            if (batch->count == 0)
+                want = round_share(want, &request->op);
+            batch->requests[batch->count++] = request;
+        }
+    }
+    if (batch->count == 0)
+        return;
+    worker->next_instance++; /* the other instances' turn, however full this one is */
+    if (device_has_work(device))
+        device_ring_doorbell(device);
+}
+
+/* ------------------------------------------------------------------------------------------------ compute */
+
+/* What is left in the batch is to be told of. */
+static void compute(struct worker *worker, struct batch *batch)
+{
+    struct ersatz_stats *stats = device_stats(worker->device);
+    const struct ersatz_op *ops[WORKER_BATCH];
+    enum ersatz_result results[WORKER_BATCH];
+    unsigned failed = 0, to_tell = 0;
+    uint64_t now = worker->device->watched ? life_now() : 0, begun_alone = 0;
+
+    for (unsigned i = 0; i < batch->count; i++) {
+        ops[i] = &batch->requests[i]->op;
+        life_start(batch->requests[i], worker->index, batch->count, now);
+    }
+    if (batch->count == 1)
+        begun_alone = linger_begins_alone(worker->device, ops[0]);
+    if (worker->device->faults == NULL)
+        compute_batch(worker->lanes, ops, results, batch->count, stats);
+    else
+        batch->count =
+            faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
+    linger_has_ended(worker->device, begun_alone);
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct ersatz_request *request = batch->requests[i];
+        struct instance *instance = request->instance;
+
+        failed += results[i] != ERSATZ_OK;
+        request = request_computed(request, results[i]);
+        if (request != NULL)
+            batch->requests[to_tell++] = request;
+        else
+            instance_give_slot(instance);
+    }
+    ERR_clear_error(); /* the result says it; this thread's queue is read by nobody */
+    ersatz_count(&stats->batches, 1);
+    ersatz_count(&stats->completed, batch->count);
+    ersatz_count(&stats->failed, failed);
+    batch->count = to_tell;
+}
+
+/* --------------------------------------------------------------------------------------------------- tell */
+
+/* Leave to the delay line what is not due yet; what stays in the batch is. */
+static void delay_what_is_early(struct worker *worker, struct batch *batch)
+{
+    struct ersatz_device *device = worker->device;
+    unsigned due_now = 0;
+
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct ersatz_request *request = batch->requests[i];
+        uint64_t due = device->model != NULL ? model_computed(request) : 0;
+
+        if (device->faults != NULL)
+            due = faults_due(device->faults, request, due);
+        if (due <= life_now() || !delay_tell(device->delay, request, due))
+            batch->requests[due_now++] = request;
+    }
+    batch->count = due_now;
+}
+
+static void tell(struct worker *worker, struct batch *batch)
+{
+    if (worker->device->delay != NULL)
+        delay_what_is_early(worker, batch);
+    if (worker->device->faults != NULL)
+        faults_tell(worker->device->faults, &worker->poster, batch->requests, batch->count);
+    else
+        poster_post(&worker->poster, batch->requests, batch->count);
+}
+
+/* Tell of what may pass the hold before the signal; keep the rest, in order. */
+static void tell_or_hold(struct worker *worker, const struct batch *batch)
+{
+    struct batch now = {.count = 0};
+
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct ersatz_request *request = batch->requests[i];
+
+        if (worker->held_first == NULL && device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, NULL)) {
+            now.requests[now.count++] = request;
+            continue;
+        }
+        request_complete(request);
+        request->next = NULL;
+        *worker->held_end = request;
+        worker->held_end = &request->next;
+    }
+    tell(worker, &now);
+}
+
+/* Returns whether there was something to tell of: there may be more than a batch of it. */
+static bool tell_held(struct worker *worker)
+{
+    struct batch batch = {.count = 0};
+    bool all = atomic_load(&worker->device->stopping);
+
+    while (worker->held_first != NULL && batch.count < WORKER_BATCH &&
+           (all || device_may_pass(worker->device, ERSATZ_HOLD_SIGNAL, NULL))) {
+        batch.requests[batch.count++] = worker->held_first;
+        worker->held_first = worker->held_first->next;
+    }
+    if (worker->held_first == NULL)
+        worker->held_end = &worker->held_first;
+    if (batch.count > 0)
+        tell(worker, &batch);
+    return batch.count > 0;
+}
+
+/* -------------------------------------------------------------------------------------------------- sleep */
+
+static void sleep_until_rung(struct worker *worker)
+{
+    struct ersatz_device *device = worker->device;
+    uint64_t bit = UINT64_C(1) << worker->index, until = DOORBELL_NEVER;
+
+    atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
+    pool_cleanse(&device->pool, device_has_work, device);
+    if (!device_has_work(device) && !atomic_load(&device->stopping)) {
+        ersatz_count(&device_stats(device)->sleeps, 1);
+        until = linger_until(device);
+        poster_sleep(&worker->poster, until);
+    }
+    atomic_fetch_and(&device->sleepers, ~bit);
+    worker->early = until != DOORBELL_NEVER;
+}
+
+static enum ersatz_result set_up(struct worker *worker)
+{
+    worker->held_first = NULL;
+    worker->held_end = &worker->held_first;
+    worker->early = false;
+    worker->next_instance = worker->index;
+    library_context_adopt();
+    worker->lanes = compute_lanes_new();
+    if (worker->lanes == NULL) {
+        worker->start_error->result = ERSATZ_NO_MEMORY;
+        snprintf(worker->start_error->text, sizeof(worker->start_error->text), "no memory for a worker");
+        return ERSATZ_NO_MEMORY;
+    }
+    /* One ring is enough for a card. The others' are for speed, and the memory may be locked by then. */
+    if (worker->index > 0 && worker->index >= uring_fair_share()) {
+        poster_init_without(&worker->poster);
+        return ERSATZ_OK;
+    }
+    return poster_init(&worker->poster, WORKER_BATCH, worker->index > 0, worker->start_error);
+}
+
+/* A card that is always busy leaves no buffer as it is for longer than so many rounds. */
+#define CLEANSE_EVERY 4096u
+
+static bool never(struct ersatz_device *device)
+{
+    (void)device;
+    return false;
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    struct ersatz_device *device = worker->device;
+    bool first = worker->index == 0, told_of_end = false;
+    struct batch batch;
+    unsigned rounds = 0;
+
+    worker->start_result =
+        set_up(worker); /* here, since the kernel takes submissions from the thread that set up */
+    if (worker->start_result != ERSATZ_OK) {
+        compute_lanes_free(worker->lanes);
+        sem_post(&worker->started);
+        return NULL;
+    }
+    sem_post(&worker->started);
+    for (;;) {
+        bool busy;
+
+        if (first && !told_of_end && atomic_load(&device->leaving)) {
+            told_of_end = true;
+            stop_begins(device);
+        }
+        if (++rounds % CLEANSE_EVERY == 0)
+            pool_cleanse(&device->pool, never, device);
+        gather(worker, &batch);
+        busy = batch.count > 0;
+        if (busy) {
+            compute(worker, &batch);
+            tell_or_hold(worker, &batch);
+        }
+        busy |= tell_held(worker);
+        if (device_takes_up_marks(worker->device))
+            poster_mark(&worker->poster);
+        if (busy) {
+            worker->early = false;
+            continue;
+        }
+        if (atomic_load(&device->stopping) && worker->held_first == NULL)
+            break;
+        if (!linger(device, worker->early))
+            sleep_until_rung(worker);
+    }
+    pool_cleanse(&device->pool, never, device);
+    poster_exit(&worker->poster);
+    compute_lanes_free(worker->lanes);
+    if (first)
+        stop_ends(device); /* which may free this worker, too */
+    return NULL;
+}
+
+enum ersatz_result worker_start(
+    struct worker *worker, struct ersatz_device *device, unsigned index, struct ersatz_error *error)
+{
+    char what[40];
+
+    worker->device = device;
+    worker->index = index;
+    worker->start_error = error;
+    poster_open(&worker->poster, device);
+    sem_init(&worker->started, 0, 0);
+    if (!device_start_thread(&worker->thread, work, worker)) {
+        snprintf(what, sizeof(what), "worker thread %u", index);
+        threads_explain(error, what);
+        worker_destroy(worker);
+        return ERSATZ_NO_THREADS;
+    }
+    while (sem_wait(&worker->started) != 0)
+        ; /* interrupted by a signal of the application's */
+    if (worker->start_result != ERSATZ_OK) {
+        pthread_join(worker->thread, NULL);
+        worker_destroy(worker);
+    }
+    return worker->start_result;
+}
+
+void worker_wake(struct worker *worker)
+{
+    poster_wake(&worker->poster);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_destroy(struct worker *worker)
+{
+    sem_destroy(&worker->started);
+}

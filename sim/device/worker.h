@@ -1,0 +1,49 @@
+/*
+ * A worker: a thread that takes requests off the rings in batches, computes them, and posts their completions
+ * through a poster of its own, where it sleeps when there is nothing to do.
+ */
+#ifndef ERSATZ_SIM_DEVICE_WORKER_H
+#define ERSATZ_SIM_DEVICE_WORKER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "poster.h"
+#include "request.h"
+
+#define WORKER_BATCH 16u /* as many as the widest kernel takes at once */
+
+struct ersatz_device;
+
+struct worker {
+    struct ersatz_device *device;
+    unsigned index;
+    pthread_t thread;
+    struct poster poster;
+
+    /* The thread's own. */
+    struct compute_lanes *lanes;
+    bool early;                        /* has got up for the end of a lone operation: see linger.h */
+    unsigned next_instance;            /* where to look first for work */
+    struct ersatz_request *held_first; /* computed, held before their signal */
+    struct ersatz_request **held_end;
+
+    /* Between the starter and the thread, until `started` is posted. */
+    sem_t started;
+    enum ersatz_result start_result;
+    struct ersatz_error *start_error;
+};
+
+/* On failure nothing is left behind. */
+enum ersatz_result worker_start(
+    struct worker *worker, struct ersatz_device *device, unsigned index, struct ersatz_error *error);
+
+/* Ring the doorbell: the worker looks around. Any thread. */
+void worker_wake(struct worker *worker);
+
+/* Wait for the thread to end; the device is stopping. */
+void worker_join(struct worker *worker);
+
+void worker_destroy(struct worker *worker);
+
+#endif

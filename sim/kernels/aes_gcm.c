@@ -1,0 +1,127 @@
+/* AES-GCM: a message may come in pieces, its state stays with the kernel it began with in between. */
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/params.h>
+#include <string.h>
+
+#include "aes_state.h"
+
+#define GCM_IV_MAX 128u /* what OpenSSL's provider takes */
+#define TAG_MAX 16u
+
+/* ---------------------------------------------------------------------------------------------- libcrypto */
+
+static enum ersatz_result end_portable(struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len)
+{
+    OSSL_PARAM params[2] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, tag_len),
+        OSSL_PARAM_construct_end()};
+
+    if (!cipher->encrypt) {
+        if (cipher->functions->set_ctx_params(cipher->context, params) != 1)
+            return ERSATZ_BAD_INPUT;
+        return cipher_piece(cipher, NULL, NULL, 0) ? ERSATZ_OK : ERSATZ_BAD_TAG;
+    }
+    if (!cipher_piece(cipher, NULL, NULL, 0) ||
+        cipher->functions->get_ctx_params(cipher->context, params) != 1)
+        return ERSATZ_COMPUTE_FAILED;
+    return ERSATZ_OK;
+}
+
+static enum ersatz_result go_on_portable(struct ersatz_cipher *cipher, const struct ersatz_op *op)
+{
+    if (op->u.cipher.aad_len > 0 && !cipher_piece(cipher, NULL, op->u.cipher.aad, op->u.cipher.aad_len))
+        return ERSATZ_COMPUTE_FAILED;
+    if (op->u.cipher.len > 0 && !cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
+        return ERSATZ_COMPUTE_FAILED;
+    return op->u.cipher.tag != NULL ? end_portable(cipher, op->u.cipher.tag, op->u.cipher.tag_len)
+                                    : ERSATZ_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------- ipsec-mb */
+
+static enum ersatz_result end_imb(struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len)
+{
+    uint8_t whole[TAG_MAX];
+    enum ersatz_result result = ERSATZ_OK;
+
+    if (tag_len < 1 || tag_len > TAG_MAX)
+        return cipher->encrypt ? ERSATZ_COMPUTE_FAILED : ERSATZ_BAD_INPUT; /* as libcrypto has it */
+    if (!imb_gcm_end(cipher->imb, whole))
+        return ERSATZ_COMPUTE_FAILED;
+    if (cipher->encrypt)
+        memcpy(tag, whole, tag_len);
+    else if (CRYPTO_memcmp(tag, whole, tag_len) != 0)
+        result = ERSATZ_BAD_TAG;
+    OPENSSL_cleanse(whole, sizeof(whole)); /* of a forged message, it is secret */
+    return result;
+}
+
+/* More associated data than imb keeps: libcrypto takes the message over, from its beginning. */
+static bool hand_over(struct ersatz_cipher *cipher)
+{
+    struct ersatz_bytes iv, aad;
+
+    imb_gcm_kept(cipher->imb, &iv, &aad);
+    cipher->message = MESSAGE_PORTABLE;
+    return cipher_init(cipher, NULL, iv.data, iv.len) &&
+           (aad.len == 0 || cipher_piece(cipher, NULL, aad.data, aad.len));
+}
+
+static enum ersatz_result go_on_imb(struct ersatz_cipher *cipher, const struct ersatz_op *op)
+{
+    bool last = op->u.cipher.len > 0 || op->u.cipher.tag != NULL;
+
+    if (op->u.cipher.aad_len > 0) {
+        switch (imb_gcm_aad(cipher->imb, op->u.cipher.aad, op->u.cipher.aad_len, last)) {
+        case IMB_AAD_TAKEN:
+            break;
+        case IMB_AAD_TOO_LATE:
+            return ERSATZ_COMPUTE_FAILED;
+        case IMB_AAD_TOO_MUCH:
+            return hand_over(cipher) ? go_on_portable(cipher, op) : ERSATZ_COMPUTE_FAILED;
+        }
+    }
+    if (op->u.cipher.len > 0 &&
+        !imb_gcm_text(cipher->imb, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
+        return ERSATZ_COMPUTE_FAILED;
+    return op->u.cipher.tag != NULL ? end_imb(cipher, op->u.cipher.tag, op->u.cipher.tag_len) : ERSATZ_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------- both
+ */
+
+static enum ersatz_result begin(struct ersatz_cipher *cipher, const uint8_t *iv, size_t len)
+{
+    if (len < 1 || len > GCM_IV_MAX)
+        return ERSATZ_BAD_INPUT;
+    cipher->message = cipher_has_imb(cipher) ? MESSAGE_IMB : MESSAGE_PORTABLE;
+    if (cipher->message == MESSAGE_IMB)
+        imb_gcm_begin(cipher->imb, iv, len, cipher->encrypt);
+    else if (!cipher_init(cipher, NULL, iv, len))
+        return ERSATZ_COMPUTE_FAILED;
+    return ERSATZ_OK;
+}
+
+enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    struct ersatz_cipher *cipher = op->u.cipher.cipher;
+    enum ersatz_result result = ERSATZ_OK;
+
+    if (op->u.cipher.long_iv != NULL)
+        result = begin(cipher, op->u.cipher.long_iv, op->u.cipher.iv_len);
+    if (result != ERSATZ_OK)
+        return result;
+    if (cipher->message == MESSAGE_LOST)
+        return ERSATZ_LOST;
+    if (cipher->message == MESSAGE_NONE)
+        return ERSATZ_COMPUTE_FAILED; /* libcrypto would make up an IV and tell nobody */
+    result = cipher->message == MESSAGE_IMB ? go_on_imb(cipher, op) : go_on_portable(cipher, op);
+    *kernel = cipher->message == MESSAGE_IMB ? ERSATZ_KERNEL_IPSEC_MB : ERSATZ_KERNEL_PORTABLE;
+    if (op->u.cipher.tag != NULL && result != ERSATZ_BAD_INPUT)
+        cipher->message = MESSAGE_NONE;
+    /* What this operation deciphered must not be used; earlier pieces of a message are the caller's already.
+     */
+    if (result == ERSATZ_BAD_TAG && op->u.cipher.len > 0)
+        OPENSSL_cleanse(op->u.cipher.out, op->u.cipher.len);
+    return result;
+}

@@ -1,0 +1,192 @@
+/* From an operation to the kernel that computes it. */
+#include "compute.h"
+
+#include <stdlib.h>
+
+#include "aes.h"
+#include "base/stats.h"
+#include "ersatz/undisturbed.h"
+#include "imb.h"
+#include "openssl_context.h"
+#include "rsa_ifma.h"
+#include "rsa_ifma_cost.h"
+#include "rsa_key.h"
+#include "selection.h"
+
+/* NULL: this machine does not have it. */
+struct compute_lanes {
+    struct imb *imb;
+    struct rsa_ifma *ifma;
+};
+
+struct compute_lanes *compute_lanes_new(void)
+{
+    struct compute_lanes *lanes = calloc(1, sizeof(*lanes));
+
+    if (lanes == NULL)
+        return NULL;
+    if (kernel_is_available(ERSATZ_KERNEL_IPSEC_MB) && (lanes->imb = imb_new()) == NULL) {
+        compute_lanes_free(lanes);
+        return NULL;
+    }
+    if (kernel_is_available(ERSATZ_KERNEL_IFMA) && (lanes->ifma = rsa_ifma_new()) == NULL) {
+        compute_lanes_free(lanes);
+        return NULL;
+    }
+    return lanes;
+}
+
+void compute_lanes_free(struct compute_lanes *lanes)
+{
+    if (lanes == NULL)
+        return;
+    imb_free(lanes->imb);
+    rsa_ifma_free(lanes->ifma);
+    free(lanes);
+}
+
+static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint32_t done)
+{
+    if (done != 0)
+        ersatz_count(&stats->by_kernel[kernel], (uint64_t)__builtin_popcount(done));
+}
+
+/* Do op by itself; its cipher state has been entered. */
+static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    if (op->kind == ERSATZ_CIPHER)
+        return cipher_compute(op, kernel);
+    *kernel = ERSATZ_KERNEL_PORTABLE;
+    return rsa_key_compute(op);
+}
+
+/* RSA, and let the batch kernel know what it would have had to beat. */
+static enum ersatz_result compute_timed(
+    struct rsa_ifma *ifma, const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    uint64_t begin = rsa_ifma_cost_now();
+    enum ersatz_result result = compute_one(op, kernel);
+
+    rsa_ifma_portable_took(ifma, op, rsa_ifma_cost_now() - begin);
+    return result;
+}
+
+unsigned compute_lanes_for(const struct ersatz_op *op)
+{
+    if (op->kind == ERSATZ_CIPHER)
+        return kernel_in_use(ERSATZ_KERNEL_IPSEC_MB) && !cipher_is_parallel(op->u.cipher.cipher) ? 8 : 1;
+    if (!kernel_in_use(ERSATZ_KERNEL_IFMA))
+        return 1;
+    return op->kind == ERSATZ_RSA_PRIVATE ? 4 : 8;
+}
+
+bool compute_is_portable(const struct ersatz_op *op)
+{
+    return op->kind != ERSATZ_CIPHER && !kernel_is_forced(ERSATZ_KERNEL_IFMA);
+}
+
+/* RSA on a thread that the device may not know. Its random numbers for blinding are the device's, as a
+ * worker's are: the thread may be the card's own, in a callback, and would not end with a generator that
+ * holds the engine. */
+static enum ersatz_result compute_rsa_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    OSSL_LIB_CTX *before;
+    enum ersatz_result result;
+
+    if (op->kind == ERSATZ_RSA_PUBLIC)
+        return compute_one(op, kernel); /* nothing is blinded */
+    before = library_context_enter();
+    result = compute_one(op, kernel);
+    library_context_leave(before);
+    return result;
+}
+
+enum ersatz_result compute_alone(const struct ersatz_op *op, struct ersatz_stats *stats)
+{
+    enum ersatz_kernel kernel;
+    enum ersatz_result result =
+        op->kind == ERSATZ_CIPHER ? compute_one(op, &kernel) : compute_rsa_here(op, &kernel);
+
+    ersatz_count(&stats->by_kernel[kernel], 1);
+    return result;
+}
+
+void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
+    enum ersatz_result results[], unsigned count, struct ersatz_stats *stats)
+{
+    uint32_t open = (uint32_t)((UINT64_C(1) << count) - 1), done;
+
+    if (kernel_in_use(ERSATZ_KERNEL_IFMA)) {
+        done = rsa_ifma_compute(lanes->ifma, ops, results, open, !kernel_is_forced(ERSATZ_KERNEL_IFMA));
+        count_batch(stats, ERSATZ_KERNEL_IFMA, done);
+        open &= ~done;
+    }
+    if (count > 1 && kernel_in_use(ERSATZ_KERNEL_IPSEC_MB)) {
+        done = imb_compute(lanes->imb, ops, results, open);
+        count_batch(stats, ERSATZ_KERNEL_IPSEC_MB, done);
+        open &= ~done;
+    }
+    for (; open != 0; open &= open - 1) {
+        unsigned i = (unsigned)__builtin_ctz(open);
+        enum ersatz_kernel kernel;
+
+        if (ops[i]->kind != ERSATZ_CIPHER && kernel_in_use(ERSATZ_KERNEL_IFMA))
+            results[i] = compute_timed(lanes->ifma, ops[i], &kernel);
+        else
+            results[i] = compute_one(ops[i], &kernel);
+        ersatz_count(&stats->by_kernel[kernel], 1);
+    }
+}
+
+/* A handler that does not come back would leave the thread with the device's library context. */
+static enum ersatz_result compute_private_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    struct ersatz_undisturbed before;
+    enum ersatz_result result;
+
+    ersatz_undisturbed_begin(&before);
+    result = compute_rsa_here(op, kernel);
+    ersatz_undisturbed_end(&before);
+    return result;
+}
+
+enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats)
+{
+    enum ersatz_kernel kernel;
+    enum ersatz_result result;
+
+    if (op->kind == ERSATZ_CIPHER)
+        result = cipher_compute_alone(op, &kernel);
+    else if (op->kind == ERSATZ_RSA_PUBLIC)
+        result = compute_rsa_here(op, &kernel);
+    else
+        result = compute_private_here(op, &kernel);
+    if (result != ERSATZ_BUSY)
+        stats_count_inline(stats, kernel);
+    return result;
+}
+
+bool ersatz_op_is_parallel(const struct ersatz_op *op)
+{
+    return op->kind == ERSATZ_CIPHER && cipher_is_parallel(op->u.cipher.cipher);
+}
+
+enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op)
+{
+    static const enum ersatz_request_name by_mode[ERSATZ_MODES] = {
+        [ERSATZ_CBC] = ERSATZ_REQUEST_AES_CBC,
+        [ERSATZ_CTR] = ERSATZ_REQUEST_AES_CTR,
+        [ERSATZ_GCM] = ERSATZ_REQUEST_AES_GCM,
+        [ERSATZ_XTS] = ERSATZ_REQUEST_AES_XTS,
+        [ERSATZ_ECB] = ERSATZ_REQUEST_AES_ECB,
+        [ERSATZ_CFB] = ERSATZ_REQUEST_AES_CFB,
+        [ERSATZ_OFB] = ERSATZ_REQUEST_AES_OFB,
+        [ERSATZ_CCM] = ERSATZ_REQUEST_AES_CCM,
+        [ERSATZ_CBC_HMAC_SHA1] = ERSATZ_REQUEST_AES_CBC_HMAC_SHA1,
+        [ERSATZ_CBC_HMAC_SHA256] = ERSATZ_REQUEST_AES_CBC_HMAC_SHA256,
+    };
+
+    if (op->kind == ERSATZ_CIPHER)
+        return by_mode[cipher_mode(op->u.cipher.cipher)];
+    return op->kind == ERSATZ_RSA_PRIVATE ? ERSATZ_REQUEST_RSA_PRIV : ERSATZ_REQUEST_RSA_PUB;
+}

@@ -1,0 +1,107 @@
+/*
+ * Montgomery arithmetic on eight numbers at once, with AVX-512 IFMA.
+ *
+ * A number is an array of vectors: vector i holds digit i of all eight, one in each 64-bit lane. A digit has
+ * 52 bits, which is what vpmadd52 multiplies; products are added up in 64 bits, so carries can wait: a column
+ * of the longest product (340 terms below 2^52, of which some are subtracted) stays between -2^61 and 2^61,
+ * and so do those of the quotient by the modulus (320), which are added to it. Lanes never touch one another,
+ * and nothing here branches on, or addresses memory by, a number: only shapes and bit counts, which are
+ * public.
+ *
+ * Every modulus m is odd and below R / 4, R = 2^(52 * digits). Residues are below 2m and need no subtraction
+ * between operations (C. Walter, "Montgomery exponentiation needs no final subtractions", 1999).
+ */
+#ifndef ERSATZ_SIM_KERNELS_IFMA_MONTGOMERY_H
+#define ERSATZ_SIM_KERNELS_IFMA_MONTGOMERY_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ifma_digits.h"
+
+#define LANES 8u
+
+/* Windows of 5 bits up to WIDE_WINDOW_DIGITS, of 4 beyond: the table of powers is to stay in the first cache,
+ * and all of it is read for each window. */
+#define WIDE_WINDOW_DIGITS 12u
+#define TABLE_DIGITS                                                                                         \
+    (DIGITS_MAX / 2 << 4 > WIDE_WINDOW_DIGITS << 5 ? DIGITS_MAX / 2 << 4 : WIDE_WINDOW_DIGITS << 5)
+
+/* A product of twice the digits, carries not propagated, in two parts: block i's own product begins at block
+ * 2i; to the blocks between the first and the last are to be added the crossed products, if it is. */
+struct wide {
+    __m512i own[2 * DIGITS_MAX];
+    __m512i crossed[2 * DIGITS_MAX];
+    bool is_crossed;
+};
+
+/* Of two blocks: digits of 52 bits, modulo 2^(52 * block), and the lanes in which it is negative. */
+struct difference {
+    __m512i digits[BLOCK_MAX];
+    __mmask8 negative;
+};
+
+#define BLOCKS_MAX (DIGITS_MAX / BLOCK_MIN)
+#define CROSSINGS_MAX ((BLOCKS_MAX - 1) * (BLOCKS_MAX - 2) / 2)
+
+/* What the eight moduli share is their shape. */
+struct montgomery {
+    struct shape shape;
+    __m512i m[DIGITS_MAX];
+    __m512i k0;                                 /* -1/m modulo 2^52 */
+    struct difference crossings[CROSSINGS_MAX]; /* of every two blocks of m but the first */
+    /* Scratch, here and not on the stack so that montgomery_cleanse() finds it. */
+    struct wide wide;
+    __m512i quotient[DIGITS_MAX];
+    __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
+    __m512i waiting[BLOCK_MAX];   /* columns, while such a sum has the registers */
+    __m512i operand[DIGITS_MAX];
+    __m512i index; /* into the table of powers */
+};
+
+/* Go over to other moduli. k0: as above. */
+void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
+    const uint64_t k0[LANES]);
+
+/* Cleanse the scratch, of what the present shape uses. What registers were spilled to is residue_clear()'s.
+ */
+void montgomery_cleanse(struct montgomery *mont);
+
+/* out = a * b / R modulo m. out may be a or b. a * b < m * R. */
+void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b);
+void montgomery_square(struct montgomery *mont, __m512i *out, const __m512i *a);
+
+/* out = wide / R modulo m, where wide is a number of twice the digits, below m * R; its digits are signed,
+ * and smaller than 2^61. */
+void montgomery_reduce(struct montgomery *mont, __m512i *out, const __m512i *wide);
+
+/* product = a * b of twice the digits, carries not propagated. */
+void montgomery_product(struct montgomery *mont, __m512i *product, const __m512i *a, const __m512i *b);
+
+/* out = a / R modulo m, fully reduced: below m. This is how a residue leaves Montgomery's form. */
+void montgomery_leave(struct montgomery *mont, __m512i *out, const __m512i *a);
+
+/* a below 2m becomes a below m. */
+void montgomery_subtract_once(struct montgomery *mont, __m512i *a);
+
+/* out = base^exponent, in Montgomery's form, for secret exponents: fixed windows, and every look into the
+ * table of powers reads all of it. one: R modulo m. exponents: one for each lane, exponent_bits long at most,
+ * readable for 8 bytes beyond. DIGITS_MAX / 2 digits at most. table: TABLE_DIGITS vectors. */
+void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
+    const uint8_t *const exponents[LANES], unsigned exponent_bits, __m512i *table);
+
+/* The same for public exponents of 64 bits at most, square and multiply. None is 0. one is not needed where
+ * all are the same. */
+void montgomery_public_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
+    const uint64_t exponents[LANES]);
+
+/* Make every digit one of 52 bits. The carry out of the last one must be 0. Digits are signed, and the number
+ * is not negative. */
+void montgomery_carry(__m512i *a, unsigned digits);
+
+/* Vectors from eight arrays of digits, and back. */
+void montgomery_load(__m512i *out, const uint64_t *const digits[LANES], unsigned count);
+void montgomery_store(uint64_t *const digits[LANES], const __m512i *a, unsigned count);
+
+#endif

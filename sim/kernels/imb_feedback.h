@@ -1,0 +1,17 @@
+/* CFB and OFB in lanes. */
+#ifndef ERSATZ_SIM_KERNELS_IMB_FEEDBACK_H
+#define ERSATZ_SIM_KERNELS_IMB_FEEDBACK_H
+
+#include "aes_state.h"
+#include "imb_manager.h"
+#include "imb_state.h"
+
+/* The members of the batch, CFB to encrypt or OFB, all with keys of this length, none empty. Returns those
+ * that were done. */
+uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum ersatz_result results[],
+    uint32_t members, unsigned key_len);
+
+/* imb_batch.c: a job of CBC to encrypt, all but its IV and text. */
+void imb_describe_cbc(IMB_JOB *job, const struct imb_state *state);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * A library context of libcrypto that belongs to the device: with the default provider, whatever the
+ * application loads or configures in its own, and with a random generator of its own for the workers.
+ */
+#ifndef ERSATZ_SIM_KERNELS_OPENSSL_CONTEXT_H
+#define ERSATZ_SIM_KERNELS_OPENSSL_CONTEXT_H
+
+#include <openssl/provider.h>
+
+/* Made on first use; stays until the process ends, since cipher states may outlive any device. NULL: it could
+ * not be made. */
+OSSL_PROVIDER *library_context_provider(void);
+
+/* Let the calling thread, a worker, use the device's context and generator from now on. */
+void library_context_adopt(void);
+
+/* The same for a thread of the application's, while it works for the device. Returns what it used before, for
+ * library_context_leave(). */
+OSSL_LIB_CTX *library_context_enter(void);
+void library_context_leave(OSSL_LIB_CTX *before);
+
+/* Such a thread is to run code of the application's: it has libcrypto's default context again. */
+void library_context_disown(void);
+
+#endif

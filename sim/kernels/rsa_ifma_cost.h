@@ -1,0 +1,27 @@
+/* When a batch is worth it: what a pass of eight lanes costs, and what an operation by itself. */
+#ifndef ERSATZ_SIM_KERNELS_RSA_IFMA_COST_H
+#define ERSATZ_SIM_KERNELS_RSA_IFMA_COST_H
+
+#include <stdint.h>
+
+#include "ifma_digits.h"
+
+/* Of operations of one length, in nanoseconds; 0: not known yet. Whichever is not measured for a while is
+ * thought a little cheaper each time, so that one bad measurement is not believed for ever. */
+struct rsa_ifma_cost {
+    uint64_t pass, portable;
+};
+
+struct rsa_ifma_costs {
+    struct rsa_ifma_cost private_half[DIGITS_MAX + 1], public_half[DIGITS_MAX + 1]; /* by digits */
+};
+
+uint64_t rsa_ifma_cost_now(void);
+
+/* How many of count operations to do in passes, with to_a_pass in each, so that all are done soonest. */
+unsigned rsa_ifma_cost_choose(struct rsa_ifma_cost *cost, unsigned count, unsigned to_a_pass);
+
+void rsa_ifma_cost_pass_took(struct rsa_ifma_cost *cost, uint64_t nanoseconds);
+void rsa_ifma_cost_portable_took(struct rsa_ifma_cost *cost, uint64_t nanoseconds);
+
+#endif

@@ -1,0 +1,312 @@
+/* The rules of faults: their names, their text, and whom they strike. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "ersatz/faults.h"
+
+#define US UINT64_C(1000)
+#define MS UINT64_C(1000000)
+#define S UINT64_C(1000000000)
+#define TIME_MAX (3600 * S)
+#define BURST_MAX 4096u
+#define DIGITS_MAX 18 /* of a number, which then fits into 64 bits */
+
+/* What each one is called, and how long it lasts where no time is given. */
+static const struct {
+    const char *name;
+    uint64_t time_ns;
+    bool takes_time;
+    const char *text;
+} faults_known[ERSATZ_FAULTS] = {
+    [ERSATZ_FAULT_RING_FULL] = {"ring_full", 0, true,
+        "the request finds its ring full, once, or for so long"},
+    [ERSATZ_FAULT_LATE] = {"late", 1 * MS, true, "its completion comes later by so much"},
+    [ERSATZ_FAULT_REORDER] = {"reorder", 1 * MS, true,
+        "its completion waits until others have overtaken it, for so long at most"},
+    [ERSATZ_FAULT_BURST] = {"burst", 1 * MS, true,
+        "so many completions come at once, when there are enough, or the first has waited for so long"},
+    [ERSATZ_FAULT_SPURIOUS] = {"spurious", 1 * MS, true,
+        "its descriptor is readable at once, and its completion comes so much later"},
+    [ERSATZ_FAULT_FAIL] = {"fail", 0, false, "its operation fails"},
+    [ERSATZ_FAULT_CORRUPT] = {"corrupt", 0, false, "its result is wrong"},
+    [ERSATZ_FAULT_RESET] = {"reset", 100 * MS, true,
+        "the card resets: it and all in flight fail, and the card takes nothing for so long"},
+    [ERSATZ_FAULT_GONE] = {"gone", 0, false,
+        "the card is gone: it and all in flight fail, and all that follow"},
+    [ERSATZ_FAULT_HANG] = {"hang", 0, false, "it does not complete until the card is reset, gone or stopped"},
+};
+
+const char ersatz_faults_grammar[] =
+    "FAULTS is \"none\", or a list with commas of NAME=WHEN or NAME=WHEN:TIME.\n"
+    "NAME: ring_full late reorder spurious fail corrupt reset gone hang.\n"
+    "WHEN: 5% or 0.01% (each request, with that probability), 3x (the first three), #100 (the hundredth).\n"
+    "TIME: 50us, 2ms, 1s; for ring_full, late, reorder, spurious, reset. And burst=COUNT or "
+    "burst=COUNT:TIME.";
+
+const char *ersatz_fault_name(enum ersatz_fault fault)
+{
+    return faults_known[fault].name;
+}
+
+const char *ersatz_fault_text(enum ersatz_fault fault)
+{
+    return faults_known[fault].text;
+}
+
+/* -------------------------------------------------------------------------------------------------- parse */
+
+struct reader {
+    const char *start;
+    const char *at;
+    size_t *offset;
+    struct ersatz_error *error;
+};
+
+__attribute__((format(printf, 3, 4))) static bool wrong(
+    struct reader *reader, const char *at, const char *format, ...)
+{
+    va_list args;
+
+    *reader->offset = (size_t)(at - reader->start);
+    reader->error->result = ERSATZ_BAD_CONFIG;
+    va_start(args, format);
+    vsnprintf(reader->error->text, sizeof(reader->error->text), format, args);
+    va_end(args);
+    return false;
+}
+
+static void skip_blanks(struct reader *reader)
+{
+    reader->at += strspn(reader->at, " \t");
+}
+
+/* An optional character. */
+static bool take(struct reader *reader, char c)
+{
+    if (*reader->at != c)
+        return false;
+    reader->at++;
+    return true;
+}
+
+static size_t digits_at(const char *at)
+{
+    return strspn(at, "0123456789");
+}
+
+/* Digits, at least one; leading zeros count. */
+static bool read_number(struct reader *reader, const char *expected, uint64_t *number)
+{
+    size_t digits = digits_at(reader->at);
+
+    *number = 0;
+    if (digits == 0)
+        return wrong(reader, reader->at, "expected %s", expected);
+    if (digits > DIGITS_MAX)
+        return wrong(reader, reader->at, "a number of at most %d digits was expected", DIGITS_MAX);
+    for (; digits > 0; digits--)
+        *number = *number * 10 + (uint64_t)(*reader->at++ - '0');
+    return true;
+}
+
+static bool read_name(struct reader *reader, enum ersatz_fault *fault)
+{
+    size_t len = strspn(reader->at, "abcdefghijklmnopqrstuvwxyz_");
+
+    for (*fault = 0; *fault < ERSATZ_FAULTS; (*fault)++) {
+        if (strlen(faults_known[*fault].name) == len &&
+            strncmp(faults_known[*fault].name, reader->at, len) == 0) {
+            reader->at += len;
+            return true;
+        }
+    }
+    return wrong(reader, reader->at,
+        "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone or hang");
+}
+
+/* What may follow the point of a percentage, down to 1 in ERSATZ_FAULT_CERTAIN; *chance is whole percent. */
+static bool read_decimals(struct reader *reader, uint64_t *chance)
+{
+    uint64_t unit = ERSATZ_FAULT_CERTAIN / 100;
+    size_t digits;
+
+    *chance *= unit;
+    if (!take(reader, '.'))
+        return true;
+    digits = digits_at(reader->at);
+    if (digits == 0 || digits > 7)
+        return wrong(reader, reader->at, "expected one to seven decimals of a percentage");
+    for (; digits > 0; digits--) {
+        unit /= 10;
+        *chance += unit * (uint64_t)(*reader->at++ - '0');
+    }
+    return true;
+}
+
+static bool read_chance(struct reader *reader, const char *begin, struct ersatz_fault_rule *rule)
+{
+    rule->when = ERSATZ_WHEN_CHANCE;
+    if (rule->value > 100)
+        return wrong(reader, begin, "a probability is at most 100%%");
+    if (!read_decimals(reader, &rule->value))
+        return false;
+    if (!take(reader, '%'))
+        return wrong(reader, reader->at, "expected %% after a probability, or x after a count");
+    if (rule->value == 0 || rule->value > ERSATZ_FAULT_CERTAIN)
+        return wrong(reader, begin, "a probability is more than 0%% and at most 100%%");
+    return true;
+}
+
+static bool read_when(struct reader *reader, struct ersatz_fault_rule *rule)
+{
+    const char *begin = reader->at;
+    bool is_number = take(reader, '#');
+
+    if (!read_number(reader,
+            is_number ? "the number of a request, 1 or more"
+                      : "when it strikes: 5%, 3x or #100 (in openssl.cnf, # needs the whole value in quotes)",
+            &rule->value))
+        return false;
+    if (!is_number && *reader->at != 'x')
+        return read_chance(reader, begin, rule);
+    rule->when = is_number ? ERSATZ_WHEN_NUMBER : ERSATZ_WHEN_FIRST;
+    if (!is_number)
+        reader->at++;
+    return rule->value > 0 || wrong(reader, begin, "requests are counted from 1");
+}
+
+static bool read_time(struct reader *reader, uint64_t *time_ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {{"ns", 1}, {"us", US}, {"ms", MS}, {"s", S}};
+    const char *begin = reader->at;
+    uint64_t number;
+
+    if (!read_number(reader, "a time: 50us, 2ms, 1s", &number))
+        return false;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        size_t len = strlen(units[i].name);
+
+        if (strncmp(reader->at, units[i].name, len) != 0)
+            continue;
+        if (number == 0 || number > TIME_MAX / units[i].ns)
+            return wrong(reader, begin, "a time is more than 0 and at most an hour");
+        reader->at += len;
+        *time_ns = number * units[i].ns;
+        return true;
+    }
+    return wrong(reader, reader->at, "expected the unit of a time: ns, us, ms or s");
+}
+
+static bool read_burst(
+    struct reader *reader, const struct ersatz_faults *faults, struct ersatz_fault_rule *rule)
+{
+    const char *begin = reader->at;
+
+    rule->when = ERSATZ_WHEN_ALWAYS;
+    for (unsigned i = 0; i < faults->count; i++) {
+        if (faults->rules[i].fault == ERSATZ_FAULT_BURST)
+            return wrong(reader, begin, "burst can be given only once");
+    }
+    if (!read_number(reader, "how many completions come at once", &rule->value))
+        return false;
+    if (rule->value < 2 || rule->value > BURST_MAX)
+        return wrong(reader, begin, "a burst has 2 to %u completions", BURST_MAX);
+    return true;
+}
+
+static bool read_rule(struct reader *reader, struct ersatz_faults *faults)
+{
+    struct ersatz_fault_rule rule = {0};
+    uint64_t time_ns;
+
+    if (faults->count == ERSATZ_FAULT_RULES_MAX)
+        return wrong(reader, reader->at, "there are more than %u faults", ERSATZ_FAULT_RULES_MAX);
+    if (!read_name(reader, &rule.fault))
+        return false;
+    if (!take(reader, '='))
+        return wrong(reader, reader->at, "expected = after the fault");
+    if (rule.fault == ERSATZ_FAULT_BURST ? !read_burst(reader, faults, &rule) : !read_when(reader, &rule))
+        return false;
+    time_ns = faults_known[rule.fault].time_ns;
+    if (*reader->at == ':' && !faults_known[rule.fault].takes_time)
+        return wrong(reader, reader->at, "%s takes no time", ersatz_fault_name(rule.fault));
+    if (take(reader, ':') && !read_time(reader, &time_ns))
+        return false;
+    rule.time_ns = time_ns;
+    faults->rules[faults->count++] = rule;
+    return true;
+}
+
+static bool read_list(struct reader *reader, struct ersatz_faults *faults)
+{
+    do {
+        skip_blanks(reader);
+        if (!read_rule(reader, faults))
+            return false;
+        skip_blanks(reader);
+    } while (take(reader, ','));
+    return *reader->at == '\0' || wrong(reader, reader->at, "expected a comma, or the end");
+}
+
+enum ersatz_result ersatz_faults_parse(
+    const char *text, struct ersatz_faults *faults, size_t *offset, struct ersatz_error *error)
+{
+    struct reader reader = {.start = text, .at = text, .offset = offset, .error = error};
+
+    memset(faults, 0, sizeof(*faults));
+    if (strcmp(text, "none") == 0)
+        return ERSATZ_OK;
+    return read_list(&reader, faults) ? ERSATZ_OK : ERSATZ_BAD_CONFIG;
+}
+
+/* --------------------------------------------------------------------------------------------------- draw */
+
+/* The finish of splitmix64 (Steele, Lea, Flood 2014): every bit of x reaches every bit of the result. */
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+uint64_t fault_draw(uint64_t seed, uint64_t number, enum ersatz_fault fault, unsigned which)
+{
+    const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15); /* odd: zeros do not stay zeros */
+
+    return mix(mix(mix(seed + golden) + number * golden) + ((uint64_t)fault << 8 | which) + golden);
+}
+
+static bool strikes(const struct ersatz_fault_rule *rule, uint64_t seed, uint64_t number, unsigned which)
+{
+    switch (rule->when) {
+    case ERSATZ_WHEN_FIRST:
+        return number <= rule->value;
+    case ERSATZ_WHEN_NUMBER:
+        return number == rule->value;
+    case ERSATZ_WHEN_CHANCE: {
+        /* The upper half of the product is a number below ERSATZ_FAULT_CERTAIN, each as likely. */
+        __extension__ unsigned __int128 scaled = fault_draw(seed, number, rule->fault, which);
+
+        return (uint64_t)(scaled * ERSATZ_FAULT_CERTAIN >> 64) < rule->value;
+    }
+    default:
+        return true;
+    }
+}
+
+const struct ersatz_fault_rule *ersatz_fault_strikes(
+    const struct ersatz_faults *faults, uint64_t seed, uint64_t number, enum ersatz_fault fault)
+{
+    unsigned which = 0; /* of the rules for this fault: each draws for itself, wherever it stands */
+
+    for (unsigned i = 0; i < faults->count; i++) {
+        if (faults->rules[i].fault == fault && strikes(&faults->rules[i], seed, number, which++))
+            return &faults->rules[i];
+    }
+    return NULL;
+}

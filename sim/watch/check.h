@@ -1,0 +1,95 @@
+/*
+ * The check of the application: watches the operations of jobs from submission until they are finished, and
+ * writes down what the application does against the contract of ASYNC_WAIT_CTX_new(3) and ASYNC_start_job(3).
+ *
+ * Most of it stands on facts: what was freed, resumed, called. What is about time is judged by a thread that
+ * looks every 20 milliseconds, on a clock of its own that stands still while the process, or the machine, is
+ * too busy to run that thread; and what the thread in question waited for a core is taken off. So a loaded
+ * machine accuses nobody.
+ *
+ * All hooks are called with the device's check where there is one, and only by the process that opened the
+ * device.
+ */
+#ifndef ERSATZ_SIM_WATCH_CHECK_H
+#define ERSATZ_SIM_WATCH_CHECK_H
+
+#include "ersatz/findings.h"
+
+#include "callers.h"
+#include "device/request.h"
+
+struct verdict;
+
+/* NULL: no memory, or no thread. */
+struct verdict *verdict_start(struct ersatz_device *device);
+
+/* The device stops: what is open now stays as it is found. stopper: the thread of the application that has it
+ * stop, and so will resume nothing. */
+void verdict_settle(struct verdict *verdict, pid_t stopper);
+
+/* After all requests are gone. NULL is allowed. */
+void verdict_free(struct verdict *verdict);
+
+/* The calling job is about to submit the request; callback: to be told by one. */
+void verdict_submits(struct verdict *verdict, struct ersatz_request *request, bool callback);
+
+/* It is finished, whether it was answered or never accepted. */
+void verdict_finished(struct verdict *verdict, struct ersatz_request *request);
+
+/* The instance had no room, and its job was told EAGAIN. */
+void verdict_refused(struct verdict *verdict, struct ersatz_request *request, struct instance *instance);
+
+/* The job was resumed, at back_ns, and the request is not done; signal: there had been one, though not of the
+ * request's. */
+void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint64_t back_ns, bool signal);
+
+/* The job was resumed and the request is done. */
+void verdict_answered(struct verdict *verdict, struct ersatz_request *request);
+
+/* Its wait context goes away, or is given to another request (reused), and it is not finished. */
+void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, bool reused);
+
+/* The process forks. */
+void verdict_forking(struct verdict *verdict);
+
+/* The calling thread uses the engine, and may be one of the device's in a callback. what: "resumed a job". */
+void verdict_enters(struct verdict *verdict, const char *what);
+
+/* What a thread has done so far, as its callback begins. */
+struct verdict_times {
+    uint64_t now_ns, cpu_ns, waited_ns; /* waited_ns: for a core */
+    long sleeps;                        /* how often it slept */
+    bool seen;                          /* the kernel tells of waited_ns */
+};
+
+/* A callback that runs on a thread of the device. It lies on that thread's stack. */
+struct verdict_callback {
+    struct verdict_callback *next;
+    struct callers submitted;
+    uint64_t number, at_ns; /* of the request */
+    uint32_t operation, bytes;
+    pid_t thread;
+    uintptr_t function;
+    uint64_t serial; /* of the callback */
+    struct verdict_times began;
+    uint64_t late_looks; /* of the watching thread, when it began */
+    uint64_t ran_ns;     /* on the check's clock */
+    unsigned asleep;     /* at so many looks in a row */
+    char sleeps_in[32];  /* which system call, if it was seen asleep */
+    bool entered, reported;
+    struct ersatz_running_callback *running; /* its place among those that run */
+    enum ersatz_finding finding;             /* as what it was reported */
+    struct ersatz_sighting *sighting;        /* of that; NULL: none was kept */
+};
+
+void verdict_callback_begins(
+    struct verdict *verdict, struct verdict_callback *callback, struct ersatz_request *request);
+void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback);
+
+/* The same where the application polls, on its own thread: how long it takes is its own affair, and what
+ * counts is only that it runs. By the time it ends, the request may be gone. */
+struct ersatz_running_callback *verdict_own_callback_begins(
+    struct verdict *verdict, struct ersatz_request *request);
+void verdict_own_callback_ends(struct ersatz_running_callback *running);
+
+#endif

@@ -1,0 +1,108 @@
+/* What the check keeps, for its own two files: check.c writes down what happens, check_watcher.c looks at
+ * time. */
+#ifndef ERSATZ_SIM_WATCH_CHECK_STATE_H
+#define ERSATZ_SIM_WATCH_CHECK_STATE_H
+
+#include <pthread.h>
+
+#include "check.h"
+#include "device/device.h"
+#include "thread_state.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define LOOK_NS (20 * NS_PER_MS)  /* the watching thread looks so often */
+#define STEP_MAX_NS (2 * LOOK_NS) /* a look that comes later than that says nothing about the application */
+
+/* A request that is not finished. */
+struct verdict_entry {
+    struct verdict_entry *next, **link; /* of all that are open, or of the spare ones (next only) */
+    struct ersatz_request *request;
+    uint64_t number; /* of the entry, never used again */
+    uint64_t at_ns;
+    uint32_t operation, bytes;
+    pid_t thread; /* which submitted it */
+    struct callers submitted;
+
+    struct instance *full; /* it was refused there, and has not been resumed yet */
+    uint64_t refused_number;
+    uint32_t early;                  /* resumed so often without a signal, */
+    uint64_t early_ns, early_cpu_ns; /* in so much time, and processor time; */
+    pid_t poller;                    /* last by this thread */
+    bool polls;                      /* known for it */
+    struct ersatz_sighting *polling; /* of that; NULL: none was kept */
+    uint64_t left_at_ns, shortest_pause_ns;
+
+    /* On the check's clock. */
+    uint64_t alone_ns;   /* so long it has been told, or room has been there, and nobody came */
+    uint64_t look_at_ns; /* alone for so long: look what its thread does */
+    unsigned looks;      /* at which it was alone */
+    uint64_t waited_ns;  /* for a core, by its thread, up to the first of them */
+
+    bool overdue;                 /* counted as unanswered */
+    bool reported;                /* as something more particular: */
+    enum ersatz_finding finding;  /* this */
+    struct ersatz_sighting *live; /* of an overdue one: withdrawn when it is answered */
+};
+
+struct verdict {
+    struct ersatz_device *device;
+    struct ersatz_findings *findings;
+
+    /* Taken for moments: never while names are looked up or /proc is read. All below. */
+    pthread_mutex_t lock;
+    struct verdict_entry *open, *spare;
+    unsigned entries;
+    uint64_t last_number, last_callback;
+    struct verdict_callback *callbacks;
+    bool settled;
+    uint64_t looked_ns, late_looks; /* when the watching thread looked last; how often it came too late */
+
+    pthread_t watcher;
+    pthread_cond_t wake; /* the watcher: something is open again, or it is to stop */
+    bool asleep;         /* it waits for that */
+    bool stopping;
+};
+
+/* What is to be told of, copied so that the lock need not be held. */
+struct verdict_report {
+    enum ersatz_finding finding;
+    uint64_t number, at_ns;
+    uint32_t operation, bytes;
+    pid_t thread;
+    struct callers submitted, happened;
+    char note[sizeof(((struct ersatz_sighting *)NULL)->note)];
+};
+
+/* Under the lock: about an entry, with nobody's callers but the submitter's. */
+void verdict_about(
+    struct verdict_report *report, const struct verdict_entry *entry, enum ersatz_finding finding);
+
+void verdict_callback_about(
+    struct verdict_report *report, const struct verdict_callback *callback, enum ersatz_finding finding);
+
+/* Under the lock: whether it may be called that. One that waits for the engine is told of as such, and not as
+ * blocked. */
+bool verdict_callback_may_be(const struct verdict_callback *callback, enum ersatz_finding finding);
+
+/* Not under the lock: look names up. */
+void verdict_name(const struct verdict_report *report, struct ersatz_sighting *sighting);
+
+/* Under the lock: keep the sighting if there is room. NULL: there is none. */
+struct ersatz_sighting *verdict_keep(
+    struct verdict *verdict, enum ersatz_finding finding, const struct ersatz_sighting *sighting);
+
+/* Under the lock: what was kept turned out to be more than could be said then. NULL is allowed. */
+void verdict_amend(struct ersatz_sighting *sighting, const char *note);
+
+/* Count a finding (under the lock or not), and take a time that was found for the longest if it is. */
+void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_t ns);
+
+/* Name it, count it, keep it. Not under the lock. NULL: there was no room to keep it. */
+struct ersatz_sighting *verdict_tell(
+    struct verdict *verdict, const struct verdict_report *report, uint64_t ns);
+
+/* The watching thread. */
+bool verdict_watch_start(struct verdict *verdict);
+void verdict_watch_stop(struct verdict *verdict);
+
+#endif

@@ -8,13 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* The word. Only the sleeper goes from QUIET to ASLEEP, so that to ring for one who is awake costs no system
  * call. */
 #define QUIET 0u
 #define RUNG 1u
 #define ASLEEP 2u
-
-#define NS_PER_S UINT64_C(1000000000)
 
 void doorbell_init(struct doorbell *bell)
 {

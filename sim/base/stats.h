@@ -1,4 +1,4 @@
-/* Counting what calling cores do. */
+/* Counting what calling cores do, and reading a counter. */
 #ifndef ERSATZ_SIM_BASE_STATS_H
 #define ERSATZ_SIM_BASE_STATS_H
 
@@ -12,6 +12,11 @@
 /* The shard of the calling thread, plus one; 0: it has none yet. Where threads have it at a fixed place, it
  * takes a load instead of a call; the C library keeps some room there for modules that are loaded later. */
 extern _Thread_local unsigned stats_shard __attribute__((tls_model("initial-exec")));
+
+static inline uint64_t stats_read(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 /* For a thread's first operation, and for threads that found no shard free. */
 void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel);

@@ -1,10 +1,31 @@
-/* Tells a limit that somebody can raise from one that the process has put on itself. */
+/* See threads.h. */
 #include "threads.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = err;
+    return err == 0;
+}
+
+pid_t thread_self(void)
+{
+    return (pid_t)syscall(SYS_gettid);
+}
 
 /* Nobody gives a user so few. A server that wants to start nothing more sets its own limit to 0 (HAProxy,
  * vsftpd) or to one or two, and cannot raise it again. */

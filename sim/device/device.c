@@ -88,7 +88,7 @@ static enum ersatz_result start_verdict(struct ersatz_device *device, struct ers
 {
     if (device->config.findings == NULL)
         return ERSATZ_OK;
-    device->verdict = verdict_start(device);
+    device->verdict = verdict_start(device->config.findings, device->config.pause_ns);
     if (device->verdict != NULL)
         return ERSATZ_OK;
     return threads_explain(error, "the thread that watches the application (CHECK)");
@@ -396,7 +396,7 @@ static void tell(struct ersatz_request *request)
         instance_put(request->instance, request);
         return;
     }
-    life_mark(request, LIFE_SIGNALLED);
+    life_mark(request, ERSATZ_POINT_SIGNALLED);
     device_flight_ended(request);
     if (!(request_step(request) & REQUEST_MUTED) && request->notify == NOTIFY_FD)
         waker_signal(request->fd, request->fd_serial);
@@ -444,19 +444,6 @@ void device_cancel_all(struct ersatz_device *device)
         while ((request = instance_take_back(&device->instances[i])) != NULL)
             device_cancel(request);
     }
-}
-
-bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
-{
-    sigset_t all, before;
-    int err;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(thread, NULL, run, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = err;
-    return err == 0;
 }
 
 void device_complain(const char *what, int err)

@@ -98,9 +98,6 @@ void device_end(struct ersatz_request *request, enum ersatz_result result);
 /* Cancel all that is in rings and lines. For a device that is stopping. */
 void device_cancel_all(struct ersatz_device *device);
 
-/* A thread with every signal blocked: signals are the application's. False: errno says why. */
-bool device_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
-
 /* Say on standard error what must not happen and cannot be reported to anybody. */
 void device_complain(const char *what, int err);
 

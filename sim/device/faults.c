@@ -64,7 +64,7 @@ bool faults_have_card_down(const struct faults *faults)
 {
     uint64_t until = atomic_load(&faults->down_until);
 
-    return until != 0 && (until == UINT64_MAX || life_now() < until);
+    return until != 0 && (until == UINT64_MAX || clock_now() < until);
 }
 
 /* The card's answer to all that was in flight when it went down. */
@@ -115,7 +115,7 @@ static void end_life(
         fault_count(faults, rule->fault);
         faults->ended_by = rule->fault;
         faults->ended_on = request->life.number;
-        atomic_store(&faults->down_until, for_good ? UINT64_MAX : life_now() + rule->time_ns);
+        atomic_store(&faults->down_until, for_good ? UINT64_MAX : clock_now() + rule->time_ns);
         atomic_fetch_add(&faults->life, 1);
         hung = take_hung(faults);
         for (struct ersatz_request *each = hung; each != NULL; each = each->next)
@@ -193,7 +193,7 @@ static void draw(struct faults *faults, struct ersatz_request *request, bool by_
 static bool is_refused(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
-    uint64_t now = request->life.at[LIFE_SUBMITTED];
+    uint64_t now = request->life.at[ERSATZ_POINT_SUBMITTED];
 
     if (own->refused_at == 0) {
         fault_count(faults, ERSATZ_FAULT_RING_FULL);
@@ -243,7 +243,7 @@ static void open_the_door(void *instance)
 bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
-    uint64_t until = request->life.at[LIFE_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
+    uint64_t until = request->life.at[ERSATZ_POINT_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
 
     if (!request_is_struck(own, ERSATZ_FAULT_RING_FULL))
         return false;

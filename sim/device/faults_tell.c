@@ -63,7 +63,7 @@ uint64_t faults_due(struct faults *faults, struct ersatz_request *request, uint6
     }
     if (delay == 0)
         return due;
-    now = life_now();
+    now = clock_now();
     return (due > now ? due : now) + delay;
 }
 
@@ -75,7 +75,7 @@ static void look_at_the_time(void *arg)
 {
     struct faults *faults = arg;
     bool all = atomic_load(&faults->device->stopping);
-    uint64_t now = life_now();
+    uint64_t now = clock_now();
     struct kept looked_at, late;
 
     kept_init(&looked_at);
@@ -103,7 +103,7 @@ static void look_at_the_time(void *arg)
 /* Have the request looked at when it was kept back for that long. False: nobody would let it go. */
 static bool set_time(struct faults *faults, struct ersatz_request *request, uint64_t ns)
 {
-    request->faults.keep_until = life_now() + ns;
+    request->faults.keep_until = clock_now() + ns;
     return delay_call(faults->device->delay, request->faults.keep_until, look_at_the_time, faults);
 }
 

@@ -35,13 +35,13 @@ static void store(_Atomic uint64_t *value, uint64_t new)
 
 static bool look_out(struct ersatz_device *device, uint64_t time)
 {
-    uint64_t end = life_now() + time;
+    uint64_t end = clock_now() + time;
 
     do {
         if (device_has_work(device) || atomic_load(&device->stopping))
             return true;
         sched_yield();
-    } while (life_now() < end);
+    } while (clock_now() < end);
     return false;
 }
 
@@ -61,7 +61,7 @@ uint64_t linger_until(struct ersatz_device *device)
     /* One gets up, and no more. */
     uint64_t ends = atomic_exchange_explicit(&device->lookout.ends, 0, memory_order_relaxed);
 
-    return ends > life_now() + EARLY_NS ? ends - EARLY_NS : DOORBELL_NEVER;
+    return ends > clock_now() + EARLY_NS ? ends - EARLY_NS : DOORBELL_NEVER;
 }
 
 uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_op *op)
@@ -75,7 +75,7 @@ uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_o
         atomic_store_explicit(&state->key_size, ersatz_rsa_key_size(op->u.rsa.key), memory_order_relaxed);
         store(&state->shortest, 0);
     }
-    now = life_now();
+    now = clock_now();
     store(&state->ends, now + load(&state->shortest));
     return now;
 }
@@ -88,6 +88,6 @@ void linger_has_ended(struct ersatz_device *device, uint64_t begun)
     if (begun == 0)
         return;
     /* Where the thread was interrupted it can only be too long: see sim/kernels/rsa_ifma_cost.c. */
-    took = life_now() - begun;
+    took = clock_now() - begun;
     store(&state->shortest, shortest == 0 || took < shortest ? took : shortest + (took - shortest) / 16);
 }

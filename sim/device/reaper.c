@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/kernel_order.h"
+#include "base/threads.h"
 #include "device.h"
 #include "watch/check.h"
 
@@ -34,12 +35,12 @@ static void run_callback(struct ersatz_request *request)
     if (verdict == NULL) {
         request->callback(request->callback_arg);
     } else if (!reaper_runs_a_callback(request->device)) {
-        struct ersatz_running_callback *running = verdict_own_callback_begins(verdict, request);
+        struct ersatz_running_callback *running = verdict_own_callback_begins(verdict, &request->watched);
 
         request->callback(request->callback_arg);
         verdict_own_callback_ends(running);
     } else {
-        verdict_callback_begins(verdict, &callback, request);
+        verdict_callback_begins(verdict, &callback, &request->watched);
         request->callback(request->callback_arg);
         verdict_callback_ends(verdict, &callback);
     }
@@ -54,7 +55,7 @@ static void deliver(struct ersatz_request *request)
      */
     (void)request_state(request);
     stats = device_stats(request->device);
-    life_mark(request, LIFE_SIGNALLED);
+    life_mark(request, ERSATZ_POINT_SIGNALLED);
     device_flight_ended(request);
     request->caller = pthread_self();
     before = request_step(request); /* COMPLETE -> SIGNALLING */
@@ -215,27 +216,22 @@ void reaper_drop(struct instance *instance)
     }
 }
 
-#define NS_PER_S INT64_C(1000000000)
-
 /* Sleep to the next tick: completions that arrived since the last one are then taken together, as by a thread
  * that polls at that interval, but with nothing in flight nobody wakes. */
 static void wait_for_tick(const struct ersatz_polling *polling)
 {
-    int64_t interval = atomic_load_explicit(&polling->interval_ns, memory_order_relaxed);
-    struct timespec now;
-    int64_t tick;
+    uint64_t interval = atomic_load_explicit(&polling->interval_ns, memory_order_relaxed);
+    uint64_t tick = (clock_now() / interval + 1) * interval;
+    struct timespec until = {.tv_sec = (time_t)(tick / NS_PER_S), .tv_nsec = (long)(tick % NS_PER_S)};
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    tick = ((now.tv_sec * NS_PER_S + now.tv_nsec) / interval + 1) * interval;
-    now = (struct timespec){.tv_sec = tick / NS_PER_S, .tv_nsec = tick % NS_PER_S};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL);
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
 static uint64_t sleep_until(const struct ersatz_polling *polling)
 {
     int timeout_ms = polling == NULL ? 0 : atomic_load_explicit(&polling->timeout_ms, memory_order_relaxed);
 
-    return timeout_ms == 0 ? DOORBELL_NEVER : life_now() + (uint64_t)timeout_ms * 1000000;
+    return timeout_ms == 0 ? DOORBELL_NEVER : clock_now() + (uint64_t)timeout_ms * 1000000;
 }
 
 static void *reap(void *arg)
@@ -267,7 +263,7 @@ bool reaper_start(struct instance *instance)
     instance_make_ring(instance, false);
     pthread_mutex_lock(&instance->reap_lock);
     if (!atomic_load_explicit(&instance->reaper_runs, memory_order_relaxed) &&
-        device_start_thread(&instance->reaper, reap, instance))
+        thread_start(&instance->reaper, reap, instance))
         atomic_store_explicit(&instance->reaper_runs, true, memory_order_release);
     pthread_mutex_unlock(&instance->reap_lock);
     return atomic_load_explicit(&instance->reaper_runs, memory_order_acquire);

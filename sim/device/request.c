@@ -85,7 +85,7 @@ struct ersatz_request *request_computed(struct ersatz_request *request, enum ers
     struct ersatz_request *first = request->first;
 
     request->result = result;
-    life_mark(request, LIFE_COMPUTED);
+    life_mark(request, ERSATZ_POINT_COMPUTED);
     request_idle(request);
     if (first == request && request->group_next == NULL)
         return request; /* alone */
@@ -307,7 +307,10 @@ enum ersatz_result ersatz_request_new(
     request->instance = NULL;
     request->parked = false;
     request->waker = NULL;
-    request->verdict_entry = NULL;
+    request->watched = (struct watched){.state = &request->state,
+        .op = &request->op,
+        .number = &request->life.number,
+        .submitted_ns = &request->life.at[ERSATZ_POINT_SUBMITTED]};
     request->first = request;
     request->group_next = NULL;
     atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
@@ -421,7 +424,7 @@ void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silen
     if (!(atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED))
         ersatz_count(&device_stats(request->device)->orphans, 1);
     if (request->device->verdict != NULL)
-        verdict_orphaned(request->device->verdict, request, reused);
+        verdict_orphaned(request->device->verdict, &request->watched, reused);
     /* Without waiting for one that runs: it may be what calls here, or wait for whoever does. */
     if (silence)
         atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
@@ -442,19 +445,19 @@ static bool is_done(struct ersatz_request *request, bool *drained)
 bool ersatz_request_is_done(struct ersatz_request *request)
 {
     struct verdict *verdict = request->device->verdict;
-    uint64_t back_ns = verdict == NULL ? 0 : life_now();
+    uint64_t back_ns = verdict == NULL ? 0 : clock_now();
     bool drained = false, done;
 
     if (request_is_inherited(request))
         return true;
     done = is_done(request, &drained);
     if (done)
-        life_mark(request, LIFE_RESUMED);
+        life_mark(request, ERSATZ_POINT_RESUMED);
     if (verdict != NULL) {
         if (done)
-            verdict_answered(verdict, request);
+            verdict_answered(verdict, &request->watched);
         else
-            verdict_early(verdict, request, back_ns, drained);
+            verdict_early(verdict, &request->watched, back_ns, drained);
     }
     return done;
 }
@@ -512,7 +515,7 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
         return result;
     }
     if (request->device->verdict != NULL)
-        verdict_finished(request->device->verdict, request);
+        verdict_finished(request->device->verdict, &request->watched);
     if (request->instance == NULL) { /* never accepted: nobody else has it */
         idle_group(request);
     } else {

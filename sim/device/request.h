@@ -1,17 +1,7 @@
 /*
  * A request: one operation on its way through the card, in memory that the device owns.
  *
- * Its state moves one way, PENDING, COMPLETE, SIGNALLING, SIGNALLED, each step an addition of one, so that
- * the flag bits beside it survive. Who takes which step:
- *
- *   PENDING -> COMPLETE       whoever tells, when result and outputs are stored and it is time to tell of
- *                             them; in a group, for its first request only
- *   COMPLETE -> SIGNALLING    whoever tells: a worker or the delay line for an eventfd, the reaper for a
- *                             callback
- *   SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback has returned
- *
- * A job that pauses returns when it has consumed its own signal, or has seen SIGNALLED; docs/architecture.md
- * argues the races through.
+ * Its states, and who takes which step, stand in base/state.h.
  */
 #ifndef ERSATZ_SIM_DEVICE_REQUEST_H
 #define ERSATZ_SIM_DEVICE_REQUEST_H
@@ -22,14 +12,10 @@
 
 #include "ersatz/device.h"
 
+#include "base/state.h"
 #include "faults.h"
 #include "times.h"
-
-enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
-
-#define REQUEST_STATE_MASK 0x3u
-#define REQUEST_WATCHED 0x10u /* somebody sleeps on the state word: wake them at every step */
-#define REQUEST_MUTED 0x20u   /* an orphan: nobody is to be told any more */
+#include "watch/watched.h"
 
 /* Of its buffer, while the request is in the pool. */
 enum buffer_state { BUFFER_OWNED, BUFFER_LEFT, BUFFER_BEING_CLEANSED };
@@ -72,8 +58,8 @@ struct ersatz_request {
     struct life life;
     struct request_faults faults;
     uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
-    struct verdict_entry *verdict_entry; /* while the check watches it; under the check's lock */
-    uint64_t trace_turn;                 /* in the trace, where there is one */
+    struct watched watched; /* what the check sees of it, where there is a check */
+    uint64_t trace_turn;    /* in the trace, where there is one */
 
     bool copied;
     bool leaves_ciphertext;     /* copied: if it succeeds, the buffer holds no secret; as it was submitted */
@@ -90,10 +76,7 @@ struct ersatz_request {
 
 static inline enum request_state request_state(const struct ersatz_request *request)
 {
-    /* Acquire: pairs with the release in request_step(); what the other side wrote before its step is
-     * visible. */
-    return (enum request_state)(
-        atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_STATE_MASK);
+    return state_of(&request->state);
 }
 
 /* Whether it was made by a parent of this process, on a device that is not here. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/kernel_order.h"
+#include "base/threads.h"
 #include "device.h"
 #include "ersatz/undisturbed.h"
 #include "faults.h"

@@ -111,7 +111,7 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
 
     waker_attach(waker, request);
     if (request->device->verdict != NULL && !request_is_inherited(request))
-        verdict_submits(request->device->verdict, request, false);
+        verdict_submits(request->device->verdict, &request->watched);
     result = submit(request, NOTIFY_FD, true);
     if (result != ERSATZ_OK)
         waker_detach(waker, request);
@@ -123,22 +123,25 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
 enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*callback)(void *), void *arg)
 {
     struct ersatz_device *device = request->device;
+    struct instance *instance;
     enum ersatz_result result;
 
-    request->callback = callback;
+    request->callback = request->watched.callback = callback;
     request->callback_arg = arg;
     if (request_is_inherited(request))
         return ERSATZ_STOPPED; /* before a reaper is started for a device that is not here */
+    instance = &device->instances[own_seat() % device->config.instances];
     if (device->config.external_polling)
-        instance_make_ring(&device->instances[own_seat() % device->config.instances], false);
-    else if (!reaper_start(&device->instances[own_seat() % device->config.instances]))
+        instance_make_ring(instance, false);
+    else if (!reaper_start(instance))
         return ERSATZ_NO_THREADS;
     if (device->verdict == NULL)
         return submit(request, NOTIFY_CALLBACK, false);
-    verdict_submits(device->verdict, request, true);
+    verdict_submits(device->verdict, &request->watched);
     result = submit(request, NOTIFY_CALLBACK, false);
     if (result == ERSATZ_RING_FULL)
-        verdict_refused(device->verdict, request, &device->instances[own_seat() % device->config.instances]);
+        verdict_refused(device->verdict, &request->watched,
+            (struct watched_slots){.taken = &instance->in_flight, .all = instance->depth});
     return result;
 }
 

@@ -173,7 +173,7 @@ void delay_flush(struct delay *delay)
 /* Take what is due. Where nothing is, note until when the thread will sleep. */
 static unsigned take_due(struct delay *delay, struct entry *due, uint64_t *next, bool *end)
 {
-    uint64_t now = life_now();
+    uint64_t now = clock_now();
     unsigned count = 0;
 
     pthread_mutex_lock(&delay->lock);
@@ -213,19 +213,19 @@ static void do_due(struct delay *delay, const struct entry *due, unsigned count)
  */
 static void sleep_until(struct delay *delay, uint64_t next)
 {
-    uint64_t now = life_now(), lead = delay->lead, late;
+    uint64_t now = clock_now(), lead = delay->lead, late;
 
     if (next == DELAY_NEVER) {
         poster_sleep(&delay->poster, DELAY_NEVER);
         return;
     }
     if (next <= now + lead) {
-        while (life_now() < next)
+        while (clock_now() < next)
             ;
         return;
     }
     poster_sleep(&delay->poster, next - lead);
-    now = life_now();
+    now = clock_now();
     if (now < next - lead)
         return; /* the doorbell */
     late = now - (next - lead);
@@ -266,7 +266,7 @@ static void *run(void *arg)
 static enum ersatz_result start_thread(struct delay *delay, struct ersatz_error *error)
 {
     delay->start_error = error;
-    if (!device_start_thread(&delay->thread, run, delay))
+    if (!thread_start(&delay->thread, run, delay))
         return threads_explain(error, "the thread of the delay line");
     while (sem_wait(&delay->started) != 0)
         ; /* interrupted by a signal of the application's */

@@ -3,7 +3,7 @@
  * due, and then does all that is, told requests as one batch. It runs where the device has a use for it
  * (device->delay is not NULL): with the timing of a modelled card, or with faults.
  *
- * Times are nanoseconds of CLOCK_MONOTONIC, see life_now(). Nothing happens before its time.
+ * Times are nanoseconds of CLOCK_MONOTONIC, see clock_now(). Nothing happens before its time.
  */
 #ifndef ERSATZ_SIM_DEVICE_TIMERS_H
 #define ERSATZ_SIM_DEVICE_TIMERS_H

@@ -3,33 +3,17 @@
 
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/threads.h"
 #include "device.h"
-
-#define NS_PER_S UINT64_C(1000000000)
-
-uint64_t life_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 void life_begin(struct ersatz_request *request)
 {
     if (!request->device->watched)
         return;
     memset(&request->life, 0, sizeof(request->life));
-    request->life.at[LIFE_CREATED] = life_now();
-}
-
-/* Asked for each time: a fibre may be on another thread than before. */
-static pid_t own_thread(void)
-{
-    return (pid_t)syscall(SYS_gettid);
+    request->life.at[ERSATZ_POINT_CREATED] = clock_now();
 }
 
 void life_submit(struct ersatz_request *request)
@@ -38,11 +22,11 @@ void life_submit(struct ersatz_request *request)
 
     if (!device->watched)
         return;
-    request->life.submitter = own_thread();
+    request->life.submitter = thread_self();
     /* Relaxed: a number is only to be had once. It is kept when a request that was refused comes again. */
     if (request->life.number == 0)
         request->life.number = atomic_fetch_add_explicit(&device->last_number, 1, memory_order_relaxed) + 1;
-    request->life.at[LIFE_SUBMITTED] = life_now();
+    request->life.at[ERSATZ_POINT_SUBMITTED] = clock_now();
 }
 
 void life_start(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now)
@@ -51,19 +35,19 @@ void life_start(struct ersatz_request *request, unsigned worker, unsigned batch,
         return;
     request->life.worker = worker;
     request->life.batch = batch;
-    request->life.at[LIFE_STARTED] = now;
+    request->life.at[ERSATZ_POINT_STARTED] = now;
 }
 
 void life_return(struct ersatz_request *request)
 {
     if (!request->device->watched)
         return;
-    request->life.returner = own_thread();
-    request->life.at[LIFE_RETURNED] = life_now();
+    request->life.returner = thread_self();
+    request->life.at[ERSATZ_POINT_RETURNED] = clock_now();
 }
 
-void life_mark(struct ersatz_request *request, enum life_point point)
+void life_mark(struct ersatz_request *request, enum ersatz_point point)
 {
     if (request->device->watched)
-        request->life.at[point] = life_now();
+        request->life.at[point] = clock_now();
 }

@@ -9,16 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum life_point {
-    LIFE_CREATED,   /* the operation became a request */
-    LIFE_SUBMITTED, /* an instance was asked to take it, for the last time */
-    LIFE_STARTED,   /* a worker took it up */
-    LIFE_COMPUTED,  /* its result is stored */
-    LIFE_SIGNALLED, /* its signal is about to be posted, or its callback to run */
-    LIFE_RESUMED,   /* its submitter has seen that it is done */
-    LIFE_RETURNED,  /* its results are copied out */
-    LIFE_POINTS
-};
+#include "base/clock.h"
+#include "ersatz/trace.h"
 
 /*
  * Plain fields, each written by whoever has the request at that point, before the step of its state that
@@ -26,17 +18,14 @@ enum life_point {
  */
 struct life {
     uint64_t number; /* in the order of submission on this device, from 1; 0: not submitted, or not watched */
-    uint64_t at[LIFE_POINTS]; /* nanoseconds of CLOCK_MONOTONIC; 0: has not happened */
-    pid_t submitter;          /* the thread that submitted it */
-    pid_t returner;           /* the thread that its results were returned on */
-    unsigned worker;          /* which worker took it up, from 0 */
-    unsigned batch;           /* how many that worker took up together */
+    uint64_t at[ERSATZ_POINTS]; /* nanoseconds of CLOCK_MONOTONIC; 0: has not happened */
+    pid_t submitter;            /* the thread that submitted it */
+    pid_t returner;             /* the thread that its results were returned on */
+    unsigned worker;            /* which worker took it up, from 0 */
+    unsigned batch;             /* how many that worker took up together */
 };
 
 struct ersatz_request;
-
-/* Nanoseconds of CLOCK_MONOTONIC. */
-uint64_t life_now(void);
 
 /* Forget what was, for a request that starts anew. */
 void life_begin(struct ersatz_request *request);
@@ -51,6 +40,6 @@ void life_start(struct ersatz_request *request, unsigned worker, unsigned batch,
 void life_return(struct ersatz_request *request);
 
 /* It is at that point, now. Does nothing where the device is not watched. */
-void life_mark(struct ersatz_request *request, enum life_point point);
+void life_mark(struct ersatz_request *request, enum ersatz_point point);
 
 #endif

@@ -144,7 +144,7 @@ void model_accept(struct ersatz_request *request)
     const struct ersatz_op *op = &request->op;
     uint64_t size = op->kind == ERSATZ_CIPHER ? op->u.cipher.len : 8 * ersatz_rsa_key_size(op->u.rsa.key);
 
-    request->accepted = life_now();
+    request->accepted = clock_now();
     request->due =
         model_due(request->device->model, ersatz_op_name(op), size, request->life.number, request->accepted);
 }
@@ -152,7 +152,7 @@ void model_accept(struct ersatz_request *request)
 uint64_t model_computed(struct ersatz_request *request)
 {
     struct ersatz_stats *stats = device_stats(request->device);
-    uint64_t now = life_now(), due = 0;
+    uint64_t now = clock_now(), due = 0;
 
     /* Each was due for itself; told of is the group, with the last of them. */
     for (const struct ersatz_request *each = request; each != NULL; each = each->group_next)
@@ -171,5 +171,5 @@ void model_told(const struct ersatz_request *request)
 
     ersatz_count(&stats->profile_told, 1);
     ersatz_count(&stats->profile_asked_ns, request->due - request->accepted);
-    ersatz_count(&stats->profile_reached_ns, life_now() - request->accepted);
+    ersatz_count(&stats->profile_reached_ns, clock_now() - request->accepted);
 }

@@ -6,8 +6,9 @@
 #include "device.h"
 #include "kernels/rsa_key.h"
 
-_Static_assert((int)LIFE_POINTS == (int)ERSATZ_POINTS && (int)LIFE_SIGNALLED == (int)ERSATZ_POINT_SIGNALLED &&
-                   (int)LIFE_RETURNED == (int)ERSATZ_POINT_RETURNED,
+_Static_assert((int)ERSATZ_POINTS == (int)ERSATZ_POINTS &&
+                   (int)ERSATZ_POINT_SIGNALLED == (int)ERSATZ_POINT_SIGNALLED &&
+                   (int)ERSATZ_POINT_RETURNED == (int)ERSATZ_POINT_RETURNED,
     "the points are the same");
 _Static_assert(sizeof(struct ersatz_trace_entry) == 128, "two cache lines");
 
@@ -71,8 +72,8 @@ void trace_begin(struct ersatz_trace *trace, struct ersatz_request *request)
     }
     entry->number = request->life.number;
     memset(entry->at, 0, sizeof(entry->at));
-    entry->at[LIFE_CREATED] = request->life.at[LIFE_CREATED];
-    entry->at[LIFE_SUBMITTED] = request->life.at[LIFE_SUBMITTED];
+    entry->at[ERSATZ_POINT_CREATED] = request->life.at[ERSATZ_POINT_CREATED];
+    entry->at[ERSATZ_POINT_SUBMITTED] = request->life.at[ERSATZ_POINT_SUBMITTED];
     entry->submitter = request->life.submitter;
     entry->returner = 0;
     entry->bytes = bytes_of(&request->op);
@@ -97,9 +98,9 @@ void trace_end(struct ersatz_trace *trace, const struct ersatz_request *request)
         count_late(trace);
         return;
     }
-    entry->at[LIFE_STARTED] = request->life.at[LIFE_STARTED];
-    entry->at[LIFE_COMPUTED] = request->life.at[LIFE_COMPUTED];
-    for (unsigned point = LIFE_SIGNALLED; point < LIFE_POINTS; point++)
+    entry->at[ERSATZ_POINT_STARTED] = request->life.at[ERSATZ_POINT_STARTED];
+    entry->at[ERSATZ_POINT_COMPUTED] = request->life.at[ERSATZ_POINT_COMPUTED];
+    for (unsigned point = ERSATZ_POINT_SIGNALLED; point < ERSATZ_POINTS; point++)
         entry->at[point] = first->life.at[point];
     entry->returner = first->life.returner;
     entry->worker = (uint16_t)request->life.worker;

@@ -205,7 +205,7 @@ bool uring_apart(void (*run)(void *arg), void *arg)
     pthread_t thread;
     int cancel;
 
-    if (!device_start_thread(&thread, run_apart, &apart))
+    if (!thread_start(&thread, run_apart, &apart))
         return false;
     /* The thread has what is on this one's stack. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);

@@ -55,7 +55,7 @@ static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, b
         return false;
     ersatz_count(&waker->stats->orphans, 1);
     if (request->device->verdict != NULL)
-        verdict_orphaned(request->device->verdict, request, reused);
+        verdict_orphaned(request->device->verdict, &request->watched, reused);
     return request_mute(request);
 }
 

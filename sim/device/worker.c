@@ -90,7 +90,7 @@ static void compute(struct worker *worker, struct batch *batch)
     const struct ersatz_op *ops[WORKER_BATCH];
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
-    uint64_t now = worker->device->watched ? life_now() : 0, begun_alone = 0;
+    uint64_t now = worker->device->watched ? clock_now() : 0, begun_alone = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
@@ -136,7 +136,7 @@ static void delay_what_is_early(struct worker *worker, struct batch *batch)
 
         if (device->faults != NULL)
             due = faults_due(device->faults, request, due);
-        if (due <= life_now() || !delay_tell(device->delay, request, due))
+        if (due <= clock_now() || !delay_tell(device->delay, request, due))
             batch->requests[due_now++] = request;
     }
     batch->count = due_now;
@@ -299,7 +299,7 @@ enum ersatz_result worker_start(
     worker->start_error = error;
     poster_open(&worker->poster, device);
     sem_init(&worker->started, 0, 0);
-    if (!device_start_thread(&worker->thread, work, worker)) {
+    if (!thread_start(&worker->thread, work, worker)) {
         snprintf(what, sizeof(what), "worker thread %u", index);
         threads_explain(error, what);
         worker_destroy(worker);

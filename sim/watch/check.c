@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/threads.h"
 #include "check_state.h"
-#include "device/reaper.h"
 #include "kernels/rsa_key.h"
 #include "running.h"
 
@@ -29,6 +29,15 @@ __attribute__((noinline)) static uint64_t cpu_since_last_time(void)
     return now - before;
 }
 
+/* How many callbacks of the card's run on the calling thread, one inside another. */
+static _Thread_local unsigned callbacks;
+
+/* Not inlined, for the same reason. */
+__attribute__((noinline)) static unsigned *own_callbacks(void)
+{
+    return &callbacks;
+}
+
 /* ------------------------------------------------------------------------------------------------ reports
  */
 
@@ -36,7 +45,7 @@ void verdict_about(
     struct verdict_report *report, const struct verdict_entry *entry, enum ersatz_finding finding)
 {
     report->finding = finding;
-    report->number = entry->full != NULL ? entry->refused_number : entry->request->life.number;
+    report->number = entry->refused ? entry->refused_number : *entry->request->number;
     report->at_ns = entry->at_ns;
     report->operation = entry->operation;
     report->bytes = entry->bytes;
@@ -174,13 +183,13 @@ static void unlink_entry(struct verdict_entry *entry)
 
 /* Under the lock: the entry of the request, off the list; the caller's until given to put_spare(). NULL:
  * there is none. */
-static struct verdict_entry *close_entry(struct verdict *verdict, struct ersatz_request *request)
+static struct verdict_entry *close_entry(struct verdict *verdict, struct watched *request)
 {
-    struct verdict_entry *entry = request->verdict_entry;
+    struct verdict_entry *entry = request->entry;
 
     if (entry == NULL)
         return NULL;
-    request->verdict_entry = NULL;
+    request->entry = NULL;
     unlink_entry(entry);
     if (entry->live != NULL) /* relaxed: what a reader has read so far was true */
         atomic_store_explicit(&entry->live->kept, 0, memory_order_relaxed);
@@ -200,41 +209,41 @@ static uint32_t size_of(const struct ersatz_op *op)
     return (uint32_t)(op->kind == ERSATZ_CIPHER ? op->u.cipher.len : ersatz_rsa_key_size(op->u.rsa.key));
 }
 
-void verdict_submits(struct verdict *verdict, struct ersatz_request *request, bool callback)
+void verdict_submits(struct verdict *verdict, struct watched *request)
 {
     struct callers callers;
     struct verdict_entry *entry;
 
     verdict_enters(verdict, "submitted an operation");
     callers_take(&callers);
-    if (callback)
+    if (request->callback != NULL)
         running_name(verdict->findings, (uintptr_t)request->callback);
     cpu_since_last_time();
     pthread_mutex_lock(&verdict->lock);
-    entry = request->verdict_entry;
+    entry = request->entry;
     if (entry != NULL) { /* refused before, and here again */
-        entry->full = NULL;
+        entry->refused = false;
         entry->alone_ns = 0;
         entry->looks = 0;
     } else if (!verdict->settled && (entry = take_spare(verdict)) != NULL) {
         *entry = (struct verdict_entry){.number = ++verdict->last_number,
             .request = request,
-            .at_ns = life_now() - verdict->findings->began_ns,
-            .operation = ersatz_op_name(&request->op),
-            .bytes = size_of(&request->op),
+            .at_ns = clock_now() - verdict->findings->began_ns,
+            .operation = ersatz_op_name(request->op),
+            .bytes = size_of(request->op),
             .thread = thread_self(),
             .submitted = callers,
             .shortest_pause_ns = UINT64_MAX};
-        request->verdict_entry = entry;
+        request->entry = entry;
         open_entry(verdict, entry);
         atomic_fetch_add_explicit(&verdict->findings->watched, 1, memory_order_relaxed);
     }
     if (entry != NULL)
-        entry->left_at_ns = life_now();
+        entry->left_at_ns = clock_now();
     pthread_mutex_unlock(&verdict->lock);
 }
 
-void verdict_finished(struct verdict *verdict, struct ersatz_request *request)
+void verdict_finished(struct verdict *verdict, struct watched *request)
 {
     struct verdict_entry *entry;
 
@@ -245,14 +254,15 @@ void verdict_finished(struct verdict *verdict, struct ersatz_request *request)
     pthread_mutex_unlock(&verdict->lock);
 }
 
-void verdict_refused(struct verdict *verdict, struct ersatz_request *request, struct instance *instance)
+void verdict_refused(struct verdict *verdict, struct watched *request, struct watched_slots slots)
 {
     pthread_mutex_lock(&verdict->lock);
-    if (request->verdict_entry != NULL) {
-        request->verdict_entry->full = instance;
-        request->verdict_entry->refused_number = request->life.number;
-        request->verdict_entry->alone_ns = 0;
-        request->verdict_entry->looks = 0;
+    if (request->entry != NULL) {
+        request->entry->refused = true;
+        request->entry->slots = slots;
+        request->entry->refused_number = *request->number;
+        request->entry->alone_ns = 0;
+        request->entry->looks = 0;
     }
     pthread_mutex_unlock(&verdict->lock);
 }
@@ -264,7 +274,7 @@ void verdict_refused(struct verdict *verdict, struct ersatz_request *request, st
  * in force), and then none did. */
 static bool has_paused(const struct verdict *verdict, const struct verdict_entry *entry)
 {
-    return entry->shortest_pause_ns > verdict->device->config.pause_ns;
+    return entry->shortest_pause_ns > verdict->pause_ns;
 }
 
 /* Under the lock. True: it is busy polling, and was not known for it. */
@@ -326,17 +336,17 @@ static bool end_polling(struct verdict *verdict, struct verdict_entry *entry, st
 
 /* Not under the lock. */
 static void tell_of_polling(
-    struct verdict *verdict, struct ersatz_request *request, const struct verdict_report *report)
+    struct verdict *verdict, struct watched *request, const struct verdict_report *report)
 {
     struct ersatz_sighting *kept = name_and_keep(verdict, report);
 
     pthread_mutex_lock(&verdict->lock);
-    if (request->verdict_entry != NULL)
-        request->verdict_entry->polling = kept;
+    if (request->entry != NULL)
+        request->entry->polling = kept;
     pthread_mutex_unlock(&verdict->lock);
 }
 
-void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint64_t back_ns, bool signal)
+void verdict_early(struct verdict *verdict, struct watched *request, uint64_t back_ns, bool signal)
 {
     uint64_t cpu_ns = cpu_since_last_time();
     struct verdict_entry *entry;
@@ -345,7 +355,7 @@ void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint
 
     verdict_enters(verdict, "resumed a job");
     pthread_mutex_lock(&verdict->lock);
-    entry = request->verdict_entry;
+    entry = request->entry;
     if (entry != NULL) {
         uint64_t away_ns = back_ns - entry->left_at_ns;
 
@@ -357,14 +367,14 @@ void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint
             note_polling(entry, "so far", report.note, sizeof(report.note));
         }
         /* Under the lock: when the device stops, the entry becomes another's. */
-        entry->left_at_ns = life_now();
+        entry->left_at_ns = clock_now();
     }
     pthread_mutex_unlock(&verdict->lock);
     if (tell)
         tell_of_polling(verdict, request, &report);
 }
 
-void verdict_answered(struct verdict *verdict, struct ersatz_request *request)
+void verdict_answered(struct verdict *verdict, struct watched *request)
 {
     struct verdict_entry *entry;
     struct verdict_report late, polls;
@@ -396,9 +406,9 @@ void verdict_answered(struct verdict *verdict, struct ersatz_request *request)
 /* ------------------------------------------------------------------------------------------------- the end
  */
 
-void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, bool reused)
+void verdict_orphaned(struct verdict *verdict, struct watched *request, bool reused)
 {
-    bool told = request_state(request) >= REQUEST_SIGNALLING;
+    bool told = state_of(request->state) >= REQUEST_SIGNALLING;
     struct verdict_entry *entry;
     struct verdict_report report, polls;
     bool tell, is_polling;
@@ -438,7 +448,7 @@ static bool is_given_up(const struct verdict_entry *entry, pid_t stopper)
         return false;
     if (entry->overdue)
         return true;
-    if (entry->full != NULL || request_state(entry->request) >= REQUEST_SIGNALLED)
+    if (entry->refused || state_of(entry->request->state) >= REQUEST_SIGNALLED)
         return entry->thread == stopper;
     return false;
 }
@@ -454,10 +464,10 @@ void verdict_settle(struct verdict *verdict, pid_t stopper)
         bool tell = is_given_up(entry, stopper), is_polling = end_polling(verdict, entry, &polls);
 
         if (tell) {
-            verdict_about(&report, entry,
-                entry->full != NULL ? ERSATZ_FOUND_EAGAIN_IGNORED : ERSATZ_FOUND_NEVER_RESUMED);
+            verdict_about(
+                &report, entry, entry->refused ? ERSATZ_FOUND_EAGAIN_IGNORED : ERSATZ_FOUND_NEVER_RESUMED);
             snprintf(report.note, sizeof(report.note), "%s, and not resumed when the device stopped",
-                entry->full != NULL ? "refused by a full ring (EAGAIN)" : "told that it may go on");
+                entry->refused ? "refused by a full ring (EAGAIN)" : "told that it may go on");
         }
         put_spare(verdict, close_entry(verdict, entry->request));
         pthread_mutex_unlock(&verdict->lock);
@@ -478,11 +488,11 @@ void verdict_forking(struct verdict *verdict)
     callers_take(&report.happened);
     pthread_mutex_lock(&verdict->lock);
     for (const struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next)
-        in_flight += entry->full == NULL;
+        in_flight += !entry->refused;
     pthread_mutex_unlock(&verdict->lock);
     if (in_flight == 0)
         return;
-    report.at_ns = life_now() - verdict->findings->began_ns;
+    report.at_ns = clock_now() - verdict->findings->began_ns;
     snprintf(report.note, sizeof(report.note), "it forked with %u operations in flight", in_flight);
     atomic_fetch_add_explicit(
         &verdict->findings->of[ERSATZ_FOUND_FORK_IN_FLIGHT].times, in_flight, memory_order_relaxed);
@@ -498,7 +508,7 @@ static struct verdict_times times_now(pid_t thread)
     struct rusage usage;
 
     getrusage(RUSAGE_THREAD, &usage);
-    return (struct verdict_times){.now_ns = life_now(),
+    return (struct verdict_times){.now_ns = clock_now(),
         .cpu_ns = thread_own_cpu_ns(),
         .waited_ns = kernel.waited_ns,
         .sleeps = usage.ru_nvcsw,
@@ -506,15 +516,15 @@ static struct verdict_times times_now(pid_t thread)
 }
 
 static struct ersatz_running_callback *begin_running(
-    struct verdict *verdict, struct ersatz_request *request, pid_t thread, bool is_applications)
+    struct verdict *verdict, struct watched *request, pid_t thread, bool is_applications)
 {
-    uint64_t now_ns = life_now() - verdict->findings->began_ns;
-    uint64_t submitted_ns = request->life.at[LIFE_SUBMITTED] - verdict->findings->began_ns;
+    uint64_t now_ns = clock_now() - verdict->findings->began_ns;
+    uint64_t submitted_ns = *request->submitted_ns - verdict->findings->began_ns;
     const struct ersatz_running_callback as = {.thread = thread,
         .is_applications = is_applications,
-        .operation = ersatz_op_name(&request->op),
-        .bytes = size_of(&request->op),
-        .request = request->life.number,
+        .operation = ersatz_op_name(request->op),
+        .bytes = size_of(request->op),
+        .request = *request->number,
         .at_ns = submitted_ns,
         .began_ns = now_ns,
         .function = (uintptr_t)request->callback};
@@ -522,8 +532,7 @@ static struct ersatz_running_callback *begin_running(
     return running_begins(verdict->findings, &as);
 }
 
-struct ersatz_running_callback *verdict_own_callback_begins(
-    struct verdict *verdict, struct ersatz_request *request)
+struct ersatz_running_callback *verdict_own_callback_begins(struct verdict *verdict, struct watched *request)
 {
     return begin_running(verdict, request, thread_self(), true);
 }
@@ -534,18 +543,19 @@ void verdict_own_callback_ends(struct ersatz_running_callback *running)
 }
 
 void verdict_callback_begins(
-    struct verdict *verdict, struct verdict_callback *callback, struct ersatz_request *request)
+    struct verdict *verdict, struct verdict_callback *callback, struct watched *request)
 {
+    ++*own_callbacks();
     *callback = (struct verdict_callback){.thread = thread_self(),
-        .operation = ersatz_op_name(&request->op),
-        .bytes = size_of(&request->op),
+        .operation = ersatz_op_name(request->op),
+        .bytes = size_of(request->op),
         .function = (uintptr_t)request->callback};
     callback->began = times_now(callback->thread);
     pthread_mutex_lock(&verdict->lock);
-    if (request->verdict_entry != NULL) {
-        callback->submitted = request->verdict_entry->submitted;
-        callback->number = request->life.number;
-        callback->at_ns = request->verdict_entry->at_ns;
+    if (request->entry != NULL) {
+        callback->submitted = request->entry->submitted;
+        callback->number = *request->number;
+        callback->at_ns = request->entry->at_ns;
     }
     callback->serial = ++verdict->last_callback;
     callback->late_looks = verdict->late_looks;
@@ -615,11 +625,12 @@ static uint64_t judge_ended(
 void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback)
 {
     uint64_t limit_ns = verdict->findings->limits.callback_ms * NS_PER_MS, ns = 0;
-    bool is_short = life_now() - callback->began.now_ns < limit_ns, tell = false;
+    bool is_short = clock_now() - callback->began.now_ns < limit_ns, tell = false;
     struct verdict_times now = is_short ? callback->began : times_now(callback->thread);
     struct verdict_callback **link = &verdict->callbacks;
     struct verdict_report report;
 
+    --*own_callbacks();
     running_ends(callback->running);
     pthread_mutex_lock(&verdict->lock);
     while (*link != callback)
@@ -647,7 +658,7 @@ void verdict_enters(struct verdict *verdict, const char *what)
     struct verdict_report report;
     bool tell = false;
 
-    if (!reaper_runs_a_callback(verdict->device))
+    if (*own_callbacks() == 0)
         return;
     pthread_mutex_lock(&verdict->lock);
     for (callback = verdict->callbacks; callback != NULL; callback = callback->next) {
@@ -670,7 +681,7 @@ void verdict_enters(struct verdict *verdict, const char *what)
 /* ------------------------------------------------------------------------------------------ start and end
  */
 
-struct verdict *verdict_start(struct ersatz_device *device)
+struct verdict *verdict_start(struct ersatz_findings *findings, uint64_t pause_ns)
 {
     struct verdict *verdict = calloc(1, sizeof(*verdict));
     pthread_condattr_t monotonic;
@@ -678,8 +689,8 @@ struct verdict *verdict_start(struct ersatz_device *device)
     if (verdict == NULL)
         return NULL;
     callers_prepare();
-    verdict->device = device;
-    verdict->findings = device->config.findings;
+    verdict->findings = findings;
+    verdict->pause_ns = pause_ns;
     pthread_mutex_init(&verdict->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

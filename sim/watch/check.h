@@ -16,12 +16,12 @@
 #include "ersatz/findings.h"
 
 #include "callers.h"
-#include "device/request.h"
+#include "watched.h"
 
 struct verdict;
 
 /* NULL: no memory, or no thread. */
-struct verdict *verdict_start(struct ersatz_device *device);
+struct verdict *verdict_start(struct ersatz_findings *findings, uint64_t pause_ns);
 
 /* The device stops: what is open now stays as it is found. stopper: the thread of the application that has it
  * stop, and so will resume nothing. */
@@ -30,24 +30,24 @@ void verdict_settle(struct verdict *verdict, pid_t stopper);
 /* After all requests are gone. NULL is allowed. */
 void verdict_free(struct verdict *verdict);
 
-/* The calling job is about to submit the request; callback: to be told by one. */
-void verdict_submits(struct verdict *verdict, struct ersatz_request *request, bool callback);
+/* The calling job is about to submit the request. */
+void verdict_submits(struct verdict *verdict, struct watched *request);
 
 /* It is finished, whether it was answered or never accepted. */
-void verdict_finished(struct verdict *verdict, struct ersatz_request *request);
+void verdict_finished(struct verdict *verdict, struct watched *request);
 
 /* The instance had no room, and its job was told EAGAIN. */
-void verdict_refused(struct verdict *verdict, struct ersatz_request *request, struct instance *instance);
+void verdict_refused(struct verdict *verdict, struct watched *request, struct watched_slots slots);
 
 /* The job was resumed, at back_ns, and the request is not done; signal: there had been one, though not of the
  * request's. */
-void verdict_early(struct verdict *verdict, struct ersatz_request *request, uint64_t back_ns, bool signal);
+void verdict_early(struct verdict *verdict, struct watched *request, uint64_t back_ns, bool signal);
 
 /* The job was resumed and the request is done. */
-void verdict_answered(struct verdict *verdict, struct ersatz_request *request);
+void verdict_answered(struct verdict *verdict, struct watched *request);
 
 /* Its wait context goes away, or is given to another request (reused), and it is not finished. */
-void verdict_orphaned(struct verdict *verdict, struct ersatz_request *request, bool reused);
+void verdict_orphaned(struct verdict *verdict, struct watched *request, bool reused);
 
 /* The process forks. */
 void verdict_forking(struct verdict *verdict);
@@ -83,13 +83,12 @@ struct verdict_callback {
 };
 
 void verdict_callback_begins(
-    struct verdict *verdict, struct verdict_callback *callback, struct ersatz_request *request);
+    struct verdict *verdict, struct verdict_callback *callback, struct watched *request);
 void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback);
 
 /* The same where the application polls, on its own thread: how long it takes is its own affair, and what
  * counts is only that it runs. By the time it ends, the request may be gone. */
-struct ersatz_running_callback *verdict_own_callback_begins(
-    struct verdict *verdict, struct ersatz_request *request);
+struct ersatz_running_callback *verdict_own_callback_begins(struct verdict *verdict, struct watched *request);
 void verdict_own_callback_ends(struct ersatz_running_callback *running);
 
 #endif

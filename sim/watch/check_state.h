@@ -5,25 +5,26 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
+#include "base/state.h"
 #include "check.h"
-#include "device/device.h"
 #include "thread_state.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 #define LOOK_NS (20 * NS_PER_MS)  /* the watching thread looks so often */
 #define STEP_MAX_NS (2 * LOOK_NS) /* a look that comes later than that says nothing about the application */
 
 /* A request that is not finished. */
 struct verdict_entry {
     struct verdict_entry *next, **link; /* of all that are open, or of the spare ones (next only) */
-    struct ersatz_request *request;
+    struct watched *request;
     uint64_t number; /* of the entry, never used again */
     uint64_t at_ns;
     uint32_t operation, bytes;
     pid_t thread; /* which submitted it */
     struct callers submitted;
 
-    struct instance *full; /* it was refused there, and has not been resumed yet */
+    bool refused;               /* by a full ring, and not resumed yet: */
+    struct watched_slots slots; /* of this one */
     uint64_t refused_number;
     uint32_t early;                  /* resumed so often without a signal, */
     uint64_t early_ns, early_cpu_ns; /* in so much time, and processor time; */
@@ -45,7 +46,7 @@ struct verdict_entry {
 };
 
 struct verdict {
-    struct ersatz_device *device;
+    uint64_t pause_ns; /* see struct ersatz_config */
     struct ersatz_findings *findings;
 
     /* Taken for moments: never while names are looked up or /proc is read. All below. */

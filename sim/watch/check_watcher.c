@@ -10,6 +10,8 @@
 
 #include "check_state.h"
 
+#include "base/threads.h"
+
 #define LINGER_LOOKS 50u /* so many with nothing open, before it sleeps */
 #define ASLEEP_LOOKS 3u  /* in a row: a callback is blocked, and not only held up for a moment */
 #define SUSPECTS_MAX 16u /* at one look; the rest comes at the next */
@@ -38,15 +40,15 @@ struct suspects {
 /* Under the lock: whether its job could go on now. */
 static bool is_alone(const struct verdict_entry *entry)
 {
-    if (entry->full != NULL)
-        return atomic_load(&entry->full->in_flight) < entry->full->depth;
-    return request_state(entry->request) == REQUEST_SIGNALLED;
+    if (entry->refused)
+        return atomic_load(entry->slots.taken) < entry->slots.all;
+    return state_of(entry->request->state) == REQUEST_SIGNALLED;
 }
 
 static bool callback_is_due(const struct verdict *verdict)
 {
     for (const struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next) {
-        if (entry->full == NULL && entry->request->notify == NOTIFY_CALLBACK && !is_alone(entry))
+        if (!entry->refused && entry->request->callback != NULL && !is_alone(entry))
             return true;
     }
     return false;
@@ -59,8 +61,8 @@ static void suspect(struct verdict *verdict, struct verdict_entry *entry, struct
 
     *suspect = (struct suspect){.entry = entry,
         .number = entry->number,
-        .refused = entry->full != NULL,
-        .is_callback_mode = entry->full != NULL || entry->request->notify == NOTIFY_CALLBACK,
+        .refused = entry->refused,
+        .is_callback_mode = entry->refused || entry->request->callback != NULL,
         .alone_ns = entry->alone_ns,
         .waited_ns = entry->waited_ns,
         .first_look = entry->looks == 2};
@@ -93,8 +95,7 @@ static void look_at_entries(struct verdict *verdict, uint64_t step_ns, struct su
 static struct verdict_entry *still_open(struct verdict *verdict, const struct suspect *suspect)
 {
     for (struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next) {
-        if (entry == suspect->entry && entry->number == suspect->number &&
-            (entry->full != NULL) == suspect->refused)
+        if (entry == suspect->entry && entry->number == suspect->number && entry->refused == suspect->refused)
             return entry;
     }
     return NULL;
@@ -396,7 +397,7 @@ static void wait_for_look(struct verdict *verdict, unsigned *idle)
     while (!verdict->stopping && verdict->open == NULL && verdict->callbacks == NULL)
         pthread_cond_wait(&verdict->wake, &verdict->lock);
     verdict->asleep = false;
-    verdict->looked_ns = life_now(); /* nobody was left alone meanwhile */
+    verdict->looked_ns = clock_now(); /* nobody was left alone meanwhile */
     *idle = 0;
 }
 
@@ -406,13 +407,13 @@ static void *watch(void *arg)
     unsigned idle = 0;
 
     pthread_mutex_lock(&verdict->lock);
-    verdict->looked_ns = life_now();
+    verdict->looked_ns = clock_now();
     while (!verdict->stopping) {
         struct suspects suspects = {.count = 0};
         uint64_t now_ns, step_ns;
 
         wait_for_look(verdict, &idle);
-        now_ns = life_now();
+        now_ns = clock_now();
         step_ns = now_ns - verdict->looked_ns;
         if (step_ns > STEP_MAX_NS) {
             step_ns = STEP_MAX_NS;
@@ -432,7 +433,7 @@ static void *watch(void *arg)
 
 bool verdict_watch_start(struct verdict *verdict)
 {
-    return device_start_thread(&verdict->watcher, watch, verdict);
+    return thread_start(&verdict->watcher, watch, verdict);
 }
 
 void verdict_watch_stop(struct verdict *verdict)

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "device/times.h"
+#include "base/clock.h"
 #include "ersatz/stats.h"
 #include "findings_text.h"
 
@@ -40,7 +40,7 @@ void ersatz_findings_init(struct ersatz_findings *findings, const struct ersatz_
 {
     memset(findings, 0, sizeof(*findings));
     findings->limits = *limits;
-    atomic_store_explicit(&findings->began_ns, life_now(), memory_order_release);
+    atomic_store_explicit(&findings->began_ns, clock_now(), memory_order_release);
 }
 
 const char *ersatz_finding_name(enum ersatz_finding finding)

@@ -13,8 +13,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
-#include "device/times.h"
 #include "ersatz/output.h"
 
 #define NEW_FILE (O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
@@ -51,7 +51,7 @@ static void fill_head(struct ersatz_record *record)
     head->size = sizeof(*record);
     head->pid = getpid();
     head->parent = getppid();
-    head->made = life_now();
+    head->made = clock_now();
     atomic_store_explicit(&head->state, ERSATZ_RECORD_RUNNING, memory_order_relaxed);
     snprintf(head->program, sizeof(head->program), "%s", program_invocation_short_name);
     memcpy(head->magic, ERSATZ_RECORD_MAGIC, sizeof(head->magic));

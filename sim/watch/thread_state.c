@@ -11,10 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-pid_t thread_self(void)
-{
-    return (pid_t)syscall(SYS_gettid);
-}
+#include "base/threads.h"
 
 /* The text of /proc/self/task/THREAD/FILE; its length, 0 if there is none. */
 static size_t read_file(pid_t thread, const char *file, char *text, size_t size)

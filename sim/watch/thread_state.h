@@ -17,8 +17,6 @@ struct thread_state {
     uint64_t arguments[3];
 };
 
-pid_t thread_self(void);
-
 void thread_look(pid_t thread, struct thread_state *state);
 
 /* "poll", or a number; for people. */

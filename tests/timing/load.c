@@ -81,10 +81,10 @@ static void begin(
 
 static void note(struct load *load, const struct ersatz_request *request, uint64_t seen)
 {
-    uint64_t told = request->life.at[LIFE_SIGNALLED];
+    uint64_t told = request->life.at[ERSATZ_POINT_SIGNALLED];
 
     load->early += told < request->due;
-    load->late += request->life.at[LIFE_COMPUTED] > request->due;
+    load->late += request->life.at[ERSATZ_POINT_COMPUTED] > request->due;
     if (load->count == LOAD_SAMPLES_MAX)
         return;
     load->told[load->count] = told - request->due;
@@ -98,7 +98,7 @@ static void note(struct load *load, const struct ersatz_request *request, uint64
 static void loop(struct ersatz_device *device, struct job *jobs, unsigned count, int epoll, double seconds,
     struct load *load)
 {
-    uint64_t start = life_now(), end = start + (uint64_t)(1e9 * seconds),
+    uint64_t start = clock_now(), end = start + (uint64_t)(1e9 * seconds),
              steady = start + (uint64_t)(1e8 * seconds);
     unsigned running = count, done = 0;
 
@@ -112,7 +112,7 @@ static void loop(struct ersatz_device *device, struct job *jobs, unsigned count,
 
             if (!ersatz_request_is_done(job->request))
                 continue;
-            now = life_now();
+            now = clock_now();
             if (now >= steady && now < end) {
                 note(load, job->request, now);
                 done++;

@@ -5,15 +5,16 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "card.h"
 #include "cipher.h"
 #include "commands.h"
 #include "digests.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
+#include "driver/rsa.h"
+#include "driver/thresholds.h"
 #include "ersatz/undisturbed.h"
 #include "refusal.h"
-#include "rsa.h"
-#include "thresholds.h"
+#include "rsa_pkey.h"
 
 #define ENGINE_ID "ersatz"
 #define ENGINE_NAME "ersatz: a simulated asynchronous crypto accelerator"

@@ -6,11 +6,11 @@
 #include <limits.h>
 #include <string.h>
 
-#include "card.h"
 #include "cipher.h"
-#include "error.h"
-#include "offload.h"
-#include "thresholds.h"
+#include "driver/card.h"
+#include "driver/error.h"
+#include "driver/offload.h"
+#include "driver/thresholds.h"
 
 #define BLOCK 16u
 

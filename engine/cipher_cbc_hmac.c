@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "cipher.h"
-#include "error.h"
-#include "offload.h"
-#include "thresholds.h"
+#include "driver/error.h"
+#include "driver/offload.h"
+#include "driver/thresholds.h"
 
 #define BLOCK 16u
 #define PIPES_MAX 32u /* SSL_MAX_PIPELINES */

@@ -7,9 +7,9 @@
 
 #include "cipher.h"
 #include "cipher_tls.h"
-#include "error.h"
-#include "offload.h"
-#include "thresholds.h"
+#include "driver/error.h"
+#include "driver/offload.h"
+#include "driver/thresholds.h"
 
 #define NONCE_AND_LENGTH 15 /* bytes that nonce and length field share: RFC 3610, 2.1 */
 #define NONCE_MIN 7

@@ -8,9 +8,9 @@
 
 #include "cipher.h"
 #include "cipher_tls.h"
-#include "error.h"
-#include "offload.h"
-#include "thresholds.h"
+#include "driver/error.h"
+#include "driver/offload.h"
+#include "driver/thresholds.h"
 
 #define IV_DEFAULT 12
 #define IV_MAX 128 /* what the device takes */

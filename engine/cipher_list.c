@@ -6,8 +6,8 @@
 #include <openssl/crypto.h>
 #include <openssl/objects.h>
 
-#include "card.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
 
 #define BLOCK 16
 #define AEAD_IV_DEFAULT 12

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
-#include "offload.h"
+#include "driver/card.h"
+#include "driver/error.h"
+#include "driver/offload.h"
 
 static const struct limit {
     const char *name;

@@ -2,9 +2,9 @@
 #include <limits.h>
 #include <string.h>
 
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
 #include "ersatz/undisturbed.h"
 
 int command_with_device(

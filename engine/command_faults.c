@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
 #include "ersatz/faults.h"
 
 #define SHOWN_BEFORE 50u /* characters of the text, around the place where it is wrong */

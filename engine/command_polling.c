@@ -1,7 +1,7 @@
 /* Commands about polling: who takes completions off the response rings, and when. */
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
 
 static int need_external_polling(int command)
 {

@@ -1,7 +1,7 @@
 /* The command that says which card is modelled. */
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
 
 int command_profile(int command, long i, void *p)
 {

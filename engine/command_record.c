@@ -1,9 +1,9 @@
 /* Commands about what the card leaves behind: its files, its trace, its record. */
 #include <string.h>
 
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/card.h"
+#include "driver/error.h"
 
 static int need_path(int command, const char *path, const char *what)
 {

@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "card.h"
 #include "command_handlers.h"
-#include "error.h"
-#include "thresholds.h"
+#include "driver/card.h"
+#include "driver/error.h"
+#include "driver/thresholds.h"
 
 static void set_workers(struct ersatz_config *config, unsigned value)
 {

@@ -8,7 +8,7 @@
 
 #include "command_handlers.h"
 #include "commands.h"
-#include "error.h"
+#include "driver/error.h"
 
 const ENGINE_CMD_DEFN *command_find(const char *name)
 {

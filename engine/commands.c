@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/error.h"
 #include "refusal.h"
 
 #define FLAG_NOTHING ENGINE_CMD_FLAG_NO_INPUT

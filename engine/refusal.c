@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "command_handlers.h"
-#include "error.h"
+#include "driver/error.h"
 #include "ersatz/output.h"
 
 /* Relaxed, all: each stands for itself. */

@@ -7,8 +7,9 @@
  */
 #include <openssl/evp.h>
 
-#include "error.h"
-#include "rsa.h"
+#include "driver/error.h"
+#include "driver/rsa.h"
+#include "rsa_pkey.h"
 
 struct data {
     EVP_PKEY_CTX *inner;

@@ -13,7 +13,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#include "card.h"
+#include "driver/card.h"
 #include "fuzz.h"
 
 #define PIECE_MAX 3000u

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "card.h"
+#include "driver/card.h"
+#include "driver/thresholds.h"
 #include "ersatz/commands.h"
 #include "fuzz.h"
-#include "thresholds.h"
 
 #define TEXT_MAX 4096u
 

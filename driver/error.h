@@ -1,6 +1,6 @@
 /* Errors of the engine, on OpenSSL's error queue. */
-#ifndef ERSATZ_ENGINE_ERROR_H
-#define ERSATZ_ENGINE_ERROR_H
+#ifndef ERSATZ_DRIVER_ERROR_H
+#define ERSATZ_DRIVER_ERROR_H
 
 #include <openssl/err.h>
 

@@ -1,23 +1,17 @@
-/* RSA as an RSA_METHOD and an EVP_PKEY_METHOD of the engine. */
-#ifndef ERSATZ_ENGINE_RSA_H
-#define ERSATZ_ENGINE_RSA_H
+/* RSA as an RSA_METHOD, and what a key keeps of the device. */
+#ifndef ERSATZ_DRIVER_RSA_H
+#define ERSATZ_DRIVER_RSA_H
 
-#include <openssl/engine.h>
 #include <openssl/rsa.h>
 
 #include "ersatz/device.h"
 
-/* For ENGINE_set_RSA(). */
+/* For ENGINE_set_RSA(), or RSA_set_method(). */
 RSA_METHOD *rsa_method(void);
 
-/* For ENGINE_set_pkey_meths(). Answers a direct question, but lists nothing: see rsa_pkey.c. */
-int rsa_pkey_methods(ENGINE *engine, EVP_PKEY_METHOD **method, const int **nids, int nid);
-
-/* Make the methods, and free them. 0: out of memory. */
+/* Make the method, and free it. 0: out of memory. */
 int rsa_method_create(void);
 void rsa_method_destroy(void);
-int rsa_pkey_create(void);
-void rsa_pkey_destroy(void);
 
 /* What a key with our method carries: room for its copy in the device. For the method's init and finish. */
 int rsa_device_key_attach(RSA *rsa);

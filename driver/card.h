@@ -2,8 +2,8 @@
  * The card: the one device of this process, its settings and its statistics. It starts with the first
  * operation that needs it; after a fork the child starts one of its own.
  */
-#ifndef ERSATZ_ENGINE_CARD_H
-#define ERSATZ_ENGINE_CARD_H
+#ifndef ERSATZ_DRIVER_CARD_H
+#define ERSATZ_DRIVER_CARD_H
 
 #include <stdbool.h>
 

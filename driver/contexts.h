@@ -3,8 +3,8 @@
  * freed, or given to other jobs, before their operation is finished. With a descriptor libcrypto tells of the
  * end of a wait context; with a callback there is none.
  */
-#ifndef ERSATZ_ENGINE_CONTEXTS_H
-#define ERSATZ_ENGINE_CONTEXTS_H
+#ifndef ERSATZ_DRIVER_CONTEXTS_H
+#define ERSATZ_DRIVER_CONTEXTS_H
 
 #include <openssl/async.h>
 #include <stdbool.h>

@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "ersatz/output.h"
 #include "ersatz/undisturbed.h"
-#include "findings.h"
 #include "report.h"
 #include "rsa.h"
 

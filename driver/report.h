@@ -1,6 +1,6 @@
 /* The files that the card writes when it stops or the process ends: the statistics, the trace. */
-#ifndef ERSATZ_ENGINE_REPORT_H
-#define ERSATZ_ENGINE_REPORT_H
+#ifndef ERSATZ_DRIVER_REPORT_H
+#define ERSATZ_DRIVER_REPORT_H
 
 #include <stdbool.h>
 #include <sys/types.h>

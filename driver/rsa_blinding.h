@@ -7,8 +7,8 @@
  * libcrypto would keep one such number in the key for the whole of an operation. A second job on the same
  * thread would change it while the first is paused; here each operation takes its own inverse along.
  */
-#ifndef ERSATZ_ENGINE_RSA_BLINDING_H
-#define ERSATZ_ENGINE_RSA_BLINDING_H
+#ifndef ERSATZ_DRIVER_RSA_BLINDING_H
+#define ERSATZ_DRIVER_RSA_BLINDING_H
 
 #include <openssl/bn.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* The check of the application, as the engine sets it up, and what it says at the end. Under the card's lock.
  */
-#ifndef ERSATZ_ENGINE_FINDINGS_H
-#define ERSATZ_ENGINE_FINDINGS_H
+#ifndef ERSATZ_DRIVER_CHECK_H
+#define ERSATZ_DRIVER_CHECK_H
 
 #include "ersatz/device.h"
 

@@ -1,5 +1,5 @@
 /* Sets the check up, and says what it found. */
-#include "findings.h"
+#include "check.h"
 
 #include <stdlib.h>
 

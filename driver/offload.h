@@ -2,8 +2,8 @@
  * Doing an operation: on the card, with the job paused or the thread waiting, or on the calling core. Knows
  * of ASYNC_JOBs but nothing of ENGINE, so that another front door can use it.
  */
-#ifndef ERSATZ_ENGINE_OFFLOAD_H
-#define ERSATZ_ENGINE_OFFLOAD_H
+#ifndef ERSATZ_DRIVER_OFFLOAD_H
+#define ERSATZ_DRIVER_OFFLOAD_H
 
 #include "ersatz/device.h"
 

@@ -1,6 +1,6 @@
 /* From which size on a cipher's operations are worth the way to the card. */
-#ifndef ERSATZ_ENGINE_THRESHOLDS_H
-#define ERSATZ_ENGINE_THRESHOLDS_H
+#ifndef ERSATZ_DRIVER_THRESHOLDS_H
+#define ERSATZ_DRIVER_THRESHOLDS_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,13 +1,10 @@
-/* Whether a sanitizer is built in that brings its own malloc(3), in the words of gcc and of clang. */
+/* Whether a sanitizer is built in that brings its own malloc(3). */
 #ifndef ERSATZ_TESTS_SANITIZER_H
 #define ERSATZ_TESTS_SANITIZER_H
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZER_ALLOCATES
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include "ersatz/sanitizer.h"
+
+#if defined(ERSATZ_ADDRESS_SANITIZER) || defined(ERSATZ_THREAD_SANITIZER)
 #define SANITIZER_ALLOCATES
 #endif
 

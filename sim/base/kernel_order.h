@@ -6,14 +6,7 @@
 #ifndef ERSATZ_SIM_BASE_KERNEL_ORDER_H
 #define ERSATZ_SIM_BASE_KERNEL_ORDER_H
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ERSATZ_THREAD_SANITIZER
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define ERSATZ_THREAD_SANITIZER
-#endif
+#include "ersatz/sanitizer.h"
 
 #ifdef ERSATZ_THREAD_SANITIZER
 void __tsan_release(void *address);

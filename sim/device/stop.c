@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/kernel_order.h"
 #include "base/threads.h"
 #include "device.h"
+#include "ersatz/sanitizer.h"
 #include "ersatz/undisturbed.h"
 #include "faults.h"
 #include "kernels/openssl_context.h"

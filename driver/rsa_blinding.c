@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "error.h"
 #include "ersatz/device.h"
 
 /*
@@ -215,8 +216,10 @@ bool rsa_blinding_apply(struct rsa_blinding *blinding, BIGNUM *number, BIGNUM *u
     struct pair *pair;
     bool ok;
 
-    if (pairs == NULL)
+    if (pairs == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
         return false;
+    }
     pair = next_pair(blinding, pairs, ctx);
     ok = pair != NULL && BN_copy(unblind, pair->unblind) != NULL &&
          BN_mod_mul_montgomery(number, number, pair->blind, blinding->montgomery, ctx);

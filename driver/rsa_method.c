@@ -80,7 +80,7 @@ static int exponentiate_blinded(const struct rsa_copy *copy, const BIGNUM *base,
     BN_CTX_start(ctx);
     blinded = BN_CTX_get(ctx);
     unblind = BN_CTX_get(ctx);
-    ok = unblind != NULL && BN_copy(blinded, base) != NULL &&
+    ok = blinded != NULL && unblind != NULL && BN_copy(blinded, base) != NULL &&
          rsa_blinding_apply(copy->blinding, blinded, unblind, ctx) &&
          exponentiate(copy, ERSATZ_RSA_PRIVATE, blinded, result) &&
          rsa_blinding_remove(copy->blinding, result, unblind, ctx);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "ersatz/sanitizer.h"
 #include "proc.h"
 #include "support/engine.h"
 #include "support/work.h"
@@ -269,6 +270,10 @@ int main(void)
         at_every_point(START);
         in_child(child_waits);
     }
+#ifndef ERSATZ_ADDRESS_SANITIZER /* which loses its way on a stack that was cancelled at any instruction */
     in_child(child_is_cancelled);
+#else
+    (void)child_is_cancelled;
+#endif
     return 0;
 }

@@ -391,9 +391,9 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
  * come, submit again later. ERSATZ_STOPPED. */
 enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*callback)(void *), void *arg);
 
-/* For the check of the application: the wait context that the callback of a request tells is gone, or was given
- * to another request (reused), and the request is not finished. silence: its callback is not to run any more,
- * unless it runs already; what it works on is gone. Any thread; the request stays the submitter's. */
+/* For the check of the application: the wait context that the callback of a request tells is gone, or was
+ * given to another request (reused), and the request is not finished. silence: its callback is not to run any
+ * more, unless it runs already; what it works on is gone. Any thread; the request stays the submitter's. */
 void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silence);
 
 /* Submit and wait. retries: how often to try again while the ring is full, 100 microseconds apart; -1 waits

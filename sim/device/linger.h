@@ -23,7 +23,7 @@ struct lookout {
  * for the end of a lone operation. */
 bool linger(struct ersatz_device *device, bool early);
 
-/* Until when a worker with nothing to do may sleep; POSTER_NEVER: until it is woken. */
+/* Until when a worker with nothing to do may sleep; DOORBELL_NEVER: until it is woken. */
 uint64_t linger_until(struct ersatz_device *device);
 
 /* A worker begins with an operation that it has taken up alone. Returns what it gives to the other one when

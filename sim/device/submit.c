@@ -100,7 +100,7 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
         assign(request, NULL, notify);
         return ERSATZ_RING_FULL;
     }
-    if (atomic_load(&device->stopping)) /* see ersatz_device_stop(): it may have looked before we pushed */
+    if (atomic_load(&device->stopping)) /* see stop_begins(): it may have looked before we pushed */
         device_cancel_all(device);
     return ERSATZ_OK;
 }

@@ -14,9 +14,8 @@
 #include "ersatz/trace.h"
 
 #define ERSATZ_RECORD_SUFFIX ".record"
-#define ERSATZ_RECORD_MAGIC                                                                                  \
-    "ERSATZ2" /* with its end, as long as the head's magic; changes with the layout                          \
-               */
+/* With its end, as long as the head's magic; changes with the layout. */
+#define ERSATZ_RECORD_MAGIC "ERSATZ2"
 
 enum ersatz_record_state {
     ERSATZ_RECORD_RUNNING = 1, /* or killed: whether the process is there is for the reader to find out */

@@ -17,8 +17,7 @@ const ENGINE_CMD_DEFN *command_find(const char *name)
             return command;
     }
     error_raise(REASON_BAD_COMMAND,
-        "\"%s\" is no command; openssl engine -vv and the name or path of this module list those there are",
-        name);
+        "unknown command \"%s\"; openssl engine -vv with the name or path of this module lists all", name);
     return NULL;
 }
 
@@ -68,7 +67,7 @@ int command_answer(int question, long i, void *p)
         return command == NULL ? -1 : (int)command->cmd_num;
     }
     if (i <= COMMAND_BEFORE_FIRST || i >= COMMAND_AFTER_LAST) {
-        error_raise(REASON_BAD_COMMAND, "%ld is no command of this engine", i);
+        error_raise(REASON_BAD_COMMAND, "unknown command %ld", i);
         return -1;
     }
     return tell_of(&command_definitions[i - ENGINE_CMD_BASE], question, p);

@@ -111,7 +111,7 @@ static int parse_number(int command, const char *text, long *number)
 static int run(int command, long i, void *p)
 {
     if (command <= COMMAND_BEFORE_FIRST || command >= COMMAND_AFTER_LAST) {
-        error_raise(REASON_BAD_COMMAND, "%d is no command of this engine", command);
+        error_raise(REASON_BAD_COMMAND, "unknown command %d", command);
         return 0;
     }
     if (p == NULL && handlers[command - ENGINE_CMD_BASE].needs_p) {

@@ -234,7 +234,7 @@ static bool read_rule(struct reader *reader, struct ersatz_faults *faults)
         return false;
     time_ns = faults_known[rule.fault].time_ns;
     if (*reader->at == ':' && !faults_known[rule.fault].takes_time)
-        return wrong(reader, reader->at, "%s takes no time", ersatz_fault_name(rule.fault));
+        return wrong(reader, reader->at, "%s cannot have a time", ersatz_fault_name(rule.fault));
     if (take(reader, ':') && !read_time(reader, &time_ns))
         return false;
     rule.time_ns = time_ns;

@@ -253,7 +253,7 @@ static bool take_rsa(struct reader *reader, enum ersatz_request_name name, char 
     if (bits < BITS_MIN)
         return refuse(reader, "the size of the key is %u; expected %u to %u bits", bits, BITS_MIN, BITS_MAX);
     if (ns == 0)
-        return refuse(reader, "%s %u is no time at all; leave the line out", key, bits);
+        return refuse(reader, "%s %u: the time must not be 0; leave the line out", key, bits);
     if (times->count == ERSATZ_PROFILE_SIZES_MAX)
         return refuse(reader, "%s is given for more than %u sizes", key, ERSATZ_PROFILE_SIZES_MAX);
     for (i = times->count; i > 0 && times->size[i - 1].bits >= bits; i--) {
@@ -376,7 +376,8 @@ static bool take_key(struct reader *reader, char *key, char *value)
     if (find_cipher(key) != ERSATZ_REQUEST_NAMES)
         return take_one_cipher(reader, find_cipher(key), key, value);
     return refuse(reader,
-        "\"%.24s\" is no key; expected name, source, instances, ring_depth, workers, units, latency, jitter, "
+        "unknown key \"%.24s\"; expected name, source, instances, ring_depth, workers, units, latency, "
+        "jitter, "
         "rsa_private BITS, rsa_public BITS, aes, aes_gcm...",
         key);
 }
@@ -473,8 +474,8 @@ static enum ersatz_result read_file(
 
 static enum ersatz_result unknown(const char *name, struct ersatz_error *error)
 {
-    size_t used = (size_t)snprintf(
-        error->text, sizeof(error->text), "there is no profile \"%.40s\"; built in are ", name);
+    size_t used =
+        (size_t)snprintf(error->text, sizeof(error->text), "unknown profile \"%.40s\"; built in are ", name);
 
     for (unsigned i = 0; ersatz_profile_builtin(i) != NULL && used < sizeof(error->text); i++)
         used += (size_t)snprintf(error->text + used, sizeof(error->text) - used, "%s%s", i == 0 ? "" : ", ",

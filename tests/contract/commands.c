@@ -19,7 +19,7 @@ static void refuse_settings(ENGINE *engine)
     CHECK(engine_refuses(engine, "POLL", NULL, "without ENABLE_EXTERNAL_POLLING"));
     CHECK(engine_refuses(engine, "ENABLE_HEURISTIC_POLLING", NULL, "without ENABLE_EXTERNAL_POLLING"));
     CHECK(engine_refuses(engine, "GET_NUM_OP_RETRIES", NULL, "address"));
-    CHECK(engine_refuses(engine, "NO_SUCH_COMMAND", NULL, "\"NO_SUCH_COMMAND\" is no command"));
+    CHECK(engine_refuses(engine, "NO_SUCH_COMMAND", NULL, "unknown command \"NO_SUCH_COMMAND\""));
     CHECK(engine_refuses(engine, "WORKERS", "many", "WORKERS is \"many\"; expected a number"));
     CHECK(engine_refuses(engine, "HOLD", "everything", "expected none, compute or signal"));
     CHECK(engine_refuses(engine, "RELEASE", "0", "RELEASE is 0"));
@@ -161,7 +161,7 @@ static void environment(void)
     static const struct {
         const char *text, *error;
     } wrong[] = {{"WORKERS:99", "WORKERS is 99"}, {"WORKERS", "WORKERS takes a value"},
-        {"POLL:1", "POLL takes no value"}, {"NONSENSE", "\"NONSENSE\" is no command"},
+        {"POLL:1", "POLL takes no value"}, {"NONSENSE", "unknown command \"NONSENSE\""},
         {"WORKERS:2x", "expected a number"}};
     ENGINE *engine;
 

@@ -36,7 +36,7 @@ static void check_builtin(void)
     CHECK(count >= 5);
     CHECK(strcmp(ersatz_profile_builtin(0)->name, "none") == 0);
     CHECK_EQ(ersatz_profile_read("qat", &profile, &error), ERSATZ_BAD_CONFIG);
-    CHECK(strstr(error.text, "no profile \"qat\"; built in are none, qat-c62x, ") != NULL);
+    CHECK(strstr(error.text, "unknown profile \"qat\"; built in are none, qat-c62x, ") != NULL);
     CHECK(strstr(error.text, "a slash in it") != NULL);
     CHECK_EQ(ersatz_profile_read("./no/such", &profile, &error), ERSATZ_BAD_CONFIG);
     CHECK(strstr(error.text, "\"./no/such\" cannot be opened: No such file") != NULL);
@@ -126,7 +126,7 @@ static void check_errors(void)
     refuse("latency = 99999999999999999999999s\n", 1, "up to an hour");
     refuse("latency =\n", 1, "latency has no value");
     refuse("latency 5us\n", 1, "\"latency 5us\" is not understood; expected KEY = VALUE");
-    refuse("latenzy = 5us\n", 1, "\"latenzy\" is no key; expected name,");
+    refuse("latenzy = 5us\n", 1, "unknown key \"latenzy\"; expected name,");
     refuse("ring_depth = 100\n", 1, "ring_depth is \"100\"; expected a power of two from 1 to 32768");
     refuse("ring_depth = 65536\n", 1, "from 1 to 32768");
     refuse("instances = 0\n", 1, "instances is \"0\"; expected a number from 1 to 64");
@@ -144,17 +144,17 @@ static void check_errors(void)
     refuse("rsa_private 100 = 5us\n", 1, "expected 512 to 16384 bits");
     refuse("rsa_private 20480 = 5us\n", 1,
         "the size of the key is \"20480\"; expected a number from 1 to 16384");
-    refuse("rsa_private 2048 = 0us\n", 1, "no time at all");
+    refuse("rsa_private 2048 = 0us\n", 1, "the time must not be 0");
     refuse("rsa_private 2048 = 1us\nrsa_private 2048 = 2us\n", 2, "rsa_private 2048 is given twice");
     refuse("rsa_public = software\nrsa_public 2048 = 2us\n", 2, "in software, and has a time");
-    refuse("rsa_privat 2048 = 1us\n", 1, "is no key");
+    refuse("rsa_privat 2048 = 1us\n", 1, "unknown key");
     refuse("aes = fast\n", 1, "aes is \"fast\"; expected TIME, TIME + TIME/byte");
     refuse("aes = 1us +\n", 1, "TIME + TIME/byte");
     refuse("aes = 1us + 2us\n", 1, "TIME + TIME/byte");
     refuse("aes = 1us + 2ns/byte + 3us\n", 1, "TIME + TIME/byte");
     refuse("aes = 2s/byte\n", 1, "TIME + TIME/byte");
     refuse("aes_gcm = 1us\naes_gcm = 1us\n", 2, "aes_gcm is given twice");
-    refuse("aes_gxm = 1us\n", 1, "\"aes_gxm\" is no key");
+    refuse("aes_gxm = 1us\n", 1, "unknown key \"aes_gxm\"");
     refuse("name = two words\n", 1, "name is \"two words\"; expected up to 31 letters");
     refuse("name = \"quoted\"\n", 1, "expected up to 31 letters");
 }

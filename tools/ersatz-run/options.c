@@ -123,7 +123,7 @@ static void allow(struct options *options, const char *name)
             return;
         }
     }
-    give_up("--allow %s: there is no finding of that name; ersatz-run --list shows them", name);
+    give_up("--allow %s: unknown finding; ersatz-run --list shows all", name);
 }
 
 /* A number that everybody can type. */

@@ -42,6 +42,11 @@ set_up() {
     }
 }
 
+# is_above_zero TEXT: a number as 2 or 0.5.
+is_above_zero() {
+    [[ $1 =~ ^[0-9]+(\.[0-9]+)?$ && $1 =~ [1-9] ]]
+}
+
 # compile DIRECTORY [TARGET ...]: the same.
 compile() {
     local directory=$1 output

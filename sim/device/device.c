@@ -334,7 +334,7 @@ bool device_takes_up_marks(struct ersatz_device *device)
            atomic_exchange(&device->marks, false);
 }
 
-static void wake_all(struct ersatz_device *device)
+void device_wake_workers(struct ersatz_device *device)
 {
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_wake(&device->workers[i]);
@@ -344,13 +344,13 @@ void ersatz_device_hold(struct ersatz_device *device, enum ersatz_hold where)
 {
     atomic_store_explicit(&device->tickets, 0, memory_order_relaxed);
     atomic_store_explicit(&device->hold, (int)where, memory_order_relaxed);
-    wake_all(device);
+    device_wake_workers(device);
 }
 
 void ersatz_device_release(struct ersatz_device *device, unsigned count)
 {
     atomic_fetch_add_explicit(&device->tickets, (long)count, memory_order_relaxed);
-    wake_all(device);
+    device_wake_workers(device);
 }
 
 static enum ersatz_flight flight_kind(const struct ersatz_request *request)

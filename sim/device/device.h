@@ -60,6 +60,9 @@ void device_return(struct ersatz_request *request);
 /* Wake one sleeping worker, if any sleeps: after work was put where workers look. */
 void device_ring_doorbell(struct ersatz_device *device);
 
+/* Wake every worker: a hold, or the end of the device, is to be seen. */
+void device_wake_workers(struct ersatz_device *device);
+
 /* Whether a request may go past the point `where`; uses up a ticket if requests are held there. *ticket:
  * whether it did; may be NULL. */
 bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool *ticket);

@@ -93,8 +93,7 @@ void stop_begins(struct ersatz_device *device)
     /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
      * rings. One of the two cancels what was pushed. */
     atomic_store(&device->stopping, true);
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_wake(&device->workers[i]);
+    device_wake_workers(device);
 }
 
 static void stop_reapers(struct ersatz_device *device)

@@ -84,19 +84,19 @@ static enum ersatz_result start_timing(struct ersatz_device *device, struct ersa
                                                            : delay_start(device, &device->delay, error);
 }
 
-static enum ersatz_result start_verdict(struct ersatz_device *device, struct ersatz_error *error)
+static enum ersatz_result start_check(struct ersatz_device *device, struct ersatz_error *error)
 {
     if (device->config.findings == NULL)
         return ERSATZ_OK;
-    device->verdict = verdict_start(device->config.findings, device->config.pause_ns);
-    if (device->verdict != NULL)
+    device->check = check_start(device->config.findings, device->config.pause_ns);
+    if (device->check != NULL)
         return ERSATZ_OK;
     return threads_explain(error, "the thread that watches the application (CHECK)");
 }
 
 static enum ersatz_result start(struct ersatz_device *device, struct ersatz_error *error)
 {
-    enum ersatz_result result = start_verdict(device, error);
+    enum ersatz_result result = start_check(device, error);
 
     if (result != ERSATZ_OK)
         return result;
@@ -175,7 +175,7 @@ void device_release(struct ersatz_device *device)
         instance_destroy(&device->instances[i]);
     pool_destroy(&device->pool);
     model_free(device->model);
-    verdict_free(device->verdict);
+    check_free(device->check);
     faults_free(device->faults);
     sem_destroy(&device->all_but_caller);
     free(device->workers);
@@ -191,8 +191,8 @@ void ersatz_device_forget(struct ersatz_device *device)
 
 void ersatz_device_forking(struct ersatz_device *device)
 {
-    if (device->verdict != NULL)
-        verdict_forking(device->verdict);
+    if (device->check != NULL)
+        check_forking(device->check);
 }
 
 unsigned ersatz_device_instances(const struct ersatz_device *device)

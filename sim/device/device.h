@@ -11,14 +11,14 @@
 
 struct ersatz_device {
     struct ersatz_config config;
-    unsigned generation;     /* of the process that opened it */
-    unsigned cores;          /* that it may run on; constant */
-    bool watched;            /* times are kept: see times.h; constant */
-    struct verdict *verdict; /* of the application, or NULL; constant */
-    struct faults *faults;   /* NULL: none are injected; constant */
-    struct model *model;     /* the timing of a modelled card; NULL: as fast as it goes */
-    struct delay *delay;     /* NULL where nothing is ever delayed; both constant while the device runs */
-    struct worker *workers;  /* config.workers of them */
+    unsigned generation;    /* of the process that opened it */
+    unsigned cores;         /* that it may run on; constant */
+    bool watched;           /* times are kept: see times.h; constant */
+    struct check *check;    /* of the application, or NULL; constant */
+    struct faults *faults;  /* NULL: none are injected; constant */
+    struct model *model;    /* the timing of a modelled card; NULL: as fast as it goes */
+    struct delay *delay;    /* NULL where nothing is ever delayed; both constant while the device runs */
+    struct worker *workers; /* config.workers of them */
     unsigned workers_started;
     struct instance *instances; /* config.instances of them */
     unsigned instances_ready;

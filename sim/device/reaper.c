@@ -29,20 +29,20 @@ __attribute__((noinline)) static struct delivery *own_delivery(void)
 
 static void run_callback(struct ersatz_request *request)
 {
-    struct verdict *verdict = request->device->verdict;
-    struct verdict_callback callback;
+    struct check *check = request->device->check;
+    struct check_callback callback;
 
-    if (verdict == NULL) {
+    if (check == NULL) {
         request->callback(request->callback_arg);
     } else if (!reaper_runs_a_callback(request->device)) {
-        struct ersatz_running_callback *running = verdict_own_callback_begins(verdict, &request->watched);
+        struct ersatz_running_callback *running = check_polled_callback_begins(check, &request->watched);
 
         request->callback(request->callback_arg);
-        verdict_own_callback_ends(running);
+        check_polled_callback_ends(running);
     } else {
-        verdict_callback_begins(verdict, &callback, &request->watched);
+        check_callback_begins(check, &callback, &request->watched);
         request->callback(request->callback_arg);
-        verdict_callback_ends(verdict, &callback);
+        check_callback_ends(check, &callback);
     }
 }
 

@@ -423,8 +423,8 @@ void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silen
         return;
     if (!(atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED))
         ersatz_count(&device_stats(request->device)->orphans, 1);
-    if (request->device->verdict != NULL)
-        verdict_orphaned(request->device->verdict, &request->watched, reused);
+    if (request->device->check != NULL)
+        check_orphaned(request->device->check, &request->watched, reused);
     /* Without waiting for one that runs: it may be what calls here, or wait for whoever does. */
     if (silence)
         atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
@@ -444,8 +444,8 @@ static bool is_done(struct ersatz_request *request, bool *drained)
 
 bool ersatz_request_is_done(struct ersatz_request *request)
 {
-    struct verdict *verdict = request->device->verdict;
-    uint64_t back_ns = verdict == NULL ? 0 : clock_now();
+    struct check *check = request->device->check;
+    uint64_t back_ns = check == NULL ? 0 : clock_now();
     bool drained = false, done;
 
     if (request_is_inherited(request))
@@ -453,11 +453,11 @@ bool ersatz_request_is_done(struct ersatz_request *request)
     done = is_done(request, &drained);
     if (done)
         life_mark(request, ERSATZ_POINT_RESUMED);
-    if (verdict != NULL) {
+    if (check != NULL) {
         if (done)
-            verdict_answered(verdict, &request->watched);
+            check_answered(check, &request->watched);
         else
-            verdict_early(verdict, &request->watched, back_ns, drained);
+            check_early_resume(check, &request->watched, back_ns, drained);
     }
     return done;
 }
@@ -514,8 +514,8 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
             lose_group(request);
         return result;
     }
-    if (request->device->verdict != NULL)
-        verdict_finished(request->device->verdict, &request->watched);
+    if (request->device->check != NULL)
+        check_finished(request->device->check, &request->watched);
     if (request->instance == NULL) { /* never accepted: nobody else has it */
         idle_group(request);
     } else {

@@ -87,9 +87,9 @@ static void go_on(const struct ersatz_device *device)
 
 void stop_begins(struct ersatz_device *device)
 {
-    if (device->verdict != NULL)
-        verdict_settle(device->verdict,
-            device->stopper); /* before requests are cancelled, and their jobs told of that */
+    if (device->check != NULL)
+        check_settle(
+            device->check, device->stopper); /* before requests are cancelled, and their jobs told of that */
     /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
      * rings. One of the two cancels what was pushed. */
     atomic_store(&device->stopping, true);

@@ -110,8 +110,8 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
     enum ersatz_result result;
 
     waker_attach(waker, request);
-    if (request->device->verdict != NULL && !request_is_inherited(request))
-        verdict_submits(request->device->verdict, &request->watched);
+    if (request->device->check != NULL && !request_is_inherited(request))
+        check_submitted(request->device->check, &request->watched);
     result = submit(request, NOTIFY_FD, true);
     if (result != ERSATZ_OK)
         waker_detach(waker, request);
@@ -135,12 +135,12 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
         instance_make_ring(instance, false);
     else if (!reaper_start(instance))
         return ERSATZ_NO_THREADS;
-    if (device->verdict == NULL)
+    if (device->check == NULL)
         return submit(request, NOTIFY_CALLBACK, false);
-    verdict_submits(device->verdict, &request->watched);
+    check_submitted(device->check, &request->watched);
     result = submit(request, NOTIFY_CALLBACK, false);
     if (result == ERSATZ_RING_FULL)
-        verdict_refused(device->verdict, &request->watched,
+        check_refused(device->check, &request->watched,
             (struct watched_slots){.taken = &instance->in_flight, .all = instance->depth});
     return result;
 }
@@ -159,8 +159,8 @@ static enum ersatz_result submit_with_retries(struct ersatz_request *request, in
 
 static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
 {
-    if (request->device->verdict != NULL && !request_is_inherited(request))
-        verdict_enters(request->device->verdict, "submitted an operation, and waited for it");
+    if (request->device->check != NULL && !request_is_inherited(request))
+        check_reentry(request->device->check, "submitted an operation, and waited for it");
     if (lend(request, &request->device->instances[own_seat() % request->device->config.instances]))
         return ERSATZ_OK;
     return submit_with_retries(request, retries);

@@ -54,8 +54,8 @@ static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, b
     if (known)
         return false;
     ersatz_count(&waker->stats->orphans, 1);
-    if (request->device->verdict != NULL)
-        verdict_orphaned(request->device->verdict, &request->watched, reused);
+    if (request->device->check != NULL)
+        check_orphaned(request->device->check, &request->watched, reused);
     return request_mute(request);
 }
 

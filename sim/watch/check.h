@@ -18,60 +18,60 @@
 #include "callers.h"
 #include "watched.h"
 
-struct verdict;
+struct check;
 
 /* NULL: no memory, or no thread. */
-struct verdict *verdict_start(struct ersatz_findings *findings, uint64_t pause_ns);
+struct check *check_start(struct ersatz_findings *findings, uint64_t pause_ns);
 
 /* The device stops: what is open now stays as it is found. stopper: the thread of the application that has it
  * stop, and so will resume nothing. */
-void verdict_settle(struct verdict *verdict, pid_t stopper);
+void check_settle(struct check *check, pid_t stopper);
 
 /* After all requests are gone. NULL is allowed. */
-void verdict_free(struct verdict *verdict);
+void check_free(struct check *check);
 
 /* The calling job is about to submit the request. */
-void verdict_submits(struct verdict *verdict, struct watched *request);
+void check_submitted(struct check *check, struct watched *request);
 
 /* It is finished, whether it was answered or never accepted. */
-void verdict_finished(struct verdict *verdict, struct watched *request);
+void check_finished(struct check *check, struct watched *request);
 
 /* The instance had no room, and its job was told EAGAIN. */
-void verdict_refused(struct verdict *verdict, struct watched *request, struct watched_slots slots);
+void check_refused(struct check *check, struct watched *request, struct watched_slots slots);
 
 /* The job was resumed, at back_ns, and the request is not done; signal: there had been one, though not of the
  * request's. */
-void verdict_early(struct verdict *verdict, struct watched *request, uint64_t back_ns, bool signal);
+void check_early_resume(struct check *check, struct watched *request, uint64_t back_ns, bool signal);
 
 /* The job was resumed and the request is done. */
-void verdict_answered(struct verdict *verdict, struct watched *request);
+void check_answered(struct check *check, struct watched *request);
 
 /* Its wait context goes away, or is given to another request (reused), and it is not finished. */
-void verdict_orphaned(struct verdict *verdict, struct watched *request, bool reused);
+void check_orphaned(struct check *check, struct watched *request, bool reused);
 
 /* The process forks. */
-void verdict_forking(struct verdict *verdict);
+void check_forking(struct check *check);
 
 /* The calling thread uses the engine, and may be one of the device's in a callback. what: "resumed a job". */
-void verdict_enters(struct verdict *verdict, const char *what);
+void check_reentry(struct check *check, const char *what);
 
 /* What a thread has done so far, as its callback begins. */
-struct verdict_times {
+struct callback_times {
     uint64_t now_ns, cpu_ns, waited_ns; /* waited_ns: for a core */
     long sleeps;                        /* how often it slept */
     bool seen;                          /* the kernel tells of waited_ns */
 };
 
 /* A callback that runs on a thread of the device. It lies on that thread's stack. */
-struct verdict_callback {
-    struct verdict_callback *next;
+struct check_callback {
+    struct check_callback *next;
     struct callers submitted;
     uint64_t number, at_ns; /* of the request */
     uint32_t operation, bytes;
     pid_t thread;
     uintptr_t function;
     uint64_t serial; /* of the callback */
-    struct verdict_times began;
+    struct callback_times began;
     uint64_t late_looks; /* of the watching thread, when it began */
     uint64_t ran_ns;     /* on the check's clock */
     unsigned asleep;     /* at so many looks in a row */
@@ -82,13 +82,12 @@ struct verdict_callback {
     struct ersatz_sighting *sighting;        /* of that; NULL: none was kept */
 };
 
-void verdict_callback_begins(
-    struct verdict *verdict, struct verdict_callback *callback, struct watched *request);
-void verdict_callback_ends(struct verdict *verdict, struct verdict_callback *callback);
+void check_callback_begins(struct check *check, struct check_callback *callback, struct watched *request);
+void check_callback_ends(struct check *check, struct check_callback *callback);
 
 /* The same where the application polls, on its own thread: how long it takes is its own affair, and what
  * counts is only that it runs. By the time it ends, the request may be gone. */
-struct ersatz_running_callback *verdict_own_callback_begins(struct verdict *verdict, struct watched *request);
-void verdict_own_callback_ends(struct ersatz_running_callback *running);
+struct ersatz_running_callback *check_polled_callback_begins(struct check *check, struct watched *request);
+void check_polled_callback_ends(struct ersatz_running_callback *running);
 
 #endif

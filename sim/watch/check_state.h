@@ -14,8 +14,8 @@
 #define STEP_MAX_NS (2 * LOOK_NS) /* a look that comes later than that says nothing about the application */
 
 /* A request that is not finished. */
-struct verdict_entry {
-    struct verdict_entry *next, **link; /* of all that are open, or of the spare ones (next only) */
+struct check_entry {
+    struct check_entry *next, **link; /* of all that are open, or of the spare ones (next only) */
     struct watched *request;
     uint64_t number; /* of the entry, never used again */
     uint64_t at_ns;
@@ -45,16 +45,16 @@ struct verdict_entry {
     struct ersatz_sighting *live; /* of an overdue one: withdrawn when it is answered */
 };
 
-struct verdict {
+struct check {
     uint64_t pause_ns; /* see struct ersatz_config */
     struct ersatz_findings *findings;
 
     /* Taken for moments: never while names are looked up or /proc is read. All below. */
     pthread_mutex_t lock;
-    struct verdict_entry *open, *spare;
+    struct check_entry *open, *spare;
     unsigned entries;
     uint64_t last_number, last_callback;
-    struct verdict_callback *callbacks;
+    struct check_callback *callbacks;
     bool settled;
     uint64_t looked_ns, late_looks; /* when the watching thread looked last; how often it came too late */
 
@@ -65,7 +65,7 @@ struct verdict {
 };
 
 /* What is to be told of, copied so that the lock need not be held. */
-struct verdict_report {
+struct check_report {
     enum ersatz_finding finding;
     uint64_t number, at_ns;
     uint32_t operation, bytes;
@@ -75,35 +75,33 @@ struct verdict_report {
 };
 
 /* Under the lock: about an entry, with nobody's callers but the submitter's. */
-void verdict_about(
-    struct verdict_report *report, const struct verdict_entry *entry, enum ersatz_finding finding);
+void report_fill(struct check_report *report, const struct check_entry *entry, enum ersatz_finding finding);
 
-void verdict_callback_about(
-    struct verdict_report *report, const struct verdict_callback *callback, enum ersatz_finding finding);
+void report_fill_callback(
+    struct check_report *report, const struct check_callback *callback, enum ersatz_finding finding);
 
 /* Under the lock: whether it may be called that. One that waits for the engine is told of as such, and not as
  * blocked. */
-bool verdict_callback_may_be(const struct verdict_callback *callback, enum ersatz_finding finding);
+bool callback_may_be_reported(const struct check_callback *callback, enum ersatz_finding finding);
 
 /* Not under the lock: look names up. */
-void verdict_name(const struct verdict_report *report, struct ersatz_sighting *sighting);
+void sighting_symbolize(const struct check_report *report, struct ersatz_sighting *sighting);
 
 /* Under the lock: keep the sighting if there is room. NULL: there is none. */
-struct ersatz_sighting *verdict_keep(
-    struct verdict *verdict, enum ersatz_finding finding, const struct ersatz_sighting *sighting);
+struct ersatz_sighting *sighting_publish(
+    struct check *check, enum ersatz_finding finding, const struct ersatz_sighting *sighting);
 
 /* Under the lock: what was kept turned out to be more than could be said then. NULL is allowed. */
-void verdict_amend(struct ersatz_sighting *sighting, const char *note);
+void sighting_amend(struct ersatz_sighting *sighting, const char *note);
 
 /* Count a finding (under the lock or not), and take a time that was found for the longest if it is. */
-void verdict_count(struct verdict *verdict, enum ersatz_finding finding, uint64_t ns);
+void finding_count(struct check *check, enum ersatz_finding finding, uint64_t ns);
 
 /* Name it, count it, keep it. Not under the lock. NULL: there was no room to keep it. */
-struct ersatz_sighting *verdict_tell(
-    struct verdict *verdict, const struct verdict_report *report, uint64_t ns);
+struct ersatz_sighting *finding_report(struct check *check, const struct check_report *report, uint64_t ns);
 
 /* The watching thread. */
-bool verdict_watch_start(struct verdict *verdict);
-void verdict_watch_stop(struct verdict *verdict);
+bool check_watcher_start(struct check *check);
+void check_watcher_stop(struct check *check);
 
 #endif

@@ -20,12 +20,12 @@
 /* An open entry that needs more than a glance, copied: by the time it has been looked into, it may be gone.
  */
 struct suspect {
-    struct verdict_entry *entry;
+    struct check_entry *entry;
     uint64_t number;
     bool is_callback_mode, refused, callback_due;
     uint64_t alone_ns, waited_ns;
     bool first_look;
-    struct verdict_report report;
+    struct check_report report;
 };
 
 struct suspects {
@@ -38,16 +38,16 @@ struct suspects {
  */
 
 /* Under the lock: whether its job could go on now. */
-static bool is_alone(const struct verdict_entry *entry)
+static bool is_alone(const struct check_entry *entry)
 {
     if (entry->refused)
         return atomic_load(entry->slots.taken) < entry->slots.all;
     return state_of(entry->request->state) == REQUEST_SIGNALLED;
 }
 
-static bool callback_is_due(const struct verdict *verdict)
+static bool callback_is_due(const struct check *check)
 {
-    for (const struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next) {
+    for (const struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
         if (!entry->refused && entry->request->callback != NULL && !is_alone(entry))
             return true;
     }
@@ -55,7 +55,7 @@ static bool callback_is_due(const struct verdict *verdict)
 }
 
 /* Under the lock. */
-static void suspect(struct verdict *verdict, struct verdict_entry *entry, struct suspects *suspects)
+static void suspect(struct check *check, struct check_entry *entry, struct suspects *suspects)
 {
     struct suspect *suspect = &suspects->list[suspects->count++];
 
@@ -66,35 +66,35 @@ static void suspect(struct verdict *verdict, struct verdict_entry *entry, struct
         .alone_ns = entry->alone_ns,
         .waited_ns = entry->waited_ns,
         .first_look = entry->looks == 2};
-    suspect->callback_due = suspect->refused && callback_is_due(verdict);
-    verdict_about(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
+    suspect->callback_due = suspect->refused && callback_is_due(check);
+    report_fill(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
 }
 
 /* Under the lock: let time pass, and find those that are worth a closer look: at their second look, to learn
  * how long their thread has waited for a core so far; when the limit is reached; and whenever they have been
  * alone for twice as long. */
-static void look_at_entries(struct verdict *verdict, uint64_t step_ns, struct suspects *suspects)
+static void look_at_entries(struct check *check, uint64_t step_ns, struct suspects *suspects)
 {
-    for (struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next) {
+    for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
         if (!is_alone(entry))
             continue;
         if (entry->looks > 0)
             entry->alone_ns += step_ns;
         if (entry->reported) {
-            ersatz_count_max(&verdict->findings->of[entry->finding].ns, entry->alone_ns);
+            ersatz_count_max(&check->findings->of[entry->finding].ns, entry->alone_ns);
             continue;
         }
         if (suspects->count == SUSPECTS_MAX)
             continue;
         if (entry->looks++ == 1 || (entry->looks > 2 && entry->alone_ns >= entry->look_at_ns))
-            suspect(verdict, entry, suspects);
+            suspect(check, entry, suspects);
     }
 }
 
 /* Under the lock: the entry, if it is still the one that was looked into. */
-static struct verdict_entry *still_open(struct verdict *verdict, const struct suspect *suspect)
+static struct check_entry *still_open(struct check *check, const struct suspect *suspect)
 {
-    for (struct verdict_entry *entry = verdict->open; entry != NULL; entry = entry->next) {
+    for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
         if (entry == suspect->entry && entry->number == suspect->number && entry->refused == suspect->refused)
             return entry;
     }
@@ -103,13 +103,13 @@ static struct verdict_entry *still_open(struct verdict *verdict, const struct su
 
 /* ------------------------------------------------------------------------------------------------- locks */
 
-static void cannot_see(struct verdict *verdict, uint32_t what)
+static void cannot_see(struct check *check, uint32_t what)
 {
-    atomic_fetch_or_explicit(&verdict->findings->blind, what, memory_order_relaxed);
+    atomic_fetch_or_explicit(&check->findings->blind, what, memory_order_relaxed);
 }
 
 /* Whether that thread waits for a lock of the owner's. */
-static bool waits_for(struct verdict *verdict, pid_t thread, pid_t owner)
+static bool waits_for(struct check *check, pid_t thread, pid_t owner)
 {
     struct thread_state state;
     pid_t lock_owner;
@@ -117,7 +117,7 @@ static bool waits_for(struct verdict *verdict, pid_t thread, pid_t owner)
     thread_look(thread, &state);
     switch (thread_lock_owner(&state, &lock_owner)) {
     case LOCK_UNREADABLE:
-        cannot_see(verdict, ERSATZ_BLIND_LOCKS);
+        cannot_see(check, ERSATZ_BLIND_LOCKS);
         return false;
     case LOCK_OWNED:
         return lock_owner == owner;
@@ -127,20 +127,20 @@ static bool waits_for(struct verdict *verdict, pid_t thread, pid_t owner)
 }
 
 /* The first thread that waits for a lock that the owner has; 0: none. */
-static pid_t find_waiter(struct verdict *verdict, pid_t owner)
+static pid_t find_waiter(struct check *check, pid_t owner)
 {
     DIR *threads = opendir("/proc/self/task");
     struct dirent *each;
     pid_t found = 0;
 
     if (threads == NULL) {
-        cannot_see(verdict, ERSATZ_BLIND_THREADS);
+        cannot_see(check, ERSATZ_BLIND_THREADS);
         return 0;
     }
     while (found == 0 && (each = readdir(threads)) != NULL) {
         pid_t thread = (pid_t)strtol(each->d_name, NULL, 10);
 
-        if (thread > 0 && waits_for(verdict, thread, owner))
+        if (thread > 0 && waits_for(check, thread, owner))
             found = thread;
     }
     closedir(threads);
@@ -152,14 +152,14 @@ static pid_t find_waiter(struct verdict *verdict, pid_t owner)
 
 /* A thread that sleeps with a lock which somebody wants, and does not resume its job: the job has the lock.
  */
-static bool has_lock(struct verdict *verdict, struct suspects *suspects, struct verdict_report *report,
+static bool has_lock(struct check *check, struct suspects *suspects, struct check_report *report,
     const struct thread_state *state)
 {
     pid_t waiter;
 
     if (!state->asleep || suspects->scans++ >= SCANS_MAX)
         return false;
-    waiter = find_waiter(verdict, report->thread);
+    waiter = find_waiter(check, report->thread);
     if (waiter == 0)
         return false;
     report->finding = ERSATZ_FOUND_LOCK_HELD;
@@ -173,7 +173,7 @@ static bool has_lock(struct verdict *verdict, struct suspects *suspects, struct 
 }
 
 static bool expects_descriptor(
-    const struct suspect *suspect, struct verdict_report *report, const struct thread_state *state)
+    const struct suspect *suspect, struct check_report *report, const struct thread_state *state)
 {
     char text[32];
 
@@ -188,9 +188,9 @@ static bool expects_descriptor(
 
 /* Not under the lock: what the matter is. The finding stays NEVER_RESUMED where nothing particular is seen.
  */
-static void diagnose(struct verdict *verdict, struct suspects *suspects, struct suspect *suspect)
+static void diagnose(struct check *check, struct suspects *suspects, struct suspect *suspect)
 {
-    struct verdict_report *report = &suspect->report;
+    struct check_report *report = &suspect->report;
     struct thread_state state;
 
     if (suspect->refused) {
@@ -202,16 +202,16 @@ static void diagnose(struct verdict *verdict, struct suspects *suspects, struct 
     }
     thread_look(report->thread, &state);
     if (!state.seen)
-        cannot_see(verdict, ERSATZ_BLIND_THREADS);
-    if (has_lock(verdict, suspects, report, &state) || expects_descriptor(suspect, report, &state))
+        cannot_see(check, ERSATZ_BLIND_THREADS);
+    if (has_lock(check, suspects, report, &state) || expects_descriptor(suspect, report, &state))
         return;
     snprintf(report->note, sizeof(report->note),
-        "told that it may go on, and not resumed for %u ms or longer", verdict->findings->limits.answer_ms);
+        "told that it may go on, and not resumed for %u ms or longer", check->findings->limits.answer_ms);
 }
 
 /* Under the lock: it is over the limit. */
-static void become_overdue(struct verdict *verdict, struct verdict_entry *entry,
-    const struct suspect *suspect, const struct ersatz_sighting *sighting)
+static void become_overdue(struct check *check, struct check_entry *entry, const struct suspect *suspect,
+    const struct ersatz_sighting *sighting)
 {
     enum ersatz_finding finding = suspect->report.finding;
 
@@ -220,69 +220,69 @@ static void become_overdue(struct verdict *verdict, struct verdict_entry *entry,
         if (entry->live != NULL)
             atomic_store_explicit(&entry->live->kept, 0, memory_order_relaxed);
         if (entry->overdue)
-            atomic_fetch_sub_explicit(&verdict->findings->unanswered, 1, memory_order_relaxed);
+            atomic_fetch_sub_explicit(&check->findings->unanswered, 1, memory_order_relaxed);
         entry->live = NULL;
         entry->reported = true;
         entry->finding = finding;
-        verdict_count(verdict, finding, entry->alone_ns);
-        verdict_keep(verdict, finding, sighting);
+        finding_count(check, finding, entry->alone_ns);
+        sighting_publish(check, finding, sighting);
         return;
     }
     if (!entry->overdue) {
         entry->overdue = true;
-        atomic_fetch_add_explicit(&verdict->findings->unanswered, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&check->findings->unanswered, 1, memory_order_relaxed);
     }
     if (entry->live == NULL)
-        entry->live = verdict_keep(verdict, finding, sighting);
+        entry->live = sighting_publish(check, finding, sighting);
 }
 
 /* Not under the lock. */
-static void look_into(struct verdict *verdict, struct suspects *suspects, struct suspect *suspect)
+static void look_into(struct check *check, struct suspects *suspects, struct suspect *suspect)
 {
-    uint64_t limit_ns = verdict->findings->limits.answer_ms * NS_PER_MS;
+    uint64_t limit_ns = check->findings->limits.answer_ms * NS_PER_MS;
     uint64_t waited_ns = thread_times(suspect->report.thread).waited_ns;
     uint64_t busy_ns = suspect->first_look ? 0 : waited_ns - suspect->waited_ns; /* its thread, with others */
     bool is_over = !suspect->first_look && suspect->alone_ns >= limit_ns + busy_ns;
     struct ersatz_sighting sighting;
-    struct verdict_entry *entry;
+    struct check_entry *entry;
 
     if (is_over) {
-        diagnose(verdict, suspects, suspect);
-        verdict_name(&suspect->report, &sighting);
+        diagnose(check, suspects, suspect);
+        sighting_symbolize(&suspect->report, &sighting);
     }
-    pthread_mutex_lock(&verdict->lock);
-    entry = still_open(verdict, suspect);
+    pthread_mutex_lock(&check->lock);
+    entry = still_open(check, suspect);
     if (entry != NULL && suspect->first_look) {
         entry->waited_ns = waited_ns;
         entry->look_at_ns = limit_ns;
     } else if (entry != NULL && is_over) {
-        become_overdue(verdict, entry, suspect, &sighting);
+        become_overdue(check, entry, suspect, &sighting);
     } else if (entry != NULL) {
         entry->look_at_ns = limit_ns + busy_ns;
     }
-    pthread_mutex_unlock(&verdict->lock);
+    pthread_mutex_unlock(&check->lock);
 }
 
 /* ----------------------------------------------------------------------------------------------- callbacks
  */
 
 /* Under the lock: a callback that has run for so long that it is worth a look. */
-static struct verdict_callback *next_slow_callback(struct verdict *verdict, uint64_t after)
+static struct check_callback *next_slow_callback(struct check *check, uint64_t after)
 {
-    struct verdict_callback *next = NULL;
+    struct check_callback *next = NULL;
 
-    for (struct verdict_callback *each = verdict->callbacks; each != NULL; each = each->next) {
+    for (struct check_callback *each = check->callbacks; each != NULL; each = each->next) {
         if (!each->reported && each->serial > after &&
-            each->ran_ns >= verdict->findings->limits.callback_ms * NS_PER_MS &&
+            each->ran_ns >= check->findings->limits.callback_ms * NS_PER_MS &&
             (next == NULL || each->serial < next->serial))
             next = each;
     }
     return next;
 }
 
-static struct verdict_callback *find_callback(struct verdict *verdict, uint64_t serial)
+static struct check_callback *find_callback(struct check *check, uint64_t serial)
 {
-    struct verdict_callback *each = verdict->callbacks;
+    struct check_callback *each = check->callbacks;
 
     while (each != NULL && each->serial != serial)
         each = each->next;
@@ -290,7 +290,7 @@ static struct verdict_callback *find_callback(struct verdict *verdict, uint64_t 
 }
 
 /* Not under the lock. Whether there is something to say about it. */
-static bool judge_callback(struct verdict *verdict, struct verdict_report *report, unsigned *asleep,
+static bool judge_callback(struct check *check, struct check_report *report, unsigned *asleep,
     char *sleeps_in, size_t size, uint64_t ran_ns, uint64_t cpu_ns)
 {
     struct thread_state state;
@@ -298,7 +298,7 @@ static bool judge_callback(struct verdict *verdict, struct verdict_report *repor
 
     thread_look(report->thread, &state);
     if (!state.seen)
-        cannot_see(verdict, ERSATZ_BLIND_THREADS);
+        cannot_see(check, ERSATZ_BLIND_THREADS);
     *asleep = state.asleep ? *asleep + 1 : 0;
     if (state.asleep)
         snprintf(sleeps_in, size, "%s", thread_call_name(&state, text, sizeof(text)));
@@ -309,7 +309,7 @@ static bool judge_callback(struct verdict *verdict, struct verdict_report *repor
             (unsigned long long)(ran_ns / NS_PER_MS), sleeps_in);
         return true;
     }
-    if (cpu_ns >= verdict->findings->limits.callback_ms * NS_PER_MS) {
+    if (cpu_ns >= check->findings->limits.callback_ms * NS_PER_MS) {
         snprintf(report->note, sizeof(report->note),
             "its callback computes on the card's thread, for %llu ms so far",
             (unsigned long long)(cpu_ns / NS_PER_MS));
@@ -320,50 +320,50 @@ static bool judge_callback(struct verdict *verdict, struct verdict_report *repor
 
 /* Under the lock when called and when it returns: look into one. False: it has returned meanwhile, and was
  * judged then. */
-static bool look_into_callback(struct verdict *verdict, struct verdict_callback *callback)
+static bool look_into_callback(struct check *check, struct check_callback *callback)
 {
-    struct verdict_report report;
+    struct check_report report;
     uint64_t serial = callback->serial, ran_ns = callback->ran_ns, began_ns = callback->began.cpu_ns, cpu_ns;
     unsigned asleep = callback->asleep;
     char sleeps_in[sizeof(callback->sleeps_in)] = "";
     struct ersatz_sighting *kept;
     bool tell;
 
-    verdict_callback_about(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
-    pthread_mutex_unlock(&verdict->lock);
+    report_fill_callback(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
+    pthread_mutex_unlock(&check->lock);
     cpu_ns = thread_times(report.thread).ran_ns;
     cpu_ns = cpu_ns > began_ns ? cpu_ns - began_ns : 0;
-    tell = judge_callback(verdict, &report, &asleep, sleeps_in, sizeof(sleeps_in), ran_ns, cpu_ns);
-    pthread_mutex_lock(&verdict->lock);
-    callback = find_callback(verdict, serial);
+    tell = judge_callback(check, &report, &asleep, sleeps_in, sizeof(sleeps_in), ran_ns, cpu_ns);
+    pthread_mutex_lock(&check->lock);
+    callback = find_callback(check, serial);
     if (callback == NULL)
         return false;
     callback->asleep = asleep;
     if (sleeps_in[0] != '\0')
         memcpy(callback->sleeps_in, sleeps_in, sizeof(sleeps_in));
-    if (!tell || !verdict_callback_may_be(callback, report.finding))
+    if (!tell || !callback_may_be_reported(callback, report.finding))
         return true;
     callback->reported = true; /* whoever ends it now only says for how long it was */
     callback->finding = report.finding;
-    pthread_mutex_unlock(&verdict->lock);
-    kept = verdict_tell(verdict, &report, report.finding == ERSATZ_FOUND_LONG_CALLBACK ? cpu_ns : ran_ns);
-    pthread_mutex_lock(&verdict->lock);
-    callback = find_callback(verdict, serial);
+    pthread_mutex_unlock(&check->lock);
+    kept = finding_report(check, &report, report.finding == ERSATZ_FOUND_LONG_CALLBACK ? cpu_ns : ran_ns);
+    pthread_mutex_lock(&check->lock);
+    callback = find_callback(check, serial);
     if (callback != NULL)
         callback->sighting = kept;
     return callback != NULL;
 }
 
 /* Look into those that run for long. The lock is held when this is called and when it returns. */
-static void look_at_callbacks(struct verdict *verdict, uint64_t step_ns)
+static void look_at_callbacks(struct check *check, uint64_t step_ns)
 {
-    struct verdict_callback *callback;
+    struct check_callback *callback;
 
-    for (callback = verdict->callbacks; callback != NULL; callback = callback->next)
+    for (callback = check->callbacks; callback != NULL; callback = callback->next)
         callback->ran_ns += step_ns;
     callback = NULL;
-    while ((callback = next_slow_callback(verdict, callback == NULL ? 0 : callback->serial)) != NULL) {
-        if (!look_into_callback(verdict, callback))
+    while ((callback = next_slow_callback(check, callback == NULL ? 0 : callback->serial)) != NULL) {
+        if (!look_into_callback(check, callback))
             return; /* the others are for the next look */
     }
 }
@@ -380,67 +380,67 @@ static uint64_t add(struct timespec *time, uint64_t ns)
 }
 
 /* Under the lock: until the next look, or for as long as nothing is open. */
-static void wait_for_look(struct verdict *verdict, unsigned *idle)
+static void wait_for_look(struct check *check, unsigned *idle)
 {
     struct timespec until;
 
-    if (verdict->open != NULL || verdict->callbacks != NULL)
+    if (check->open != NULL || check->callbacks != NULL)
         *idle = 0;
     if (++*idle <= LINGER_LOOKS) {
         clock_gettime(CLOCK_MONOTONIC, &until);
         add(&until, LOOK_NS);
-        while (!verdict->stopping && pthread_cond_timedwait(&verdict->wake, &verdict->lock, &until) == 0)
+        while (!check->stopping && pthread_cond_timedwait(&check->wake, &check->lock, &until) == 0)
             ;
         return;
     }
-    verdict->asleep = true;
-    while (!verdict->stopping && verdict->open == NULL && verdict->callbacks == NULL)
-        pthread_cond_wait(&verdict->wake, &verdict->lock);
-    verdict->asleep = false;
-    verdict->looked_ns = clock_now(); /* nobody was left alone meanwhile */
+    check->asleep = true;
+    while (!check->stopping && check->open == NULL && check->callbacks == NULL)
+        pthread_cond_wait(&check->wake, &check->lock);
+    check->asleep = false;
+    check->looked_ns = clock_now(); /* nobody was left alone meanwhile */
     *idle = 0;
 }
 
 static void *watch(void *arg)
 {
-    struct verdict *verdict = arg;
+    struct check *check = arg;
     unsigned idle = 0;
 
-    pthread_mutex_lock(&verdict->lock);
-    verdict->looked_ns = clock_now();
-    while (!verdict->stopping) {
+    pthread_mutex_lock(&check->lock);
+    check->looked_ns = clock_now();
+    while (!check->stopping) {
         struct suspects suspects = {.count = 0};
         uint64_t now_ns, step_ns;
 
-        wait_for_look(verdict, &idle);
+        wait_for_look(check, &idle);
         now_ns = clock_now();
-        step_ns = now_ns - verdict->looked_ns;
+        step_ns = now_ns - check->looked_ns;
         if (step_ns > STEP_MAX_NS) {
             step_ns = STEP_MAX_NS;
-            verdict->late_looks++;
+            check->late_looks++;
         }
-        verdict->looked_ns = now_ns;
-        look_at_callbacks(verdict, step_ns);
-        look_at_entries(verdict, step_ns, &suspects);
-        pthread_mutex_unlock(&verdict->lock);
+        check->looked_ns = now_ns;
+        look_at_callbacks(check, step_ns);
+        look_at_entries(check, step_ns, &suspects);
+        pthread_mutex_unlock(&check->lock);
         for (unsigned i = 0; i < suspects.count; i++)
-            look_into(verdict, &suspects, &suspects.list[i]);
-        pthread_mutex_lock(&verdict->lock);
+            look_into(check, &suspects, &suspects.list[i]);
+        pthread_mutex_lock(&check->lock);
     }
-    pthread_mutex_unlock(&verdict->lock);
+    pthread_mutex_unlock(&check->lock);
     return NULL;
 }
 
-bool verdict_watch_start(struct verdict *verdict)
+bool check_watcher_start(struct check *check)
 {
-    return thread_start(&verdict->watcher, watch, verdict);
+    return thread_start(&check->watcher, watch, check);
 }
 
-void verdict_watch_stop(struct verdict *verdict)
+void check_watcher_stop(struct check *check)
 {
-    pthread_mutex_lock(&verdict->lock);
-    verdict->stopping = true;
-    pthread_cond_signal(&verdict->wake);
-    pthread_mutex_unlock(&verdict->lock);
-    pthread_join(verdict->watcher, NULL);
+    pthread_mutex_lock(&check->lock);
+    check->stopping = true;
+    pthread_cond_signal(&check->wake);
+    pthread_mutex_unlock(&check->lock);
+    pthread_join(check->watcher, NULL);
 }

@@ -8,10 +8,10 @@
 
 #include "ersatz/device.h"
 
-struct verdict_entry;
+struct check_entry;
 
 struct watched {
-    struct verdict_entry *entry;   /* while the check watches it; under the check's lock */
+    struct check_entry *entry;     /* while the check watches it; under the check's lock */
     const _Atomic uint32_t *state; /* see base/state.h */
     const struct ersatz_op *op;
     const uint64_t *number;       /* its number on the device; 0 until it is submitted */

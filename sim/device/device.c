@@ -396,7 +396,7 @@ static void tell(struct ersatz_request *request)
         instance_put(request->instance, request);
         return;
     }
-    life_mark(request, ERSATZ_POINT_SIGNALLED);
+    times_mark(request, ERSATZ_POINT_SIGNALLED);
     device_flight_ended(request);
     if (!(request_step(request) & REQUEST_MUTED) && request->notify == NOTIFY_FD)
         waker_signal(request->fd, request->fd_serial);

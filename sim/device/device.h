@@ -29,7 +29,7 @@ struct ersatz_device {
     /* What lies above is read with every request, by all cores, and seldom written. So what is written with
      * every request has cache lines of its own: those for submitters, */
     _Alignas(64) _Atomic uint32_t references; /* the opener's, and one per request that is out */
-    _Atomic uint64_t last_number;             /* of the requests submitted; relaxed, see life_submit() */
+    _Atomic uint64_t last_number;             /* of the requests submitted; relaxed, see times_submit() */
 
     /* and those for workers: a bit for each that sleeps; sequentially consistent, see device_ring_doorbell()
      */

@@ -101,8 +101,8 @@ static struct ersatz_request *take_hung(struct faults *faults)
     return hung;
 }
 
-/* The request ends the card's life. A card that is down cannot be reset; it may still go for good. */
-static void end_life(
+/* The request resets the card. A card that is down cannot be reset; it may still go for good. */
+static void end_by_reset(
     struct faults *faults, const struct ersatz_request *request, const struct ersatz_fault_rule *rule)
 {
     bool is_down, for_good = rule->fault == ERSATZ_FAULT_GONE;
@@ -114,9 +114,9 @@ static void end_life(
     if (for_good ? atomic_load(&faults->down_until) != UINT64_MAX : !is_down) {
         fault_count(faults, rule->fault);
         faults->ended_by = rule->fault;
-        faults->ended_on = request->life.number;
+        faults->ended_on = request->times.number;
         atomic_store(&faults->down_until, for_good ? UINT64_MAX : clock_now() + rule->time_ns);
-        atomic_fetch_add(&faults->life, 1);
+        atomic_fetch_add(&faults->resets, 1);
         hung = take_hung(faults);
         for (struct ersatz_request *each = hung; each != NULL; each = each->next)
             blame_the_end(faults, each);
@@ -142,10 +142,10 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
 
     *hangs = false;
     if (!request_is_struck(&request->faults, ERSATZ_FAULT_HANG) &&
-        request->faults.life == atomic_load(&faults->life))
+        request->faults.resets == atomic_load(&faults->resets))
         return result;
     pthread_mutex_lock(&faults->lock);
-    if (request->faults.life != atomic_load(&faults->life)) {
+    if (request->faults.resets != atomic_load(&faults->resets)) {
         result = blame_the_end(faults, request);
     } else {
         *hangs = true;
@@ -173,12 +173,12 @@ static void draw(struct faults *faults, struct ersatz_request *request, bool by_
             continue;
         if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
             continue; /* not one request's; not to be had */
-        rule = ersatz_fault_strikes(&faults->rules, faults->seed, request->life.number, fault);
+        rule = ersatz_fault_strikes(&faults->rules, faults->seed, request->times.number, fault);
         if (rule == NULL)
             continue;
         own->strikes |= 1u << fault;
         if (fault == ERSATZ_FAULT_RESET || fault == ERSATZ_FAULT_GONE)
-            end_life(faults, request, rule);
+            end_by_reset(faults, request, rule);
         else if (fault == ERSATZ_FAULT_RING_FULL)
             own->shut_ns = rule->time_ns;
         else if (fault == ERSATZ_FAULT_REORDER)
@@ -193,7 +193,7 @@ static void draw(struct faults *faults, struct ersatz_request *request, bool by_
 static bool is_refused(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
-    uint64_t now = request->life.at[ERSATZ_POINT_SUBMITTED];
+    uint64_t now = request->times.at[ERSATZ_POINT_SUBMITTED];
 
     if (own->refused_at == 0) {
         fault_count(faults, ERSATZ_FAULT_RING_FULL);
@@ -203,7 +203,7 @@ static bool is_refused(struct faults *faults, struct ersatz_request *request)
         return false;
     }
     ersatz_count(&device_stats(faults->device)->retries, 1);
-    fault_blame(request, ERSATZ_FAULT_RING_FULL, request->life.number);
+    fault_blame(request, ERSATZ_FAULT_RING_FULL, request->times.number);
     return true;
 }
 
@@ -225,7 +225,7 @@ enum ersatz_result faults_at_the_door(
             draw(faults, each, by_fd && each == request); /* the first is the one that is told of */
     }
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
-        each->faults.life = atomic_load(&faults->life); /* then look whether it is down */
+        each->faults.resets = atomic_load(&faults->resets); /* then look whether it is down */
     if (faults_have_card_down(faults))
         return refuse(faults, request);
     if (request_is_struck(&request->faults, ERSATZ_FAULT_RING_FULL) && !wait_in_line &&
@@ -243,7 +243,7 @@ static void open_the_door(void *instance)
 bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
-    uint64_t until = request->life.at[ERSATZ_POINT_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
+    uint64_t until = request->times.at[ERSATZ_POINT_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
 
     if (!request_is_struck(own, ERSATZ_FAULT_RING_FULL))
         return false;
@@ -272,8 +272,8 @@ bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_er
     snprintf(error->text, sizeof(error->text),
         "injected fault of the simulated card: %s on request #%" PRIu64,
         ersatz_fault_name(request->faults.by), request->faults.blamed_on);
-    if (request->faults.blamed_on != request->life.number)
+    if (request->faults.blamed_on != request->times.number)
         snprintf(error->text + strlen(error->text), sizeof(error->text) - strlen(error->text),
-            ", this is request #%" PRIu64, request->life.number);
+            ", this is request #%" PRIu64, request->times.number);
     return true;
 }

@@ -22,7 +22,7 @@ struct request_faults {
     bool drawn;
     bool was_overtaken;  /* reorder: has been kept back */
     bool was_in_burst;   /* burst: the same */
-    unsigned life;       /* which life of the card it was accepted in: see faults.c */
+    unsigned resets;     /* resets of the card before it was accepted: see faults.c */
     uint64_t blamed_on;  /* the number of the request whose fault made it fail; 0: did not */
     uint64_t delay_ns;   /* how much later its completion is told */
     uint64_t shut_ns;    /* ring_full: how long the ring stays full; 0: once */

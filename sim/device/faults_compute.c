@@ -60,7 +60,7 @@ struct planned {
 
 static uint64_t draw_of(const struct faults *faults, const struct ersatz_request *request)
 {
-    return fault_draw(faults->seed, request->life.number, ERSATZ_FAULT_CORRUPT, FAULT_DRAW_WHERE);
+    return fault_draw(faults->seed, request->times.number, ERSATZ_FAULT_CORRUPT, FAULT_DRAW_WHERE);
 }
 
 static const struct ersatz_op *plan(
@@ -112,7 +112,7 @@ static unsigned take_up(
             continue;
         if (result == ERSATZ_OK && request_is_struck(&request->faults, ERSATZ_FAULT_FAIL)) {
             fault_count(faults, ERSATZ_FAULT_FAIL);
-            fault_blame(request, ERSATZ_FAULT_FAIL, request->life.number);
+            fault_blame(request, ERSATZ_FAULT_FAIL, request->times.number);
             result = ERSATZ_DEVICE_ERROR;
         }
         requests[kept] = request;

@@ -23,16 +23,17 @@ struct faults {
     uint32_t present; /* a bit for each fault that has a rule */
 
     /*
-     * A reset ends one life of the card and begins the next. Who submits reads `life`, then `down_until`; who
-     * resets writes `down_until`, then `life`; all sequentially consistent. So a request that was let in
-     * either belongs to a life that is over, and fails when it is taken up, or came after the card was back.
+     * How often the card has been reset. A submitter reads `resets`, then `down_until`; whoever resets the
+     * card writes `down_until`, then `resets`; all of it sequentially consistent. So an admitted request was
+     * either accepted before the newest reset, and fails when a worker takes it up, or after the card was
+     * back.
      */
-    _Atomic unsigned life;
+    _Atomic unsigned resets;
     _Atomic uint64_t down_until; /* of CLOCK_MONOTONIC, in ns; 0: it was never down; UINT64_MAX: gone */
 
     pthread_mutex_t lock; /* for what follows */
     enum ersatz_fault ended_by;
-    uint64_t ended_on;                 /* the number of the request that ended the last life */
+    uint64_t ended_on;                 /* the number of the request that reset the card last */
     struct ersatz_request *hung_first; /* in the order in which they were taken up */
     struct ersatz_request **hung_end;
     struct kept overtaken; /* until another one is told of */

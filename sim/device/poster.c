@@ -89,7 +89,7 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
         kernel_order_give(request);
         return true;
     }
-    life_mark(request, ERSATZ_POINT_SIGNALLED);
+    times_mark(request, ERSATZ_POINT_SIGNALLED);
     if ((request_step(request) & REQUEST_MUTED) || request->notify == NOTIFY_WAIT) {
         signalled(request);
         return false;

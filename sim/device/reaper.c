@@ -55,7 +55,7 @@ static void deliver(struct ersatz_request *request)
      */
     (void)request_state(request);
     stats = device_stats(request->device);
-    life_mark(request, ERSATZ_POINT_SIGNALLED);
+    times_mark(request, ERSATZ_POINT_SIGNALLED);
     device_flight_ended(request);
     request->caller = pthread_self();
     before = request_step(request); /* COMPLETE -> SIGNALLING */

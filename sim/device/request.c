@@ -85,7 +85,7 @@ struct ersatz_request *request_computed(struct ersatz_request *request, enum ers
     struct ersatz_request *first = request->first;
 
     request->result = result;
-    life_mark(request, ERSATZ_POINT_COMPUTED);
+    times_mark(request, ERSATZ_POINT_COMPUTED);
     request_idle(request);
     if (first == request && request->group_next == NULL)
         return request; /* alone */
@@ -309,13 +309,13 @@ enum ersatz_result ersatz_request_new(
     request->waker = NULL;
     request->watched = (struct watched){.state = &request->state,
         .op = &request->op,
-        .number = &request->life.number,
-        .submitted_ns = &request->life.at[ERSATZ_POINT_SUBMITTED]};
+        .number = &request->times.number,
+        .submitted_ns = &request->times.at[ERSATZ_POINT_SUBMITTED]};
     request->first = request;
     request->group_next = NULL;
     atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
     request->result = ERSATZ_STOPPED;
-    life_begin(request);
+    times_reset(request);
     faults_begin(request);
     atomic_store_explicit(&request->state, REQUEST_PENDING, memory_order_relaxed);
     atomic_store_explicit(&request->references, 1, memory_order_relaxed);
@@ -452,7 +452,7 @@ bool ersatz_request_is_done(struct ersatz_request *request)
         return true;
     done = is_done(request, &drained);
     if (done)
-        life_mark(request, ERSATZ_POINT_RESUMED);
+        times_mark(request, ERSATZ_POINT_RESUMED);
     if (check != NULL) {
         if (done)
             check_answered(check, &request->watched);
@@ -527,7 +527,7 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
             if (each->copied)
                 copy_results_out(each);
         }
-        life_return(request);
+        times_return(request);
     }
     request_release(request);
     return result;

@@ -55,7 +55,7 @@ struct ersatz_request {
     struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
     struct ersatz_request *waker_older; /* the next older one attached to the same waker */
 
-    struct life life;
+    struct times times;
     struct request_faults faults;
     uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
     struct watched watched; /* what the check sees of it, where there is a check */

@@ -91,7 +91,7 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
     if (request_is_inherited(request) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
     for (struct ersatz_request *each = request; device->watched && each != NULL; each = each->group_next)
-        life_submit(each);
+        times_submit(each);
     if (device->faults != NULL && (result = faults_at_the_door(device->faults, request, notify == NOTIFY_FD,
                                        wait_in_line)) != ERSATZ_OK)
         return result;

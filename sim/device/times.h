@@ -16,7 +16,7 @@
  * Plain fields, each written by whoever has the request at that point, before the step of its state that
  * hands it on: who sees the step sees them.
  */
-struct life {
+struct times {
     uint64_t number; /* in the order of submission on this device, from 1; 0: not submitted, or not watched */
     uint64_t at[ERSATZ_POINTS]; /* nanoseconds of CLOCK_MONOTONIC; 0: has not happened */
     pid_t submitter;            /* the thread that submitted it */
@@ -28,18 +28,18 @@ struct life {
 struct ersatz_request;
 
 /* Forget what was, for a request that starts anew. */
-void life_begin(struct ersatz_request *request);
+void times_reset(struct ersatz_request *request);
 
 /* Give it its number, and note who submits it. */
-void life_submit(struct ersatz_request *request);
+void times_submit(struct ersatz_request *request);
 
 /* A worker takes it up now, with others: all of a batch at the same time. */
-void life_start(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now);
+void times_take_up(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now);
 
 /* Its results are handed out. */
-void life_return(struct ersatz_request *request);
+void times_return(struct ersatz_request *request);
 
 /* It is at that point, now. Does nothing where the device is not watched. */
-void life_mark(struct ersatz_request *request, enum ersatz_point point);
+void times_mark(struct ersatz_request *request, enum ersatz_point point);
 
 #endif

@@ -146,7 +146,7 @@ void model_accept(struct ersatz_request *request)
 
     request->accepted = clock_now();
     request->due =
-        model_due(request->device->model, ersatz_op_name(op), size, request->life.number, request->accepted);
+        model_due(request->device->model, ersatz_op_name(op), size, request->times.number, request->accepted);
 }
 
 uint64_t model_computed(struct ersatz_request *request)

@@ -70,11 +70,11 @@ void trace_begin(struct ersatz_trace *trace, struct ersatz_request *request)
         request->trace_turn = 0;
         return;
     }
-    entry->number = request->life.number;
+    entry->number = request->times.number;
     memset(entry->at, 0, sizeof(entry->at));
-    entry->at[ERSATZ_POINT_CREATED] = request->life.at[ERSATZ_POINT_CREATED];
-    entry->at[ERSATZ_POINT_SUBMITTED] = request->life.at[ERSATZ_POINT_SUBMITTED];
-    entry->submitter = request->life.submitter;
+    entry->at[ERSATZ_POINT_CREATED] = request->times.at[ERSATZ_POINT_CREATED];
+    entry->at[ERSATZ_POINT_SUBMITTED] = request->times.at[ERSATZ_POINT_SUBMITTED];
+    entry->submitter = request->times.submitter;
     entry->returner = 0;
     entry->bytes = bytes_of(&request->op);
     entry->instance = (uint16_t)(request->instance - request->device->instances);
@@ -98,13 +98,13 @@ void trace_end(struct ersatz_trace *trace, const struct ersatz_request *request)
         count_late(trace);
         return;
     }
-    entry->at[ERSATZ_POINT_STARTED] = request->life.at[ERSATZ_POINT_STARTED];
-    entry->at[ERSATZ_POINT_COMPUTED] = request->life.at[ERSATZ_POINT_COMPUTED];
+    entry->at[ERSATZ_POINT_STARTED] = request->times.at[ERSATZ_POINT_STARTED];
+    entry->at[ERSATZ_POINT_COMPUTED] = request->times.at[ERSATZ_POINT_COMPUTED];
     for (unsigned point = ERSATZ_POINT_SIGNALLED; point < ERSATZ_POINTS; point++)
-        entry->at[point] = first->life.at[point];
-    entry->returner = first->life.returner;
-    entry->worker = (uint16_t)request->life.worker;
-    entry->batch = (uint16_t)request->life.batch;
+        entry->at[point] = first->times.at[point];
+    entry->returner = first->times.returner;
+    entry->worker = (uint16_t)request->times.worker;
+    entry->batch = (uint16_t)request->times.batch;
     entry->result = (uint8_t)request->result;
     entry->orphan = (atomic_load_explicit(&first->state, memory_order_relaxed) & REQUEST_MUTED) != 0;
     entry->ended = true;

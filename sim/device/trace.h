@@ -1,4 +1,4 @@
-/* Filling the trace: a place when a request was accepted, the rest when its life ends. */
+/* Filling the trace: a place when a request was accepted, the rest when it ends. */
 #ifndef ERSATZ_SIM_DEVICE_TRACE_H
 #define ERSATZ_SIM_DEVICE_TRACE_H
 

@@ -94,7 +94,7 @@ static void compute(struct worker *worker, struct batch *batch)
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
-        life_start(batch->requests[i], worker->index, batch->count, now);
+        times_take_up(batch->requests[i], worker->index, batch->count, now);
     }
     if (batch->count == 1)
         begun_alone = linger_begins_alone(worker->device, ops[0]);

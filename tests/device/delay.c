@@ -78,7 +78,7 @@ static void check_never_early(enum told told, uint64_t latency)
     for (int i = 0; i < REQUESTS; i++) {
         wait_until_done(device, requests[i], told, wakers[i]);
         CHECK(requests[i]->due >= requests[i]->accepted + latency);
-        CHECK(requests[i]->life.at[ERSATZ_POINT_SIGNALLED] >= requests[i]->due);
+        CHECK(requests[i]->times.at[ERSATZ_POINT_SIGNALLED] >= requests[i]->due);
         CHECK(clock_now() >= requests[i]->due);
         CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
         CHECK(aes_is_right(aes[i]));

@@ -81,10 +81,10 @@ static void begin(
 
 static void note(struct load *load, const struct ersatz_request *request, uint64_t seen)
 {
-    uint64_t told = request->life.at[ERSATZ_POINT_SIGNALLED];
+    uint64_t told = request->times.at[ERSATZ_POINT_SIGNALLED];
 
     load->early += told < request->due;
-    load->late += request->life.at[ERSATZ_POINT_COMPUTED] > request->due;
+    load->late += request->times.at[ERSATZ_POINT_COMPUTED] > request->due;
     if (load->count == LOAD_SAMPLES_MAX)
         return;
     load->told[load->count] = told - request->due;

@@ -81,7 +81,7 @@ static enum ersatz_result start_timing(struct ersatz_device *device, struct ersa
             return no_memory(error);
     }
     return device->model == NULL && device->faults == NULL ? ERSATZ_OK
-                                                           : delay_start(device, &device->delay, error);
+                                                           : timers_start(device, &device->timers, error);
 }
 
 static enum ersatz_result start_check(struct ersatz_device *device, struct ersatz_error *error)

@@ -17,7 +17,7 @@ struct ersatz_device {
     struct check *check;    /* of the application, or NULL; constant */
     struct faults *faults;  /* NULL: none are injected; constant */
     struct model *model;    /* the timing of a modelled card; NULL: as fast as it goes */
-    struct delay *delay;    /* NULL where nothing is ever delayed; both constant while the device runs */
+    struct timers *timers;  /* NULL where nothing is ever delayed; both constant while the device runs */
     struct worker *workers; /* config.workers of them */
     unsigned workers_started;
     struct instance *instances; /* config.instances of them */

@@ -249,7 +249,7 @@ bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
         return false;
     own->strikes &= ~(1u << ERSATZ_FAULT_RING_FULL);
     instance_shut(request->instance);
-    if (!delay_call(faults->device->delay, until, open_the_door, request->instance)) {
+    if (!timers_call(faults->device->timers, until, open_the_door, request->instance)) {
         instance_open(request->instance);
         return false;
     }

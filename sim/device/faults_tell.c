@@ -95,7 +95,7 @@ static void look_at_the_time(void *arg)
     while (late.first != NULL) {
         struct ersatz_request *request = let_go(&late);
 
-        if (!delay_tell(faults->device->delay, request, 0))
+        if (!timers_complete(faults->device->timers, request, 0))
             device_tell(request);
     }
 }
@@ -104,7 +104,7 @@ static void look_at_the_time(void *arg)
 static bool set_time(struct faults *faults, struct ersatz_request *request, uint64_t ns)
 {
     request->faults.keep_until = clock_now() + ns;
-    return delay_call(faults->device->delay, request->faults.keep_until, look_at_the_time, faults);
+    return timers_call(faults->device->timers, request->faults.keep_until, look_at_the_time, faults);
 }
 
 /* Whether the request is to be overtaken, by those that are not in front of it now. Under the lock. */

@@ -69,7 +69,7 @@ uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_o
     struct lookout *state = &device->lookout;
     uint64_t now;
 
-    if (device->cores != 2 || device->delay != NULL || op->kind != ERSATZ_RSA_PRIVATE)
+    if (device->cores != 2 || device->timers != NULL || op->kind != ERSATZ_RSA_PRIVATE)
         return 0;
     if (atomic_load_explicit(&state->key_size, memory_order_relaxed) != ersatz_rsa_key_size(op->u.rsa.key)) {
         atomic_store_explicit(&state->key_size, ersatz_rsa_key_size(op->u.rsa.key), memory_order_relaxed);

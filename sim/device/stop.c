@@ -118,7 +118,7 @@ static void stop_threads(struct ersatz_device *device)
     if (device->faults != NULL)
         faults_stop(device->faults);
     lend_stop(device, device->lenders_below);
-    delay_stop(device->delay); /* what the workers left to it is told of */
+    timers_stop(device->timers); /* what the workers left to it is told of */
     go_on(device);
     device_cancel_all(device);
     stop_reapers(device);
@@ -135,7 +135,7 @@ static void close_descriptors(struct ersatz_device *device)
         instance_close(&device->instances[i]);
     for (unsigned i = 0; i < device->workers_started; i++)
         worker_destroy(&device->workers[i]);
-    delay_free(device->delay);
+    timers_free(device->timers);
 }
 
 static void give_up(struct ersatz_device *device)

@@ -23,7 +23,7 @@ struct entry {
     void *arg;
 };
 
-struct delay {
+struct timers {
     struct ersatz_device *device;
     struct poster poster;
     pthread_t thread;
@@ -58,24 +58,24 @@ static void swap(struct entry *a, struct entry *b)
     *b = other;
 }
 
-static void sift_up(struct delay *delay, size_t at)
+static void sift_up(struct timers *timers, size_t at)
 {
-    struct entry *heap = delay->heap;
+    struct entry *heap = timers->heap;
 
     for (; at > 0 && is_before(&heap[at], &heap[(at - 1) / 2]); at = (at - 1) / 2)
         swap(&heap[at], &heap[(at - 1) / 2]);
 }
 
-static void sift_down(struct delay *delay, size_t at)
+static void sift_down(struct timers *timers, size_t at)
 {
-    struct entry *heap = delay->heap;
+    struct entry *heap = timers->heap;
 
     for (;;) {
         size_t first = at, left = 2 * at + 1;
 
-        if (left < delay->count && is_before(&heap[left], &heap[first]))
+        if (left < timers->count && is_before(&heap[left], &heap[first]))
             first = left;
-        if (left + 1 < delay->count && is_before(&heap[left + 1], &heap[first]))
+        if (left + 1 < timers->count && is_before(&heap[left + 1], &heap[first]))
             first = left + 1;
         if (first == at)
             return;
@@ -84,110 +84,110 @@ static void sift_down(struct delay *delay, size_t at)
     }
 }
 
-static bool reserve(struct delay *delay)
+static bool reserve(struct timers *timers)
 {
-    size_t room = delay->room == 0 ? ROOM_AT_FIRST : 2 * delay->room;
+    size_t room = timers->room == 0 ? ROOM_AT_FIRST : 2 * timers->room;
     struct entry *heap;
 
-    if (delay->count < delay->room)
+    if (timers->count < timers->room)
         return true;
-    heap = realloc(delay->heap, room * sizeof(*heap));
+    heap = realloc(timers->heap, room * sizeof(*heap));
     if (heap == NULL)
         return false;
-    delay->heap = heap;
-    delay->room = room;
+    timers->heap = heap;
+    timers->room = room;
     return true;
 }
 
-static struct entry pop(struct delay *delay)
+static struct entry pop(struct timers *timers)
 {
-    struct entry first = delay->heap[0];
+    struct entry first = timers->heap[0];
 
-    delay->heap[0] = delay->heap[--delay->count];
-    sift_down(delay, 0);
+    timers->heap[0] = timers->heap[--timers->count];
+    sift_down(timers, 0);
     return first;
 }
 
-static uint64_t next_due(const struct delay *delay)
+static uint64_t next_due(const struct timers *timers)
 {
-    return delay->count == 0 ? DELAY_NEVER : delay->heap[0].due;
+    return timers->count == 0 ? TIMERS_NEVER : timers->heap[0].due;
 }
 
 /* ------------------------------------------------------------------------------------------------ entries */
 
-static bool put(struct delay *delay, struct entry entry)
+static bool put(struct timers *timers, struct entry entry)
 {
     bool ring = false, ok;
 
-    pthread_mutex_lock(&delay->lock);
-    ok = !delay->ending && reserve(delay);
+    pthread_mutex_lock(&timers->lock);
+    ok = !timers->ending && reserve(timers);
     if (ok) {
-        entry.turn = delay->turns++;
-        delay->heap[delay->count++] = entry;
-        sift_up(delay, delay->count - 1);
-        ring = entry.due < delay->asleep_until;
+        entry.turn = timers->turns++;
+        timers->heap[timers->count++] = entry;
+        sift_up(timers, timers->count - 1);
+        ring = entry.due < timers->asleep_until;
         if (ring)
-            delay->asleep_until = entry.due; /* so that the next one need not ring, too */
+            timers->asleep_until = entry.due; /* so that the next one need not ring, too */
     }
-    pthread_mutex_unlock(&delay->lock);
+    pthread_mutex_unlock(&timers->lock);
     if (ring)
-        poster_wake(&delay->poster);
+        poster_wake(&timers->poster);
     return ok;
 }
 
-bool delay_tell(struct delay *delay, struct ersatz_request *request, uint64_t due)
+bool timers_complete(struct timers *timers, struct ersatz_request *request, uint64_t due)
 {
-    return put(delay, (struct entry){.due = due, .request = request});
+    return put(timers, (struct entry){.due = due, .request = request});
 }
 
-bool delay_call(struct delay *delay, uint64_t due, void (*run)(void *), void *arg)
+bool timers_call(struct timers *timers, uint64_t due, void (*run)(void *), void *arg)
 {
-    return put(delay, (struct entry){.due = due, .run = run, .arg = arg});
+    return put(timers, (struct entry){.due = due, .run = run, .arg = arg});
 }
 
 /* In the order in which they came. Under the lock. */
-static void make_all_due(struct delay *delay)
+static void make_all_due(struct timers *timers)
 {
-    for (size_t i = 0; i < delay->count; i++)
-        delay->heap[i].due = 0;
-    for (size_t i = delay->count / 2; i-- > 0;)
-        sift_down(delay, i);
+    for (size_t i = 0; i < timers->count; i++)
+        timers->heap[i].due = 0;
+    for (size_t i = timers->count / 2; i-- > 0;)
+        sift_down(timers, i);
 }
 
-static void flush(struct delay *delay, bool end)
+static void flush(struct timers *timers, bool end)
 {
-    pthread_mutex_lock(&delay->lock);
-    delay->ending = delay->ending || end;
-    make_all_due(delay);
-    pthread_mutex_unlock(&delay->lock);
-    poster_wake(&delay->poster);
+    pthread_mutex_lock(&timers->lock);
+    timers->ending = timers->ending || end;
+    make_all_due(timers);
+    pthread_mutex_unlock(&timers->lock);
+    poster_wake(&timers->poster);
 }
 
-void delay_flush(struct delay *delay)
+void timers_flush(struct timers *timers)
 {
-    flush(delay, false);
+    flush(timers, false);
 }
 
 /* ------------------------------------------------------------------------------------------------- thread */
 
 /* Take what is due. Where nothing is, note until when the thread will sleep. */
-static unsigned take_due(struct delay *delay, struct entry *due, uint64_t *next, bool *end)
+static unsigned take_due(struct timers *timers, struct entry *due, uint64_t *next, bool *end)
 {
     uint64_t now = clock_now();
     unsigned count = 0;
 
-    pthread_mutex_lock(&delay->lock);
-    while (count < BATCH && next_due(delay) <= now)
-        due[count++] = pop(delay);
-    *next = next_due(delay);
-    *end = delay->ending && count == 0 && delay->count == 0;
-    delay->asleep_until = count == 0 ? *next : 0;
-    pthread_mutex_unlock(&delay->lock);
+    pthread_mutex_lock(&timers->lock);
+    while (count < BATCH && next_due(timers) <= now)
+        due[count++] = pop(timers);
+    *next = next_due(timers);
+    *end = timers->ending && count == 0 && timers->count == 0;
+    timers->asleep_until = count == 0 ? *next : 0;
+    pthread_mutex_unlock(&timers->lock);
     return count;
 }
 
 /* Tell of the requests among them, then call the functions. */
-static void do_due(struct delay *delay, const struct entry *due, unsigned count)
+static void do_due(struct timers *timers, const struct entry *due, unsigned count)
 {
     struct ersatz_request *requests[BATCH];
     unsigned to_tell = 0;
@@ -196,10 +196,10 @@ static void do_due(struct delay *delay, const struct entry *due, unsigned count)
         if (due[i].request != NULL)
             requests[to_tell++] = due[i].request;
     }
-    if (to_tell > 0 && delay->device->faults != NULL)
-        faults_tell(delay->device->faults, &delay->poster, requests, to_tell);
+    if (to_tell > 0 && timers->device->faults != NULL)
+        faults_tell(timers->device->faults, &timers->poster, requests, to_tell);
     else if (to_tell > 0)
-        poster_post(&delay->poster, requests, to_tell);
+        poster_post(&timers->poster, requests, to_tell);
     for (unsigned i = 0; i < count; i++) {
         if (due[i].request == NULL)
             due[i].run(due[i].arg);
@@ -211,12 +211,12 @@ static void do_due(struct delay *delay, const struct entry *due, unsigned count)
  * the timer is set early by what that took lately, or a little less, and the rest of it, if there is one, is
  * spun away. The estimate goes down at once when the thread was up too soon, and up slowly.
  */
-static void sleep_until(struct delay *delay, uint64_t next)
+static void sleep_until(struct timers *timers, uint64_t next)
 {
-    uint64_t now = clock_now(), lead = delay->lead, late;
+    uint64_t now = clock_now(), lead = timers->lead, late;
 
-    if (next == DELAY_NEVER) {
-        poster_sleep(&delay->poster, DELAY_NEVER);
+    if (next == TIMERS_NEVER) {
+        poster_sleep(&timers->poster, TIMERS_NEVER);
         return;
     }
     if (next <= now + lead) {
@@ -224,94 +224,94 @@ static void sleep_until(struct delay *delay, uint64_t next)
             ;
         return;
     }
-    poster_sleep(&delay->poster, next - lead);
+    poster_sleep(&timers->poster, next - lead);
     now = clock_now();
     if (now < next - lead)
         return; /* the doorbell */
     late = now - (next - lead);
-    delay->lead = late < lead ? lead - (lead - late) / 4
-                              : lead + (late < LEAD_MAX ? late - lead : LEAD_MAX - lead) / 16;
+    timers->lead = late < lead ? lead - (lead - late) / 4
+                               : lead + (late < LEAD_MAX ? late - lead : LEAD_MAX - lead) / 16;
 }
 
-static void keep_time(struct delay *delay)
+static void keep_time(struct timers *timers)
 {
     struct entry due[BATCH];
     uint64_t next;
     bool end = false;
 
     while (!end) {
-        unsigned count = take_due(delay, due, &next, &end);
+        unsigned count = take_due(timers, due, &next, &end);
 
-        do_due(delay, due, count);
+        do_due(timers, due, count);
         if (count == 0 && !end)
-            sleep_until(delay, next);
+            sleep_until(timers, next);
     }
 }
 
 static void *run(void *arg)
 {
-    struct delay *delay = arg;
+    struct timers *timers = arg;
 
-    delay->start_result = poster_init(&delay->poster, BATCH, true, delay->start_error);
-    sem_post(&delay->started);
-    if (delay->start_result != ERSATZ_OK)
+    timers->start_result = poster_init(&timers->poster, BATCH, true, timers->start_error);
+    sem_post(&timers->started);
+    if (timers->start_result != ERSATZ_OK)
         return NULL;
-    keep_time(delay);
-    poster_exit(&delay->poster);
+    keep_time(timers);
+    poster_exit(&timers->poster);
     return NULL;
 }
 
 /* ----------------------------------------------------------------------------------------- start and stop */
 
-static enum ersatz_result start_thread(struct delay *delay, struct ersatz_error *error)
+static enum ersatz_result start_thread(struct timers *timers, struct ersatz_error *error)
 {
-    delay->start_error = error;
-    if (!thread_start(&delay->thread, run, delay))
-        return threads_explain(error, "the thread of the delay line");
-    while (sem_wait(&delay->started) != 0)
+    timers->start_error = error;
+    if (!thread_start(&timers->thread, run, timers))
+        return threads_explain(error, "the thread of the timers line");
+    while (sem_wait(&timers->started) != 0)
         ; /* interrupted by a signal of the application's */
-    if (delay->start_result != ERSATZ_OK)
-        pthread_join(delay->thread, NULL);
-    return delay->start_result;
+    if (timers->start_result != ERSATZ_OK)
+        pthread_join(timers->thread, NULL);
+    return timers->start_result;
 }
 
-enum ersatz_result delay_start(struct ersatz_device *device, struct delay **out, struct ersatz_error *error)
+enum ersatz_result timers_start(struct ersatz_device *device, struct timers **out, struct ersatz_error *error)
 {
-    struct delay *delay = calloc(1, sizeof(*delay));
+    struct timers *timers = calloc(1, sizeof(*timers));
     enum ersatz_result result;
 
     *out = NULL;
-    if (delay == NULL) {
+    if (timers == NULL) {
         error->result = ERSATZ_NO_MEMORY;
-        snprintf(error->text, sizeof(error->text), "no memory for the delay line");
+        snprintf(error->text, sizeof(error->text), "no memory for the timers line");
         return ERSATZ_NO_MEMORY;
     }
-    delay->device = device;
-    poster_open(&delay->poster, device);
-    pthread_mutex_init(&delay->lock, NULL); /* cannot fail for a default mutex on Linux */
-    sem_init(&delay->started, 0, 0);
-    result = start_thread(delay, error);
+    timers->device = device;
+    poster_open(&timers->poster, device);
+    pthread_mutex_init(&timers->lock, NULL); /* cannot fail for a default mutex on Linux */
+    sem_init(&timers->started, 0, 0);
+    result = start_thread(timers, error);
     if (result == ERSATZ_OK)
-        *out = delay;
+        *out = timers;
     else
-        delay_free(delay);
+        timers_free(timers);
     return result;
 }
 
-void delay_stop(struct delay *delay)
+void timers_stop(struct timers *timers)
 {
-    if (delay == NULL)
+    if (timers == NULL)
         return;
-    flush(delay, true);
-    pthread_join(delay->thread, NULL);
+    flush(timers, true);
+    pthread_join(timers->thread, NULL);
 }
 
-void delay_free(struct delay *delay)
+void timers_free(struct timers *timers)
 {
-    if (delay == NULL)
+    if (timers == NULL)
         return;
-    pthread_mutex_destroy(&delay->lock);
-    sem_destroy(&delay->started);
-    free(delay->heap);
-    free(delay);
+    pthread_mutex_destroy(&timers->lock);
+    sem_destroy(&timers->started);
+    free(timers->heap);
+    free(timers);
 }

@@ -1,7 +1,7 @@
 /*
- * The delay line of a device: what is to happen at a certain time. One thread sleeps until the next thing is
+ * The timers line of a device: what is to happen at a certain time. One thread sleeps until the next thing is
  * due, and then does all that is, told requests as one batch. It runs where the device has a use for it
- * (device->delay is not NULL): with the timing of a modelled card, or with faults.
+ * (device->timers is not NULL): with the timing of a modelled card, or with faults.
  *
  * Times are nanoseconds of CLOCK_MONOTONIC, see clock_now(). Nothing happens before its time.
  */
@@ -10,30 +10,30 @@
 
 #include "request.h"
 
-#define DELAY_NEVER UINT64_MAX /* only when the line is flushed */
+#define TIMERS_NEVER UINT64_MAX /* only when the line is flushed */
 
-struct delay;
+struct timers;
 
 /* Start the line. On failure nothing is left behind and *error says why. */
-enum ersatz_result delay_start(
-    struct ersatz_device *device, struct delay **delay, struct ersatz_error *error);
+enum ersatz_result timers_start(
+    struct ersatz_device *device, struct timers **timers, struct ersatz_error *error);
 
 /* Tell of a request at that time, as the one who gets it from request_computed() would do now. Until then the
  * request is PENDING and keeps its slot: to its submitter the card is still at work. False: there is no
  * memory, or the line has ended; the caller tells of it now. Any thread. */
-bool delay_tell(struct delay *delay, struct ersatz_request *request, uint64_t due);
+bool timers_complete(struct timers *timers, struct ersatz_request *request, uint64_t due);
 
 /* Call run(arg) at that time, on the line's thread; it must be short and not block. False: as above, and it
  * will not be called. Any thread. */
-bool delay_call(struct delay *delay, uint64_t due, void (*run)(void *arg), void *arg);
+bool timers_call(struct timers *timers, uint64_t due, void (*run)(void *arg), void *arg);
 
 /* All that is in the line is due now. Any thread. */
-void delay_flush(struct delay *delay);
+void timers_flush(struct timers *timers);
 
 /* Flush, do what is left, and end the thread; nothing is taken up any more. NULL is allowed. */
-void delay_stop(struct delay *delay);
+void timers_stop(struct timers *timers);
 
-/* Give everything back; after delay_stop(). NULL is allowed. */
-void delay_free(struct delay *delay);
+/* Give everything back; after timers_stop(). NULL is allowed. */
+void timers_free(struct timers *timers);
 
 #endif

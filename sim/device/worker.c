@@ -136,7 +136,7 @@ static void delay_what_is_early(struct worker *worker, struct batch *batch)
 
         if (device->faults != NULL)
             due = faults_due(device->faults, request, due);
-        if (due <= clock_now() || !delay_tell(device->delay, request, due))
+        if (due <= clock_now() || !timers_complete(device->timers, request, due))
             batch->requests[due_now++] = request;
     }
     batch->count = due_now;
@@ -144,7 +144,7 @@ static void delay_what_is_early(struct worker *worker, struct batch *batch)
 
 static void tell(struct worker *worker, struct batch *batch)
 {
-    if (worker->device->delay != NULL)
+    if (worker->device->timers != NULL)
         delay_what_is_early(worker, batch);
     if (worker->device->faults != NULL)
         faults_tell(worker->device->faults, &worker->poster, batch->requests, batch->count);

@@ -122,24 +122,24 @@ static void note(void *arg)
 static void check_order(void)
 {
     static int names[] = {0, 1, 2, 3, 4, 5, 6};
-    static const uint64_t due[] = {300, 100, 200, 100, 500, 100, DELAY_NEVER};
+    static const uint64_t due[] = {300, 100, 200, 100, 500, 100, TIMERS_NEVER};
     static const int expected[] = {1, 3, 5, 2, 0, 4, 6};
     struct ersatz_stats stats = {0};
     struct ersatz_device *device = open_with(&stats, 0, false);
 
     sem_init(&line.enter, 0, 0);
     sem_init(&line.leave, 0, 0);
-    CHECK(delay_call(device->delay, 0, block, NULL));
+    CHECK(timers_call(device->timers, 0, block, NULL));
     while (sem_wait(&line.enter) != 0)
         ;
     for (int i = 0; i < 7; i++) /* all of them in the past, but the last */
-        CHECK(delay_call(device->delay, due[i], note, &names[i]));
+        CHECK(timers_call(device->timers, due[i], note, &names[i]));
     sem_post(&line.leave);
     while (atomic_load(&line.count) < 6)
         usleep(100);
     usleep(1000);
     CHECK_EQ(atomic_load(&line.count), 6); /* never comes by itself */
-    delay_flush(device->delay);
+    timers_flush(device->timers);
     while (atomic_load(&line.count) < 7)
         usleep(100);
     for (int i = 0; i < 7; i++)
@@ -157,10 +157,10 @@ static void check_sooner(void)
     uint64_t now = clock_now();
 
     atomic_store(&line.count, 0);
-    CHECK(delay_call(device->delay, now + HOUR, note, &names[2]));
+    CHECK(timers_call(device->timers, now + HOUR, note, &names[2]));
     usleep(20000); /* it sleeps by now, most of the time */
-    CHECK(delay_call(device->delay, now + 40 * MS, note, &names[1]));
-    CHECK(delay_call(device->delay, now + 30 * MS, note, &names[0]));
+    CHECK(timers_call(device->timers, now + 40 * MS, note, &names[1]));
+    CHECK(timers_call(device->timers, now + 30 * MS, note, &names[0]));
     while (atomic_load(&line.count) < 2)
         usleep(100);
     CHECK(clock_now() >= now + 40 * MS);
@@ -193,7 +193,7 @@ static void check_orphan(void)
     CHECK_EQ(stats.orphans, 1);
     ersatz_device_stop(device);
     CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
-    CHECK(!delay_call(device->delay, 0, note, NULL)); /* it has ended */
+    CHECK(!timers_call(device->timers, 0, note, NULL)); /* it has ended */
     ersatz_device_free(device);
     aes_free(aes);
 }

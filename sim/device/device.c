@@ -76,12 +76,12 @@ static enum ersatz_result start_timing(struct ersatz_device *device, struct ersa
 
     stats_name_profile(config->stats, config->profile);
     if (config->profile != NULL) {
-        device->model = model_new(config->profile, config->seed);
-        if (device->model == NULL)
+        device->timing = timing_new(config->profile, config->seed);
+        if (device->timing == NULL)
             return no_memory(error);
     }
-    return device->model == NULL && device->faults == NULL ? ERSATZ_OK
-                                                           : timers_start(device, &device->timers, error);
+    return device->timing == NULL && device->faults == NULL ? ERSATZ_OK
+                                                            : timers_start(device, &device->timers, error);
 }
 
 static enum ersatz_result start_check(struct ersatz_device *device, struct ersatz_error *error)
@@ -174,7 +174,7 @@ void device_release(struct ersatz_device *device)
     for (unsigned i = 0; i < device->instances_ready; i++)
         instance_destroy(&device->instances[i]);
     pool_destroy(&device->pool);
-    model_free(device->model);
+    timing_free(device->timing);
     check_free(device->check);
     faults_free(device->faults);
     sem_destroy(&device->all_but_caller);

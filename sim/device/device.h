@@ -16,7 +16,7 @@ struct ersatz_device {
     bool watched;           /* times are kept: see times.h; constant */
     struct check *check;    /* of the application, or NULL; constant */
     struct faults *faults;  /* NULL: none are injected; constant */
-    struct model *model;    /* the timing of a modelled card; NULL: as fast as it goes */
+    struct timing *timing;  /* the timing of a modelled card; NULL: as fast as it goes */
     struct timers *timers;  /* NULL where nothing is ever delayed; both constant while the device runs */
     struct worker *workers; /* config.workers of them */
     unsigned workers_started;

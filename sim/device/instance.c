@@ -182,8 +182,8 @@ static bool take_slot(struct instance *instance)
 /* Put a request that has a slot into the ring. There is room: the ring is as long as there are slots. */
 static void push(struct instance *instance, struct ersatz_request *request)
 {
-    if (instance->device->model != NULL)
-        model_accept(request); /* before a worker can have it */
+    if (instance->device->timing != NULL)
+        timing_accept(request); /* before a worker can have it */
     while (!ring_push(&instance->requests, request))
         sched_yield(); /* a worker is between taking an item and freeing its place */
     device_ring_doorbell(instance->device);

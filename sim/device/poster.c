@@ -76,8 +76,8 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
     struct io_uring_sqe *sqe;
 
     request_complete(request);
-    if (poster->device->model != NULL)
-        model_told(request);
+    if (poster->device->timing != NULL)
+        timing_told(request);
     if (request->notify == NOTIFY_CALLBACK) {
         if (poster->broken || !instance_has_ring(request->instance)) {
             instance_put(request->instance, request);

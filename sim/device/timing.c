@@ -15,7 +15,7 @@ struct units {
     uint64_t *free_at;
 };
 
-struct model {
+struct timing {
     struct ersatz_profile profile;
     uint64_t seed;
     pthread_mutex_t lock;  /* what follows */
@@ -89,35 +89,35 @@ static uint64_t jitter(const struct ersatz_jitter *jitter, uint64_t seed, uint64
     return ns <= 0 ? 0 : (uint64_t)ns;
 }
 
-/* --------------------------------------------------------------------------------------------------- model
+/* --------------------------------------------------------------------------------------------------- timing
  */
 
-struct model *model_new(const struct ersatz_profile *profile, uint64_t seed)
+struct timing *timing_new(const struct ersatz_profile *profile, uint64_t seed)
 {
-    struct model *model = calloc(1, sizeof(*model));
+    struct timing *timing = calloc(1, sizeof(*timing));
     bool shared = profile->units != 0;
 
-    if (model == NULL)
+    if (timing == NULL)
         return NULL;
-    model->profile = *profile;
-    model->seed = seed;
-    pthread_mutex_init(&model->lock, NULL); /* cannot fail for a default mutex on Linux */
-    if (!units_init(&model->rsa, shared ? profile->units : profile->rsa_units) ||
-        !units_init(&model->aes, shared ? 0 : profile->aes_units)) {
-        model_free(model);
+    timing->profile = *profile;
+    timing->seed = seed;
+    pthread_mutex_init(&timing->lock, NULL); /* cannot fail for a default mutex on Linux */
+    if (!units_init(&timing->rsa, shared ? profile->units : profile->rsa_units) ||
+        !units_init(&timing->aes, shared ? 0 : profile->aes_units)) {
+        timing_free(timing);
         return NULL;
     }
-    return model;
+    return timing;
 }
 
-void model_free(struct model *model)
+void timing_free(struct timing *timing)
 {
-    if (model == NULL)
+    if (timing == NULL)
         return;
-    pthread_mutex_destroy(&model->lock);
-    free(model->rsa.free_at);
-    free(model->aes.free_at);
-    free(model);
+    pthread_mutex_destroy(&timing->lock);
+    free(timing->rsa.free_at);
+    free(timing->aes.free_at);
+    free(timing);
 }
 
 static bool is_rsa(enum ersatz_request_name name)
@@ -125,31 +125,31 @@ static bool is_rsa(enum ersatz_request_name name)
     return name == ERSATZ_REQUEST_RSA_PRIV || name == ERSATZ_REQUEST_RSA_PUB;
 }
 
-uint64_t model_due(
-    struct model *model, enum ersatz_request_name name, uint64_t bits_or_bytes, uint64_t number, uint64_t now)
+uint64_t timing_due(struct timing *timing, enum ersatz_request_name name, uint64_t bits_or_bytes,
+    uint64_t number, uint64_t now)
 {
-    const struct ersatz_profile *profile = &model->profile;
+    const struct ersatz_profile *profile = &timing->profile;
     uint64_t service = ersatz_profile_service_ns(profile, name, bits_or_bytes);
-    struct units *units = is_rsa(name) || profile->units != 0 ? &model->rsa : &model->aes;
+    struct units *units = is_rsa(name) || profile->units != 0 ? &timing->rsa : &timing->aes;
     uint64_t end;
 
-    pthread_mutex_lock(&model->lock);
+    pthread_mutex_lock(&timing->lock);
     end = units_serve(units, now, service);
-    pthread_mutex_unlock(&model->lock);
-    return end + profile->latency_ns + jitter(&profile->jitter, model->seed, number);
+    pthread_mutex_unlock(&timing->lock);
+    return end + profile->latency_ns + jitter(&profile->jitter, timing->seed, number);
 }
 
-void model_accept(struct ersatz_request *request)
+void timing_accept(struct ersatz_request *request)
 {
     const struct ersatz_op *op = &request->op;
     uint64_t size = op->kind == ERSATZ_CIPHER ? op->u.cipher.len : 8 * ersatz_rsa_key_size(op->u.rsa.key);
 
     request->accepted = clock_now();
-    request->due =
-        model_due(request->device->model, ersatz_op_name(op), size, request->times.number, request->accepted);
+    request->due = timing_due(
+        request->device->timing, ersatz_op_name(op), size, request->times.number, request->accepted);
 }
 
-uint64_t model_computed(struct ersatz_request *request)
+uint64_t timing_computed(struct ersatz_request *request)
 {
     struct ersatz_stats *stats = device_stats(request->device);
     uint64_t now = clock_now(), due = 0;
@@ -165,7 +165,7 @@ uint64_t model_computed(struct ersatz_request *request)
     return due;
 }
 
-void model_told(const struct ersatz_request *request)
+void timing_told(const struct ersatz_request *request)
 {
     struct ersatz_stats *stats = device_stats(request->device);
 

@@ -8,24 +8,24 @@
 #include "ersatz/profile.h"
 #include "request.h"
 
-struct model;
+struct timing;
 
 /* A copy of the profile. NULL: out of memory. */
-struct model *model_new(const struct ersatz_profile *profile, uint64_t seed);
-void model_free(struct model *model); /* NULL is allowed */
+struct timing *timing_new(const struct ersatz_profile *profile, uint64_t seed);
+void timing_free(struct timing *timing); /* NULL is allowed */
 
 /* When the card that takes up an operation at `now` would tell of it. Occupies a unit until the operation is
  * served. The number decides the jitter, together with the seed. Any thread. */
-uint64_t model_due(struct model *model, enum ersatz_request_name name, uint64_t bits_or_bytes,
+uint64_t timing_due(struct timing *timing, enum ersatz_request_name name, uint64_t bits_or_bytes,
     uint64_t number, uint64_t now);
 
-/* A request of a device with a model is accepted into the ring: note when it is, and when it will be due. */
-void model_accept(struct ersatz_request *request);
+/* A request of a device with a timing is accepted into the ring: note when it is, and when it will be due. */
+void timing_accept(struct ersatz_request *request);
 
 /* A request of such a device is computed, and its group: when is it due? Counts those that are late. */
-uint64_t model_computed(struct ersatz_request *request);
+uint64_t timing_computed(struct ersatz_request *request);
 
 /* It is about to be told of: count what was asked and what was reached. */
-void model_told(const struct ersatz_request *request);
+void timing_told(const struct ersatz_request *request);
 
 #endif

@@ -132,7 +132,7 @@ static void delay_what_is_early(struct worker *worker, struct batch *batch)
 
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
-        uint64_t due = device->model != NULL ? model_computed(request) : 0;
+        uint64_t due = device->timing != NULL ? timing_computed(request) : 0;
 
         if (device->faults != NULL)
             due = faults_due(device->faults, request, due);

@@ -20,9 +20,9 @@ static struct ersatz_profile card(void)
     };
 }
 
-static struct model *begin(const struct ersatz_profile *profile, uint64_t seed)
+static struct timing *begin(const struct ersatz_profile *profile, uint64_t seed)
 {
-    struct model *model = model_new(profile, seed);
+    struct timing *model = timing_new(profile, seed);
 
     CHECK(model != NULL);
     return model;
@@ -32,19 +32,19 @@ static struct model *begin(const struct ersatz_profile *profile, uint64_t seed)
 static void check_latency(void)
 {
     struct ersatz_profile profile = card();
-    struct model *model = begin(&profile, 1);
+    struct timing *model = begin(&profile, 1);
     uint64_t now = 1000000;
 
     for (int i = 0; i < 10; i++) {
-        uint64_t due = model_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, (uint64_t)i, now);
+        uint64_t due = timing_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, (uint64_t)i, now);
 
         CHECK_EQ(due - now, 420 * US);
         now = due;
-        due = model_due(model, ERSATZ_REQUEST_AES_GCM, 4096, (uint64_t)i, now);
+        due = timing_due(model, ERSATZ_REQUEST_AES_GCM, 4096, (uint64_t)i, now);
         CHECK_EQ(due - now, 20 * US + 1 * US + 2048);
         now = due;
     }
-    model_free(model);
+    timing_free(model);
 }
 
 /* All at once, units work side by side: the first four are served together, the next four after them. What
@@ -52,27 +52,27 @@ static void check_latency(void)
 static void check_units(void)
 {
     struct ersatz_profile profile = card();
-    struct model *model = begin(&profile, 1);
+    struct timing *model = begin(&profile, 1);
 
     for (unsigned i = 0; i < 41; i++)
-        CHECK_EQ(model_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, 5000),
+        CHECK_EQ(timing_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, 5000),
             5000 + (i / 4 + 1) * 400 * US + 20 * US);
-    CHECK_EQ(model_due(model, ERSATZ_REQUEST_AES_GCM, 0, 1, 5000), 5000 + 1 * US + 20 * US);
-    model_free(model);
+    CHECK_EQ(timing_due(model, ERSATZ_REQUEST_AES_GCM, 0, 1, 5000), 5000 + 1 * US + 20 * US);
+    timing_free(model);
 
     profile.units = 3; /* for everything */
     profile.rsa_units = profile.aes_units = 0;
     model = begin(&profile, 1);
     for (unsigned i = 0; i < 3; i++)
-        CHECK_EQ(model_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, 5000), 5000 + 420 * US);
-    CHECK_EQ(model_due(model, ERSATZ_REQUEST_AES_GCM, 0, 3, 5000), 5000 + 400 * US + 1 * US + 20 * US);
-    model_free(model);
+        CHECK_EQ(timing_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, 5000), 5000 + 420 * US);
+    CHECK_EQ(timing_due(model, ERSATZ_REQUEST_AES_GCM, 0, 3, 5000), 5000 + 400 * US + 1 * US + 20 * US);
+    timing_free(model);
 
     profile.units = 0; /* one for each request */
     model = begin(&profile, 1);
     for (unsigned i = 0; i < 100; i++)
-        CHECK_EQ(model_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, 5000), 5000 + 420 * US);
-    model_free(model);
+        CHECK_EQ(timing_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, 5000), 5000 + 420 * US);
+    timing_free(model);
 }
 
 /* With so many jobs that each submits again when it is told, throughput is units over service; with fewer
@@ -80,7 +80,7 @@ static void check_units(void)
 static void check_throughput(unsigned jobs, uint64_t expected_ns_each)
 {
     struct ersatz_profile profile = card();
-    struct model *model = begin(&profile, 1);
+    struct timing *model = begin(&profile, 1);
     uint64_t next[64] = {0}, end = 0;
 
     for (unsigned i = 0; i < OPERATIONS; i++) {
@@ -88,42 +88,42 @@ static void check_throughput(unsigned jobs, uint64_t expected_ns_each)
 
         for (unsigned other = 1; other < jobs; other++)
             job = next[other] < next[job] ? other : job;
-        next[job] = model_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, next[job]);
+        next[job] = timing_due(model, ERSATZ_REQUEST_RSA_PRIV, 2048, i, next[job]);
         end = next[job] > end ? next[job] : end;
     }
     CHECK(end / OPERATIONS >= expected_ns_each - 10 && end / OPERATIONS <= expected_ns_each + 10);
-    model_free(model);
+    timing_free(model);
 }
 
 /* Mean and spread of what is drawn, and that it is a function of seed and number alone. */
 static void check_jitter(struct ersatz_jitter jitter, uint64_t mean, uint64_t least, uint64_t most)
 {
     struct ersatz_profile profile = {.name = "test", .jitter = jitter};
-    struct model *model = begin(&profile, 7), *same = begin(&profile, 7), *other = begin(&profile, 8);
+    struct timing *model = begin(&profile, 7), *same = begin(&profile, 7), *other = begin(&profile, 8);
     uint64_t sum = 0, min = UINT64_MAX, max = 0;
     unsigned differ = 0;
 
     for (unsigned i = 1; i <= OPERATIONS; i++) {
-        uint64_t ns = model_due(model, ERSATZ_REQUEST_AES_CBC, 0, i, 0);
+        uint64_t ns = timing_due(model, ERSATZ_REQUEST_AES_CBC, 0, i, 0);
 
         sum += ns;
         min = ns < min ? ns : min;
         max = ns > max ? ns : max;
-        differ += ns != model_due(other, ERSATZ_REQUEST_AES_CBC, 0, i, 0);
+        differ += ns != timing_due(other, ERSATZ_REQUEST_AES_CBC, 0, i, 0);
     }
     for (unsigned i = OPERATIONS; i >= 1; i -= 999) { /* in another order, at another time */
-        uint64_t ns = model_due(same, ERSATZ_REQUEST_AES_GCM, 0, i, 12345) - 12345;
+        uint64_t ns = timing_due(same, ERSATZ_REQUEST_AES_GCM, 0, i, 12345) - 12345;
 
-        CHECK_EQ(ns, model_due(model, ERSATZ_REQUEST_AES_CBC, 0, i, 0));
+        CHECK_EQ(ns, timing_due(model, ERSATZ_REQUEST_AES_CBC, 0, i, 0));
         if (i <= 999)
             break;
     }
     CHECK(sum / OPERATIONS >= mean * 99 / 100 && sum / OPERATIONS <= mean * 101 / 100);
     CHECK(min >= least && max <= most);
     CHECK(jitter.kind == ERSATZ_JITTER_NONE ? differ == 0 : differ > OPERATIONS * 9 / 10);
-    model_free(model);
-    model_free(same);
-    model_free(other);
+    timing_free(model);
+    timing_free(same);
+    timing_free(other);
 }
 
 /* The sizes that are given, and by powers between and beyond them. */

@@ -158,7 +158,7 @@ static void note_fork(void)
     device = atomic_load(&card.device);
     if (device != NULL)
         ersatz_device_forking(device);
-    card_let_go();
+    card_release_held();
 }
 
 static void before_fork(void)
@@ -330,11 +330,11 @@ enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct er
     }
     result = card_device(device, error);
     if (result != ERSATZ_OK)
-        card_let_go();
+        card_release_held();
     return result;
 }
 
-void card_let_go(void)
+void card_release_held(void)
 {
     if (atomic_fetch_sub(&card.uses, HOLD) - HOLD == GIVEN_BACK)
         stop_if_unused();

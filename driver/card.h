@@ -87,11 +87,11 @@ void card_leave(void);
 
 /*
  * For a command, which needs no functional reference: the running device, started if need be, which stays
- * until card_let_go(). When the last functional reference has gone, no command starts the device but one that
- * is to start it anew, and this fails in words. On failure there is nothing to let go of.
+ * until card_release_held(). When the last functional reference has gone, no command starts the device but
+ * one that is to start it anew, and this fails in words. On failure there is nothing to let go of.
  */
 enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct ersatz_error *error);
-void card_let_go(void);
+void card_release_held(void);
 
 /* Handlers for fork and exit, once for the process. False: out of memory. */
 bool card_set_up(void);

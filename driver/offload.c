@@ -326,7 +326,7 @@ static bool offloads_alone(void)
     return atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);
 }
 
-bool offload_leaves(void)
+bool offload_may_pause(void)
 {
     return offloads_alone() || current_job() != NULL;
 }
@@ -344,7 +344,7 @@ static bool is_faster_here(const struct ersatz_op *op)
 }
 
 /* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */
-static bool is_none_of_the_cards(const struct ersatz_op *op)
+static bool card_lacks(const struct ersatz_op *op)
 {
     uint32_t here = atomic_load_explicit(&card_policy()->here, memory_order_relaxed);
 
@@ -355,7 +355,7 @@ enum ersatz_result offload(const struct ersatz_op *op, bool small)
 {
     enum ersatz_result result;
 
-    if (!small && !is_faster_here(op) && !is_none_of_the_cards(op))
+    if (!small && !is_faster_here(op) && !card_lacks(op))
         return offload_all(op, 1, false);
     result = run_one_here(op);
     if (result != ERSATZ_OK)
@@ -393,7 +393,7 @@ enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool
     int cancel_state;
     bool started;
 
-    small = small || is_none_of_the_cards(ops);
+    small = small || card_lacks(ops);
     /* What is small does not ask for the job: that would take longer than the operation. */
     job = small ? NULL : current_job();
     if (small || (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone())) {

@@ -25,6 +25,6 @@ uint32_t offload_measure_pause(void);
 
 /* Whether a cipher's operation that is not small would leave the calling core now: where it would not,
  * nothing pauses. */
-bool offload_leaves(void);
+bool offload_may_pause(void);
 
 #endif

@@ -283,7 +283,7 @@ static bool ctr_tail(
 static bool ctr_stays_here(
     const struct data *data, const unsigned char *out, const unsigned char *in, size_t len)
 {
-    return is_small(data, ERSATZ_CTR, len) || (offload_leaves() && is_key_stream(out, in, len));
+    return is_small(data, ERSATZ_CTR, len) || (offload_may_pause() && is_key_stream(out, in, len));
 }
 
 static int ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)

@@ -19,7 +19,7 @@ int command_with_device(
     result = card_hold(&device, anew, &error);
     if (result == ERSATZ_OK) {
         use(device, i, p);
-        card_let_go();
+        card_release_held();
     }
     ersatz_undisturbed_end(&before);
     if (result != ERSATZ_OK)

@@ -23,7 +23,7 @@ int command_poll(int command, long i, void *p)
         return 0;
     if (card_hold(&device, false, &error) == ERSATZ_OK) {
         ersatz_device_poll(device); /* with the application's callbacks: not by command_with_device() */
-        card_let_go();
+        card_release_held();
     } else {
         error_raise(REASON_DEVICE, "%s: %s", command_name(command), error.text);
     }

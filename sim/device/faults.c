@@ -217,7 +217,7 @@ static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *r
     return result;
 }
 
-enum ersatz_result faults_at_the_door(
+enum ersatz_result faults_admit(
     struct faults *faults, struct ersatz_request *request, bool by_fd, bool wait_in_line)
 {
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
@@ -235,12 +235,12 @@ enum ersatz_result faults_at_the_door(
     return ERSATZ_OK;
 }
 
-static void open_the_door(void *instance)
+static void reopen_ring(void *instance)
 {
     instance_open(instance);
 }
 
-bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
+bool faults_close_ring(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
     uint64_t until = request->times.at[ERSATZ_POINT_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
@@ -249,7 +249,7 @@ bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request)
         return false;
     own->strikes &= ~(1u << ERSATZ_FAULT_RING_FULL);
     instance_shut(request->instance);
-    if (!timers_call(faults->device->timers, until, open_the_door, request->instance)) {
+    if (!timers_call(faults->device->timers, until, reopen_ring, request->instance)) {
         instance_open(request->instance);
         return false;
     }

@@ -47,11 +47,11 @@ void faults_begin(struct ersatz_request *request);
 /* A request that has its number, or the first of a group, is about to be submitted, for the first time or
  * again; by_fd: to be told by a descriptor. ERSATZ_OK: let it in. ERSATZ_RING_FULL, ERSATZ_DEVICE_RESET,
  * ERSATZ_DEVICE_GONE: it is refused. */
-enum ersatz_result faults_at_the_door(
+enum ersatz_result faults_admit(
     struct faults *faults, struct ersatz_request *request, bool by_fd, bool wait_in_line);
 
 /* It goes into its instance. True: for a while that is full, and the request is to wait in line. */
-bool faults_shut_the_door(struct faults *faults, struct ersatz_request *request);
+bool faults_close_ring(struct faults *faults, struct ersatz_request *request);
 
 /* In place of compute_batch(), for the requests that a worker has taken up. Returns how many have a result;
  * those that hang are no longer among the requests. */

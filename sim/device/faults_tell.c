@@ -29,7 +29,7 @@ static void keep(struct kept *kept, struct ersatz_request *request)
     kept->count++;
 }
 
-static struct ersatz_request *let_go(struct kept *kept)
+static struct ersatz_request *held_pop(struct kept *kept)
 {
     struct ersatz_request *request = kept->first;
 
@@ -41,10 +41,10 @@ static struct ersatz_request *let_go(struct kept *kept)
 }
 
 /* Move all of it to the end of another. */
-static void let_all_go(struct kept *kept, struct kept *to)
+static void held_move(struct kept *kept, struct kept *to)
 {
     while (kept->first != NULL)
-        keep(to, let_go(kept));
+        keep(to, held_pop(kept));
 }
 
 /* ---------------------------------------------------------------------------------------------------- late
@@ -71,7 +71,7 @@ uint64_t faults_due(struct faults *faults, struct ersatz_request *request, uint6
  */
 
 /* Let go of what was kept back for long enough. On the delay line's thread, which tells of it next. */
-static void look_at_the_time(void *arg)
+static void release_expired(void *arg)
 {
     struct faults *faults = arg;
     bool all = atomic_load(&faults->device->stopping);
@@ -81,19 +81,19 @@ static void look_at_the_time(void *arg)
     kept_init(&looked_at);
     kept_init(&late);
     pthread_mutex_lock(&faults->lock);
-    let_all_go(&faults->overtaken, &looked_at);
+    held_move(&faults->overtaken, &looked_at);
     while (looked_at.first != NULL) {
-        struct ersatz_request *request = let_go(&looked_at);
+        struct ersatz_request *request = held_pop(&looked_at);
 
         keep(all || request->faults.keep_until <= now ? &late : &faults->overtaken, request);
     }
     if (faults->burst.first != NULL && (all || faults->burst.first->faults.keep_until <= now)) {
         fault_count(faults, ERSATZ_FAULT_BURST);
-        let_all_go(&faults->burst, &late);
+        held_move(&faults->burst, &late);
     }
     pthread_mutex_unlock(&faults->lock);
     while (late.first != NULL) {
-        struct ersatz_request *request = let_go(&late);
+        struct ersatz_request *request = held_pop(&late);
 
         if (!timers_complete(faults->device->timers, request, 0))
             device_tell(request);
@@ -104,11 +104,11 @@ static void look_at_the_time(void *arg)
 static bool set_time(struct faults *faults, struct ersatz_request *request, uint64_t ns)
 {
     request->faults.keep_until = clock_now() + ns;
-    return timers_call(faults->device->timers, request->faults.keep_until, look_at_the_time, faults);
+    return timers_call(faults->device->timers, request->faults.keep_until, release_expired, faults);
 }
 
 /* Whether the request is to be overtaken, by those that are not in front of it now. Under the lock. */
-static bool goes_back(struct faults *faults, struct ersatz_request *request)
+static bool hold_for_reorder(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
 
@@ -123,14 +123,14 @@ static bool goes_back(struct faults *faults, struct ersatz_request *request)
 }
 
 /* Whether the request has to wait for its burst. Where it makes it whole, all of it goes. Under the lock. */
-static bool waits_for_burst(struct faults *faults, struct ersatz_request *request, struct kept *now)
+static bool hold_for_burst(struct faults *faults, struct ersatz_request *request, struct kept *now)
 {
     if (faults->burst_size == 0 || request->faults.was_in_burst)
         return false;
     request->faults.was_in_burst = true;
     if (faults->burst.count + 1 == faults->burst_size) {
         fault_count(faults, ERSATZ_FAULT_BURST);
-        let_all_go(&faults->burst, now);
+        held_move(&faults->burst, now);
         return false;
     }
     /* With the first of a burst all of it goes. */
@@ -149,23 +149,23 @@ void faults_tell(
     kept_init(&now);
     kept_init(&before);
     pthread_mutex_lock(&faults->lock);
-    let_all_go(&faults->overtaken, &before);
+    held_move(&faults->overtaken, &before);
     for (unsigned i = 0; i < count; i++) {
-        if (!goes_back(faults, requests[i]) && !waits_for_burst(faults, requests[i], &now))
+        if (!hold_for_reorder(faults, requests[i]) && !hold_for_burst(faults, requests[i], &now))
             keep(&now, requests[i]);
     }
     if (now.first != NULL) {
-        let_all_go(&before, &now); /* overtaken: they come last */
+        held_move(&before, &now); /* overtaken: they come last */
     } else {
-        let_all_go(&faults->overtaken, &before);
-        let_all_go(&before, &faults->overtaken); /* as they were, and the new ones behind them */
+        held_move(&faults->overtaken, &before);
+        held_move(&before, &faults->overtaken); /* as they were, and the new ones behind them */
     }
     pthread_mutex_unlock(&faults->lock);
     while (now.first != NULL) {
         unsigned n = 0;
 
         while (n < CHUNK && now.first != NULL)
-            chunk[n++] = let_go(&now);
+            chunk[n++] = held_pop(&now);
         poster_post(poster, chunk, n);
     }
 }

@@ -64,7 +64,7 @@ uint64_t linger_until(struct ersatz_device *device)
     return ends > clock_now() + EARLY_NS ? ends - EARLY_NS : DOORBELL_NEVER;
 }
 
-uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_op *op)
+uint64_t lone_op_started(struct ersatz_device *device, const struct ersatz_op *op)
 {
     struct lookout *state = &device->lookout;
     uint64_t now;
@@ -80,7 +80,7 @@ uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_o
     return now;
 }
 
-void linger_has_ended(struct ersatz_device *device, uint64_t begun)
+void lone_op_done(struct ersatz_device *device, uint64_t begun)
 {
     struct lookout *state = &device->lookout;
     uint64_t took, shortest = load(&state->shortest);

@@ -28,7 +28,7 @@ uint64_t linger_until(struct ersatz_device *device);
 
 /* A worker begins with an operation that it has taken up alone. Returns what it gives to the other one when
  * the operation is computed. */
-uint64_t linger_begins_alone(struct ersatz_device *device, const struct ersatz_op *op);
-void linger_has_ended(struct ersatz_device *device, uint64_t begun);
+uint64_t lone_op_started(struct ersatz_device *device, const struct ersatz_op *op);
+void lone_op_done(struct ersatz_device *device, uint64_t begun);
 
 #endif

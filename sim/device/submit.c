@@ -42,7 +42,7 @@ static bool enqueue(struct ersatz_request *request, bool wait_in_line)
 
     device_flight_began(request); /* before a worker can end it */
     request_reference(request);   /* the device's */
-    if (device->faults != NULL && wait_in_line && faults_shut_the_door(device->faults, request))
+    if (device->faults != NULL && wait_in_line && faults_close_ring(device->faults, request))
         instance_line_up(instance, request);
     else
         accepted = instance_enqueue(instance, request, wait_in_line);
@@ -92,8 +92,8 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
         return ERSATZ_STOPPED;
     for (struct ersatz_request *each = request; device->watched && each != NULL; each = each->group_next)
         times_submit(each);
-    if (device->faults != NULL && (result = faults_at_the_door(device->faults, request, notify == NOTIFY_FD,
-                                       wait_in_line)) != ERSATZ_OK)
+    if (device->faults != NULL &&
+        (result = faults_admit(device->faults, request, notify == NOTIFY_FD, wait_in_line)) != ERSATZ_OK)
         return result;
     assign(request, &device->instances[own_seat() % device->config.instances], notify);
     if (!enqueue_group(request, wait_in_line)) {

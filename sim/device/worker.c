@@ -97,13 +97,13 @@ static void compute(struct worker *worker, struct batch *batch)
         times_take_up(batch->requests[i], worker->index, batch->count, now);
     }
     if (batch->count == 1)
-        begun_alone = linger_begins_alone(worker->device, ops[0]);
+        begun_alone = lone_op_started(worker->device, ops[0]);
     if (worker->device->faults == NULL)
         compute_batch(worker->lanes, ops, results, batch->count, stats);
     else
         batch->count =
             faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
-    linger_has_ended(worker->device, begun_alone);
+    lone_op_done(worker->device, begun_alone);
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = batch->requests[i];
         struct instance *instance = request->instance;
@@ -125,7 +125,7 @@ static void compute(struct worker *worker, struct batch *batch)
 /* --------------------------------------------------------------------------------------------------- tell */
 
 /* Leave to the delay line what is not due yet; what stays in the batch is. */
-static void delay_what_is_early(struct worker *worker, struct batch *batch)
+static void defer_early(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
     unsigned due_now = 0;
@@ -145,7 +145,7 @@ static void delay_what_is_early(struct worker *worker, struct batch *batch)
 static void tell(struct worker *worker, struct batch *batch)
 {
     if (worker->device->timers != NULL)
-        delay_what_is_early(worker, batch);
+        defer_early(worker, batch);
     if (worker->device->faults != NULL)
         faults_tell(worker->device->faults, &worker->poster, batch->requests, batch->count);
     else

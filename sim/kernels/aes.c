@@ -139,11 +139,11 @@ bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t
         cipher->encrypt ? cipher->functions->encrypt_init : cipher->functions->decrypt_init;
     bool done;
 
-    if (key == NULL && cipher->key_waits)
+    if (key == NULL && cipher->key_pending)
         key = cipher->waiting_key;
     done = init(cipher->context, key, key == NULL ? 0 : cipher->key_len, iv, iv_len, NULL) == 1;
     if (done && key == cipher->waiting_key) {
-        cipher->key_waits = false;
+        cipher->key_pending = false;
         OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
     }
     return done;
@@ -174,12 +174,12 @@ static bool set_imb_key(struct ersatz_cipher *cipher, const uint8_t *key)
 /* Many a program sets the same key for every message. */
 static bool has_key_already(const struct ersatz_cipher *cipher, const uint8_t *key)
 {
-    return cipher->keyed && cipher->key_waits && cipher_has_imb(cipher) &&
+    return cipher->keyed && cipher->key_pending && cipher_has_imb(cipher) &&
            CRYPTO_memcmp(cipher->waiting_key, key, cipher->key_len) == 0;
 }
 
 /* Whenever key or direction have changed. */
-static void find_way(struct ersatz_cipher *cipher)
+static void select_short_path(struct ersatz_cipher *cipher)
 {
     cipher->way = cipher->keyed && cipher->imb != NULL ? imb_short_for(cipher->imb, cipher->encrypt)
                                                        : (struct imb_short){NULL, 0, 0};
@@ -195,7 +195,7 @@ static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
     }
     has_imb = set_imb_key(cipher, key);
 
-    cipher->key_waits = false;
+    cipher->key_pending = false;
     cipher->message = MESSAGE_NONE;
     if (cipher->mode == ERSATZ_CCM) {
         cipher_ccm_set_key(cipher, key);
@@ -204,7 +204,7 @@ static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
     if (!has_imb || cipher->mode == ERSATZ_XTS) /* of which libcrypto refuses some keys */
         return cipher_init(cipher, key, NULL, 0);
     memcpy(cipher->waiting_key, key, cipher->key_len);
-    cipher->key_waits = true;
+    cipher->key_pending = true;
     return true;
 }
 
@@ -220,7 +220,7 @@ enum ersatz_result ersatz_cipher_set_key(
     cipher->encrypt = encrypt;
     set = set_key(cipher, key);
     cipher->keyed = set;
-    find_way(cipher);
+    select_short_path(cipher);
     cipher_leave(cipher);
     return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
@@ -236,9 +236,9 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
         (*out)->keyed = cipher->keyed;
         if (cipher->imb != NULL)
             (*out)->imb = imb_state_dup(cipher->imb);
-        find_way(*out);
+        select_short_path(*out);
         (*out)->message = cipher->message;
-        (*out)->key_waits = cipher->key_waits;
+        (*out)->key_pending = cipher->key_pending;
         memcpy((*out)->waiting_key, cipher->waiting_key, sizeof(cipher->waiting_key));
         if (cipher->message == MESSAGE_IMB &&
             (*out)->imb == NULL) { /* libcrypto knows nothing of the message */
@@ -257,7 +257,7 @@ enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt
     if (!cipher_enter(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
-    find_way(cipher);
+    select_short_path(cipher);
     cipher->ccm.iv_len = 0; /* libcrypto sets CCM's key up for one direction */
     cipher_leave(cipher);
     return ERSATZ_OK;

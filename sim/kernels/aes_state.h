@@ -25,7 +25,7 @@ struct ersatz_cipher {
     void *context; /* libcrypto's; touched by whoever has entered, or by set_key and dup on the caller's
                       thread */
     uint8_t waiting_key[CIPHER_KEY_MAX]; /* for libcrypto's context, which may never be needed beside imb */
-    bool key_waits;
+    bool key_pending;
     struct imb_state *imb; /* NULL: libcrypto does everything */
     enum {
         MESSAGE_NONE,

@@ -32,7 +32,7 @@ static void submit(struct ersatz_device *device, const struct ersatz_op *op, uns
 }
 
 /* Let batches go until the late one is among them. Returns how many went. */
-static unsigned let_go(struct ersatz_device *device)
+static unsigned held_pop(struct ersatz_device *device)
 {
     unsigned gone = 0;
 
@@ -85,7 +85,7 @@ static void test_other_instance(const struct ersatz_op *const many[MANY], const 
     for (unsigned i = 0; i < MANY; i++)
         submit(device, many[i], 0, false);
     submit(device, one, 1, true);
-    CHECK(let_go(device) <= 2 * BATCH);
+    CHECK(held_pop(device) <= 2 * BATCH);
     close_device(device);
 }
 
@@ -98,7 +98,7 @@ static void test_same_instance(const struct ersatz_op *const many[MANY], const s
     submit(device, one, 0, true);
     for (unsigned i = MANY / 2; i < MANY; i++)
         submit(device, many[i], 0, false);
-    CHECK_EQ(let_go(device), MANY / 2 + BATCH);
+    CHECK_EQ(held_pop(device), MANY / 2 + BATCH);
     close_device(device);
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one device handle, with its lock beside it. */
 #include "card.h"
 

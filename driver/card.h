@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The card: the one device of this process, its settings and its statistics. It starts with the first
  * operation that needs it; after a fork the child starts one of its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sets the check up, and says what it found. */
 #include "check.h"
 

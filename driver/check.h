@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The check of the application, as the engine sets it up, and what it says at the end. Under the card's lock.
  */
 #ifndef ERSATZ_DRIVER_CHECK_H

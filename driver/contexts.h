@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For the check of the application: the wait contexts of jobs that are told by callback, and whether they are
  * freed, or given to other jobs, before their operation is finished. With a descriptor libcrypto tells of the

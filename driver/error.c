@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The engine's error library: name, reasons. */
 #include "error.h"
 

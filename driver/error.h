@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Errors of the engine, on OpenSSL's error queue. */
 #ifndef ERSATZ_DRIVER_ERROR_H
 #define ERSATZ_DRIVER_ERROR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Offloading: where an operation is done, and the wait for it. */
 #include "offload.h"
 

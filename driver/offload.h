@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Doing an operation: on the card, with the job paused or the thread waiting, or on the calling core. Knows
  * of ASYNC_JOBs but nothing of ENGINE, so that another front door can use it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the statistics and the trace to files. */
 #include "report.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files that the card writes when it stops or the process ends: the statistics, the trace. */
 #ifndef ERSATZ_DRIVER_REPORT_H
 #define ERSATZ_DRIVER_REPORT_H

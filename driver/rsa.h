@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA as an RSA_METHOD, and what a key keeps of the device. */
 #ifndef ERSATZ_DRIVER_RSA_H
 #define ERSATZ_DRIVER_RSA_H

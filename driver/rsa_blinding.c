@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See rsa_blinding.h. */
 #include "rsa_blinding.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blinding of private RSA operations (Kocher 1996): what the card gets is the input times a random number to
  * the public exponent, and what it answers is multiplied by that number's inverse. So neither the card nor

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keeps the device's copy of an RSA key with the key itself, and renews it when the key's numbers change. */
 #include <openssl/bn.h>
 #include <openssl/crypto.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The RSA_METHOD. Padding, checks of ranges and implicit rejection are libcrypto's own: its method is copied,
  * and only the two modular exponentiations in the middle go to the card.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The offload thresholds, by cipher, and the command that sets them. */
 #include "thresholds.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From which size on a cipher's operations are worth the way to the card. */
 #ifndef ERSATZ_DRIVER_THRESHOLDS_H
 #define ERSATZ_DRIVER_THRESHOLDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The module's entry: makes an ENGINE of it, and takes it apart again. */
 #include <dlfcn.h>
 #include <openssl/engine.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES as EVP_CIPHERs of the engine. */
 #ifndef ERSATZ_ENGINE_CIPHER_H
 #define ERSATZ_ENGINE_CIPHER_H

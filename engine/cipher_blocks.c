@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CBC, AES-CTR, AES-ECB and AES-XTS, and what AES-CFB and AES-OFB share with them. These carry no more
  * from one call to the next than EVP keeps itself (the IV or counter, and for CTR a block of key stream), so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CBC with HMAC, for TLS records without encrypt-then-MAC. libssl may hand over several records at once,
  * a pipeline: each is an operation on a state of its own, and the card has them all before the job pauses.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CCM. EVP's pieces (nonce, length of the text, associated data, text, tag) are gathered here, since the
  * card takes a message whole; the text brings the operation about. A TLS 1.2 record has everything in it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CFB with 128 bits of feedback, and AES-OFB. A call may end inside a block; then, as in libcrypto, the
  * context's IV holds what is left of the block's key stream, from the byte that the context's number says,

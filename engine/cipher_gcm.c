@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM. A message comes in pieces: an IV (set, generated, or fixed part and invocation part as TLS 1.2
  * does), associated data, text, tag. What the pieces share lives in the device's cipher state; a TLS record

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The list of the engine's ciphers, and what all modes share. */
 #include "cipher.h"
 

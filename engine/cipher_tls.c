@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the ciphers' TLS 1.2 forms share. */
 #include "cipher_tls.h"
 

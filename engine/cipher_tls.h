@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the ciphers' TLS 1.2 forms share. */
 #ifndef ERSATZ_ENGINE_CIPHER_TLS_H
 #define ERSATZ_ENGINE_CIPHER_TLS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Commands of the check of the application. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Commands to the running device. */
 #include <limits.h>
 #include <string.h>

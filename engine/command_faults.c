@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FAULTS and SEED: what the card does wrong, and to which requests. */
 #include <ctype.h>
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What each control command does, and what they share. */
 #ifndef ERSATZ_ENGINE_COMMAND_HANDLERS_H
 #define ERSATZ_ENGINE_COMMAND_HANDLERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about polling: who takes completions off the response rings, and when. */
 #include "command_handlers.h"
 #include "driver/card.h"

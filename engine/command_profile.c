@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command that says which card is modelled. */
 #include "command_handlers.h"
 #include "driver/card.h"

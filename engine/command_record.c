@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about what the card leaves behind: its files, its trace, its record. */
 #include <string.h>
 

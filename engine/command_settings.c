@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that set how the card is built and used. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What ENGINE asks about the table of commands. libcrypto would answer by itself (int_ctrl_helper), but of a
  * name that is not in the table the engine would then never hear: a mistake in a configuration file, which

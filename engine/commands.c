@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Control commands: their table, the way to what each does, and the environment variable that carries them.
  */
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The control commands, as ENGINE sees them. */
 #ifndef ERSATZ_ENGINE_COMMANDS_H
 #define ERSATZ_ENGINE_COMMANDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The card has no digests, but EVP_DigestSignInit(3) with an explicit engine (`openssl dgst -engine_impl
  * -sign`) asks that engine for the digest too, and fails if it has none. So copies of libcrypto's own are

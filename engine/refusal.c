@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Says aloud that the engine was refused. */
 #include "refusal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What nobody may otherwise hear of. A program that loads the engine by its configuration mostly goes on
  * without it when it, or one of its commands, is refused: in silence, on plain OpenSSL, with exit status 0.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA for a key that is given to the engine explicitly: EVP_PKEY_CTX_new(key, engine), `openssl pkeyutl
  * -engine_impl`. ENGINE asks for an EVP_PKEY_METHOD there. Ours hands everything on to an ordinary context,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA as an EVP_PKEY_METHOD, for keys that are given to an explicit engine. */
 #ifndef ERSATZ_ENGINE_RSA_PKEY_H
 #define ERSATZ_ENGINE_RSA_PKEY_H

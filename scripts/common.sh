@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the scripts share. Sourced first, it answers -h and --help; $top is the project's directory, wherever and by whatever
 # link a script is called, and $me what the script is called in messages.
 # shellcheck shell=bash
@@ -7,7 +8,7 @@ me=scripts/$(basename "$(readlink -f "$0")")
 
 # The comment at the script's head.
 usage() {
-    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$top/$me"
+    sed -n '3,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$top/$me"
 }
 
 # wrong WORDS ...: the script was called wrongly.

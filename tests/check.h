@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every test stands on: CHECK() says what was wrong and where, and ends the program; test_begin() ends
  * it if it hangs. A test tells by its exit code.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What this process has, counted in /proc: before and after must be equal. */
 #ifndef ERSATZ_TESTS_PROC_H
 #define ERSATZ_TESTS_PROC_H

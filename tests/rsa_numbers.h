@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An RSA key of libcrypto's as the device takes it. */
 #ifndef ERSATZ_TESTS_RSA_NUMBERS_H
 #define ERSATZ_TESTS_RSA_NUMBERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a sanitizer is built in that brings its own malloc(3). */
 #ifndef ERSATZ_TESTS_SANITIZER_H
 #define ERSATZ_TESTS_SANITIZER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The engine's control commands. Names and parameters are those of Intel's QAT_Engine wherever it has the
  * same thing (docs/engine_specific_messages.md there), so that a program written for that engine drives this

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device: a simulated asynchronous crypto card. A program describes an operation (struct ersatz_op),
  * makes a request of it, submits the request to an instance and is told when it is complete: by an eventfd,

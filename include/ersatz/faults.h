@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Faults: what the card is told to do wrong, to which requests. A list of rules is made from text and given
  * to a device in its configuration (struct ersatz_config). Requests are numbered as they are submitted, from

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an application was found to do wrong. The structure is plain data of fixed size: it may lie in shared
  * memory and be read by another process, while the program runs or after it was killed. Nobody who reads it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What leaves the device by writing: lines on standard error, and files. Whoever uses the device lives in a
  * process that is not its own, so nothing here ends it by SIGPIPE or SIGXFSZ, keeps it waiting for a reader

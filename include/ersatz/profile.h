@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Profiles: the timing and shape of a modelled card. A request that the card accepts waits for a free unit,
  * is served there for a time that hangs on the operation, the size of its key and its bytes, and is told of

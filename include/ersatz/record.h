@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The record: what a process tells of its card, in one block of memory at an address that does not change. It
  * can be kept in a file that is mapped shared, and then survives whatever ends the process, SIGKILL included.

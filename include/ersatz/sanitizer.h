@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which of the compilers' sanitizers are built in, in the words of gcc and of clang. */
 #ifndef ERSATZ_SANITIZER_H
 #define ERSATZ_SANITIZER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the card did, counted. The counters live apart from any device, so that they span a device's restart
  * and include what the calling core computed by itself.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The trace: what became of the newest requests, and when. A ring of fixed size in memory that may be shared
  * with other processes, so that it can be read when the process that filled it is gone; written out as Chrome

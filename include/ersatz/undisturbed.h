@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A stretch of code that its thread must not leave before its end: what it holds, a lock or a place in a
  * count, would be held for ever. A handler of the application's that jumps out (siglongjmp(3)), calls exit(3)

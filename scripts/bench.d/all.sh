@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "all": everything, and a picture of the most important.
 # shellcheck shell=bash
 

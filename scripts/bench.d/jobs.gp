@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Throughput and latency over jobs in flight; a row of pictures for each kind of work.
 set terminal svg size 1000, 820 dynamic
 works = works_of(data)

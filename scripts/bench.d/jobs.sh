@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "jobs": throughput and latency over jobs in flight.
 # shellcheck shell=bash
 

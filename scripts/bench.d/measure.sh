@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One run of something, by one of three tools. Each prints lines of "work, variant, metric, value" with tabs between them,
 # and fails where the card did not do the work.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "modes": AES in every mode, both directions and every length, without jobs and in jobs, and which cells are slow.
 #
 # Many operations go to one job, and to one look at the clock, so that what is compared is the operation and nothing else. In jobs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For a glance: how many times plain OpenSSL (bars), and what jobs in flight cost (lines).
 set terminal svg size 1000, 400 dynamic
 jobs = dir . "/jobs.tsv"

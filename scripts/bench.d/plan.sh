@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What is to be run, and running it: all of it in each round, one after the other, with progress on standard error.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # AES over the length of the message: throughput above, latency below, a column for each cipher.
 set terminal svg size 1000, 760 dynamic
 ciphers = system(sprintf("awk -F'\\t' 'NR > 1 && !seen[$10]++ { print $10 }' %s", data))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "sizes": AES over lengths of the message.
 # shellcheck shell=bash
 

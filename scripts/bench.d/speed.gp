@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Throughput as a multiple of plain OpenSSL's: bars.
 set title machine font ",11" textcolor rgb grey
 many = many_of(data)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "speed": openssl speed with and without the engine.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the pictures share. Variables: out, the file; data, the table; dir, where the other tables are; machine, its name.
 set terminal svg size 1000, 480 dynamic font "DejaVu Sans,Helvetica,Arial,sans-serif,13" background "#ffffff"
 set output out

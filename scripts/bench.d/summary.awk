@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Lines of round, work, variant, metric, value; see summarize in summary.sh.
 function median(values, n,   i, j, t) {
     for (i = 2; i <= n; i++)

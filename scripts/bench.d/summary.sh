@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # From raw lines to medians and ratios, tables and plots.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "targets": what the project wants to reach on two cores with AVX-512 IFMA, each as a ratio to plain synchronous OpenSSL
 # on one core, and what this machine reaches now. It reports; it decides nothing.
 # shellcheck shell=bash

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Full TLS handshakes: how many, and what each costs the server.
 set terminal svg size 1000, 420 dynamic
 set multiplot layout 1, 2 title machine font ",11" textcolor rgb grey

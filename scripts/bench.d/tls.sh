@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Mode "tls": full handshakes a second, with HAProxy as the server: without the engine, and with it and ssl-mode-async.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into OpenSSL's own test programs (scripts/openssl-tests): before main() the engine in
  * ERSATZ_MODULE is loaded and becomes the default for everything; with OPENSSL_TESTS_IN_JOBS set, main() runs

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clock that everything in the device goes by. */
 #ifndef ERSATZ_SIM_BASE_CLOCK_H
 #define ERSATZ_SIM_BASE_CLOCK_H

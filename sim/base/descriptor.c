@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which descriptors are still the card's. */
 #include "descriptor.h"
 

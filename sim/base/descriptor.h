@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Descriptors that the card keeps, in a process where they may be closed, and their numbers given to others,
  * by a program that knows nothing of them (closefrom(3), as daemons do). Before the card writes to a number

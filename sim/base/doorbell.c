@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A futex to sleep at. */
 #include "doorbell.h"
 

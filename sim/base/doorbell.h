@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A doorbell: one thread sleeps at it, any thread rings. It is a word of memory (a futex) and no descriptor:
  * a program that closes descriptors it does not know cannot take it away, and a child of a fork has nothing

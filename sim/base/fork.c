@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts forks, so that objects can tell in which process they were made. */
 #include "fork.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which process of a family of forks this is. */
 #ifndef ERSATZ_SIM_BASE_FORK_H
 #define ERSATZ_SIM_BASE_FORK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the kernel orders and ThreadSanitizer cannot see: a completion that one thread submits to an io_uring
  * and another takes from it. The ring's own barriers order the two; these only tell the tool, and are nothing

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one place that writes lines and files. */
 #include "ersatz/output.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Chance, for faults: the same every time. */
 #ifndef ERSATZ_SIM_BASE_RANDOM_H
 #define ERSATZ_SIM_BASE_RANDOM_H

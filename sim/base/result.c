@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Results in words, and which of them are the device's own fault. */
 #include "ersatz/device.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counting, and the names of what is counted. */
 #include "ersatz/stats.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counting what calling cores do, and reading a counter. */
 #ifndef ERSATZ_SIM_BASE_STATS_H
 #define ERSATZ_SIM_BASE_STATS_H

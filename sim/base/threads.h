@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of the card: started, named by number, and why one could not be had. */
 #ifndef ERSATZ_SIM_BASE_THREADS_H
 #define ERSATZ_SIM_BASE_THREADS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks signals and cancellation for a while. */
 #include "ersatz/undisturbed.h"
 

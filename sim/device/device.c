@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The device: opened, stopped, freed; and the small things its parts ask of it. */
 #include "device.h"
 

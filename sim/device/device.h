@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The device as its own parts see it: workers, instances, pool, and what wakes or holds them. */
 #ifndef ERSATZ_SIM_DEVICE_DEVICE_H
 #define ERSATZ_SIM_DEVICE_DEVICE_H

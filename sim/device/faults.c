@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Faults of the device: what is drawn when a request is submitted, and the lives of a card that is reset. */
 #include "faults.h"
 

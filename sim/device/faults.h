@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Faults at work: what becomes of a request that a rule strikes. A request's faults are drawn when it is
  * submitted first, and looked at wherever one of them makes a difference. A device without rules has no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Faults of computation: operations that fail, requests that hang, and results that are wrong.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files about faults share. */
 #ifndef ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
 #define ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H

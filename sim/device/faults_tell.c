@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Faults of completion: requests that are told of late, after others, or in bursts.
  *

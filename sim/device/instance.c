@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ring pairs: slots, the line in front of them, messages to the response ring. */
 #include "instance.h"
 

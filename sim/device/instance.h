@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An instance: a request ring that submitters fill, and a response ring that completions for callbacks land
  * in. At most `depth` requests are between the two, so that neither can overflow: a request takes a slot when

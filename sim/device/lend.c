@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread that would only wait lends the card its core: it does its own RSA operation as a worker would. To
  * hand it to another core and to be woken from there again takes two wake-ups, a quarter of an RSA-2048

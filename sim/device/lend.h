@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A thread that would only wait lends the card its core. */
 #ifndef ERSATZ_SIM_DEVICE_LEND_H
 #define ERSATZ_SIM_DEVICE_LEND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * To wake a thread that sleeps on another core takes longer than many an operation: 5 to 40 microseconds
  * until it runs, and a good part of that is the time of the application's thread that rings. So a worker

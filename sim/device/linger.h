@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Before it sleeps, a worker looks out for work a moment longer; and sometimes gets up early to do so. */
 #ifndef ERSATZ_SIM_DEVICE_LINGER_H
 #define ERSATZ_SIM_DEVICE_LINGER_H

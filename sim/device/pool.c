@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A free list of requests, linked by index. */
 #include "pool.h"
 

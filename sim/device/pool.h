@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The request pool: hands requests out and takes them back, from any thread, without locks. It grows by
  * chunks and never shrinks, so a request's address is good for as long as the pool is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Posting completions through io_uring. */
 #include "poster.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The poster: tells jobs that their requests are complete, a batch with one io_uring_enter(2). Each thread
  * that tells of requests owns one, and sleeps at its doorbell: the workers and the delay line.

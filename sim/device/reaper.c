@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs callbacks: on a thread of the instance, or on the thread of an application that polls. */
 #include "reaper.h"
 

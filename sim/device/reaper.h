@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reaper: takes completions off a response ring and runs their callbacks. */
 #ifndef ERSATZ_SIM_DEVICE_REAPER_H
 #define ERSATZ_SIM_DEVICE_REAPER_H

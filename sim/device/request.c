@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A request's memory and states: made from an operation, stepped through its life, finished, cleaned up. */
 #include "request.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request: one operation on its way through the card, in memory that the device owns.
  *

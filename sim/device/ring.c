@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A bounded queue for many producers and many consumers. */
 #include "ring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The request ring: a bounded queue of pointers for any number of submitters and workers, without locks.
  * Each slot carries a sequence number that says whose turn it is: position p may be filled when it reads p,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stopping a device. The thread that wants it stopped may be any: one that has called exit(3) in the handler
  * of a signal, and was interrupted with a lock of ours in its hands; one of the card's own, in a callback

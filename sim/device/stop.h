@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stopping a device, and giving it up: what runs on the card's own side. See stop.c. */
 #ifndef ERSATZ_SIM_DEVICE_STOP_H
 #define ERSATZ_SIM_DEVICE_STOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Submission: which instance, how to be told, and what if the ring is full. */
 #include <sched.h>
 #include <unistd.h>

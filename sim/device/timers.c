@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Things that wait for their time: a heap, and the thread that sleeps until the first of them is due. */
 #include "timers.h"
 

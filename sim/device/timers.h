@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The timers line of a device: what is to happen at a certain time. One thread sleeps until the next thing is
  * due, and then does all that is, told requests as one batch. It runs where the device has a use for it

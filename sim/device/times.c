@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stamps the points of a request's life. */
 #include "times.h"
 

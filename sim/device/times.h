@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When what happened to a request. Kept for those who look at time: the model of a card, its faults, the
  * trace, and the check of the application. Where nobody does, the device is not watched and a mark costs one

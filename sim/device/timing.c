@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When a modelled card would have answered: units that are busy, a latency, jitter. */
 #include "timing.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The timing of a modelled card: when the one that a profile describes would have answered. It decides on
  * times only; the delay line keeps them.

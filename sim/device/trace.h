@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Filling the trace: a place when a request was accepted, the rest when it ends. */
 #ifndef ERSATZ_SIM_DEVICE_TRACE_H
 #define ERSATZ_SIM_DEVICE_TRACE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sets rings up, and finds out why where that fails. */
 #include "uring.h"
 

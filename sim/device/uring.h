@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* io_uring as the device needs it: set up, or refused with a reason a person can act on. */
 #ifndef ERSATZ_SIM_DEVICE_URING_H
 #define ERSATZ_SIM_DEVICE_URING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Eventfds that belong to waiting contexts, and what becomes of requests whose context goes away. */
 #include "waker.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The waker: an eventfd and the requests that signal it. A request is attached from its submission until its
  * submitter finishes it; by the contract of ASYNC_WAIT_CTX_new(3) there is one at a time. One that is still

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Workers: gather, compute, tell, sleep. */
 #include "worker.h"
 

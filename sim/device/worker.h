@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A worker: a thread that takes requests off the rings in batches, computes them, and posts their completions
  * through a poster of its own, where it sleeps when there is nothing to do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES states, and the portable kernel for them: libcrypto's provider, on a context that belongs to the
  * device. */
 #include "aes.h"

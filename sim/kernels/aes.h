@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES states in the device's memory. */
 #ifndef ERSATZ_SIM_KERNELS_AES_H
 #define ERSATZ_SIM_KERNELS_AES_H

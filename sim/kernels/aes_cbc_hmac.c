@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CBC with HMAC, for TLS records (MAC, then pad, then encrypt). libcrypto's code for it is the kernel:
  * opening a record, it takes the same time whatever is wrong with MAC or padding. It is there only for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CCM: a message is one operation, since its length goes into the first block that is computed. So do the
  * lengths of nonce and tag, and libcrypto wants them before the key: it is kept, and set up again when an

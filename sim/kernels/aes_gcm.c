@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES-GCM: a message may come in pieces, its state stays with the kernel it began with in between. */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An AES state from within: what aes.c keeps and the modes' own files work on. */
 #ifndef ERSATZ_SIM_KERNELS_AES_STATE_H
 #define ERSATZ_SIM_KERNELS_AES_STATE_H

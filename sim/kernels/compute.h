@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From an operation to the kernel that computes it. */
 #ifndef ERSATZ_SIM_KERNELS_COMPUTE_H
 #define ERSATZ_SIM_KERNELS_COMPUTE_H

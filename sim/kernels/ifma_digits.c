@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Between bytes and digits of 52 bits, without a branch or an address that depends on the number. */
 #include "ifma_digits.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as digits of 52 bits, least significant first. */
 #ifndef ERSATZ_SIM_KERNELS_IFMA_DIGITS_H
 #define ERSATZ_SIM_KERNELS_IFMA_DIGITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Montgomery arithmetic on eight numbers at once: see ifma_montgomery.h for the layout.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES by Intel's multi-buffer library (libipsec-mb), where it was there at build time and the processor has
  * AES instructions: many chained streams side by side, and single ones with the widest vectors there are.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many operations side by side, in the modes that chain their blocks: one stream alone leaves the processor's
  * AES unit idle most of the time, sixteen fill it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CFB to encrypt, and OFB, many streams side by side. The library has no lanes for them, but it has for CBC,
  * and both are CBC in disguise. With E for the block cipher, S for the key stream and P for the text:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CFB and OFB in lanes. */
 #ifndef ERSATZ_SIM_KERNELS_IMB_FEEDBACK_H
 #define ERSATZ_SIM_KERNELS_IMB_FEEDBACK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM, by x86_vaes_gcm.c where the processor has what that takes, else by the library. The library's
  * functions for it work on nothing but what they are given, so no manager is needed. A message's IV and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The library's managers; see imb_manager.h. */
 #include "imb_manager.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The library's managers: what it keeps the streams in that it computes side by side. A manager is one
  * thread's only.

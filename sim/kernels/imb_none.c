@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where libipsec-mb is missing: libcrypto does everything. See imb.h. */
 #include "imb.h"
 

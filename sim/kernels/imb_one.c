@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One operation by itself, in the modes whose blocks do not wait for each other. */
 #include "imb_manager.h"
 #include "imb_state.h"

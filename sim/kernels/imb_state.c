@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* States of this kernel: made, keyed, copied, freed. */
 #include "imb_state.h"
 

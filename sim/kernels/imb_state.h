@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of this kernel share: a state from within. */
 #ifndef ERSATZ_SIM_KERNELS_IMB_STATE_H
 #define ERSATZ_SIM_KERNELS_IMB_STATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the default provider's AES functions, once for the process. */
 #include "openssl_aes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libcrypto's AES, reached without EVP. EVP_CipherInit_ex(3) asks the table of engines even for a fetched
  * cipher, so a card that computed with EVP could land in the engine in front of it. The default provider's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The device's own context in libcrypto. */
 #include "openssl_context.h"
 

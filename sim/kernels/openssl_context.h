@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A library context of libcrypto that belongs to the device: with the default provider, whatever the
  * application loads or configures in its own, and with a random generator of its own for the workers.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What computing on secrets leaves behind where no variable of ours is: below on the stack, and in registers.
  */
 #ifndef ERSATZ_SIM_KERNELS_RESIDUE_H

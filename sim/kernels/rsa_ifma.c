@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA in batches. A private operation is two exponentiations, modulo p and modulo q: the halves. Eight halves
  * fill the lanes, whichever requests they belong to, so four requests are done in one pass and not in two.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA in batches: eight modular exponentiations at once, each with a key of its own, with AVX-512 IFMA. */
 #ifndef ERSATZ_SIM_KERNELS_RSA_IFMA_H
 #define ERSATZ_SIM_KERNELS_RSA_IFMA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When a batch is worth it. The answer differs by a factor of four between processors (on some, libcrypto's
  * own RSA uses the same instructions for one key), so it is measured and not assumed.

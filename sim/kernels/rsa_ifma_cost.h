@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When a batch is worth it: what a pass of eight lanes costs, and what an operation by itself. */
 #ifndef ERSATZ_SIM_KERNELS_RSA_IFMA_COST_H
 #define ERSATZ_SIM_KERNELS_RSA_IFMA_COST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prepare a key for the batch kernel. Runs on any processor: libcrypto does the arithmetic, once a key. */
 #include "rsa_ifma_key.h"
 

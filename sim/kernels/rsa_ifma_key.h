@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The numbers of an RSA key as the batch kernel wants them. */
 #ifndef ERSATZ_SIM_KERNELS_RSA_IFMA_KEY_H
 #define ERSATZ_SIM_KERNELS_RSA_IFMA_KEY_H

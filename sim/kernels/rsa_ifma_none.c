@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the compiler or the processor's family has no AVX-512: libcrypto does everything. See rsa_ifma.h. */
 #include "rsa_ifma.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA keys, and the portable kernel: libcrypto's own RSA on a copy of the key that belongs to the device.
  * libcrypto blinds the private operation, computes in constant time, and verifies a CRT result before it

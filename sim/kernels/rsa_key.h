@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA keys in the device's memory. */
 #ifndef ERSATZ_SIM_KERNELS_RSA_KEY_H
 #define ERSATZ_SIM_KERNELS_RSA_KEY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which kernels there are, and which are in use. */
 #include "selection.h"
 

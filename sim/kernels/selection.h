@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which kernels there are, and which are in use. */
 #ifndef ERSATZ_SIM_KERNELS_SELECTION_H
 #define ERSATZ_SIM_KERNELS_SELECTION_H

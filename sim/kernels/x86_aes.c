@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Short operations, and the chained modes one stream at a time: with the processor's AES instructions at
  * once, since for these the way into the library costs more than it saves. Blocks that do not wait for each

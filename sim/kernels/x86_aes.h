@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What x86_aes.c and x86_vaes.c share: keys, and which texts they take. */
 #ifndef ERSATZ_SIM_KERNELS_X86_AES_H
 #define ERSATZ_SIM_KERNELS_X86_AES_H

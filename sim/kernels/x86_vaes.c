@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Texts whose blocks do not wait for each other, four blocks to a register of 512 bits: for processors that
  * have AES instructions of that width (VAES), on which even one such register's worth is done with a third of

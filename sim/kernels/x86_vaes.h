@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES, four blocks to a register of 512 bits: what the files have in common that use VAES. Everything here is
  * inlined into functions WITH_VAES, which only processors with VAES may enter.

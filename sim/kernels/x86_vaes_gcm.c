@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM, up to 32 blocks at a time: while counters are encrypted, ciphertext is hashed between the rounds,
  * so that the processor has both to do at once. The hash of so many blocks is a sum of products with as many

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM (NIST SP 800-38D) for processors with VAES and VPCLMULQDQ: a tenth faster than libipsec-mb 1.3 on
  * Zen 4, and with less of a start for short texts. One message at a time, its text in pieces of any

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of faults: their names, their text, and whom they strike. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a profile says: times by size, and which of its settings make a difference. */
 #include "ersatz/profile.h"
 

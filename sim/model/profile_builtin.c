@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The profiles that are built in. Where a figure has no source it is an estimate, and says so. */
 #include <stddef.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a profile from a file that a person wrote: docs/profiles.md has the format. An error names the line,
  * what is wrong with it, and what was expected. */
 #include <ctype.h>

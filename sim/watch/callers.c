@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Return addresses by backtrace(3), names by dladdr(3). */
 #include "callers.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who calls: return addresses, cheap to take, and their names, for those few that somebody will read. */
 #ifndef ERSATZ_SIM_WATCH_CALLERS_H
 #define ERSATZ_SIM_WATCH_CALLERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes down what the application does with its jobs: the facts. What is about time is in check_watcher.c.
  */
 #include "check.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The check of the application: watches the operations of jobs from submission until they are finished, and
  * writes down what the application does against the contract of ASYNC_WAIT_CTX_new(3) and ASYNC_start_job(3).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the check keeps, for its own two files: check.c writes down what happens, check_watcher.c looks at
  * time. */
 #ifndef ERSATZ_SIM_WATCH_CHECK_STATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The watching thread: looks every 20 milliseconds at jobs that were told and are left alone, at jobs that a
  * full ring refused, and at callbacks that run; and finds out what the threads in question are doing.

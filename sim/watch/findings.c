@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The findings: what each is called, and the report of them, for people and as JSON. */
 #include "ersatz/findings.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Texts that the files which write findings share. */
 #ifndef ERSATZ_SIM_WATCH_FINDINGS_TEXT_H
 #define ERSATZ_SIM_WATCH_FINDINGS_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The record: memory at a fixed address, exchanged for a file that is mapped there. */
 #include "ersatz/record.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads a record. The file is untrusted: whoever may write to the directory may have made it, or may have
  * written anything into it. So it must be a plain file of the right size, and what is read is made safe for

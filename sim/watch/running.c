@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Callbacks that run: a place in the findings for each, taken and given back without a lock. */
 #include "running.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which callbacks run, for whoever reads the findings when the process is no more. */
 #ifndef ERSATZ_SIM_WATCH_RUNNING_H
 #define ERSATZ_SIM_WATCH_RUNNING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The statistics as one JSON object. */
 #include <inttypes.h>
 #include <string.h>

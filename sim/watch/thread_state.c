@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads /proc/self/task, and other threads' locks without touching them. */
 #include "thread_state.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a thread of this process is doing, as the kernel tells: whether it sleeps and in which system call,
  * how long it waited for a core, and who owns the lock it waits for. For the check of the application, which

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the trace as Chrome trace-event JSON ("Trace Event Format", by the authors of Chrome's tracing;
  * Perfetto reads it). What is drawn:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the check sees of a request. It lies in the request, and points to parts of it. */
 #ifndef ERSATZ_SIM_WATCH_WATCHED_H
 #define ERSATZ_SIM_WATCH_WATCHED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A TLS client that keeps so many handshakes under way at once, each on a new connection, with plain
  * libcrypto; and measures how long each takes, from connect() to its end.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps so many jobs in flight on one thread, each with one operation after the other, and measures how long
  * each takes from its start to its result. An application as simple as one can be: jobs, wait contexts and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The operations that are measured: RSA and AES through EVP. */
 #include "operation.h"
 

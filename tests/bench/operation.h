@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The operations that are measured, through plain libcrypto as any application uses it: an RSA signature or
  * its verification, or one message encrypted or decrypted with AES. */
 #ifndef ERSATZ_TESTS_OPERATION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long operations took, and the clocks. */
 #include "times.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long operations took: a count in buckets that are 1/128 of their value wide, so that memory does not
  * grow with the number of operations. And the clocks. */
 #ifndef ERSATZ_TESTS_TIMES_H

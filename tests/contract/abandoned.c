@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * N3 and N10 under race: wait contexts are freed at any moment of a request's life, the descriptor's number
  * is at once somebody else's, and nothing ever arrives there. When the engine is unloaded all that was

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Input that is wrong: refused with an error, nothing harmed, the next operation works. All on the card, in a
  * job and not. */
 #include <openssl/bn.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every private operation is blinded by a number of its own, however many there are of one key, on however
  * many threads, and however long each is paused: all results are right, and no number comes twice.

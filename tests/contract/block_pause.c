@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N6: where ASYNC_block_pause() is in force the operation completes all the same, and costs no core while it
  * waits. */
 #include <pthread.h>

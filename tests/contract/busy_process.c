@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forks and ends of a process while its other threads are at work on the card: the child starts from nothing
  * that a thread of the parent held, and the end comes, with its exit code, whatever the others wait for. */
 #include <pthread.h>

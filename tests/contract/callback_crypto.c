@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A callback that uses the card itself, and waits for it: on a thread of the card, which is the one that
  * would free the slot it waits for, or in POLL. */
 #include <stdatomic.h>

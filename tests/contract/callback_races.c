@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * N7 under race: with jobs resumed early at any moment, a callback comes exactly once per request, not before
  * the request is complete, and has returned when the operation returns. Internal reaper, or a thread that

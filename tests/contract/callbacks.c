@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N7: no descriptor; once per request; on the poller's own thread a callback may resume its job on the spot.
  */
 #include <pthread.h>

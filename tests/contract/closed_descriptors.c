@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program closes every descriptor that it does not know, as daemons do, and opens files of its own, which
  * get the old numbers. The card goes on, and neither writes to those files nor closes them. And where a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Control commands: what is wrong is refused with an error that names it; what is right has its effect. */
 #include "check.h"
 #include "support/engine.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* No descriptor left for a job's eventfd: an error that says so, nothing leaked, and the next operation
  * works. */
 #include <fcntl.h>

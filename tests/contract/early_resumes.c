@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N5, N2: a job that is resumed early pauses again, at every point of its request's life, and nothing is left
  * over. */
 #include "check.h"

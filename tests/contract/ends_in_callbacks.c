@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The card is stopped, by exit(3), by the last ENGINE_finish(3) or for a fork, while a callback runs on a
  * thread of its own: one that uses the engine, forks, gives back the last reference, exits itself, or never

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a handler of exit(3) still does that was registered before libcrypto was used, as a static object's
  * destructor is: it runs when the engine's card has stopped and libcrypto has been cleaned up. It signs,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* OFFLOAD:fastest: what one core computes at full speed stays on it, the rest goes to the card; and
  * OFFLOAD:card. */
 #include <openssl/err.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Injected faults as an application sees them: what a job is told and when, what its operation returns, what
  * the error says, and that the calling core takes over where it may.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N8 and N9: what a full ring means by callback (EAGAIN, and no callback) and by descriptor (a wake-up, in
  * order). */
 #include "check.h"

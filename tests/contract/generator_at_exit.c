@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The process ends when libcrypto has made a random generator, on the AES of this engine, and no random
  * number was ever asked for: as `openssl list -random-instances` does. libcrypto's way out must not meet the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * System calls of the application's that wait are left alone. The kernel takes a closed io_uring apart some
  * milliseconds later, and interrupts the threads that made it or submitted to it: epoll_wait(2), and recv(2)

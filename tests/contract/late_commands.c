@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Commands that use the device, from a thread that has no functional reference, as one that polls: when the
  * last one goes they find the card there until they are done, or are refused; they start none that nobody

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread that leaves an operation in the middle: by exit(3) in the handler of a signal, by siglongjmp(3),
  * by cancellation. The process ends with its exit code, the engine goes on working and can be given up, and

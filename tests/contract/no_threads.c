@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A server that forbids itself threads once it runs (HAProxy sets RLIMIT_NPROC to 0). The error says what
  * that is and what helps; a card that was started before goes on, and so does one that a child of a fork

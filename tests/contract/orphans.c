@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * N3, N4, N10: an application that frees its wait context, key, cipher context and buffers while the card
  * works hurts nobody: the descriptor is closed at once, its number gets no signal when others have it, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An application whose libcrypto is not the module's, as one that is linked in statically, is refused in
  * words, before the one's ENGINE comes into the other's hands. */
 #include <dlfcn.h>

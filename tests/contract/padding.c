@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA decryption through the engine says no more of a wrong padding than libcrypto does: whatever is wrong
  * with it, the call returns what libcrypto's returns, with the same errors and, where this libcrypto has

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA key exchange of TLS 1.2 against a server on the card: a client whose premaster secret is padded wrong,
  * or says another version, gets the alert that one with a wrong secret gets, at the same point of the

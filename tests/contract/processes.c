@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forks, loading and unloading, and ends of the process with work in flight. */
 #include <openssl/crypto.h>
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* PROFILE: what a command sets wins whichever came first; a modelled card keeps its times and leaves what it
  * has not to the calling core; a wrong or late one is refused. */
 #include "check.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N1 under race: a job that is resumed early at every possible moment, and then waits, is never left waiting.
  */
 #include <poll.h>

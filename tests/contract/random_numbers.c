@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OpenSSL's generator uses AES by the ordinary route, so it runs through the engine when that is the default.
  * It must never pause in there: no error, no repeated block, no deadlock, for any size, with many jobs at

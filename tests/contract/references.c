@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who holds the ENGINE, and what becomes of the card when one lets go while others work. */
 #include <dirent.h>
 #include <openssl/err.h>

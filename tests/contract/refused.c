@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A program that loads the engine by its configuration, and does not look whether that went well: as most do.
  * It goes on without the card then; but the engine has said so, in one line. */
 #include <errno.h>

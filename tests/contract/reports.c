@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the engine writes at its end, or in between: files and lines on standard error. The program ends as it
  * wanted to, whatever becomes of them, and its own files are left alone. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One RSA key for many: two jobs on one thread at once (each would unblind with the other's value), many
  * threads, and a key whose numbers are replaced between operations. */
 #include <openssl/bn.h>

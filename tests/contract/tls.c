@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS with SSL_MODE_ASYNC on the card, client and server on one thread: TLS 1.2 with ephemeral keys and
  * without, and TLS 1.3; told by descriptor, by a callback of the SSL or by one of its SSL_CTX. A side goes on

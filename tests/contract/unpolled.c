@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * With external polling a completion keeps its slot until somebody polls. A thread that is itself the one who
  * polls, and waits where it cannot pause, would wait for ever for a slot: it must get its answer all the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A batch is told of with one io_uring_enter: requests are held, let go together, and the worker's calls are
  * counted when it has ended. The hold makes the batches, not the time that anything takes.

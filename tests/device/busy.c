@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cipher state that a request in flight has is nobody else's: each way to it is refused, without touching
  * anything, until the request is over. */
 #include "card.h"

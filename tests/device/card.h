@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A device to test, and operations for it. */
 #ifndef ERSATZ_TESTS_CARD_H
 #define ERSATZ_TESTS_CARD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An RSA key made on the spot, and the private operation with it. */
 #ifndef ERSATZ_TESTS_CARD_RSA_H
 #define ERSATZ_TESTS_CARD_RSA_H

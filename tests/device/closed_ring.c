@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A program closes the descriptor of a response ring, and makes an io_uring of its own, which gets the
  * number. The card sends it nothing and does not close it; its own completions find another way. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sizes that are out of range, and descriptors that run out at every step of starting: a reason, and nothing
  * left behind. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Of locked memory a card takes what leaves as much to 63 others: the workers beyond that have no ring, and
  * tell of what they computed all the same. */
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * No stream starves another: however many operations wait, one that comes after them is done within two
  * batches where it is on another instance, and in its turn where it is on the same. One worker, whose

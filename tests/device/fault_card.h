@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A device with faults, and requests in flight on it. */
 #ifndef ERSATZ_TESTS_FAULT_CARD_H
 #define ERSATZ_TESTS_FAULT_CARD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Faults of completion at the device: late, overtaken, in bursts, a wake-up for nothing, a ring that is full
  * for a while. What must never happen in time is given an hour; what is to happen by itself a millisecond.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The text of faults: what it means, and what is said of one that is wrong; and whom a rule strikes. */
 #include <ersatz/faults.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What injected faults do at the device: the same ones every time, to the requests they are meant for; the
  * card goes on, nothing is lost, and what failed can still be computed by the calling core.

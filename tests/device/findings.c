@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The check of the application, without an engine: what was found lies in memory that is shared, is kept
  * within bounds, and is there when the process was killed in the middle.

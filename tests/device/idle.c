@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Idle is idle: no thread of the device runs while nothing is in flight. Counted in context switches, not in
  * time: on a busy machine a thread may be late to go to sleep, but one that never does fails. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Locks that somebody would leave locked: at a fork, by a thread that the child has not; and by a thread that
  * is cancelled. */
 #include <poll.h>

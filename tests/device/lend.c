@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread that only waits for its RSA operation does it itself, and wakes no worker. Where requests are held
  * the card behaves as a card: a worker does it.

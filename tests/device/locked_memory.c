@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many processes of one user on a machine with many cores, under the usual limit on locked memory, 8 MiB for
  * all of them together: each gets a card that works, with callbacks, too. (Before Linux 6.14 rings are not

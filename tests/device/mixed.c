@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Many threads on one device, told in all three ways, in small rings: every result right, every counter back
  * at zero. */
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N10 at the device: the requests of wakers that go away come back to the pool, however many; at every point
  * of their life. */
 #include "card.h"

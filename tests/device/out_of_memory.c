@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Each allocation of the device made to fail in turn: "out of memory", nothing left behind, and the next try
  * works. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lines and files: once, to whom they are for, whatever became of standard error; and nobody is killed. */
 #include <errno.h>
 #include <ersatz/output.h>

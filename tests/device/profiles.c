@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Profiles: those built in are whole, a file is read as it stands, and what is wrong in one is named with its
  * line. */
 #include "ersatz/profile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The record: a file that outlives its process, one for each child; and what happens where none can be. */
 #include <dirent.h>
 #include <errno.h>

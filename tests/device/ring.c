@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The request ring: order, capacity, and no item lost or doubled between many threads. */
 #include "device/ring.h"
 

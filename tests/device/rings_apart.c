@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * No ring is made by a thread of the application's, and none of them submits to one: the kernel would
  * interrupt its system calls when the ring has been closed. Through a device's whole life, with whatever an

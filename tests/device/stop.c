@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stopping with work in flight: all of it is told, as stopped or as done, and every thread and descriptor
  * goes. */
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The delay line: nothing comes before its time or out of order, nothing is lost, and what waits in it is in
  * nobody's way. */
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The timing of a modelled card, by a clock of the test's own: latency, throughput, units, sizes and jitter
  * are what the profile says, exactly. */
 #include "device/timing.h"

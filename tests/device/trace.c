@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The trace of requests: whole, in order, of those that were, those that are abandoned and those still open;
  * bounded; and written out as JSON that counts the same (the form is checked by tests/programs/trace). */
 #include <poll.h>

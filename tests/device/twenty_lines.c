@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The card without OpenSSL's ENGINE: a key, a request, an eventfd to wait on. */
 #include <ersatz/device.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stands in front of what the module calls. See calls.h. */
 #include "calls.h"
 

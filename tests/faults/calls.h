@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every call that the module makes and that may fail: the program stands in front of the C library, liburing
  * and libcrypto, looks whether the caller is the module, and lets one place in the code fail where it is told

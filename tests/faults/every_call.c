@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each place in the module that calls what may fail, made to fail in turn: allocations, system calls,
  * io_uring, libcrypto. Once, ten times, for good; with every error that the call may give. A process of its

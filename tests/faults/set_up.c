@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Each thread and ring that a device asks for at its start refused in turn: a clear error, and no descriptor
  * left behind. Where there is no memory for a ring, only the first one is needed. */
 #include <errno.h>

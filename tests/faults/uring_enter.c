@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* io_uring_enter of the workers made to fail from each call on, once, ten times, or for good: every operation
  * still completes with the right result. */
 #include <errno.h>

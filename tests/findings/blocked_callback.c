@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waits in the callback, on the card's thread, for something that another thread does later; or (`short`)
  * sleeps there for somewhat longer than a callback may, each time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Resumes its job in a loop, instead of waiting for the descriptor (or, with `callback`, for the callback);
  * or

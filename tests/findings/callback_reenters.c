@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Uses the engine in the callback, on the card's thread: signs there, or (`resumes`) resumes its job there.
  * Such a job must not come to its end there: libcrypto would go back to the thread that started it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Starts a second job with the wait context of one that is not finished; both are told by descriptor, or
  * (`callback`) by callback. */
 #include "wrong.h"

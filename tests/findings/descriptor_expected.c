@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sets a callback, and then waits for a descriptor of the job's: in callback mode there is none. */
 #include <poll.h>
 #include <sys/eventfd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waits for a callback that cannot come: the ring was full, the job was refused, and has to be resumed. */
 #include "wrong.h"
 

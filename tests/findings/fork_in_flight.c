@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forks while the card works: to start a program, say, when posix_spawn(3) would have done. */
 #include <spawn.h>
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frees the wait context while the card works for its job: one with a descriptor; one with a callback
  * (`callback`); or that of a TLS connection with a callback, by freeing the connection (`connection`).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Does something else for long, while its job could go on. */
 #include "wrong.h"
 

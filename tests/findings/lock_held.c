@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Signs in a job with a lock held. While the job is paused, its own thread wants the lock (`own`), or waits
  * for another thread that wants it (`other`, and `rwlock` with another kind of lock): neither ever gets it. A

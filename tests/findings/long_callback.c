@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Computes in the callback, on the card's thread, where every other job waits for it. */
 #include <time.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waits until its job may go on, and then forgets it; or frees the wait context instead of resuming, which
  * had a descriptor or (`frees callback`) a callback. */
 #include "wrong.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the wrong programs share. Each makes one mistake, and none if it is called with the argument `mended`.
  * The engine's report on standard error must name the mistake, and nothing else.

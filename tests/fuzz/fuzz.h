@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the fuzz targets share: the bytes of an input taken apart, and the engine bound into the process. */
 #ifndef ERSATZ_TESTS_FUZZ_FUZZ_H
 #define ERSATZ_TESTS_FUZZ_FUZZ_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: AES through EVP. An input is a program of calls: initialise, update in pieces of any size, set
  * and get tags, copy, finish, start again, and which core computes. Each call is made on a context of the

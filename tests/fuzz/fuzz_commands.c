@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: the control commands. An input is text. Its first line is ERSATZ_CTRL; each of the others is a
  * command for the engine that came of it, by name:

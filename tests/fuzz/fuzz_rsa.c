@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: inputs of RSA. Any bytes, of any length, with any padding, on a few fixed keys, through the
  * engine's RSA_METHOD and through libcrypto's own: both accept or both refuse, and the output is the same. A

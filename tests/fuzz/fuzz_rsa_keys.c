@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: keys. Numbers that do not make a key, or not quite, in any order and with some missing,
  * changed between operations. Both the engine's RSA_METHOD and the device's own interface are given them. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keys for the targets: made once with openssl genrsa, and known to everybody. */
 #ifndef ERSATZ_TESTS_FUZZ_KEYS_H
 #define ERSATZ_TESTS_FUZZ_KEYS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Included before the engine's sources when they are built for fuzzing: what would reach out of the process
  * goes through tests/fuzz/fuzz.c instead, so that no input writes to a file of its choosing, reads the real

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Batches on the card: 1 to 64 requests of mixed modes, keys, directions and lengths at once, against
  * libcrypto's answers.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The batch kernel for RSA alone, on one core, in full batches: next to libcrypto's RSA in the same run, and
  * to what this processor could do if it did nothing but multiply-adds. A measurement and no test: `ninja -C

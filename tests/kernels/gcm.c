@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GCM in pieces, by Intel's library against libcrypto: associated data and text split anywhere, IVs and tags
  * of every length, copies in mid-message, messages that change kernels; and what is out of order.

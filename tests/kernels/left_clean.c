@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The upper halves of vector registers are not in use when the calling core comes back from a kernel, in
  * every form that the library's code has: keys, single texts of every mode, GCM in pieces, batches. What the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The lanes' arithmetic against libcrypto's numbers: every shape, random moduli and those with the most
  * carries or the largest differences between blocks, and values and quotients at the edges of what they may

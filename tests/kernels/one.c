@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Single operations by Intel's library against libcrypto's: every mode, key size and length, in place and
  * apart; counters that wrap.

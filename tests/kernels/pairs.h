@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cipher states in pairs: one keyed for libcrypto alone, one for all kernels there are; and texts made up
  * from a seed. What the one gives, the other must.

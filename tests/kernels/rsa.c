@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA in batches against libcrypto: keys of every length that the batch kernel takes and some that it does
  * not, a key of its own in every lane, inputs at the edges, batches that fill their lanes and batches that do

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ways an operation can take. */
 #include "all_ways.h"
 

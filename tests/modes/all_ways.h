@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ways an operation can take: on this thread without a job, in a job that is told by descriptor, in a job
  * that is told by callback; with the engine given explicitly or as the default. And repeatable numbers, to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls of EVP in any order that an application may come upon: contexts begun with and without key and IV,
  * turned around, given lengths, tags, IVs and records at any time, copied and finished. Each call goes to a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CBC-HMAC, record by record: the engine seals to the same bytes as plain libcrypto and opens what that
  * seals, on contexts that go on and are copied; what is forged in MAC or padding is refused alike; without

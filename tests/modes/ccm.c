@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CCM: the same messages to plain libcrypto and to the engine give the same text and tag, for every
  * length of nonce and tag; a wrong tag is refused and nothing of the text comes out; and libcrypto's rules of

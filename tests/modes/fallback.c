@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The calling core takes over, in the middle of messages, from a card that fails, is reset or is full: every
  * message comes out as plain libcrypto has it, with nothing computed twice or left out.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-ECB, AES-CFB128 and AES-OFB: the same calls to plain libcrypto and to the engine give the same bytes,
  * the same updated IV and the same number, however the text is split, with copies taken in mid-stream.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A fork while the card has a piece of a message. In the child nobody can tell whether that piece was
  * computed: where it stands alone, the calling core computes it there; where the state carries the message

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Groups of requests at the card itself: computed apart, told of once, when the last is complete; in a ring
  * that has less room than the group; stopped; and left behind.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lengths that are none: negative ones, and the ends of an int, for text, associated data and every command
  * of every mode, whatever the context is at. They are refused in words, nothing is read or written by them

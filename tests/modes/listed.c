@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the engine lists is what the card has a kernel for: AES-CBC-HMAC is there where libcrypto has it,
  * which is on processors with AES instructions. The argument says what to expect ("all", or "without_hmac"

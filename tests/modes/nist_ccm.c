@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NIST's AES-CCM vectors (CCMVS) through the engine, sealed and opened, every way. Their files give lengths
  * in brackets, and a text of no bytes as one: hence a reader of its own.

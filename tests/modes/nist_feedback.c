@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NIST's AES vectors (AESAVS) for ECB, CFB128 and OFB through the engine, whole and in pieces, every way. */
 #include "all_ways.h"
 #include "vectors/records.h"

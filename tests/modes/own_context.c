@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application with a library context of its own, and nothing in the default one but the null provider, as
  * OSSL_PROVIDER-null(7) advises: TLS 1.2, whose GCM draws the IV it counts from, and random keys, as CMS

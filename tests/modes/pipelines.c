@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pipelined TLS records through the engine: what it seals, plain libcrypto opens, and the other way round; a
  * job pauses once for all records and is told once, when the last is done; and one forged record spoils them

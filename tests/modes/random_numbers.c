@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OpenSSL's generator derives its keys with AES-ECB, and reseeds while it does. With the engine as default
  * for everything and every threshold 0, jobs that take random numbers, and reseed, never pause: not one ECB

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* At the card itself: what CCM and CBC-HMAC refuse is cleansed, and which keys and lengths they take. */
 #include "check.h"
 #include "ersatz/device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS 1.2 and 1.3 over a pair of BIOs, both ends in jobs with the engine as default: the cipher suites whose
  * ciphers this room is about, with pipelines and without, told by descriptor and by callback. Data arrive

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TLS records for AES-CBC-HMAC contexts. */
 #include "tls_records.h"
 

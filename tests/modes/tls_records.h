@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TLS records for AES-CBC-HMAC contexts, sealed and opened as libssl does it. */
 #ifndef ERSATZ_TESTS_TLS_RECORDS_H
 #define ERSATZ_TESTS_TLS_RECORDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A TLS client in asynchronous mode, as a careful application writes one: each call of libssl's is repeated
  * until it is done before there is another on the same connection. The engine comes from OPENSSL_CONF.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Signs with a key, closes all descriptors as daemons do, forks, and signs in parent and child; the child
  * does the same once more. One signature on each of three cards. */
 #include <openssl/evp.h>

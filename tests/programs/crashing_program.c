@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Crashes, on the engine that ERSATZ_CTRL has set up:
  *

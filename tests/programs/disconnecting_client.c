@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clients that go away: opens many TLS connections to a server on loopback and leaves each at a random moment
  * of the handshake or of the data, by a close, by a reset, or by closing its own half first. Some stay to the

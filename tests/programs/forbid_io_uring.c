@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a command that is not allowed to use io_uring. */
 #include <errno.h>
 

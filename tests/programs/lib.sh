@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the drives of real programs share. Each drive gets the module's path in ERSATZ_MODULE, works in a directory of its own
 # that goes away, keeps to loopback, and ends what it started by its process id.
 # shellcheck shell=bash

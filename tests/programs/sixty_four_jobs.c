@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* 64 jobs in flight on the engine that ERSATZ_CTRL has set up, each with three RSA signatures or three times
  * 4 KiB of AES-128-CBC: something to trace, small enough to be looked at whole. */
 #include <poll.h>

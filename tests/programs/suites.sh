@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The cipher suites that the engine takes part in, for drives that go through all of them. After lib.sh, in $work.
 # shellcheck shell=bash
 etm_with=("") # key exchanges for which encrypt-then-MAC is tried too

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client on plain OpenSSL. `handshakes`: opens so many new connections, one after the other. `reversed`:
  * sends so many megabytes in lines to a server that sends each line back reversed (s_server -rev), and

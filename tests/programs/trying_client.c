@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client that takes whatever comes, on plain OpenSSL: opens connections one after the other, asks each for
  * a page, and counts what became of them. It fails only if a page came that was not the right one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the card keeps of its buffers when a great many requests were in flight: no more than the 16 MiB that
  * docs/architecture.md says, and no text in them, once it has nothing to do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nothing in the batch kernel for RSA hangs on the numbers of a private key: no branch, and no address. Its
  * source, compiled with simulated vectors, runs under memcheck with a key that is not defined memory. That a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets as valgrind's memcheck sees them: memory that is not defined. */
 #ifndef ERSATZ_TESTS_POISON_H
 #define ERSATZ_TESTS_POISON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was encrypted, decrypted or signed through the engine is nowhere in the memory of the process when the
  * operation is over and the application has cleansed what is its own: not on stacks, nor in the card's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nothing that the engine does with the result of a private RSA operation hangs on the result: no branch, and
  * no address. The inverse that unblinds it is a secret here, so that all that comes of it is. What libcrypto

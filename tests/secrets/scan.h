@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Looks for secrets that were left in the memory of the process. */
 #ifndef ERSATZ_TESTS_SCAN_H
 #define ERSATZ_TESTS_SCAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The batch kernel's own source, with simulated vectors: see kernel.c. */
 #include <openssl/crypto.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernel with simulated vectors asks of the test. */
 #ifndef ERSATZ_TESTS_SIMULATED_KERNEL_H
 #define ERSATZ_TESTS_SIMULATED_KERNEL_H

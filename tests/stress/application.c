@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A thread of the application: keeps its slots filled until it has done its share. */
 #include "application.h"
 

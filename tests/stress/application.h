@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application: a thread with jobs in flight, told of them in the way the plan says, that behaves as badly
  * as the plan says.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors, threads and memory of this process. */
 #include "counts.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a process has, counted. */
 #ifndef ERSATZ_STRESS_COUNTS_H
 #define ERSATZ_STRESS_COUNTS_H

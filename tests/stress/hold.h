@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A thread that holds requests at random points of their life, and lets them go, one by one or all. */
 #ifndef ERSATZ_STRESS_HOLD_H
 #define ERSATZ_STRESS_HOLD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of one job: started, paused, resumed, checked; or abandoned. */
 #include <openssl/err.h>
 

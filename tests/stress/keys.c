@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA keys of 1024 to 4096 bits, for libcrypto alone and for the engine. */
 #include <openssl/bn.h>
 #include <openssl/pem.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The stress campaign: rounds of random work by random applications on the card, every answer compared with
  * plain libcrypto, and everything counted before and after. A seed repeats it; see --help.

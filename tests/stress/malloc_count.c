@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts the blocks that malloc(3) has given out and not got back, for every module of the process. A
  * sanitizer brings an allocator of its own and finds leaks itself. */
 #include <errno.h>

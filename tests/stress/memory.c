@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libcrypto's allocator: counts, keeps what is freed, and looks whether somebody wrote to it. */
 #include "memory.h"
 

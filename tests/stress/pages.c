@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The texts of operations, in pages that can be taken away from under whoever still reads them. */
 #include <pthread.h>
 #include <stdint.h>

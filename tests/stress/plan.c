@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The axes, and how a round's values on them are drawn. */
 #include "plan.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one round does: a value on every axis, drawn from the seed unless it was given. */
 #ifndef ERSATZ_STRESS_PLAN_H
 #define ERSATZ_STRESS_PLAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operations with known answers. A question is made before the engine is loaded, so that its answer is plain
  * libcrypto's, and does not change afterwards; an attempt is one try to answer it with the engine. */
 #ifndef ERSATZ_STRESS_QUESTION_H

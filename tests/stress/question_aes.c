@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES through EVP: any mode, any size, in pieces, into another buffer or in place, copied in mid-stream. */
 #include "check.h"
 #include "question.h"

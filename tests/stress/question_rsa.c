@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA: sign, decrypt, verify and encrypt, with every padding that fits. */
 #include "check.h"
 #include "question.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random numbers that a seed repeats (splitmix64). Each thread, question and job has a generator of its own,
  * so what one draws does not depend on how threads run. */
 #ifndef ERSATZ_STRESS_RANDOM_H

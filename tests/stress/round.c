@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A round, from the questions to the counts. */
 #include "round.h"
 

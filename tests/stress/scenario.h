@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What happens to whole processes with work in flight: forks, ends, loads and unloads, two copies of the
  * engine. Each runs in a process of its own, started anew.

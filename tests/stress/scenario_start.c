@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Starts a scenario in a new process, and looks how it ends. */
 #include <spawn.h>
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Connections over memory, client and server on one thread, each side going on when it can. */
 #include "scenario_tls.h"
 

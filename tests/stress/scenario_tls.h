@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TLS connections with SSL_MODE_ASYNC, many at once; some are freed in the middle of something. */
 #ifndef ERSATZ_STRESS_SCENARIO_TLS_H
 #define ERSATZ_STRESS_SCENARIO_TLS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Told by a callback: on a thread of the card, or in POLL. */
 #include <errno.h>
 #include <openssl/err.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Told by the eventfd in the wait context. */
 #include <poll.h>
 #include <sys/epoll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the campaign did and found, over all rounds. */
 #ifndef ERSATZ_STRESS_TOTALS_H
 #define ERSATZ_STRESS_TOTALS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The watchdog, and the last words for a process that crashes. */
 #include "watch.h"
 

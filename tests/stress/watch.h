@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What watches the campaign itself: that it goes on, and that whoever finds a fault says how to repeat it. */
 #ifndef ERSATZ_STRESS_WATCH_H
 #define ERSATZ_STRESS_WATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The engine under test and the jobs that use it. */
 #include "support/engine.h"
 

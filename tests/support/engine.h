@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Loads the engine under test, for real, and reads what the card says it did. */
 #ifndef ERSATZ_TESTS_ENGINE_H
 #define ERSATZ_TESTS_ENGINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Seccomp filters of a few instructions. */
 #include "support/seccomp.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forbids system calls to this process, as a container's profile or a sandbox does. */
 #ifndef ERSATZ_TESTS_SECCOMP_H
 #define ERSATZ_TESTS_SECCOMP_H

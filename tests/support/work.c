@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RSA and AES operations with known results. */
 #include "support/work.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operations for jobs to do, each with its right result at hand. */
 #ifndef ERSATZ_TESTS_WORK_H
 #define ERSATZ_TESTS_WORK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See timing.h. */
 #include <math.h>
 #include <openssl/rand.h>

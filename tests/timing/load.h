@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A closed loop of operations on a device: each job submits again as soon as it has been told. */
 #ifndef ERSATZ_TESTS_LOAD_H
 #define ERSATZ_TESTS_LOAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A statistical test for timing that depends on data, after dudect (Reparaz, Balasch, Verbauwhede: "Dude, is
  * my code constant time?", 2017): many measurements of two classes of input in random order, and Welch's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether modelled cards keep their times: how late an answer comes after it was due, for delays of several
  * lengths; and throughput and latency of profiles, asked and measured side by side.
  *

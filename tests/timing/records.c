@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See timing.h. All records that are compared have one length, and where one is refused both are. */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See timing.h. One operation on the calling core, one through EVP and the engine, one through the card; and
  * full batches on the card, by each kernel that this processor has. All inputs are made beforehand and taken

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The timing report: whether the time of what works on secrets hangs on them. A report, not a test: it says
  * what was measured on this machine, and nobody's verdict hangs on it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the timing report measures. */
 #ifndef ERSATZ_TESTS_TIMING_H
 #define ERSATZ_TESTS_TIMING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NIST's AES vectors (CAVP; for CTR those of RFC 3686) through the engine, whole and in pieces. */
 #include <dirent.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The engine's ciphers against libcrypto's own, call for call: scripts made up from a seed run on the engine,
  * on libcrypto's older implementations behind an ENGINE of the test's (so that EVP treats both alike), and,

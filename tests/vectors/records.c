@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Test vector files, line by line. */
 #include "records.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the two forms in which the test vectors come, as records of named values. */
 #ifndef ERSATZ_TESTS_RECORDS_H
 #define ERSATZ_TESTS_RECORDS_H

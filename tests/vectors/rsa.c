@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NIST's and RSA Laboratories' RSA vectors through the engine. */
 #include <openssl/bn.h>
 #include <openssl/err.h>

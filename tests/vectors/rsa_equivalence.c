@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA through the engine against libcrypto's own, to the bit: the same calls with the same random bytes, for
  * keys of many sizes and forms, and what must be refused.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of calls to EVP, made up from a number, and what came of them. */
 #include "script.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A script is a long row of calls to EVP, made up from a number. It is run on two or three implementations of
  * a cipher; each writes down what every call returned and gave out, and what is written must be the same.

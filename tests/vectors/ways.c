@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs operations outside a job, inside one, or on the calling core. */
 #include "ways.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ways in which an operation can go through the engine. */
 #ifndef ERSATZ_TESTS_WAYS_H
 #define ERSATZ_TESTS_WAYS_H

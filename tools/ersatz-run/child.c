@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the program as if nobody stood in between. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes an openssl.cnf that is the user's own and loads the engine besides: it includes the user's file, and
  * then gives the section that openssl_conf names another list of engines, with those of the user's in it. All

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of processes that did not come to their end by themselves. */
 #include "crash.h"
 

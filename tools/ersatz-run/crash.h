@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Processes that did not come to their end by themselves: a program that crashed gets no clean bill. */
 #ifndef ERSATZ_RUN_CRASH_H
 #define ERSATZ_RUN_CRASH_H

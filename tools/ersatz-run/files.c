@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes and opens files where somebody else may write: in /tmp, say, where a file or a link of that name may
  * have been put before us. Nothing made here can be written by others, whatever the umask.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* --list: what there is to choose from, and what is checked. */
 #include "ersatz/faults.h"
 #include "ersatz/profile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ersatz-run: runs a program on the simulated card, and says afterwards how it went. */
 #include <errno.h>
 #include <stdarg.h>

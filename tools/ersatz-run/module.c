@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the engine's module, and tries it. */
 #include <errno.h>
 #include <libgen.h>

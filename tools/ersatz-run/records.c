@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads what the processes have left. */
 #include <dirent.h>
 #include <errno.h>

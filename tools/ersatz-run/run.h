@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of ersatz-run share. */
 #ifndef ERSATZ_RUN_H
 #define ERSATZ_RUN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What ersatz-run ends with, and why. */
 #include <inttypes.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Asks a symbolizer, one file after the other. What is in the records was written by a program that may have
  * gone astray: a file is only looked into if it is a plain one, and no symbolizer is waited for without end.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names for callers that the program under test could not name itself: static functions, and lines. */
 #ifndef ERSATZ_RUN_SYMBOLS_H
 #define ERSATZ_RUN_SYMBOLS_H

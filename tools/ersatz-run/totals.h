@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The counts of all processes together. */
 #ifndef ERSATZ_RUN_TOTALS_H
 #define ERSATZ_RUN_TOTALS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AVX-512 as the batch kernel for RSA uses it, in plain C: for valgrind, which does not know these
  * instructions. Every lane is computed by itself, and no lane's value decides what is done.

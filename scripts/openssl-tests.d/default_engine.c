@@ -154,6 +154,9 @@ static int main_with_engine(int argc, char **argv, char **envp)
 }
 
 int __libc_start_main(main_fn *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+    void (*rtld_fini)(void), void *stack_end);
+
+int __libc_start_main(main_fn *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
     void (*rtld_fini)(void), void *stack_end)
 {
     int (*real)(main_fn *, int, char **, void (*)(void), void (*)(void), void (*)(void), void *) =

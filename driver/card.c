@@ -2,6 +2,7 @@
 /* The one device handle, with its lock beside it. */
 #include "card.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,7 +14,6 @@
 
 #include "check.h"
 #include "ersatz/output.h"
-#include "ersatz/sanitizer.h"
 #include "ersatz/undisturbed.h"
 #include "report.h"
 #include "rsa.h"
@@ -29,14 +29,13 @@
 
 static struct {
     /* Held while the device is started, configured, or taken out to be stopped, and across fork(), so that
-     * the child finds it free. By lock(), so that its thread cannot leave meanwhile. Nobody waits under it
-     * for a thread that may run code of the application's. */
-    pthread_mutex_t lock;
+     * the child finds it free. Nobody who holds it waits for a thread that may run code of the application.
+     */
+    struct ersatz_lock lock;
     /* NULL or running. Release when it was started, acquire by whoever uses it. */
     struct ersatz_device *_Atomic device;
     _Atomic uint64_t uses;           /* sequentially consistent, see stop_if_unused() */
     struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
-    _Atomic unsigned generation;     /* relaxed: written in a child that has one thread */
     struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
     struct ersatz_config config;     /* sizes are 0 where no command set them: see resolve() */
     struct ersatz_profile profile;   /* config.profile points to it, or is NULL */
@@ -51,8 +50,7 @@ static struct {
     struct findings_settings check;
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
 } card = {
-    .lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP,
-    .generation = 1,
+    .lock = ERSATZ_LOCK_INITIALIZER,
 };
 
 #define LINGER_SECONDS 1u
@@ -79,72 +77,8 @@ struct ersatz_stats *card_stats(void)
     return &card.place.record->stats;
 }
 
-unsigned card_generation(void)
-{
-    return atomic_load_explicit(&card.generation, memory_order_relaxed);
-}
-
-/*
- * Take the card's lock. False: the thread has it already, for this is a handler that interrupted it, of a
- * crash, say. Such a one goes on without: what it interrupted stands still.
- */
-struct locked {
-    struct ersatz_undisturbed before;
-    bool taken;
-};
-
-static bool lock(struct locked *locked)
-{
-    ersatz_undisturbed_begin(&locked->before);
-    locked->taken = pthread_mutex_lock(&card.lock) == 0;
-    return locked->taken;
-}
-
-static void unlock(const struct locked *locked)
-{
-    if (locked->taken)
-        pthread_mutex_unlock(&card.lock);
-    ersatz_undisturbed_end(&locked->before);
-}
-
-static int lock_by(const struct timespec *until)
-{
-#ifdef ERSATZ_THREAD_SANITIZER
-    (void)until; /* clang's takes no notice of pthread_mutex_clocklock */
-    return pthread_mutex_lock(&card.lock);
-#else
-    return pthread_mutex_clocklock(&card.lock, CLOCK_MONOTONIC, until);
-#endif
-}
-
-/* The same for a process that ends: another thread may have the lock and never give it back. */
-static void lock_for_a_while(struct locked *locked)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOCK_SECONDS;
-    ersatz_undisturbed_begin(&locked->before);
-    locked->taken = lock_by(&until) == 0;
-}
-
-void card_renew_after_fork(_Atomic unsigned *generation, void (*renew)(void *), void *arg)
-{
-    struct locked locked;
-
-    /* Acquire: pairs with the release below; what was renewed is visible. */
-    if (atomic_load_explicit(generation, memory_order_acquire) == card_generation())
-        return;
-    lock(&locked);
-    if (atomic_load_explicit(generation, memory_order_relaxed) != card_generation()) {
-        renew(arg);
-        atomic_store_explicit(generation, card_generation(), memory_order_release);
-    }
-    unlock(&locked);
-}
-
 /* From before a fork until after it. */
-static struct locked forking;
+static struct ersatz_locked forking;
 
 static bool hold(bool anew);
 
@@ -164,18 +98,18 @@ static void note_fork(void)
 
 static void before_fork(void)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
 
     note_fork();
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     forking = locked;
 }
 
 static void after_fork_in_parent(void)
 {
-    struct locked locked = forking;
+    struct ersatz_locked locked = forking;
 
-    unlock(&locked);
+    ersatz_unlock(&locked);
 }
 
 static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error);
@@ -194,7 +128,6 @@ static void start_in_child(void)
 
 static void after_fork_in_child(void)
 {
-    static const pthread_mutex_t again = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
     struct ersatz_device *device = atomic_load(&card.device);
     struct ersatz_error error;
 
@@ -203,13 +136,12 @@ static void after_fork_in_child(void)
         card.inherited = device;
         atomic_store(&card.device, NULL);
     }
-    atomic_fetch_add_explicit(&card.generation, 1, memory_order_relaxed);
     /* What the parent did is in the parent's. */
     if (!ersatz_record_after_fork(&card.place, &error))
         ersatz_say("%s", error.text);
     if (card.config.trace != NULL)
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
-    card.lock = again; /* the thread that took it has another number here */
+    ersatz_lock_renew(&card.lock); /* the thread that took it has another number here */
     if (device != NULL && atomic_load(&card.policy.after_fork))
         start_in_child();
     ersatz_undisturbed_end(&forking.before);
@@ -231,11 +163,12 @@ static void stop_if(bool (*may_stop)(void))
 {
     struct ersatz_device *device;
     struct ersatz_ending ending = {.wait = false};
-    struct locked locked;
+    struct ersatz_locked locked;
     bool stop;
 
-    if (!lock(&locked)) { /* by a handler of a crash: the device stops when the process ends */
-        unlock(&locked);
+    if (!ersatz_lock(
+            &card.lock, &locked)) { /* by a handler of a crash: the device stops when the process ends */
+        ersatz_unlock(&locked);
         return;
     }
     device = atomic_exchange(&card.device, NULL);
@@ -247,13 +180,13 @@ static void stop_if(bool (*may_stop)(void))
         if (device != NULL)
             ersatz_device_begin_free(device, &ending);
     }
-    unlock(&locked);
+    ersatz_unlock(&locked);
     if (!stop)
         return;
     ersatz_device_end_free(&ending); /* its callbacks may use the card, or fork */
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     leave_reports();
-    unlock(&locked);
+    ersatz_unlock(&locked);
 }
 
 static bool is_given_back(void)
@@ -297,6 +230,7 @@ void card_leave(void)
     uint64_t uses = atomic_load(&card.uses), after;
 
     do {
+        assert(uses >= USER);
         after = uses - USER;
         if (after < USER)
             after |= GIVEN_BACK;
@@ -337,7 +271,10 @@ enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct er
 
 void card_release_held(void)
 {
-    if (atomic_fetch_sub(&card.uses, HOLD) - HOLD == GIVEN_BACK)
+    uint64_t before = atomic_fetch_sub(&card.uses, HOLD);
+
+    assert((before & (GIVEN_BACK - HOLD)) != 0);
+    if (before - HOLD == GIVEN_BACK)
         stop_if_unused();
 }
 
@@ -350,21 +287,22 @@ void card_release_held(void)
 static void stop_for_good(void)
 {
     struct ersatz_device *device;
-    struct locked locked;
+    struct ersatz_locked locked;
     bool before;
 
-    lock_for_a_while(&locked); /* whoever is about to start the device comes before, or sees that we came */
+    ersatz_lock_within(&card.lock, LOCK_SECONDS,
+        &locked); /* whoever is about to start the device comes before, or sees that we came */
     before = atomic_exchange(&card.exiting, true);
     device = atomic_load(&card.device);
-    unlock(&locked);
+    ersatz_unlock(&locked);
     if (before)
         return;
     if (device != NULL)
         ersatz_device_stop(device);
     ersatz_devices_wait_for_end();
-    lock_for_a_while(&locked);
+    ersatz_lock_within(&card.lock, LOCK_SECONDS, &locked);
     leave_reports();
-    unlock(&locked);
+    ersatz_unlock(&locked);
     atomic_store_explicit(&card.place.record->head.state, ERSATZ_RECORD_ENDED, memory_order_relaxed);
 }
 
@@ -406,13 +344,13 @@ void card_linger_if_process_ends(void)
 bool card_set_up(void)
 {
     static bool at_fork, at_cleanup, at_end;
-    struct locked locked;
+    struct ersatz_locked locked;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     if (card.report.first_process == 0)
         card.report.first_process = getpid();
     if (card.place.record == NULL && !ersatz_record_init(&card.place)) {
-        unlock(&locked);
+        ersatz_unlock(&locked);
         return false;
     }
     if (!at_fork)
@@ -422,15 +360,15 @@ bool card_set_up(void)
         at_cleanup = OPENSSL_atexit(stop_at_cleanup);
     if (at_cleanup && !at_end)
         at_end = atexit(stop_at_exit) == 0;
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return at_fork && at_cleanup && at_end;
 }
 
 void card_set_defaults(void)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     atomic_fetch_and(&card.uses, ~GIVEN_BACK); /* of the ENGINE before */
     memset(&card.profile, 0, sizeof(card.profile));
     ersatz_config_init(&card.config, card_stats());
@@ -450,7 +388,7 @@ void card_set_defaults(void)
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
     findings_reset(&card.check);
     report_reset(&card.report);
-    unlock(&locked);
+    ersatz_unlock(&locked);
 }
 
 static void set_if_open(unsigned *size, unsigned profile, unsigned fallback)
@@ -499,9 +437,9 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
 static enum ersatz_result start_device(struct ersatz_device **device, struct ersatz_error *error)
 {
     enum ersatz_result result = ERSATZ_OK;
-    struct locked locked;
+    struct ersatz_locked locked;
 
-    if (!lock(&locked)) {
+    if (!ersatz_lock(&card.lock, &locked)) {
         result = error->result = ERSATZ_STOPPED;
         snprintf(error->text, sizeof(error->text),
             "the card was used by a handler of a signal that had interrupted its start");
@@ -520,7 +458,7 @@ static enum ersatz_result start_device(struct ersatz_device **device, struct ers
             card.refused = *error;
         atomic_store_explicit(&card.device, *device, memory_order_release);
     }
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return result;
 }
 
@@ -564,11 +502,11 @@ static bool has_same_numbers(const struct ersatz_config *commands)
 
 bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     struct ersatz_config config;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     config = card.config;
     change(&config, value);
     ok = !is_running() || has_same_numbers(&config);
@@ -576,7 +514,7 @@ bool card_configure(void (*change)(struct ersatz_config *config, unsigned value)
         card.config = config;
         atomic_store(&card.external, config.external_polling);
     }
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 
@@ -588,25 +526,25 @@ bool card_polls_externally(void)
 bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what),
     bool (*is_in_force)(const struct ersatz_config *config, const void *what), const void *what)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     ok = !is_running() || is_in_force(&card.config, what);
     if (!is_running())
         change(&card.config, what);
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 
 struct ersatz_config card_config(void)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     struct ersatz_config config;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     config = resolve(&card.config);
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return config;
 }
 
@@ -620,28 +558,28 @@ static bool has_profile(const struct ersatz_profile *profile)
 
 bool card_set_profile(const struct ersatz_profile *profile)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     ok = !is_running() || has_profile(profile);
     if (!is_running()) {
         card.profile = *profile;
         card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
         atomic_store(&card.policy.here, profile->software);
     }
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 
 bool card_set_stats_file(const char *path)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     ok = report_set_file(&card.report.stats_file, path);
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 
@@ -654,10 +592,10 @@ static bool is_traced_to(const char *path)
 
 enum card_answer card_set_trace(const char *path)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     enum card_answer answer = CARD_DONE;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     if (is_running()) {
         answer = is_traced_to(path) ? CARD_DONE : CARD_TOO_LATE;
     } else if (path != NULL && !report_set_file(&card.report.trace_file, path)) {
@@ -666,77 +604,77 @@ enum card_answer card_set_trace(const char *path)
         card.config.trace = &card.place.record->trace;
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     }
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return answer;
 }
 
 enum card_answer card_keep_record(const char *directory, struct ersatz_error *error)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     enum card_answer answer = CARD_DONE;
     bool is_there;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     is_there = card.place.directory != NULL && strcmp(card.place.directory, directory) == 0;
     if (is_running())
         answer = is_there ? CARD_DONE : CARD_TOO_LATE;
     else if (!ersatz_record_keep(&card.place, directory, error))
         answer = CARD_FAILED;
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return answer;
 }
 
 bool card_has_record(void)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     bool has;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     has = card.place.directory != NULL;
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return has;
 }
 
 bool card_set_check(bool check, uint32_t pause_ns)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     ok = !is_running() || card.check.check == check;
     if (!is_running()) {
         card.check.check = check;
         card.check.pause_ns = pause_ns;
     }
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 
 bool card_set_check_limits(const struct ersatz_check_limits *limits)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     const struct ersatz_check_limits *now = &card.check.limits;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     ok = !is_running() || (now->answer_ms == limits->answer_ms && now->callback_ms == limits->callback_ms &&
                               now->early == limits->early);
     if (!is_running())
         card.check.limits = *limits;
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 
 bool card_set_timed(bool timed)
 {
-    struct locked locked;
+    struct ersatz_locked locked;
     bool ok;
 
-    lock(&locked);
+    ersatz_lock(&card.lock, &locked);
     ok = !is_running() || atomic_load(&card.polling.timed) == timed;
     if (!is_running())
         atomic_store(&card.polling.timed, timed);
-    unlock(&locked);
+    ersatz_unlock(&locked);
     return ok;
 }
 

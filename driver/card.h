@@ -116,11 +116,4 @@ bool card_process_ends(void);
 /* Whether libcrypto has been taken apart, or is just being. */
 bool card_is_past_cleanup(void);
 
-/* A number that every fork changes in the child. */
-unsigned card_generation(void);
-
-/* Where *generation is an older number, run renew(arg) and bring it up to date, once, whatever other threads
- * do. For what a thread of the parent may have been using. */
-void card_renew_after_fork(_Atomic unsigned *generation, void (*renew)(void *), void *arg);
-
 #endif

@@ -11,6 +11,7 @@
 #include "contexts.h"
 #include "error.h"
 #include "ersatz/faults.h"
+#include "ersatz/undisturbed.h"
 
 /*
  * ASYNC_pause_job(3) returns at once where ASYNC_block_pause() is in force, and nothing says so: it looks
@@ -34,9 +35,22 @@ static void close_waker(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD 
     ersatz_waker_free(waker);
 }
 
+static enum ersatz_result make_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker **waker)
+{
+    enum ersatz_result result = ersatz_waker_new(card_stats(), waker);
+
+    if (result == ERSATZ_OK &&
+        !ASYNC_WAIT_CTX_set_wait_fd(context, &waker_key, ersatz_waker_fd(*waker), *waker, close_waker)) {
+        ersatz_waker_free(*waker);
+        return ERSATZ_NO_MEMORY;
+    }
+    return result;
+}
+
 /* The wait context's waker, made on first use. */
 static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker **waker, bool *is_new)
 {
+    struct ersatz_undisturbed before;
     OSSL_ASYNC_FD fd;
     void *known;
     enum ersatz_result result;
@@ -51,15 +65,11 @@ static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
             return ERSATZ_NO_DESCRIPTORS;
         ersatz_waker_free(known);
     }
-    result = ersatz_waker_new(card_stats(), waker);
-    if (result != ERSATZ_OK)
-        return result;
-    if (!ASYNC_WAIT_CTX_set_wait_fd(context, &waker_key, ersatz_waker_fd(*waker), *waker, close_waker)) {
-        ersatz_waker_free(*waker);
-        return ERSATZ_NO_MEMORY;
-    }
-    *is_new = true;
-    return ERSATZ_OK;
+    ersatz_undisturbed_begin(&before); /* a thread that jumps away would leak the descriptor */
+    result = make_waker(context, waker);
+    ersatz_undisturbed_end(&before);
+    *is_new = result == ERSATZ_OK;
+    return result;
 }
 
 static enum ersatz_result submit_by_fd(struct ersatz_request *request, ASYNC_WAIT_CTX *context)

@@ -3,7 +3,7 @@
 #include "rsa_blinding.h"
 
 #include <openssl/err.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "error.h"
@@ -17,6 +17,7 @@
  */
 #define USES 32u
 #define PAIRS_MAX 16u
+#define IDLE_MAX 64u
 
 /* Two numbers in Montgomery's form. */
 struct pair {
@@ -26,7 +27,6 @@ struct pair {
 
 /* What one thread uses at a time. */
 struct pairs {
-    struct pairs *next;
     unsigned count; /* drawn: 0 to PAIRS_MAX */
     unsigned uses;  /* since then */
     struct pair each[PAIRS_MAX];
@@ -36,8 +36,9 @@ struct rsa_blinding {
     BIGNUM *modulus, *exponent;
     BN_MONT_CTX *montgomery;
     BN_BLINDING *libcryptos; /* for its multiplication: see rsa_blinding_remove() */
-    pthread_mutex_t lock;    /* for what follows */
-    struct pairs *idle;      /* as many as threads were ever blinding at the same time, but for those at it */
+    /* As many as threads were ever blinding at the same time, less those that are. Without a lock: a signal
+     * handler that interrupts us here may blind, too, or jump away. Release to put, acquire to take. */
+    struct pairs *_Atomic idle[IDLE_MAX];
 };
 
 /* ------------------------------------------------------------------------------------------------ drawing */
@@ -177,22 +178,35 @@ static bool square(const struct rsa_blinding *blinding, BIGNUM *number, BN_CTX *
 
 static struct pairs *take(struct rsa_blinding *blinding)
 {
-    struct pairs *pairs;
+    struct pairs *pairs = NULL;
 
-    pthread_mutex_lock(&blinding->lock);
-    pairs = blinding->idle;
-    if (pairs != NULL)
-        blinding->idle = pairs->next;
-    pthread_mutex_unlock(&blinding->lock);
+    for (unsigned i = 0; i < IDLE_MAX && pairs == NULL; i++) {
+        if (atomic_load_explicit(&blinding->idle[i], memory_order_relaxed) != NULL)
+            pairs = atomic_exchange_explicit(&blinding->idle[i], NULL, memory_order_acquire);
+    }
     return pairs != NULL ? pairs : calloc(1, sizeof(*pairs));
+}
+
+static void free_pairs(struct pairs *pairs)
+{
+    for (unsigned i = 0; i < PAIRS_MAX; i++) {
+        BN_clear_free(pairs->each[i].blind);
+        BN_clear_free(pairs->each[i].unblind);
+    }
+    free(pairs);
 }
 
 static void give_back(struct rsa_blinding *blinding, struct pairs *pairs)
 {
-    pthread_mutex_lock(&blinding->lock);
-    pairs->next = blinding->idle;
-    blinding->idle = pairs;
-    pthread_mutex_unlock(&blinding->lock);
+    for (unsigned i = 0; i < IDLE_MAX; i++) {
+        struct pairs *none = NULL;
+
+        if (atomic_load_explicit(&blinding->idle[i], memory_order_relaxed) == NULL &&
+            atomic_compare_exchange_strong_explicit(
+                &blinding->idle[i], &none, pairs, memory_order_release, memory_order_relaxed))
+            return;
+    }
+    free_pairs(pairs);
 }
 
 static struct pair *next_pair(const struct rsa_blinding *blinding, struct pairs *pairs, BN_CTX *ctx)
@@ -280,8 +294,6 @@ struct rsa_blinding *rsa_blinding_new(const BIGNUM *modulus, const BIGNUM *expon
     void *before = ersatz_random_enter();
     BN_CTX *ctx = BN_CTX_new();
 
-    if (blinding != NULL)
-        pthread_mutex_init(&blinding->lock, NULL);
     if (ctx != NULL)
         BN_CTX_start(ctx);
     if (blinding != NULL && (ctx == NULL || !make(blinding, modulus, exponent, ctx))) {
@@ -295,29 +307,19 @@ struct rsa_blinding *rsa_blinding_new(const BIGNUM *modulus, const BIGNUM *expon
     return blinding;
 }
 
-static void free_pairs(struct pairs *pairs)
-{
-    for (unsigned i = 0; i < PAIRS_MAX; i++) {
-        BN_clear_free(pairs->each[i].blind);
-        BN_clear_free(pairs->each[i].unblind);
-    }
-    free(pairs);
-}
-
 void rsa_blinding_free(struct rsa_blinding *blinding)
 {
     if (blinding == NULL)
         return;
-    while (blinding->idle != NULL) {
-        struct pairs *pairs = blinding->idle;
+    for (unsigned i = 0; i < IDLE_MAX; i++) {
+        struct pairs *pairs = atomic_load_explicit(&blinding->idle[i], memory_order_acquire);
 
-        blinding->idle = pairs->next;
-        free_pairs(pairs);
+        if (pairs != NULL)
+            free_pairs(pairs);
     }
     BN_BLINDING_free(blinding->libcryptos);
     BN_MONT_CTX_free(blinding->montgomery);
     BN_free(blinding->modulus);
     BN_free(blinding->exponent);
-    pthread_mutex_destroy(&blinding->lock);
     free(blinding);
 }

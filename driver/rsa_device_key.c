@@ -1,328 +1,280 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keeps the device's copy of an RSA key with the key itself, and renews it when the key's numbers change. */
+#include <assert.h>
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "card.h"
 #include "error.h"
 #include "ersatz/undisturbed.h"
 #include "rsa.h"
 #include "rsa_blinding.h"
 
-#define NUMBERS 8u
+/* A key's numbers, as libcrypto has them; the private ones may be NULL. */
+struct numbers {
+    const BIGNUM *n, *e, *d, *p, *q, *dmp1, *dmq1, *iqmp;
+};
 
 /*
- * A copy stays until the RSA key is freed, also when it is replaced: jobs that are paused may still go on
- * with it. They hold no reference of their own, since a job that is never resumed would keep it for ever.
+ * A copy is constant once it is listed. It stays until the RSA key is freed, also when it is replaced: paused
+ * jobs may still go on with it. They hold no reference of their own, since a job that is never resumed would
+ * keep it for ever.
  */
+struct copy {
+    struct rsa_copy copy;
+    struct copy *older;
+    /* Addresses only, never followed: RSA_set0_*() changes them. A number may come to lie where an older one
+     * lay, so the public ones are compared as well; they determine the others. */
+    struct numbers made_from;
+    BIGNUM *n, *e;
+};
+
 struct attached {
     RSA *rsa;                      /* that it belongs to */
     struct attached *next, **link; /* in the list of all; under its lock */
-    pthread_mutex_t lock;          /* for what follows: any number of threads may use one key */
-    _Atomic unsigned generation;   /* of the process in which the lock was made: card_renew_after_fork() */
-    struct rsa_copy *copies;       /* the newest first; that one is used if is_made */
-    bool is_made;
-    /* Addresses only, never followed: RSA_set0_*() changes them. A number may come to lie where an older one
-     * lay, so what is public is compared as well; it determines the rest. */
-    const BIGNUM *made_from[NUMBERS];
-    BIGNUM *modulus, *exponent;
+    struct copy *_Atomic newest;   /* release when it is listed, acquire by whoever uses it */
 };
 
-/* Made once for the process: the index of the room in a key's ex_data. -1: not yet. Relaxed: nothing else is
- * published with it. */
-static _Atomic int ex_index = -1;
-static pthread_mutex_t ex_index_lock = PTHREAD_MUTEX_INITIALIZER; /* for making it */
+/* Of the place in RSA's ex_data. -1: not made yet. */
+static int ex_index = -1;
 
-/* All keys of the engine, for rsa_device_key_keep_all(). The lock is held for a few instructions only. */
-static pthread_mutex_t all_lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+/* All keys with our method, for rsa_device_key_keep_all(). Held across forks, so that the child finds the
+ * list whole. */
+static struct ersatz_lock all_lock = ERSATZ_LOCK_INITIALIZER;
 static struct attached *all;
+static struct ersatz_locked forking; /* from before a fork until after it */
 
-static void lock_all(void)
+static void before_fork(void)
 {
-    /* Fails where this very thread has it already, as a handler that interrupted it: see rsa_device_key(). */
-    (void)pthread_mutex_lock(&all_lock);
+    struct ersatz_locked locked;
+
+    ersatz_lock(&all_lock, &locked);
+    forking = locked;
 }
 
-static void unlock_all(void)
+static void after_fork_in_parent(void)
 {
-    (void)pthread_mutex_unlock(&all_lock);
+    struct ersatz_locked locked = forking;
+
+    ersatz_unlock(&locked);
 }
 
-/* Another thread may have held it at the fork: the child has one of its own. */
-static void renew_index_lock(void)
+static void after_fork_in_child(void)
 {
-    pthread_mutex_init(&ex_index_lock, NULL);
-}
-
-static void renew_all_lock(void)
-{
-    static const pthread_mutex_t new = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
-
-    all_lock = new;
+    ersatz_lock_renew(&all_lock); /* the thread that took it has another number here */
+    ersatz_undisturbed_end(&forking.before);
 }
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, renew_index_lock); /* fails only without memory */
-    pthread_atfork(lock_all, unlock_all, renew_all_lock);
-}
-
-static void enlist(struct attached *attached, RSA *rsa)
-{
-    attached->rsa = rsa;
-    attached->link = &all;
-    lock_all();
-    attached->next = all;
-    if (all != NULL)
-        all->link = &attached->next;
-    all = attached;
-    unlock_all();
-}
-
-static void strike_off(struct attached *attached)
-{
-    lock_all();
-    *attached->link = attached->next;
-    if (attached->next != NULL)
-        attached->next->link = attached->link;
-    unlock_all();
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* fails only without memory */
 }
 
 void rsa_device_key_keep_all(void)
 {
-    lock_all();
+    struct ersatz_locked locked;
+
+    ersatz_lock(&all_lock, &locked);
     for (struct attached *attached = all; attached != NULL; attached = attached->next)
         RSA_up_ref(attached->rsa);
-    unlock_all();
+    ersatz_unlock(&locked);
 }
 
-static int index_made(void)
+int rsa_device_key_create_index(void)
 {
-    int made = atomic_load_explicit(&ex_index, memory_order_relaxed);
-    struct ersatz_undisturbed before;
-
-    if (made >= 0)
-        return made;
-    ersatz_undisturbed_begin(&before);
-    pthread_mutex_lock(&ex_index_lock);
-    made = atomic_load_explicit(&ex_index, memory_order_relaxed);
-    if (made < 0)
-        made = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    atomic_store_explicit(&ex_index, made, memory_order_relaxed);
-    pthread_mutex_unlock(&ex_index_lock);
-    ersatz_undisturbed_end(&before);
-    return made;
-}
-
-/* A thread of the parent may have held it. */
-static void renew_lock(void *arg)
-{
-    static const pthread_mutex_t new = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
-    struct attached *attached = arg;
-
-    attached->lock = new;
+    if (ex_index < 0)
+        ex_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    return ex_index >= 0;
 }
 
 int rsa_device_key_attach(RSA *rsa)
 {
-    struct attached *attached;
-    int made = index_made();
+    struct attached *attached = calloc(1, sizeof(*attached));
+    struct ersatz_locked locked;
 
-    attached = calloc(1, sizeof(*attached));
-    if (attached == NULL || made < 0 || !RSA_set_ex_data(rsa, made, attached)) {
+    if (attached == NULL || !RSA_set_ex_data(rsa, ex_index, attached)) {
         free(attached);
         error_raise_result(ERSATZ_NO_MEMORY);
         return 0;
     }
-    atomic_init(&attached->generation, card_generation());
-    renew_lock(attached);
-    enlist(attached, rsa);
+    attached->rsa = rsa;
+    attached->link = &all;
+    ersatz_lock(&all_lock, &locked);
+    attached->next = all;
+    if (all != NULL)
+        all->link = &attached->next;
+    all = attached;
+    ersatz_unlock(&locked);
     return 1;
 }
 
-static void forget(struct attached *attached)
+static void free_copy(struct copy *copy)
 {
-    BN_free(attached->modulus);
-    BN_free(attached->exponent);
-    attached->is_made = false;
-    attached->modulus = attached->exponent = NULL;
-}
-
-static void free_copy(struct rsa_copy *copy)
-{
-    ersatz_rsa_key_free(copy->key);
-    rsa_blinding_free(copy->blinding);
+    ersatz_rsa_key_free(copy->copy.key);
+    rsa_blinding_free(copy->copy.blinding);
+    BN_free(copy->n);
+    BN_free(copy->e);
     free(copy);
 }
 
 void rsa_device_key_detach(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
+    struct ersatz_locked locked;
+    struct copy *copy;
 
     if (attached == NULL)
         return;
-    strike_off(attached);
     RSA_set_ex_data(rsa, ex_index, NULL);
-    forget(attached);
-    while (attached->copies != NULL) {
-        struct rsa_copy *copy = attached->copies;
+    ersatz_lock(&all_lock, &locked);
+    assert(*attached->link == attached);
+    *attached->link = attached->next;
+    if (attached->next != NULL)
+        attached->next->link = attached->link;
+    ersatz_unlock(&locked);
+    copy = atomic_load_explicit(&attached->newest, memory_order_acquire);
+    while (copy != NULL) {
+        struct copy *older = copy->older;
 
-        attached->copies = copy->older;
         free_copy(copy);
+        copy = older;
     }
-    pthread_mutex_destroy(&attached->lock);
     free(attached);
 }
 
-static void numbers_of(const RSA *rsa, const BIGNUM *numbers[NUMBERS])
+/* The key's copy in the device, from its numbers in bytes. NULL: an error is raised. */
+static struct ersatz_rsa_key *copy_key(const RSA *rsa, const struct numbers *numbers)
 {
-    RSA_get0_key(rsa, &numbers[0], &numbers[1], &numbers[2]);
-    RSA_get0_factors(rsa, &numbers[3], &numbers[4]);
-    RSA_get0_crt_params(rsa, &numbers[5], &numbers[6], &numbers[7]);
-}
-
-/* Bytes of a number, at *at, which moves on. */
-static struct ersatz_bytes write_number(const BIGNUM *number, unsigned char **at)
-{
-    struct ersatz_bytes bytes = {NULL, 0};
-
-    if (number == NULL)
-        return bytes;
-    bytes.data = *at;
-    bytes.len = (size_t)BN_num_bytes(number);
-    BN_bn2bin(number, *at);
-    *at += bytes.len;
-    return bytes;
-}
-
-static size_t room_for(const BIGNUM *const *numbers, unsigned count)
-{
-    size_t room = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        room += numbers[i] == NULL ? 0 : (size_t)BN_num_bytes(numbers[i]);
-    return room;
-}
-
-static struct ersatz_rsa_key *build(const RSA *rsa, const BIGNUM *const numbers[NUMBERS])
-{
-    const BIGNUM *primes[ERSATZ_RSA_EXTRA_PRIMES_MAX], *exponents[ERSATZ_RSA_EXTRA_PRIMES_MAX],
-        *coefficients[ERSATZ_RSA_EXTRA_PRIMES_MAX];
+    const BIGNUM *r[ERSATZ_RSA_EXTRA_PRIMES_MAX], *d[ERSATZ_RSA_EXTRA_PRIMES_MAX],
+        *t[ERSATZ_RSA_EXTRA_PRIMES_MAX];
     int extra = RSA_get_multi_prime_extra_count(rsa);
-    bool factors = numbers[3] != NULL && numbers[4] != NULL;
-    bool crt = factors && numbers[5] != NULL && numbers[6] != NULL && numbers[7] != NULL;
-    struct ersatz_rsa_numbers as_bytes = {.extra_primes = (unsigned)extra};
+    bool factors = numbers->p != NULL && numbers->q != NULL;
+    bool crt = factors && numbers->dmp1 != NULL && numbers->dmq1 != NULL && numbers->iqmp != NULL;
+    struct ersatz_rsa_numbers bytes = {.extra_primes = (unsigned)extra};
+    struct {
+        const BIGNUM *from;
+        struct ersatz_bytes *to;
+    } list[8 + 3 * ERSATZ_RSA_EXTRA_PRIMES_MAX] = {
+        {numbers->n, &bytes.n},
+        {numbers->e, &bytes.e},
+        {numbers->d, &bytes.d},
+        {factors ? numbers->p : NULL, &bytes.p},
+        {factors ? numbers->q : NULL, &bytes.q},
+        {crt ? numbers->dmp1 : NULL, &bytes.dmp1},
+        {crt ? numbers->dmq1 : NULL, &bytes.dmq1},
+        {crt ? numbers->iqmp : NULL, &bytes.iqmp},
+    };
+    unsigned count = 8;
     struct ersatz_rsa_key *key = NULL;
     enum ersatz_result result;
-    unsigned char *memory, *at;
-    size_t room;
+    unsigned char *memory;
+    size_t room = 1, used = 0;
 
     if (extra < 0 || extra > (int)ERSATZ_RSA_EXTRA_PRIMES_MAX ||
-        (extra > 0 && (!RSA_get0_multi_prime_factors(rsa, primes) ||
-                          !RSA_get0_multi_prime_crt_params(rsa, exponents, coefficients)))) {
-        error_raise(REASON_INPUT, "an RSA key of %d primes; at most %u are taken", extra + 2,
+        (extra > 0 &&
+            (!RSA_get0_multi_prime_factors(rsa, r) || !RSA_get0_multi_prime_crt_params(rsa, d, t)))) {
+        error_raise(REASON_INPUT, "the RSA key has %d primes; expected 2 to %u", extra + 2,
             ERSATZ_RSA_EXTRA_PRIMES_MAX + 2);
         return NULL;
     }
-    room = room_for(numbers, NUMBERS) + room_for(primes, (unsigned)extra) +
-           room_for(exponents, (unsigned)extra) + room_for(coefficients, (unsigned)extra);
-    at = memory = OPENSSL_malloc(room + 1);
+    for (int i = 0; i < extra; i++) {
+        list[count].from = r[i];
+        list[count++].to = &bytes.extra[i].r;
+        list[count].from = d[i];
+        list[count++].to = &bytes.extra[i].d;
+        list[count].from = t[i];
+        list[count++].to = &bytes.extra[i].t;
+    }
+    for (unsigned i = 0; i < count; i++)
+        room += list[i].from == NULL ? 0 : (size_t)BN_num_bytes(list[i].from);
+    memory = OPENSSL_malloc(room);
     if (memory == NULL) {
         error_raise_result(ERSATZ_NO_MEMORY);
         return NULL;
     }
-    as_bytes.n = write_number(numbers[0], &at);
-    as_bytes.e = write_number(numbers[1], &at);
-    as_bytes.d = write_number(numbers[2], &at);
-    as_bytes.p = write_number(factors ? numbers[3] : NULL, &at);
-    as_bytes.q = write_number(factors ? numbers[4] : NULL, &at);
-    as_bytes.dmp1 = write_number(crt ? numbers[5] : NULL, &at);
-    as_bytes.dmq1 = write_number(crt ? numbers[6] : NULL, &at);
-    as_bytes.iqmp = write_number(crt ? numbers[7] : NULL, &at);
-    for (int i = 0; i < extra; i++) {
-        as_bytes.extra[i].r = write_number(primes[i], &at);
-        as_bytes.extra[i].d = write_number(exponents[i], &at);
-        as_bytes.extra[i].t = write_number(coefficients[i], &at);
+    for (unsigned i = 0; i < count; i++) {
+        if (list[i].from == NULL)
+            continue;
+        list[i].to->data = memory + used;
+        list[i].to->len = (size_t)BN_bn2bin(list[i].from, memory + used);
+        used += list[i].to->len;
     }
-    result = ersatz_rsa_key_new(&as_bytes, &key);
-    OPENSSL_clear_free(memory, room + 1);
+    result = ersatz_rsa_key_new(&bytes, &key);
+    OPENSSL_clear_free(memory, room);
     error_raise_result(result);
     return key;
 }
 
-static bool is_up_to_date(const struct attached *attached, const BIGNUM *const numbers[NUMBERS])
+/* NULL: an error is raised. */
+static struct copy *make_copy(const RSA *rsa, const struct numbers *numbers)
 {
-    return attached->is_made && ersatz_rsa_key_is_current(attached->copies->key) &&
-           memcmp(numbers, attached->made_from, sizeof(attached->made_from)) == 0 &&
-           BN_cmp(numbers[0], attached->modulus) == 0 && BN_cmp(numbers[1], attached->exponent) == 0;
-}
-
-/* NULL: for a public key, or a modulus with which libcrypto cannot do private operations either. */
-static struct rsa_blinding *make_blinding(const BIGNUM *const numbers[NUMBERS])
-{
-    struct rsa_blinding *blinding;
-
-    if (numbers[2] == NULL && numbers[3] == NULL)
-        return NULL;
-    ERR_set_mark();
-    blinding = rsa_blinding_new(numbers[0], numbers[1]);
-    ERR_pop_to_mark();
-    return blinding;
-}
-
-static void make(struct attached *attached, const RSA *rsa, const BIGNUM *const numbers[NUMBERS])
-{
-    struct rsa_copy *copy = calloc(1, sizeof(*copy));
+    struct copy *copy = calloc(1, sizeof(*copy));
 
     if (copy == NULL) {
         error_raise_result(ERSATZ_NO_MEMORY);
-        return;
+        return NULL;
     }
-    copy->key = build(rsa, numbers);
-    if (copy->key == NULL) {
+    copy->copy.key = copy_key(rsa, numbers);
+    if (copy->copy.key == NULL) {
         free_copy(copy);
-        return;
+        return NULL;
     }
-    copy->blinding = make_blinding(numbers);
-    copy->older = attached->copies;
-    attached->copies = copy;
-    attached->is_made = true;
-    attached->modulus = BN_dup(numbers[0]);
-    attached->exponent = BN_dup(numbers[1]);
-    memcpy(attached->made_from, numbers, sizeof(attached->made_from));
-    if (attached->modulus == NULL || attached->exponent == NULL) {
+    copy->made_from = *numbers;
+    copy->n = BN_dup(numbers->n);
+    copy->e = BN_dup(numbers->e);
+    if (copy->n == NULL || copy->e == NULL) {
         error_raise_result(ERSATZ_NO_MEMORY);
-        forget(attached);
+        free_copy(copy);
+        return NULL;
     }
+    if (numbers->d != NULL || numbers->p != NULL) { /* not a public key */
+        ERR_set_mark();
+        copy->copy.blinding = rsa_blinding_new(numbers->n, numbers->e);
+        ERR_pop_to_mark(); /* with such a modulus libcrypto cannot do private operations either */
+    }
+    return copy;
+}
+
+/* Whether the key has not changed since. Nor is a copy used that was made before a fork, in the parent. */
+static bool is_up_to_date(const struct copy *copy, const struct numbers *numbers)
+{
+    return copy != NULL && ersatz_rsa_key_is_current(copy->copy.key) &&
+           memcmp(numbers, &copy->made_from, sizeof(*numbers)) == 0 && BN_cmp(numbers->n, copy->n) == 0 &&
+           BN_cmp(numbers->e, copy->e) == 0;
 }
 
 const struct rsa_copy *rsa_device_key(RSA *rsa)
 {
     struct attached *attached = RSA_get_ex_data(rsa, ex_index);
-    const BIGNUM *numbers[NUMBERS] = {NULL};
-    const struct rsa_copy *copy = NULL;
+    struct numbers numbers;
+    struct copy *copy, *newest;
     struct ersatz_undisturbed before;
 
     if (attached == NULL) {
         error_raise(REASON_OPERATION, "the RSA key was not made for this engine");
         return NULL;
     }
-    card_renew_after_fork(&attached->generation, renew_lock, attached);
-    numbers_of(rsa, numbers);
-    /* Fails where this very thread has it already: as a handler that interrupted itself here, or that jumped
-     * out of here. Either way nothing was in the middle of being changed. */
-    (void)pthread_mutex_lock(&attached->lock);
-    if (!is_up_to_date(attached, numbers)) {
-        ersatz_undisturbed_begin(&before);
-        forget(attached);
-        make(attached, rsa, numbers);
-        ersatz_undisturbed_end(&before);
+    RSA_get0_key(rsa, &numbers.n, &numbers.e, &numbers.d);
+    RSA_get0_factors(rsa, &numbers.p, &numbers.q);
+    RSA_get0_crt_params(rsa, &numbers.dmp1, &numbers.dmq1, &numbers.iqmp);
+    newest = atomic_load_explicit(&attached->newest, memory_order_acquire);
+    if (is_up_to_date(newest, &numbers))
+        return &newest->copy;
+    ersatz_undisturbed_begin(&before); /* a thread that jumps away would leak what it has made */
+    copy = make_copy(rsa, &numbers);
+    if (copy != NULL) {
+        do
+            copy->older = newest;
+        while (!atomic_compare_exchange_weak_explicit(
+                   &attached->newest, &newest, copy, memory_order_acq_rel, memory_order_acquire) &&
+               !is_up_to_date(newest, &numbers));
+        if (copy->older != newest) { /* another thread was faster */
+            free_copy(copy);
+            copy = newest;
+        }
     }
-    if (attached->is_made)
-        copy = attached->copies;
-    pthread_mutex_unlock(&attached->lock);
-    return copy;
+    ersatz_undisturbed_end(&before);
+    return copy == NULL ? NULL : &copy->copy;
 }

@@ -5,6 +5,7 @@
  */
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
@@ -47,62 +48,50 @@ __attribute__((noinline)) static struct pending *take_pending(void)
     return what;
 }
 
-/*
- * result = base to the private or public exponent, on the card. The way from bytes to a number tells of its
- * leading zeros: so what comes back from a private operation is still blinded there.
- *
- * The input of a public operation may be a secret, too: a padded one that is to be encrypted.
- */
-static int exponentiate(
-    const struct rsa_copy *copy, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result)
+static int is_for_card(const RSA *rsa)
 {
-    unsigned char in[MODULUS_BYTES_MAX], out[MODULUS_BYTES_MAX];
-    struct ersatz_op op = {.kind = kind,
-        .u.rsa = {.key = copy->key, .in = in, .out = out, .blinded = kind == ERSATZ_RSA_PRIVATE}};
-    int size = (int)ersatz_rsa_key_size(copy->key), ok;
-
-    /* Room for any result: libcrypto looks into the words of one even if it is zero. */
-    ok = BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK &&
-         BN_lshift(result, BN_value_one(), 8 * size - 1) && BN_bin2bn(out, size, result) != NULL;
-    OPENSSL_cleanse(in, (size_t)size);
-    OPENSSL_cleanse(out, (size_t)size);
-    return ok;
+    return RSA_bits(rsa) >= MODULUS_BITS_MIN;
 }
 
-static int exponentiate_blinded(const struct rsa_copy *copy, const BIGNUM *base, BIGNUM *result, BN_CTX *ctx)
+/*
+ * result = base to the private or public exponent, on the card.
+ *
+ * BN_bin2bn() takes less time for a number with leading zeros. So what comes back from a private operation is
+ * still blinded there. The input of a public operation may be a secret, too: a padded one to be encrypted.
+ */
+static int compute(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result, BN_CTX *ctx)
 {
-    BIGNUM *blinded, *unblind;
-    int ok;
+    unsigned char in[MODULUS_BYTES_MAX], out[MODULUS_BYTES_MAX];
+    bool is_private = kind == ERSATZ_RSA_PRIVATE;
+    struct ersatz_op op = {.kind = kind, .u.rsa = {.in = in, .out = out, .blinded = is_private}};
+    const struct rsa_copy *copy = rsa_device_key(rsa);
+    BIGNUM *blinded = NULL, *unblind = NULL;
+    int size, ok = 1;
 
-    if (copy->blinding == NULL) {
+    if (copy == NULL)
+        return 0;
+    if (is_private && copy->blinding == NULL) {
         error_raise(REASON_OPERATION, "the RSA key takes no blinding, so there is no private operation");
         return 0;
     }
     BN_CTX_start(ctx);
-    blinded = BN_CTX_get(ctx);
-    unblind = BN_CTX_get(ctx);
-    ok = blinded != NULL && unblind != NULL && BN_copy(blinded, base) != NULL &&
-         rsa_blinding_apply(copy->blinding, blinded, unblind, ctx) &&
-         exponentiate(copy, ERSATZ_RSA_PRIVATE, blinded, result) &&
-         rsa_blinding_remove(copy->blinding, result, unblind, ctx);
+    if (is_private) {
+        blinded = BN_CTX_get(ctx);
+        unblind = BN_CTX_get(ctx);
+        ok = blinded != NULL && unblind != NULL && BN_copy(blinded, base) != NULL &&
+             rsa_blinding_apply(copy->blinding, blinded, unblind, ctx);
+        base = blinded;
+    }
+    op.u.rsa.key = copy->key;
+    size = (int)ersatz_rsa_key_size(copy->key);
+    /* Room for any result: libcrypto looks into the words of one even if it is zero. */
+    ok = ok && BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK &&
+         BN_lshift(result, BN_value_one(), 8 * size - 1) && BN_bin2bn(out, size, result) != NULL &&
+         (!is_private || rsa_blinding_remove(copy->blinding, result, unblind, ctx));
+    OPENSSL_cleanse(in, (size_t)size);
+    OPENSSL_cleanse(out, (size_t)size);
     BN_CTX_end(ctx);
     return ok;
-}
-
-static int compute(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNUM *result, BN_CTX *ctx)
-{
-    const struct rsa_copy *copy = rsa_device_key(rsa);
-
-    if (copy == NULL)
-        return 0;
-    if (kind == ERSATZ_RSA_PRIVATE)
-        return exponentiate_blinded(copy, base, result, ctx);
-    return exponentiate(copy, kind, base, result);
-}
-
-static int is_for_card(const RSA *rsa)
-{
-    return RSA_bits(rsa) >= MODULUS_BITS_MIN;
 }
 
 /* Called by libcrypto for private operations of keys with CRT values. */
@@ -230,6 +219,8 @@ int rsa_method_create(void)
 {
     if (method != NULL)
         return 1;
+    if (!rsa_device_key_create_index())
+        return 0;
     original = RSA_PKCS1_OpenSSL();
     method = RSA_meth_dup(original);
     if (method == NULL)

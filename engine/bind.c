@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <openssl/engine.h>
 #include <openssl/rand.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "cipher.h"
@@ -21,7 +20,7 @@
 #define ENGINE_NAME "ersatz: a simulated asynchronous crypto accelerator"
 
 /* How many ENGINEs the module is bound to: each OSSL_LIB_CTX user or `dynamic` load makes one. */
-static pthread_mutex_t bound_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_lock bound_lock = ERSATZ_LOCK_INITIALIZER;
 static unsigned bound;
 
 /*
@@ -45,16 +44,10 @@ static bool watch_cleanup(void)
     return watching;
 }
 
-/* Another thread may have held it at the fork. It cannot be taken before one: whoever has it may be joining
- * the thread that forks, in a callback. */
-static void renew_lock(void)
-{
-    pthread_mutex_init(&bound_lock, NULL);
-}
-
+/* It cannot be held across a fork: its holder may be joining the thread that forks, in a callback. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, renew_lock); /* fails only without memory */
+    ersatz_lock_renew_in_children(&bound_lock);
 }
 
 static int create_methods(void)
@@ -97,18 +90,16 @@ static int finish(ENGINE *engine)
 
 static int destroy(ENGINE *engine)
 {
-    struct ersatz_undisturbed before;
+    struct ersatz_locked locked;
 
     (void)engine;
-    ersatz_undisturbed_begin(&before);
-    pthread_mutex_lock(&bound_lock);
+    ersatz_lock(&bound_lock, &locked);
     if (--bound == 0) {
         refusal_say_at_end();
         card_stop();
         destroy_methods();
     }
-    pthread_mutex_unlock(&bound_lock);
-    ersatz_undisturbed_end(&before);
+    ersatz_unlock(&locked);
     return 1;
 }
 
@@ -171,11 +162,10 @@ static bool load(ENGINE *engine, const char *id)
 
 static int bind(ENGINE *engine, const char *id)
 {
-    struct ersatz_undisturbed before;
+    struct ersatz_locked locked;
     bool ok;
 
-    ersatz_undisturbed_begin(&before);
-    pthread_mutex_lock(&bound_lock);
+    ersatz_lock(&bound_lock, &locked);
     ok = load(engine, id);
     if (ok) {
         bound++;
@@ -184,8 +174,7 @@ static int bind(ENGINE *engine, const char *id)
         if (bound == 0)
             destroy_methods();
     }
-    pthread_mutex_unlock(&bound_lock);
-    ersatz_undisturbed_end(&before);
+    ersatz_unlock(&locked);
     return ok;
 }
 

@@ -1,24 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stretch of code that its thread must not leave before its end: what it holds, a lock or a place in a
- * count, would be held for ever. A handler of the application's that jumps out (siglongjmp(3)), calls exit(3)
- * or uses the engine runs when the stretch has ended; a cancellation (pthread_cancel(3)) waits as long.
+ * A section of code that its thread must not leave before its end: what it holds, a lock or a place in a
+ * count, would be held for ever. A signal handler of the application that jumps out (siglongjmp(3)), calls
+ * exit(3) or uses the engine runs when the section has ended; a cancellation (pthread_cancel(3)) waits, too.
  *
- * Two system calls, so not for what is done with every short operation.
+ * It costs two system calls, which is too much for every short operation. Those take no lock.
  */
 #ifndef ERSATZ_UNDISTURBED_H
 #define ERSATZ_UNDISTURBED_H
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 
 struct ersatz_undisturbed {
     sigset_t signals; /* that were blocked before */
     int cancel_state;
 };
 
-/* Both on the same thread, in pairs; pairs may be nested. Signals that tell of a crash, and a profiler's, are
- * not blocked: a handler of such a one that does not return leaves the stretch all the same. */
+/* Call both on the same thread, in pairs; pairs may be nested. Signals that report a crash, and a profiler's,
+ * are not blocked: if a handler of one of these does not return, it leaves the section. */
 void ersatz_undisturbed_begin(struct ersatz_undisturbed *before);
 void ersatz_undisturbed_end(const struct ersatz_undisturbed *before);
+
+/*
+ * A mutex whose holder is undisturbed. A handler that runs all the same, because of a crash, may ask for a
+ * lock that its own thread holds. It does not get it, and goes on without it: the code that it interrupted
+ * stands still.
+ */
+struct ersatz_lock {
+    pthread_mutex_t mutex; /* error-checking, so that it refuses its owner */
+};
+
+#define ERSATZ_LOCK_INITIALIZER                                                                              \
+    {                                                                                                        \
+        .mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP                                                     \
+    }
+
+/* How a thread has a lock. Only ersatz_lock() and ersatz_unlock() look inside. */
+struct ersatz_locked {
+    struct ersatz_lock *lock; /* NULL: refused; the lock is not ours to give back */
+    struct ersatz_undisturbed before;
+};
+
+/* Take the lock. False: the calling thread holds it already. Call ersatz_unlock() in both cases. */
+bool ersatz_lock(struct ersatz_lock *lock, struct ersatz_locked *locked);
+
+/* The same, but give up (false) when another thread has held it for so many seconds. */
+bool ersatz_lock_within(struct ersatz_lock *lock, unsigned seconds, struct ersatz_locked *locked);
+
+void ersatz_unlock(const struct ersatz_locked *locked);
+
+/* Make the lock free, whoever holds it. For a lock that is not in use yet; or in the child of a fork, where a
+ * thread that the child does not have may hold it. */
+void ersatz_lock_renew(struct ersatz_lock *lock);
+
+/* Do that in the child of each fork from now on. For static locks, in a constructor. The child may find the
+ * data that the lock protects half changed. */
+void ersatz_lock_renew_in_children(struct ersatz_lock *lock);
 
 #endif

@@ -3,7 +3,6 @@
 #ifndef ERSATZ_SIM_BASE_FORK_H
 #define ERSATZ_SIM_BASE_FORK_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* Written in a child that has one thread; relaxed, since no other memory is published with it. */
@@ -15,9 +14,5 @@ static inline unsigned process_generation(void)
 {
     return atomic_load_explicit(&process_forks, memory_order_relaxed);
 }
-
-/* Have the child of a fork find this lock free, whichever thread of the parent held it. For static locks, by
- * a constructor; what the lock guards must bear to be found half done. */
-void process_renew_lock(pthread_mutex_t *lock);
 
 #endif

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks signals and cancellation for a while. */
+/* Blocks signals and cancellation for a while, and locks that are held meanwhile. */
 #include "ersatz/undisturbed.h"
 
-#include <pthread.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "ersatz/sanitizer.h"
+
+#define RENEWED_MAX 8u
 
 void ersatz_undisturbed_begin(struct ersatz_undisturbed *before)
 {
@@ -20,4 +26,64 @@ void ersatz_undisturbed_end(const struct ersatz_undisturbed *before)
 {
     pthread_sigmask(SIG_SETMASK, &before->signals, NULL);
     pthread_setcancelstate(before->cancel_state, NULL);
+}
+
+bool ersatz_lock(struct ersatz_lock *lock, struct ersatz_locked *locked)
+{
+    ersatz_undisturbed_begin(&locked->before);
+    locked->lock = pthread_mutex_lock(&lock->mutex) == 0 ? lock : NULL;
+    return locked->lock != NULL;
+}
+
+bool ersatz_lock_within(struct ersatz_lock *lock, unsigned seconds, struct ersatz_locked *locked)
+{
+#ifdef ERSATZ_THREAD_SANITIZER
+    (void)seconds; /* clang's takes no notice of pthread_mutex_clocklock() */
+    return ersatz_lock(lock, locked);
+#else
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += seconds;
+    ersatz_undisturbed_begin(&locked->before);
+    locked->lock = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until) == 0 ? lock : NULL;
+    return locked->lock != NULL;
+#endif
+}
+
+void ersatz_unlock(const struct ersatz_locked *locked)
+{
+    if (locked->lock != NULL) {
+        int error = pthread_mutex_unlock(&locked->lock->mutex);
+
+        assert(error == 0); /* nobody else has given it back */
+        (void)error;
+    }
+    ersatz_undisturbed_end(&locked->before);
+}
+
+void ersatz_lock_renew(struct ersatz_lock *lock)
+{
+    static const struct ersatz_lock free_lock = ERSATZ_LOCK_INITIALIZER;
+
+    *lock = free_lock;
+}
+
+/* Written by constructors, one after the other. */
+static struct ersatz_lock *renewed[RENEWED_MAX];
+static unsigned renewed_count;
+
+static void renew_all(void)
+{
+    for (unsigned i = 0; i < renewed_count; i++)
+        ersatz_lock_renew(renewed[i]);
+}
+
+void ersatz_lock_renew_in_children(struct ersatz_lock *lock)
+{
+    if (renewed_count == RENEWED_MAX)
+        abort(); /* found by the first run of anything */
+    if (renewed_count == 0)
+        pthread_atfork(NULL, NULL, renew_all); /* fails only without memory */
+    renewed[renewed_count++] = lock;
 }

@@ -53,8 +53,8 @@ struct ersatz_request {
     void *callback_arg;
     pthread_t caller; /* NOTIFY_CALLBACK: who runs the callback; written before SIGNALLING */
 
-    struct ersatz_waker *waker;         /* NOTIFY_FD: while attached; under the waker's lock */
-    struct ersatz_request *waker_older; /* the next older one attached to the same waker */
+    struct ersatz_waker *waker;                 /* NOTIFY_FD: while attached; the submitter's */
+    struct ersatz_request *_Atomic waker_older; /* the next older one attached to the same waker: waker.c */
 
     struct times times;
     struct request_faults faults;

@@ -2,6 +2,7 @@
 /* Eventfds that belong to waiting contexts, and what becomes of requests whose context goes away. */
 #include "waker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,13 +12,6 @@
 #include "base/fork.h"
 #include "device.h"
 #include "watch/check.h"
-
-static void init_lock(struct ersatz_waker *waker)
-{
-    static const pthread_mutex_t new = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
-
-    waker->lock = new;
-}
 
 enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **out)
 {
@@ -35,8 +29,8 @@ enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_wa
     }
     waker->generation = process_generation();
     waker->stats = stats;
-    waker->attached = NULL;
-    init_lock(waker);
+    atomic_init(&waker->attached, NULL);
+    ersatz_lock_renew(&waker->lock);
     *out = waker;
     return ERSATZ_OK;
 }
@@ -66,52 +60,58 @@ static bool has_spurious_signal(const struct ersatz_request *request)
 }
 
 /*
- * A thread that is cancelled at a system call in there would leave the lock locked. To take it fails where
- * this very thread has it already: in a handler of a signal that interrupted it within the few instructions
- * that hold it, or that jumped out of them. To wait would be to wait for itself; the list is whole after each
- * of the instructions.
+ * The list of attached requests. Nearly always it has one entry at most, which comes and goes by one atomic
+ * exchange: a signal handler that interrupts it, and jumps away or uses the card, finds the list whole.
+ *
+ * Everything else happens under the lock, whose holder is undisturbed. Without the lock a request leaves only
+ * if it is alone in the list. So the holder may look at any request in a list of two or more; it must not
+ * look at one that is alone, which may leave at any moment: waker_attach() first puts the new one in front of
+ * it.
  */
-static int lock(struct ersatz_waker *waker)
-{
-    int cancel;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    (void)pthread_mutex_lock(&waker->lock);
-    return cancel;
-}
-
-static void unlock(struct ersatz_waker *waker, int cancel)
-{
-    pthread_mutex_unlock(&waker->lock);
-    pthread_setcancelstate(cancel, NULL);
-}
-
 void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
 {
-    int cancel = lock(waker);
+    struct ersatz_request *older = NULL;
+    struct ersatz_locked locked;
 
-    if (waker->attached != NULL &&
-        (orphan(waker, waker->attached, true) || has_spurious_signal(waker->attached)))
-        waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
     request->waker = waker;
     request->fd = waker->fd;
     request->fd_serial = waker->serial;
-    request->waker_older = waker->attached;
-    waker->attached = request;
-    unlock(waker, cancel);
+    atomic_store_explicit(&request->waker_older, NULL, memory_order_relaxed);
+    /* Acquire and release, here and below: who finds a request in the list sees what is in it. */
+    if (atomic_compare_exchange_strong_explicit(
+            &waker->attached, &older, request, memory_order_acq_rel, memory_order_acquire))
+        return;
+    ersatz_lock(&waker->lock, &locked);
+    do
+        atomic_store_explicit(&request->waker_older, older, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+        &waker->attached, &older, request, memory_order_acq_rel, memory_order_acquire));
+    if (older != NULL && (orphan(waker, older, true) || has_spurious_signal(older)))
+        waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
+    ersatz_unlock(&locked);
 }
 
 void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request)
 {
-    struct ersatz_request **link = &waker->attached;
-    int cancel = lock(waker);
+    struct ersatz_request *_Atomic *link = &waker->attached;
+    struct ersatz_request *each = request;
+    struct ersatz_locked locked;
 
-    while (*link != NULL && *link != request)
-        link = &(*link)->waker_older;
-    if (*link != NULL)
-        *link = request->waker_older;
+    assert(request->waker == waker);
     request->waker = NULL;
-    unlock(waker, cancel);
+    if (atomic_load_explicit(&request->waker_older, memory_order_acquire) == NULL &&
+        atomic_compare_exchange_strong_explicit(
+            &waker->attached, &each, NULL, memory_order_acq_rel, memory_order_acquire))
+        return;
+    ersatz_lock(&waker->lock, &locked);
+    /* It is not alone, or was not when this began. */
+    while ((each = atomic_load_explicit(link, memory_order_acquire)) != request) {
+        assert(each != NULL); /* it is attached */
+        link = &each->waker_older;
+    }
+    atomic_store_explicit(
+        link, atomic_load_explicit(&request->waker_older, memory_order_relaxed), memory_order_release);
+    ersatz_unlock(&locked);
 }
 
 bool waker_drain(struct ersatz_waker *waker)
@@ -147,25 +147,23 @@ void waker_signal(int fd, uint32_t serial)
 
 void ersatz_waker_free(struct ersatz_waker *waker)
 {
-    struct ersatz_request *request;
-
     if (waker->generation == process_generation()) {
-        int cancel = lock(waker);
+        struct ersatz_locked locked;
+        struct ersatz_request *request;
 
-        request = waker->attached;
-        waker->attached = NULL;
+        ersatz_lock(&waker->lock, &locked);
+        request = atomic_exchange_explicit(&waker->attached, NULL, memory_order_acq_rel);
         while (request != NULL) {
-            struct ersatz_request *older = request->waker_older;
+            struct ersatz_request *older = atomic_load_explicit(&request->waker_older, memory_order_relaxed);
 
             orphan(waker, request, false);
             request_release(request); /* for the submitter, who is gone */
             request = older;
         }
-        unlock(waker, cancel);
+        ersatz_unlock(&locked);
     }
     if (ersatz_waker_is_whole(waker))
         close(waker->fd);
-    pthread_mutex_destroy(&waker->lock);
     free(waker);
 }
 
@@ -182,8 +180,8 @@ enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker)
      * the number that the wait context knows. */
     if (!descriptor_renew_eventfd(waker->fd, &waker->serial))
         return ERSATZ_NO_DESCRIPTORS;
-    waker->attached = NULL;
-    init_lock(waker); /* a thread of the parent may have held it */
+    atomic_store_explicit(&waker->attached, NULL, memory_order_relaxed);
+    ersatz_lock_renew(&waker->lock); /* a thread of the parent may have held it */
     waker->generation = process_generation();
     return ERSATZ_OK;
 }

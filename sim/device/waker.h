@@ -7,6 +7,8 @@
 #ifndef ERSATZ_SIM_DEVICE_WAKER_H
 #define ERSATZ_SIM_DEVICE_WAKER_H
 
+#include "ersatz/undisturbed.h"
+
 #include "request.h"
 
 struct ersatz_waker {
@@ -14,10 +16,8 @@ struct ersatz_waker {
     uint32_t serial;     /* of the eventfd: see descriptor.h */
     unsigned generation; /* of the process that made the eventfd */
     struct ersatz_stats *stats;
-    /* The list of attached requests, newest first. Taken by the application's threads alone; checks for
-     * errors, see waker.c. */
-    pthread_mutex_t lock;
-    struct ersatz_request *attached;
+    struct ersatz_request *_Atomic attached; /* a list, newest first; see waker.c for who may change it */
+    struct ersatz_lock lock;                 /* where the list has, or gets, more than one entry */
 };
 
 void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request);

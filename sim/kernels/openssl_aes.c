@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fork.h"
 #include "ersatz/undisturbed.h"
 #include "openssl_context.h"
 
@@ -17,7 +16,7 @@
 /* Constant once filled; what could not be, for want of memory say, is tried again. The library context is the
  * device's own, so that what the application loads or configures in its context changes nothing here. It
  * stays until the process ends: cipher states may outlive any device. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER;
 static _Atomic bool filled; /* release when the table is, acquire by whoever looks into it */
 static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
@@ -39,7 +38,7 @@ static const char *const mode_names[ERSATZ_MODES] = {
 /* What was found halfway at a fork is looked for again. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-    process_renew_lock(&lock);
+    ersatz_lock_renew_in_children(&lock);
 }
 
 static void fill(struct libcrypto_cipher *cipher, const OSSL_DISPATCH *entry)
@@ -131,16 +130,14 @@ static void find_all(void)
 
 static bool is_filled(void)
 {
-    struct ersatz_undisturbed before;
+    struct ersatz_locked locked;
 
     if (atomic_load_explicit(&filled, memory_order_acquire))
         return true;
-    ersatz_undisturbed_begin(&before);
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     if (!atomic_load_explicit(&filled, memory_order_relaxed))
         find_all();
-    pthread_mutex_unlock(&lock);
-    ersatz_undisturbed_end(&before);
+    ersatz_unlock(&locked);
     return atomic_load_explicit(&filled, memory_order_acquire);
 }
 

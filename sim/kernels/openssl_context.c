@@ -10,11 +10,10 @@
 
 #include "ersatz/undisturbed.h"
 
-#include "base/fork.h"
 #include "ersatz/device.h"
 
 /* Constant once made in a process; what could not be made, for want of memory say, is tried again. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER;
 /* Release when both are there, acquire by whoever uses them. */
 static _Atomic bool made;
 static OSSL_LIB_CTX *context;
@@ -35,7 +34,7 @@ static void forget(void)
 /* Fails only without memory; the child then goes by the parent's, as most libraries do. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-    process_renew_lock(&lock);
+    ersatz_lock_renew_in_children(&lock);
     pthread_atfork(NULL, NULL, forget);
 }
 
@@ -60,20 +59,18 @@ static void make(void)
 
 OSSL_PROVIDER *library_context_provider(void)
 {
-    struct ersatz_undisturbed before;
+    struct ersatz_locked locked;
     OSSL_PROVIDER *known;
 
     if (atomic_load_explicit(&made, memory_order_acquire))
         return provider;
-    ersatz_undisturbed_begin(&before);
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     if (provider == NULL)
         make();
     if (provider != NULL)
         atomic_store_explicit(&made, true, memory_order_release);
     known = provider;
-    pthread_mutex_unlock(&lock);
-    ersatz_undisturbed_end(&before);
+    ersatz_unlock(&locked);
     return known;
 }
 

@@ -2,7 +2,9 @@
 /*
  * A thread that leaves an operation in the middle: by exit(3) in the handler of a signal, by siglongjmp(3),
  * by cancellation. The process ends with its exit code, the engine goes on working and can be given up, and
- * the card does not write to memory that the thread has left. Each case runs in a process of its own.
+ * the card does not write to memory that the thread has left. And a handler that uses the engine: it does not
+ * wait for the thread that it interrupted, and gives back no lock of that one's. Each case runs in a process
+ * of its own.
  */
 #include <dlfcn.h>
 #include <openssl/crypto.h>
@@ -20,16 +22,29 @@
 #define ENDED 7
 #define NOT_REACHED 9
 
-enum way { BY_EXIT, BY_JUMP };
+enum way { BY_EXIT, BY_JUMP, BY_USE };
 
 static pthread_t main_thread;
 static sigjmp_buf outside;
 static enum way way;
-static _Atomic long until_signal; /* so many allocations, or threads started; 0: no signal */
+static _Atomic long until_signal; /* so many points; 0: no signal */
+static long point_in_job;         /* 0: the operation is not in a job */
+static bool job_ended;
+static struct work *own; /* what the handler does */
+
+static void use(void)
+{
+    CHECK_EQ(work_do(&own), 1);
+    RSA_free(test_rsa(own->engine));
+}
 
 static void leave(int signal)
 {
     (void)signal;
+    if (way == BY_USE) {
+        use();
+        return;
+    }
     if (way == BY_EXIT)
         exit(ENDED);
     siglongjmp(outside, 1);
@@ -38,16 +53,25 @@ static void leave(int signal)
 /* At the point in question, whatever the clock says. */
 static void count_down(void)
 {
-    if (pthread_equal(pthread_self(), main_thread) && atomic_load(&until_signal) > 0 &&
-        atomic_fetch_sub(&until_signal, 1) == 1)
+    if (!pthread_equal(pthread_self(), main_thread) ||
+        (point_in_job != 0 && (ASYNC_get_current_job() == NULL || job_ended))) /* a jump stays on its stack */
+        return;
+    if (atomic_load(&until_signal) > 0 && atomic_fetch_sub(&until_signal, 1) == 1)
         raise(SIGUSR1);
+}
+
+/* Where libcrypto or the C library may hold a lock of its own, so that a handler must not use them. */
+static void count_down_outside(void)
+{
+    if (way != BY_USE)
+        count_down();
 }
 
 static void *allocate(size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    count_down();
+    count_down_outside();
     return malloc(size);
 }
 
@@ -72,8 +96,33 @@ __attribute__((visibility("default"))) int pthread_create(
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
     *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-    count_down();
+    count_down_outside();
     return real(thread, attributes, run, arg);
+}
+
+/* Mutexes are the module's alone: libcrypto's locks are others. */
+__attribute__((visibility("default"))) int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    static int (*real)(pthread_mutex_t *);
+    int error;
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+    error = real(mutex);
+    if (error == 0)
+        count_down();
+    return error;
+}
+
+__attribute__((visibility("default"))) int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    static int (*real)(pthread_mutex_t *);
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+    count_down();
+    CHECK_EQ(real(mutex), 0); /* nobody else has given it back */
+    return 0;
 }
 
 /* After a jump: the thread has no business with the engine any more. */
@@ -82,6 +131,7 @@ static void give_up(ENGINE *engine, struct work *work, int tasks, int descriptor
     CHECK_EQ(work_do(&work), 1);
     CHECK_EQ(work_do(&work), 1);
     work_free(work);
+    work_free(own);
     CHECK(ENGINE_finish(engine));
     while (count_threads() != tasks)
         usleep(100); /* one that stays hangs the test */
@@ -89,13 +139,57 @@ static void give_up(ENGINE *engine, struct work *work, int tasks, int descriptor
     exit(ENDED);
 }
 
-enum operation { PRIVATE, PUBLIC, START };
+enum operation { PRIVATE, PUBLIC, START, KEY, JOB };
 
 static int verify(struct work *work)
 {
     unsigned char out[WORK_BYTES];
 
     return RSA_public_decrypt(work->size, work->expected, out, work->rsa, RSA_PKCS1_PADDING);
+}
+
+/* A key that is new to the card. */
+static void sign_with_new_key(struct work *work)
+{
+    RSA *rsa = work->rsa;
+
+    work->rsa = test_rsa(work->engine);
+    CHECK_EQ(work_do(&work), 1);
+    RSA_free(work->rsa);
+    work->rsa = rsa;
+}
+
+/* The jump ends in the job. */
+static int leave_in_job(void *arg)
+{
+    if (sigsetjmp(outside, 1) == 0) {
+        atomic_store(&until_signal, point_in_job);
+        CHECK_EQ(work_do(arg), 1);
+    }
+    job_ended = true;
+    return 1;
+}
+
+static void *end_job(void *job)
+{
+    job_free(job);
+    return NULL;
+}
+
+/* The wait context is freed by another thread than the one that left the operation. */
+static void sign_in_job(struct work *work, long point)
+{
+    struct job job;
+    pthread_t thread;
+
+    point_in_job = point;
+    job_init(&job, BY_FD, leave_in_job, work);
+    if (job_run(&job) == ASYNC_PAUSE)
+        CHECK_EQ(job_finish(&job), 1);
+    point = atomic_exchange(&until_signal, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, end_job, &job), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    atomic_store(&until_signal, point);
 }
 
 static void child(enum operation operation, long point)
@@ -107,20 +201,31 @@ static void child(enum operation operation, long point)
     test_begin(20);
     main_thread = pthread_self();
     signal(SIGUSR1, leave);
+    own = work_rsa(engine, 2);
+    RSA_free(own->rsa);
+    own->rsa = work->rsa; /* the same key: they share what it keeps */
+    RSA_up_ref(own->rsa);
     if (operation != START)
         CHECK_EQ(work_do(&work), 1);
-    if (sigsetjmp(outside, 1) != 0)
-        give_up(engine, work, tasks, descriptors);
-    atomic_store(&until_signal, point);
-    if (operation == START)
-        engine_command(engine, "INIT_ENGINE", NULL);
-    else if (operation == PUBLIC)
-        CHECK(verify(work) > 0);
-    else
-        CHECK_EQ(work_do(&work), 1);
+    if (operation == JOB) {
+        sign_in_job(work, point);
+    } else {
+        if (sigsetjmp(outside, 1) != 0)
+            give_up(engine, work, tasks, descriptors);
+        atomic_store(&until_signal, point);
+        if (operation == START)
+            engine_command(engine, "INIT_ENGINE", NULL);
+        else if (operation == PUBLIC)
+            CHECK(verify(work) > 0);
+        else if (operation == KEY)
+            sign_with_new_key(work);
+        else
+            CHECK_EQ(work_do(&work), 1);
+    }
     if (atomic_exchange(&until_signal, 0) > 0)
         exit(NOT_REACHED);
-    FAIL("the signal was not delivered");
+    CHECK(operation == JOB || way == BY_USE); /* else the signal was not delivered */
+    give_up(engine, work, tasks, descriptors);
 }
 
 static int status_of(pid_t pid)
@@ -148,7 +253,7 @@ static void at_every_point(enum operation operation)
         points += status == ENDED;
     } while (status == ENDED);
     CHECK_EQ(status, NOT_REACHED);
-    CHECK(points > 0);
+    CHECK(points > 0 || way == BY_USE); /* what takes no lock has none for a handler that uses the engine */
 }
 
 /* ---------------------------------------------------------------------------- a thread that waits for the
@@ -265,11 +370,15 @@ int main(void)
     test_begin(140);
     CHECK(CRYPTO_set_mem_functions(allocate, reallocate, release));
     RSA_free(test_rsa(NULL)); /* made once, for all children */
-    for (way = BY_EXIT; way <= BY_JUMP; way++) {
+    for (way = BY_EXIT; way <= BY_USE; way++) {
         at_every_point(PRIVATE);
         at_every_point(PUBLIC);
         at_every_point(START);
-        in_child(child_waits);
+        at_every_point(JOB);
+        if (way != BY_JUMP) /* which would leave the new key behind, with its reference to the engine */
+            at_every_point(KEY);
+        if (way != BY_USE)
+            in_child(child_waits);
     }
 #ifndef ERSATZ_ADDRESS_SANITIZER /* which loses its way on a stack that was cancelled at any instruction */
     in_child(child_is_cancelled);

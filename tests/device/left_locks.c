@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Locks that somebody would leave locked: at a fork, by a thread that the child has not; and by a thread that
- * is cancelled. */
+ * is cancelled. And a handler that asks for a lock of the thread that it interrupted. */
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 
-#include "base/fork.h"
 #include "card.h"
+#include "ersatz/sanitizer.h"
+#include "ersatz/undisturbed.h"
 #include "sanitizer.h"
 
 /* To gcc's address sanitizer the stack of a cancelled thread stays marked. */
@@ -16,27 +18,81 @@
 #define CANCELS true
 #endif
 
-static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_lock held = ERSATZ_LOCK_INITIALIZER;
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    process_renew_lock(&held);
+    ersatz_lock_renew_in_children(&held);
 }
 
 static void fork_with_lock(void)
 {
+    struct ersatz_locked locked, again;
     pid_t pid;
     int status;
 
-    pthread_mutex_lock(&held);
+    CHECK(ersatz_lock(&held, &locked));
     pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
-        _exit(pthread_mutex_trylock(&held) == 0 ? 7 : 1);
+        _exit(ersatz_lock(&held, &again) ? 7 : 1);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-    CHECK(pthread_mutex_trylock(&held) != 0);
-    pthread_mutex_unlock(&held);
+    CHECK(!ersatz_lock(&held, &again));
+    ersatz_unlock(&again);
+    ersatz_unlock(&locked);
+}
+
+static volatile sig_atomic_t handled;
+
+/* Of a crash, so that it runs at once; else it runs when the lock has been given back. */
+static void ask_for_lock(int signal)
+{
+    struct ersatz_locked locked;
+
+    CHECK_EQ(ersatz_lock(&held, &locked), signal != SIGABRT);
+    ersatz_unlock(&locked);
+    handled++;
+}
+
+static void *try_lock(void *arg)
+{
+    struct ersatz_locked locked;
+    bool *had = arg;
+
+    *had = ersatz_lock_within(&held, 0, &locked);
+    ersatz_unlock(&locked);
+    return NULL;
+}
+
+static bool others_get_it(void)
+{
+    pthread_t thread;
+    bool had;
+
+    CHECK_EQ(pthread_create(&thread, NULL, try_lock, &had), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    return had;
+}
+
+/* The handler is refused the lock, and does not give it back to others. */
+static void interrupted_with_lock(void)
+{
+    struct ersatz_locked locked;
+
+    signal(SIGABRT, ask_for_lock);
+    signal(SIGUSR1, ask_for_lock);
+    CHECK(ersatz_lock(&held, &locked));
+    raise(SIGABRT);
+    raise(SIGUSR1);
+    CHECK_EQ(handled, 1);
+#ifndef ERSATZ_THREAD_SANITIZER /* there it would wait for ever */
+    CHECK(!others_get_it());
+#endif
+    ersatz_unlock(&locked);
+    CHECK_EQ(handled, 2);
+    CHECK(others_get_it());
+    signal(SIGABRT, SIG_DFL);
 }
 
 struct reuse {
@@ -120,6 +176,7 @@ int main(void)
 {
     test_begin(60);
     fork_with_lock();
+    interrupted_with_lock();
     if (CANCELS) {
         cancel_in_submit();
         cancel_in_open();

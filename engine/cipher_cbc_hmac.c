@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cipher.h"
+#include "driver/aes_common.h"
 #include "driver/error.h"
 #include "driver/offload.h"
 #include "driver/thresholds.h"
@@ -82,7 +83,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
     }
     drop_copies(data);
     data->key_encrypts = encrypt != 0;
-    data->keyed = cipher_set_key(&data->states[0], mode_of(ctx), key, cipher_key_length(ctx), encrypt);
+    data->keyed = aes_set_key(&data->states[0], mode_of(ctx), key, (size_t)cipher_key_length(ctx), encrypt);
     return data->keyed;
 }
 
@@ -160,7 +161,7 @@ static int copy(const struct data *from, struct data *to)
 {
     for (unsigned i = 1; i < PIPES_MAX; i++)
         to->states[i] = NULL;
-    return cipher_copy(from->states[0], &to->states[0]);
+    return aes_dup_state(from->states[0], &to->states[0]);
 }
 
 static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
@@ -197,7 +198,7 @@ static int refuse(const char *why)
 static bool have_states(struct data *data, unsigned count)
 {
     for (unsigned i = 1; i < count; i++) {
-        if (data->states[i] == NULL && !cipher_copy(data->states[0], &data->states[i]))
+        if (data->states[i] == NULL && !aes_dup_state(data->states[0], &data->states[i]))
             return false;
     }
     return true;
@@ -241,7 +242,7 @@ static int run_records(EVP_CIPHER_CTX *ctx, struct data *data, unsigned char *co
     struct ersatz_op ops[PIPES_MAX];
 
     for (unsigned i = 0; i < count; i++) {
-        if (!cipher_takes_length(lens[i]))
+        if (!aes_takes_length(lens[i]))
             return 0;
         if (lens[i] == 0 || lens[i] % BLOCK != 0)
             return refuse("a record's length must be a multiple of 16");

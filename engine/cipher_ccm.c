@@ -8,6 +8,7 @@
 
 #include "cipher.h"
 #include "cipher_tls.h"
+#include "driver/aes_common.h"
 #include "driver/error.h"
 #include "driver/offload.h"
 #include "driver/thresholds.h"
@@ -65,7 +66,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
-    if (!cipher_set_key(&data->state, ERSATZ_CCM, key, cipher_key_length(ctx), encrypt))
+    if (!aes_set_key(&data->state, ERSATZ_CCM, key, (size_t)cipher_key_length(ctx), encrypt))
         return 0;
     if (nonce != NULL) {
         memcpy(data->nonce, nonce, (size_t)(NONCE_AND_LENGTH - data->length_field));
@@ -158,7 +159,7 @@ static int copy(const struct data *from, struct data *to)
 {
     to->aad = NULL;
     to->aad_len = 0;
-    if (!cipher_copy(from->state, &to->state))
+    if (!aes_dup_state(from->state, &to->state))
         return 0;
     if (from->aad != NULL) {
         to->aad = OPENSSL_memdup(from->aad, from->aad_len);
@@ -326,7 +327,7 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     struct data *data = data_of(ctx);
     bool is_record = data->tls_record;
 
-    if (!cipher_takes_length(len))
+    if (!aes_takes_length(len))
         return -1;
     if (data->state == NULL)
         return refuse("no key was set");

@@ -9,6 +9,7 @@
 
 #include "cipher.h"
 #include "cipher_tls.h"
+#include "driver/aes_common.h"
 #include "driver/error.h"
 #include "driver/offload.h"
 #include "driver/thresholds.h"
@@ -56,7 +57,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 {
     struct data *data = data_of(ctx);
 
-    if (!cipher_set_key(&data->state, ERSATZ_GCM, key, cipher_key_length(ctx), encrypt))
+    if (!aes_set_key(&data->state, ERSATZ_GCM, key, (size_t)cipher_key_length(ctx), encrypt))
         return 0;
     if (key != NULL) {
         data->tls_records_sealed = 0;
@@ -125,8 +126,7 @@ static int set_fixed_iv(EVP_CIPHER_CTX *ctx, struct data *data, const unsigned c
         len = data->iv_len;
     } else if (len < 4 || data->iv_len - len < IV_INVOCATION) {
         return 0;
-    } else if (EVP_CIPHER_CTX_is_encrypting(ctx) &&
-               !cipher_random(data->iv + len, data->iv_len - len, false)) {
+    } else if (EVP_CIPHER_CTX_is_encrypting(ctx) && !aes_random(data->iv + len, data->iv_len - len, false)) {
         return 0;
     }
     memcpy(data->iv, fixed, (size_t)len);
@@ -208,7 +208,7 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     case EVP_CTRL_AEAD_TLS1_AAD:
         return set_tls_aad(ctx, data, ptr, arg);
     case EVP_CTRL_COPY:
-        return ptr != NULL && cipher_copy(data->state, &data_of(ptr)->state);
+        return ptr != NULL && aes_dup_state(data->state, &data_of(ptr)->state);
     default:
         return -1; /* not a command of GCM */
     }
@@ -315,7 +315,7 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     struct data *data = data_of(ctx);
     struct ersatz_op op = {.kind = ERSATZ_CIPHER};
 
-    if (!cipher_takes_length(len))
+    if (!aes_takes_length(len))
         return -1;
     if (data->state == NULL) {
         error_raise(REASON_INPUT, "no key was set");

@@ -2,11 +2,10 @@
 /* The list of the engine's ciphers, and what all modes share. */
 #include "cipher.h"
 
-#include <limits.h>
-#include <openssl/async.h>
 #include <openssl/crypto.h>
 #include <openssl/objects.h>
 
+#include "driver/aes_common.h"
 #include "driver/card.h"
 #include "driver/error.h"
 
@@ -92,7 +91,7 @@ static int define(EVP_CIPHER *cipher, enum ersatz_mode mode)
     case ERSATZ_CBC_HMAC_SHA256:
         return cipher_cbc_hmac_define(cipher);
     default:
-        return cipher_blocks_define(cipher, mode);
+        return cipher_text_define(cipher, mode);
     }
 }
 
@@ -160,42 +159,6 @@ int cipher_list(ENGINE *engine, const EVP_CIPHER **cipher, const int **list, int
     return 0;
 }
 
-static void refuse_key(enum ersatz_mode mode, enum ersatz_result result)
-{
-    if (mode == ERSATZ_XTS && result == ERSATZ_BAD_KEY)
-        error_raise(REASON_INPUT, "the two halves of the XTS key are equal; they must differ (IEEE 1619)");
-    else
-        error_raise_result(result);
-}
-
-int cipher_set_key(
-    struct ersatz_cipher **state, enum ersatz_mode mode, const unsigned char *key, int key_len, int encrypt)
-{
-    enum ersatz_result result = ERSATZ_OK;
-
-    if (key == NULL) {
-        if (*state != NULL)
-            result = ersatz_cipher_turn(*state, encrypt);
-        error_raise_result(result);
-        return result == ERSATZ_OK;
-    }
-    if (*state != NULL) {
-        result = ersatz_cipher_set_key(*state, key, (size_t)key_len, encrypt);
-        if (result != ERSATZ_BUSY) {
-            if (result != ERSATZ_OK)
-                refuse_key(mode, result);
-            return result == ERSATZ_OK;
-        }
-        ersatz_cipher_free(*state);
-    }
-    result = ersatz_cipher_new(mode, key_bits(mode, key_len), state);
-    if (result == ERSATZ_OK)
-        result = ersatz_cipher_set_key(*state, key, (size_t)key_len, encrypt);
-    if (result != ERSATZ_OK)
-        refuse_key(mode, result);
-    return result == ERSATZ_OK;
-}
-
 /*
  * A context that is freed after OPENSSL_cleanup(), by a handler of exit(3) that is older than libcrypto's
  * own, say. libcrypto would go on to ENGINE_finish(3), whose lock is gone, and crash. Where a cleanup
@@ -213,26 +176,6 @@ int cipher_cleaned_up(EVP_CIPHER_CTX *ctx)
     return 0;
 }
 
-int cipher_copy(struct ersatz_cipher *from, struct ersatz_cipher **to)
-{
-    enum ersatz_result result;
-
-    *to = NULL;
-    if (from == NULL)
-        return 1;
-    result = ersatz_cipher_dup(from, to);
-    error_raise_result(result);
-    return result == ERSATZ_OK;
-}
-
-bool cipher_takes_length(size_t len)
-{
-    if (len <= INT_MAX)
-        return true;
-    error_raise(REASON_INPUT, "a length of %zd bytes; expected 0 to %d", (ssize_t)len, INT_MAX);
-    return false;
-}
-
 int cipher_tell(int *out, int value)
 {
     if (out == NULL)
@@ -241,19 +184,7 @@ int cipher_tell(int *out, int value)
     return 1;
 }
 
-bool cipher_random(unsigned char *out, int len, bool secret)
-{
-    enum ersatz_result result;
-
-    /* The generator has a lock, and seeds itself by what other engines may have a hand in. */
-    ASYNC_block_pause();
-    result = ersatz_random(out, (size_t)len, secret);
-    ASYNC_unblock_pause();
-    error_raise_result(result);
-    return result == ERSATZ_OK;
-}
-
 int cipher_random_key(EVP_CIPHER_CTX *ctx, unsigned char *out)
 {
-    return out != NULL && cipher_random(out, cipher_key_length(ctx), true);
+    return out != NULL && aes_random(out, (size_t)cipher_key_length(ctx), true);
 }

@@ -36,7 +36,7 @@ check_speed() {
     if ! on_card "$1" "$2"; then
         in_place=$(stat_of inline)
     elif [[ $1 = *-ctr:* ]]; then
-        in_place=$2 # each job's first zeros in place might be the random generator's: engine/cipher_blocks.c
+        in_place=$2 # each job's first zeros in place might be the random generator's: driver/aes_text.c
     fi
     done_1=$(awk -F: '$1 == "+R" || $1 == "+R1" { print $2 }' "$work/log")
     done_2=$(awk -F: '$1 == "+R2" { print $2 }' "$work/log")

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-CBC, ECB, CTR, CFB, OFB and XTS. */
+#include "aes_text.h"
+
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "aes_common.h"
+#include "card.h"
+#include "error.h"
+#include "offload.h"
+#include "thresholds.h"
+
+#define BLOCK AES_BLOCK
+
+/* ---------------------------------------------------------------------------------------- one operation */
+
+static inline bool is_small(const struct aes_text *text, enum ersatz_mode mode, size_t len)
+{
+    return threshold_keeps(mode, text->key_size, len);
+}
+
+/* On the calling core. A short text takes no longer than the way to here: it goes past offload(). */
+static inline bool run_here(
+    struct aes_text *text, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    enum ersatz_result result = ersatz_compute_text(text->state, iv, out, in, len, card_stats());
+
+    if (result != ERSATZ_OK)
+        error_raise_result(result);
+    return result == ERSATZ_OK;
+}
+
+static __attribute__((noinline)) bool run_on_card(
+    struct aes_text *text, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct ersatz_op op = ersatz_text_op(text->state, iv, out, in, len);
+
+    return offload(&op, false) == ERSATZ_OK;
+}
+
+static __attribute__((noinline)) bool refuse_unkeyed(const struct aes_text *text)
+{
+    error_raise(REASON_INPUT, text->state == NULL ? "no key was set"
+                                                  : "no key was set for this direction; in this mode the "
+                                                    "other direction's key does not serve");
+    return false;
+}
+
+/* mode: text->mode, known to the compiler. here: on the calling core, whatever the length. */
+static inline bool run(
+    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len, bool here)
+{
+    const uint8_t *iv = mode == ERSATZ_ECB ? NULL : text->iv;
+
+    if (!text->keyed)
+        return refuse_unkeyed(text);
+    return here || is_small(text, mode, len) ? run_here(text, iv, out, in, len)
+                                             : run_on_card(text, iv, out, in, len);
+}
+
+/* ---------------------------------------------------------------------------------------- CBC, ECB, XTS */
+
+static bool is_whole_blocks(const char *mode, size_t len)
+{
+    if (len % BLOCK == 0)
+        return true;
+    error_raise(REASON_INPUT, "%zu bytes for AES-%s; expected a multiple of 16", len, mode);
+    return false;
+}
+
+static bool cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    uint8_t last[BLOCK];
+    bool encrypt = text->encrypt;
+
+    if (!is_whole_blocks("CBC", len))
+        return false;
+    if (len == 0)
+        return true;
+    if (!encrypt)
+        memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
+    if (!run(text, ERSATZ_CBC, out, in, len, false))
+        return false;
+    memcpy(text->iv, encrypt ? out + len - BLOCK : last, BLOCK);
+    return true;
+}
+
+/*
+ * OpenSSL's random generator derives its key and counter with AES-ECB, which it fetches in the ordinary way,
+ * up to three blocks at a time (ctr_update() and ctr_BCC_block() in libcrypto's drbg_ctr.c, all of 3.x). So
+ * a front door that is the default for AES-ECB is called inside the generator. A pause there would let
+ * another job into the half-updated generator. Therefore texts up to this length never leave the calling
+ * core, whatever the threshold. is_key_stream() below does the same for the generator's output, which it
+ * makes with AES-CTR.
+ */
+#define GENERATOR_ECB_MAX 48u
+
+static bool ecb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return is_whole_blocks("ECB", len) && run(text, ERSATZ_ECB, out, in, len, len <= GENERATOR_ECB_MAX);
+}
+
+static bool xts(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    if (!text->iv_set) {
+        error_raise(REASON_INPUT, "no IV was set for this data unit of AES-XTS");
+        return false;
+    }
+    if (len < BLOCK) {
+        error_raise(REASON_INPUT, "%zu bytes for AES-XTS; a data unit has at least 16", len);
+        return false;
+    }
+    return run(text, ERSATZ_XTS, out, in, len, false);
+}
+
+/* -------------------------------------------------------------------------------------------------- CTR */
+
+/*
+ * OpenSSL's random generator makes its output by encrypting zeros in place with AES-CTR, which it fetches in
+ * the ordinary way (drbg_ctr.c in libcrypto, all of 3.x). So zeros in place, which is how one asks for bare
+ * key stream, never leave the calling core: see GENERATOR_ECB_MAX. The data may be secret: every byte is read
+ * whatever the others are.
+ */
+static bool is_key_stream(const uint8_t *out, const uint8_t *in, size_t len)
+{
+    uint64_t seen = 0;
+
+    if (in != out)
+        return false;
+    for (size_t i = 0; i + sizeof(seen) <= len; i += sizeof(seen)) {
+        uint64_t word;
+
+        memcpy(&word, in + i, sizeof(word));
+        seen |= word;
+    }
+    return seen == 0;
+}
+
+static uint64_t load_be(const uint8_t *in)
+{
+    uint64_t value;
+
+    memcpy(&value, in, sizeof(value));
+    return __builtin_bswap64(value);
+}
+
+/* Written by one store, since the next operation reads it by one load: a processor forwards only whole stores
+ * without a delay. */
+static void add_to_counter(uint8_t *counter, uint64_t blocks)
+{
+    typedef uint64_t pair __attribute__((vector_size(BLOCK)));
+    uint64_t high = load_be(counter), low = load_be(counter + 8) + blocks;
+    pair sum;
+
+    high += low < blocks;
+    sum = (pair){__builtin_bswap64(high), __builtin_bswap64(low)};
+    memcpy(counter, &sum, BLOCK);
+}
+
+/* The last bytes of a call that ends inside a block. The rest of the block's key stream stays for the next
+ * call. */
+static bool ctr_tail(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    memset(text->stream, 0, BLOCK);
+    if (!run(text, ERSATZ_CTR, text->stream, text->stream, BLOCK, true))
+        return false;
+    add_to_counter(text->iv, 1);
+    for (size_t i = 0; i < len; i++)
+        out[i] = in[i] ^ text->stream[i];
+    text->num = (unsigned)len;
+    return true;
+}
+
+/* Whether the calling core computes a whole number of blocks. Looks at the text only where that matters. */
+static bool ctr_stays_here(const struct aes_text *text, const uint8_t *out, const uint8_t *in, size_t len)
+{
+    return is_small(text, ERSATZ_CTR, len) || (offload_may_pause() && is_key_stream(out, in, len));
+}
+
+static bool ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    size_t whole;
+
+    if (text->num >= BLOCK)
+        return false;
+    if (text->num != 0) {
+        unsigned num = text->num;
+
+        for (; num != 0 && len > 0; len--, num = (num + 1) % BLOCK)
+            *out++ = *in++ ^ text->stream[num];
+        text->num = num;
+    }
+    whole = len - len % BLOCK;
+    if (whole > 0) {
+        if (!run(text, ERSATZ_CTR, out, in, whole, ctr_stays_here(text, out, in, whole)))
+            return false;
+        add_to_counter(text->iv, whole / BLOCK);
+    }
+    return len == whole || ctr_tail(text, out + whole, in + whole, len - whole);
+}
+
+/* --------------------------------------------------------------------------------------------- CFB, OFB */
+
+/* Replace the IV by its key stream. In both modes and both directions that is what zeros become. */
+static bool turn_iv(struct aes_text *text, enum ersatz_mode mode)
+{
+    static const uint8_t zeros[BLOCK];
+    uint8_t stream[BLOCK];
+    bool done = run(text, mode, stream, zeros, BLOCK, true);
+
+    if (done)
+        memcpy(text->iv, stream, BLOCK);
+    OPENSSL_cleanse(stream, BLOCK);
+    return done;
+}
+
+/* Up to len bytes with the key stream in the IV, from byte text->num on. Returns how many. */
+static size_t within_block(
+    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
+{
+    unsigned at = text->num;
+    size_t done = 0;
+
+    for (; done < len && at < BLOCK; done++, at++) {
+        uint8_t before = in[done];
+
+        out[done] = before ^ text->iv[at];
+        if (mode == ERSATZ_CFB)
+            text->iv[at] = text->encrypt ? out[done] : before;
+    }
+    text->num = at % BLOCK;
+    return done;
+}
+
+/* Whole blocks. Then the last one's feedback goes to the IV: in CFB the ciphertext, in OFB the key stream. */
+static bool whole_blocks(
+    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
+{
+    uint8_t last[BLOCK];
+
+    memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
+    if (!run(text, mode, out, in, len, false))
+        return false;
+    if (mode == ERSATZ_CFB) {
+        memcpy(text->iv, text->encrypt ? out + len - BLOCK : last, BLOCK);
+    } else {
+        for (unsigned i = 0; i < BLOCK; i++)
+            text->iv[i] = last[i] ^ out[len - BLOCK + i];
+    }
+    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
+    return true;
+}
+
+static inline bool feedback(
+    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
+{
+    size_t done = 0, whole;
+
+    if (text->num >= BLOCK)
+        return false;
+    if (text->num != 0)
+        done = within_block(text, mode, out, in, len);
+    whole = (len - done) - (len - done) % BLOCK;
+    if (whole > 0 && !whole_blocks(text, mode, out + done, in + done, whole))
+        return false;
+    done += whole;
+    if (done == len)
+        return true;
+    if (!turn_iv(text, mode))
+        return false;
+    within_block(text, mode, out + done, in + done, len - done);
+    return true;
+}
+
+static bool cfb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return feedback(text, ERSATZ_CFB, out, in, len);
+}
+
+static bool ofb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return feedback(text, ERSATZ_OFB, out, in, len);
+}
+
+/* ---------------------------------------------------------------------------------------- keys and copies */
+
+void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len, uint8_t *iv)
+{
+    static bool (*const updates[ERSATZ_MODES])(struct aes_text *, uint8_t *, const uint8_t *, size_t) = {
+        [ERSATZ_CBC] = cbc,
+        [ERSATZ_ECB] = ecb,
+        [ERSATZ_XTS] = xts,
+        [ERSATZ_CTR] = ctr,
+        [ERSATZ_CFB] = cfb,
+        [ERSATZ_OFB] = ofb,
+    };
+
+    assert(updates[mode] != NULL);
+    *text = (struct aes_text){
+        .iv = iv,
+        .update = updates[mode],
+        .mode = mode,
+        .key_size = threshold_size((unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1)),
+        .key_len = key_len,
+    };
+}
+
+void aes_text_cleanup(struct aes_text *text)
+{
+    ersatz_cipher_free(text->state);
+    OPENSSL_cleanse(text, sizeof(*text));
+}
+
+/* Whether the mode only ever encrypts with the block cipher, so that a key serves both directions. */
+static bool can_turn(enum ersatz_mode mode)
+{
+    return mode != ERSATZ_CBC && mode != ERSATZ_ECB && mode != ERSATZ_XTS;
+}
+
+bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt)
+{
+    text->encrypt = encrypt;
+    if (key == NULL && text->state != NULL && !can_turn(text->mode)) {
+        text->keyed = text->key_encrypts == encrypt; /* libcrypto would put out nonsense */
+        return true;
+    }
+    text->keyed = false;
+    if (!aes_set_key(&text->state, text->mode, key, text->key_len, encrypt))
+        return false;
+    text->keyed = text->state != NULL;
+    text->key_encrypts = encrypt;
+    return true;
+}
+
+void aes_text_set_iv(struct aes_text *text, const uint8_t *iv)
+{
+    memcpy(text->iv, iv, BLOCK);
+    text->iv_set = true;
+    text->num = 0;
+}
+
+bool aes_text_dup(const struct aes_text *from, struct aes_text *to)
+{
+    return aes_dup_state(from->state, &to->state);
+}

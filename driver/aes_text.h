@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AES-CBC, ECB, CTR, CFB (with 128 bits of feedback), OFB and XTS: modes without a tag. Each call is an
+ * operation by itself on the device; the context carries the IV, and a started block's key stream, from one
+ * call to the next. See aes_common.h for what all modes promise.
+ */
+#ifndef ERSATZ_DRIVER_AES_TEXT_H
+#define ERSATZ_DRIVER_AES_TEXT_H
+
+#include "ersatz/device.h"
+
+#define AES_BLOCK 16u
+
+struct aes_text {
+    struct ersatz_cipher *state; /* NULL until a key was set */
+    /* 16 bytes of the caller's, who may change them between calls: the next IV or counter block. In CFB and
+     * OFB with num > 0 it holds, from byte num on, the rest of the block's key stream, and before that what
+     * the block has fed back so far, as in libcrypto. */
+    uint8_t *iv;
+    bool (*update)(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);
+    enum ersatz_mode mode;
+    unsigned key_size; /* as thresholds.h counts key sizes */
+    size_t key_len;
+    bool encrypt;      /* the direction that was asked for last */
+    bool keyed;        /* a key was set that serves this direction */
+    bool key_encrypts; /* the direction that the key was set for */
+    bool iv_set;       /* XTS: an IV was set, which may be all zeros */
+    unsigned num;      /* CTR, CFB, OFB: used bytes of the block's key stream; the caller may set it */
+    uint8_t stream[AES_BLOCK]; /* CTR with num > 0: the block's key stream */
+};
+
+/* Begin. key_len: in bytes, of both keys for XTS. iv: see above; it must last as long as the context. */
+void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len, uint8_t *iv);
+
+/* Free the state and cleanse the context. It may be all zeros. */
+void aes_text_cleanup(struct aes_text *text);
+
+/* Set key (of the length given to aes_text_init()) and direction. With key NULL the key stays. In CBC, ECB
+ * and XTS a key serves only the direction that it was set for; until the context is turned back or gets a
+ * key, updates fail. */
+bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt);
+
+/* Begin a text with this IV, 16 bytes. */
+void aes_text_set_iv(struct aes_text *text, const uint8_t *iv);
+
+/* Encrypt or decrypt len bytes. CBC, ECB: a multiple of 16. XTS: a data unit, 16 bytes to 16 MiB. in and out
+ * are the same, or do not overlap. */
+static inline bool aes_text_update(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return text->update(text, out, in, len);
+}
+
+/* *to is a copy of *from byte by byte, with to->iv changed to its own: give it a state of its own. On failure
+ * it has none. */
+bool aes_text_dup(const struct aes_text *from, struct aes_text *to);
+
+#endif

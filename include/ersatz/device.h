@@ -328,7 +328,9 @@ struct ersatz_op {
             const uint8_t *long_iv; /* GCM: a new message with this IV; NULL: go on with the message. CCM: the
                                        nonce, always */
             size_t iv_len;          /* GCM: 1 to 128; CCM: 7 to 13 */
-            const uint8_t *aad;     /* GCM: more associated data, before any text; CCM: all of it; NULL with
+            const uint8_t *aad;     /* GCM: more associated data, before any text. The portable kernel
+                                       computes a message whose first operation has neither text nor tag,
+                                       since more associated data may follow it. CCM: all of it; NULL with
                                        length 0. CBC with HMAC: the 13 bytes of RFC 5246, 6.2.3.1, with the
                                        record's length as libssl gives it, and in and out are a record; NULL:
                                        plain CBC */

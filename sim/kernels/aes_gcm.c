@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AES-GCM: a message may come in pieces, its state stays with the kernel it began with in between. */
+/*
+ * AES-GCM: a message may come in pieces; in between, its state stays with the kernel it began with. The
+ * multi-buffer library takes all associated data at once, with the first text or with the tag. A message that
+ * begins otherwise is libcrypto's.
+ */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/params.h>
@@ -47,8 +51,7 @@ static enum ersatz_result end_imb(struct ersatz_cipher *cipher, uint8_t *tag, si
 
     if (tag_len < 1 || tag_len > TAG_MAX)
         return cipher->encrypt ? ERSATZ_COMPUTE_FAILED : ERSATZ_BAD_INPUT; /* as libcrypto has it */
-    if (!imb_gcm_end(cipher->imb, whole))
-        return ERSATZ_COMPUTE_FAILED;
+    imb_gcm_end(cipher->imb, whole);
     if (cipher->encrypt)
         memcpy(tag, whole, tag_len);
     else if (CRYPTO_memcmp(tag, whole, tag_len) != 0)
@@ -57,31 +60,10 @@ static enum ersatz_result end_imb(struct ersatz_cipher *cipher, uint8_t *tag, si
     return result;
 }
 
-/* More associated data than imb keeps: libcrypto takes the message over, from its beginning. */
-static bool hand_over(struct ersatz_cipher *cipher)
-{
-    struct ersatz_bytes iv, aad;
-
-    imb_gcm_kept(cipher->imb, &iv, &aad);
-    cipher->message = MESSAGE_PORTABLE;
-    return cipher_init(cipher, NULL, iv.data, iv.len) &&
-           (aad.len == 0 || cipher_piece(cipher, NULL, aad.data, aad.len));
-}
-
 static enum ersatz_result go_on_imb(struct ersatz_cipher *cipher, const struct ersatz_op *op)
 {
-    bool last = op->u.cipher.len > 0 || op->u.cipher.tag != NULL;
-
-    if (op->u.cipher.aad_len > 0) {
-        switch (imb_gcm_aad(cipher->imb, op->u.cipher.aad, op->u.cipher.aad_len, last)) {
-        case IMB_AAD_TAKEN:
-            break;
-        case IMB_AAD_TOO_LATE:
-            return ERSATZ_COMPUTE_FAILED;
-        case IMB_AAD_TOO_MUCH:
-            return hand_over(cipher) ? go_on_portable(cipher, op) : ERSATZ_COMPUTE_FAILED;
-        }
-    }
+    if (op->u.cipher.aad_len > 0 && op->u.cipher.long_iv == NULL)
+        return ERSATZ_COMPUTE_FAILED; /* it comes before the text */
     if (op->u.cipher.len > 0 &&
         !imb_gcm_text(cipher->imb, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
         return ERSATZ_COMPUTE_FAILED;
@@ -91,14 +73,19 @@ static enum ersatz_result go_on_imb(struct ersatz_cipher *cipher, const struct e
 /* ---------------------------------------------------------------------------------------------------- both
  */
 
-static enum ersatz_result begin(struct ersatz_cipher *cipher, const uint8_t *iv, size_t len)
+/* op brings an IV. */
+static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersatz_op *op)
 {
-    if (len < 1 || len > GCM_IV_MAX)
+    const uint8_t *iv = op->u.cipher.long_iv;
+    size_t iv_len = op->u.cipher.iv_len;
+    bool has_all_aad = op->u.cipher.len > 0 || op->u.cipher.tag != NULL;
+
+    if (iv_len < 1 || iv_len > GCM_IV_MAX)
         return ERSATZ_BAD_INPUT;
-    cipher->message = cipher_has_imb(cipher) ? MESSAGE_IMB : MESSAGE_PORTABLE;
+    cipher->message = has_all_aad && cipher_has_imb(cipher) ? MESSAGE_IMB : MESSAGE_PORTABLE;
     if (cipher->message == MESSAGE_IMB)
-        imb_gcm_begin(cipher->imb, iv, len, cipher->encrypt);
-    else if (!cipher_init(cipher, NULL, iv, len))
+        imb_gcm_begin(cipher->imb, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len, cipher->encrypt);
+    else if (!cipher_init(cipher, NULL, iv, iv_len))
         return ERSATZ_COMPUTE_FAILED;
     return ERSATZ_OK;
 }
@@ -109,7 +96,7 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
     enum ersatz_result result = ERSATZ_OK;
 
     if (op->u.cipher.long_iv != NULL)
-        result = begin(cipher, op->u.cipher.long_iv, op->u.cipher.iv_len);
+        result = begin(cipher, op);
     if (result != ERSATZ_OK)
         return result;
     if (cipher->message == MESSAGE_LOST)

@@ -50,22 +50,15 @@ static inline bool imb_short_takes(const struct imb_short *way, size_t len)
 
 /* ---------------------------------------------------------------------------------------------------- GCM */
 
-enum imb_aad { IMB_AAD_TAKEN, IMB_AAD_TOO_LATE, IMB_AAD_TOO_MUCH };
+/* Begin a message, with all of its associated data. The other two need one under way: imb does not look. */
+void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
+    size_t aad_len, bool encrypt);
 
-/* A new message. */
-void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, bool encrypt);
-
-/* More associated data; last: the text or the tag comes with it. Too late: the text has begun, or no message.
- * Too much: more than is kept here before the text; the message has to begin anew elsewhere, with what was
- * kept. */
-enum imb_aad imb_gcm_aad(struct imb_state *state, const uint8_t *aad, size_t len, bool last);
-void imb_gcm_kept(const struct imb_state *state, struct ersatz_bytes *iv, struct ersatz_bytes *aad);
-
-/* More text. False: no message is under way, or it becomes longer than GCM allows. */
+/* More text. False: the message becomes longer than GCM allows. */
 bool imb_gcm_text(struct imb_state *state, uint8_t *out, const uint8_t *in, size_t len);
 
-/* The end of the message, and its tag. False: no message is under way. */
-bool imb_gcm_end(struct imb_state *state, uint8_t tag[16]);
+/* The end of the message, and its tag. */
+void imb_gcm_end(struct imb_state *state, uint8_t tag[16]);
 
 /* -------------------------------------------------------------------------------------------- whole batches
  */

@@ -50,28 +50,15 @@ struct imb_short imb_short_for(const struct imb_state *state, bool encrypting)
     return (struct imb_short){NULL, 0, 0};
 }
 
-void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, bool encrypt)
+void imb_gcm_begin(struct imb_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
+    size_t aad_len, bool encrypt)
 {
     (void)state;
     (void)iv;
     (void)iv_len;
-    (void)encrypt;
-}
-
-enum imb_aad imb_gcm_aad(struct imb_state *state, const uint8_t *aad, size_t len, bool last)
-{
-    (void)state;
     (void)aad;
-    (void)len;
-    (void)last;
-    return IMB_AAD_TOO_LATE;
-}
-
-void imb_gcm_kept(const struct imb_state *state, struct ersatz_bytes *iv, struct ersatz_bytes *aad)
-{
-    (void)state;
-    *iv = (struct ersatz_bytes){0};
-    *aad = (struct ersatz_bytes){0};
+    (void)aad_len;
+    (void)encrypt;
 }
 
 bool imb_gcm_text(struct imb_state *state, uint8_t *out, const uint8_t *in, size_t len)
@@ -83,11 +70,10 @@ bool imb_gcm_text(struct imb_state *state, uint8_t *out, const uint8_t *in, size
     return false;
 }
 
-bool imb_gcm_end(struct imb_state *state, uint8_t tag[16])
+void imb_gcm_end(struct imb_state *state, uint8_t tag[16])
 {
     (void)state;
     (void)tag;
-    return false;
 }
 
 /* Lanes have nothing in them. */

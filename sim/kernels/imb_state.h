@@ -9,8 +9,6 @@
 #include "x86_vaes_gcm.h"
 
 #define IMB_ROUND_KEYS (15 * 4) /* words, of the longest key */
-#define IMB_GCM_IV_MAX 128u
-#define IMB_GCM_AAD_KEPT 256u /* until the text begins: the library wants all of it at once */
 
 struct imb_gcm_functions {
     aes_gcm_pre_t expand;
@@ -27,15 +25,10 @@ struct imb_gcm {
         struct vaes_gcm_key wide_key;
     };
     struct imb_gcm_functions functions;
-    union { /* from the first text on */
+    union { /* of the message under way */
         struct gcm_context_data context;
         struct vaes_gcm wide_context;
     };
-    uint8_t iv[IMB_GCM_IV_MAX];
-    size_t iv_len;
-    uint8_t aad[IMB_GCM_AAD_KEPT];
-    size_t aad_len;
-    enum { IMB_GCM_NONE, IMB_GCM_BEFORE_TEXT, IMB_GCM_TEXT } phase;
     bool encrypt; /* the message under way */
 };
 

@@ -100,8 +100,13 @@ static void check_gcm(unsigned bits, bool encrypt)
     uint8_t tag[16] = {0};
 
     for (size_t iv_len = 12; iv_len <= 60; iv_len += 24) {
-        check_piece(
-            (struct ersatz_op){.u.cipher = {.long_iv = in, .iv_len = iv_len, .aad = in, .aad_len = 13}},
+        check_piece((struct ersatz_op){.u.cipher = {.long_iv = in,
+                                           .iv_len = iv_len,
+                                           .aad = in,
+                                           .aad_len = 13,
+                                           .in = in,
+                                           .out = out[0],
+                                           .len = 20}},
             cipher, bits, encrypt);
         for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
             check_piece((struct ersatz_op){.u.cipher = {.in = in, .out = out[0], .len = lengths[i]}}, cipher,

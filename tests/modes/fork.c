@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A fork while the card has a piece of a message. In the child nobody can tell whether that piece was
- * computed: where it stands alone, the calling core computes it there; where the state carries the message
- * over, the message is lost, and the operation says so. Nothing wrong is ever taken for a success, and the
- * parent notices nothing.
+ * computed: where it stands alone, as the first piece of a GCM message does, which brings IV and associated
+ * data, the calling core computes it there; where the state carries the message over, the message is lost,
+ * and the operation says so. Nothing wrong is ever taken for a success, and the parent notices nothing.
  */
 #include <openssl/err.h>
 #include <sys/wait.h>
@@ -118,7 +118,7 @@ static void in_child(void (*child)(struct job *, struct message *), struct job *
 
 static bool is_lost(const struct message *m)
 {
-    return has_mode(m, EVP_CIPH_GCM_MODE) && (m->with_aad || m->hold_at > 0);
+    return has_mode(m, EVP_CIPH_GCM_MODE) && m->hold_at > 0;
 }
 
 static void resumes(struct job *job, struct message *m)

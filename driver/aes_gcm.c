@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A message in AES-GCM. */
+#include "aes_gcm.h"
+
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "aes_common.h"
+#include "error.h"
+#include "offload.h"
+#include "thresholds.h"
+
+#define IV_DEFAULT 12u
+#define IV_FIXED_MIN 4u
+#define IV_INVOCATION 8u
+
+static void begin_message(struct aes_gcm *gcm)
+{
+    memcpy(gcm->message_iv, gcm->iv, gcm->iv_len);
+    gcm->stage = AES_GCM_GATHER;
+    gcm->aad_len = 0;
+}
+
+static void end_message(struct aes_gcm *gcm)
+{
+    gcm->stage = AES_GCM_NO_IV;
+    gcm->is_record = false;
+}
+
+void aes_gcm_init(struct aes_gcm *gcm, size_t key_len)
+{
+    *gcm = (struct aes_gcm){
+        .key_size = threshold_size((unsigned)key_len * 8), .key_len = key_len, .iv_len = IV_DEFAULT};
+}
+
+void aes_gcm_cleanup(struct aes_gcm *gcm)
+{
+    ersatz_cipher_free(gcm->state);
+    OPENSSL_cleanse(gcm, sizeof(*gcm));
+}
+
+bool aes_gcm_dup(const struct aes_gcm *from, struct aes_gcm *to)
+{
+    return aes_dup_state(from->state, &to->state);
+}
+
+bool aes_gcm_set_key(struct aes_gcm *gcm, const uint8_t *key, bool encrypt)
+{
+    bool begun = gcm->stage > AES_GCM_GATHER || gcm->aad_len > 0;
+
+    gcm->encrypt = encrypt;
+    if (!aes_set_key(&gcm->state, ERSATZ_GCM, key, gcm->key_len, encrypt))
+        return false;
+    if (key != NULL) {
+        gcm->records_sealed = 0;
+        if (begun || gcm->iv_generated)
+            end_message(gcm);
+    }
+    return true;
+}
+
+/* --------------------------------------------------------------------------------------------- IV and tag */
+
+bool aes_gcm_set_iv_len(struct aes_gcm *gcm, size_t len)
+{
+    if (len < 1 || len > AES_GCM_IV_MAX) {
+        error_raise(
+            REASON_INPUT, "an IV of %zd bytes for AES-GCM; expected 1 to %u", (ssize_t)len, AES_GCM_IV_MAX);
+        return false;
+    }
+    if (len != gcm->iv_len) { /* what was set with the old length is neither an IV any more nor part of one */
+        end_message(gcm);
+        gcm->iv_generated = false;
+        gcm->iv_len = len;
+    }
+    return true;
+}
+
+void aes_gcm_set_iv(struct aes_gcm *gcm, const uint8_t *iv)
+{
+    memcpy(gcm->iv, iv, gcm->iv_len);
+    gcm->iv_generated = false;
+    begin_message(gcm);
+}
+
+/* Whether a message that already has its IV goes on with that, or begins again with the new one, libcrypto's
+ * implementations disagree. Here it ends. */
+static void generate_from_now_on(struct aes_gcm *gcm)
+{
+    gcm->iv_generated = true;
+    end_message(gcm);
+}
+
+bool aes_gcm_set_fixed_iv(struct aes_gcm *gcm, const uint8_t *fixed, size_t len)
+{
+    if (len < IV_FIXED_MIN || len > gcm->iv_len || gcm->iv_len - len < IV_INVOCATION)
+        return false;
+    if (gcm->encrypt && !aes_random(gcm->iv + len, gcm->iv_len - len, false))
+        return false;
+    memcpy(gcm->iv, fixed, len);
+    generate_from_now_on(gcm);
+    return true;
+}
+
+void aes_gcm_set_first_iv(struct aes_gcm *gcm, const uint8_t *iv)
+{
+    memcpy(gcm->iv, iv, gcm->iv_len);
+    generate_from_now_on(gcm);
+}
+
+bool aes_gcm_generate_iv(struct aes_gcm *gcm, uint8_t *out, size_t len)
+{
+    size_t counts = gcm->iv_len < IV_INVOCATION ? gcm->iv_len : IV_INVOCATION; /* a whole IV may be shorter */
+    uint8_t *invocation = gcm->iv + gcm->iv_len - counts;
+
+    if (!gcm->iv_generated || gcm->state == NULL)
+        return false;
+    if (len == 0 || len > gcm->iv_len)
+        len = gcm->iv_len;
+    memcpy(out, gcm->iv + gcm->iv_len - len, len);
+    begin_message(gcm);
+    for (size_t i = counts; i > 0 && ++invocation[i - 1] == 0; i--)
+        ;
+    return true;
+}
+
+bool aes_gcm_set_invocation(struct aes_gcm *gcm, const uint8_t *field, size_t len)
+{
+    if (!gcm->iv_generated || gcm->state == NULL || gcm->encrypt || len < 1 || len > gcm->iv_len)
+        return false;
+    memcpy(gcm->iv + gcm->iv_len - len, field, len);
+    begin_message(gcm);
+    return true;
+}
+
+bool aes_gcm_set_tag(struct aes_gcm *gcm, const uint8_t *tag, size_t len)
+{
+    if (len < 1 || len > AES_GCM_TAG_MAX || gcm->encrypt)
+        return false;
+    memcpy(gcm->tag, tag, len);
+    gcm->tag_len = len;
+    return true;
+}
+
+bool aes_gcm_get_tag(const struct aes_gcm *gcm, uint8_t *tag, size_t len)
+{
+    if (len < 1 || len > AES_GCM_TAG_MAX || !gcm->encrypt || gcm->tag_len == 0)
+        return false;
+    memcpy(tag, gcm->tag, len);
+    return true;
+}
+
+size_t aes_gcm_set_record_aad(struct aes_gcm *gcm, const uint8_t *aad, size_t len)
+{
+    gcm->is_record = aes_record_set_aad(gcm->record_aad, aad, len, gcm->encrypt, AES_GCM_TAG_MAX);
+    return gcm->is_record ? AES_GCM_TAG_MAX : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------- pieces */
+
+/* Run a piece of the message, which is at stage next then. The first piece brings the IV, and with it what
+ * was gathered, unless it has associated data itself. A failure ends the message. */
+static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum aes_gcm_stage next)
+{
+    enum ersatz_result result;
+
+    assert(gcm->stage != AES_GCM_NO_IV && next >= gcm->stage);
+    op->kind = ERSATZ_CIPHER;
+    op->u.cipher.cipher = gcm->state;
+    if (gcm->stage == AES_GCM_GATHER) {
+        op->u.cipher.long_iv = gcm->message_iv;
+        op->u.cipher.iv_len = gcm->iv_len;
+        if (op->u.cipher.aad == NULL && gcm->aad_len > 0) {
+            op->u.cipher.aad = gcm->aad;
+            op->u.cipher.aad_len = gcm->aad_len;
+        }
+    }
+    result = offload(op, threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len));
+    gcm->stage = next;
+    if (result != ERSATZ_OK)
+        end_message(gcm);
+    return result;
+}
+
+static bool seal_record(struct aes_gcm *gcm, uint8_t *record, size_t len)
+{
+    struct ersatz_op op = aes_record_op(gcm->record_aad, record, len, AES_GCM_TAG_MAX);
+
+    if (++gcm->records_sealed == 0) {
+        error_raise(REASON_INPUT, "2^64 records were sealed with this key; it must not be used any more");
+        return false;
+    }
+    return aes_gcm_generate_iv(gcm, record, AES_RECORD_EXPLICIT_IV) &&
+           run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
+}
+
+static bool open_record(struct aes_gcm *gcm, uint8_t *record, size_t len)
+{
+    struct ersatz_op op = aes_record_op(gcm->record_aad, record, len, AES_GCM_TAG_MAX);
+    enum ersatz_result result;
+
+    if (!aes_gcm_set_invocation(gcm, record, AES_RECORD_EXPLICIT_IV))
+        return false;
+    result = run(gcm, &op, AES_GCM_TEXT);
+    if (result == ERSATZ_BAD_TAG) /* on the card, the refused text never left the card's memory */
+        OPENSSL_cleanse(op.u.cipher.out, op.u.cipher.len);
+    return result == ERSATZ_OK;
+}
+
+static bool run_record(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
+{
+    bool ok = false;
+
+    if (aes_record_is_whole(out, in, len, AES_GCM_TAG_MAX)) {
+        ok = gcm->encrypt ? seal_record(gcm, out, len) : open_record(gcm, out, len);
+        *done = gcm->encrypt ? len : len - AES_RECORD_EXPLICIT_IV - AES_GCM_TAG_MAX;
+    }
+    end_message(gcm);
+    return ok;
+}
+
+static bool finish(struct aes_gcm *gcm)
+{
+    struct ersatz_op op = {.u.cipher = {.tag = gcm->tag, .tag_len = AES_GCM_TAG_MAX}};
+
+    if (!gcm->encrypt) {
+        if (gcm->tag_len == 0)
+            return false; /* there is nothing to compare with */
+        op.u.cipher.tag_len = gcm->tag_len;
+    }
+    if (run(gcm, &op, AES_GCM_TEXT) != ERSATZ_OK)
+        return false;
+    if (gcm->encrypt)
+        gcm->tag_len = AES_GCM_TAG_MAX;
+    end_message(gcm);
+    return true;
+}
+
+/* Let the device have what was gathered, without text. */
+static bool give_gathered(struct aes_gcm *gcm)
+{
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER};
+
+    return run(gcm, &op, AES_GCM_LONG_AAD) == ERSATZ_OK;
+}
+
+static bool give_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
+{
+    struct ersatz_op op = {.u.cipher = {.aad = in, .aad_len = len}};
+
+    if (gcm->stage == AES_GCM_GATHER && gcm->aad_len > 0 && !give_gathered(gcm))
+        return false;
+    return run(gcm, &op, AES_GCM_LONG_AAD) == ERSATZ_OK;
+}
+
+/* Gathered as long as there is room, since most kernels take all associated data at once. What is longer goes
+ * to the device in pieces. */
+static bool add_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
+{
+    if (gcm->stage == AES_GCM_TEXT) {
+        error_raise(REASON_INPUT, "AES-GCM: associated data come before the text");
+        end_message(gcm);
+        return false;
+    }
+    if (gcm->stage != AES_GCM_GATHER || len > sizeof(gcm->aad) - gcm->aad_len)
+        return give_aad(gcm, in, len);
+    memcpy(gcm->aad + gcm->aad_len, in, len);
+    gcm->aad_len += len;
+    return true;
+}
+
+static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct ersatz_op op = {.u.cipher = {.in = in, .out = out, .len = len}};
+
+    return run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
+}
+
+bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
+{
+    *done = 0;
+    if (!aes_takes_length(len))
+        return false;
+    if (gcm->state == NULL) {
+        error_raise(REASON_INPUT, "no key was set");
+        return false;
+    }
+    if (gcm->is_record)
+        return run_record(gcm, out, in, len, done);
+    if (gcm->stage == AES_GCM_NO_IV) {
+        error_raise(REASON_INPUT, "no IV was set for this message; an IV is used once");
+        return false;
+    }
+    if (in == NULL)
+        return finish(gcm);
+    *done = len;
+    return len == 0 || (out == NULL ? add_aad(gcm, in, len) : add_text(gcm, out, in, len));
+}

@@ -35,8 +35,6 @@ bool faults_new(struct ersatz_device *device, struct faults **out)
             faults->burst_ns = rules->rules[i].time_ns;
         }
     }
-    kept_init(&faults->overtaken);
-    kept_init(&faults->burst);
     faults->hung_end = &faults->hung_first;
     pthread_mutex_init(&faults->lock, NULL);
     *out = faults;

@@ -12,24 +12,23 @@
 #include "ersatz/faults.h"
 
 struct compute_lanes;
-struct poster;
 struct ersatz_device;
 struct ersatz_request;
 struct faults;
 
-/* Of one request. Plain fields: its submitter's until it is pushed, then the worker's that has it. */
+/* Of one request. Plain fields: its submitter's until it is pushed, then the worker's that takes it, then the
+ * delay line's. */
 struct request_faults {
     uint32_t strikes; /* a bit 1 << enum ersatz_fault each; also without faults: 0 */
     bool drawn;
-    bool was_overtaken;  /* reorder: has been kept back */
-    bool was_in_burst;   /* burst: the same */
-    unsigned resets;     /* resets of the card before it was accepted: see faults.c */
-    uint64_t blamed_on;  /* the number of the request whose fault made it fail; 0: did not */
-    uint64_t delay_ns;   /* how much later its completion is told */
-    uint64_t shut_ns;    /* ring_full: how long the ring stays full; 0: once */
-    uint64_t refused_at; /* ring_full: since when; 0: was not yet */
-    uint64_t keep_until; /* while it is kept back: for no longer than this */
-    uint64_t reorder_ns;
+    bool was_postponed;   /* reorder: so that others may pass it */
+    unsigned resets;      /* resets of the card before it was accepted: see faults.c */
+    uint64_t blamed_on;   /* the number of the request whose fault made it fail; 0: did not */
+    uint64_t delay_ns;    /* how much later its completion is told */
+    uint64_t shut_ns;     /* ring_full: how long the ring stays full; 0: once */
+    uint64_t refused_at;  /* ring_full: since when; 0: was not yet */
+    uint64_t reorder_ns;  /* reorder: for how long at most */
+    uint64_t burst;       /* the number of the burst that it completes with; 0: of none yet */
     enum ersatz_fault by; /* if blamed: which fault */
 };
 
@@ -63,13 +62,17 @@ unsigned faults_compute(struct faults *faults, struct compute_lanes *lanes, stru
  * sure to be the waker's, and no job has returned that could be told of by it. */
 void faults_wake(struct faults *faults, struct ersatz_waker *waker);
 
-/* A request is computed, and its group, and would be told of at `due`: when is it, then? */
+/* Whether completions come in another order than they are computed in, or in bursts. Then every request goes
+ * into the delay line, also one that is due now. */
+bool faults_keep_order(const struct faults *faults);
+
+/* A request and its group are computed, and would be completed at `due`. Returns when they are to be
+ * completed instead, no sooner than now. For the worker. */
 uint64_t faults_due(struct faults *faults, struct ersatz_request *request, uint64_t due);
 
-/* In place of poster_post(), on the thread that owns the poster: some of the requests are kept back, and some
- * that were are told of. */
-void faults_tell(
-    struct faults *faults, struct poster *poster, struct ersatz_request *const *requests, unsigned count);
+/* The time of a request in the delay line has come. Returns when it is due anew; 0: complete it now. On the
+ * line's thread. */
+uint64_t faults_due_anew(struct faults *faults, struct ersatz_request *request);
 
 /* Whether the card is reset or gone. */
 bool faults_have_card_down(const struct faults *faults);

@@ -10,13 +10,6 @@
 #include "device.h"
 #include "faults.h"
 
-/* Requests that are kept back before they are told of. */
-struct kept {
-    struct ersatz_request *first;
-    struct ersatz_request **end;
-    unsigned count;
-};
-
 struct faults {
     struct ersatz_device *device;
     struct ersatz_faults rules; /* constant */
@@ -37,13 +30,16 @@ struct faults {
     uint64_t ended_on;                 /* the number of the request that reset the card last */
     struct ersatz_request *hung_first; /* in the order in which they were taken up */
     struct ersatz_request **hung_end;
-    struct kept overtaken; /* until another one is told of */
-    struct kept burst;     /* until there are as many as come together */
-    uint64_t burst_size;   /* 0: completions come as they are; constant */
-    uint64_t burst_ns;
-};
 
-void kept_init(struct kept *kept);
+    uint64_t burst_size; /* how many completions come together; 0: each as it is due; constant, as burst_ns */
+    uint64_t burst_ns;
+
+    /* The delay line's thread's own. */
+    bool postponed;       /* there may be requests in the line that wait for another to pass them */
+    uint64_t burst;       /* the number of the newest burst */
+    uint64_t burst_count; /* how many requests it has so far; 0: it has ended, the next request begins one */
+    uint64_t burst_due;
+};
 
 /* A worker has taken the request up. Anything but ERSATZ_OK is its result, not to be computed. *hangs: nor
  * is it, and it is no longer the worker's. */

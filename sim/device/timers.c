@@ -146,20 +146,33 @@ bool timers_call(struct timers *timers, uint64_t due, void (*run)(void *), void 
     return put(timers, (struct entry){.due = due, .run = run, .arg = arg});
 }
 
-/* In the order in which they came. Under the lock. */
-static void make_all_due(struct timers *timers)
+/* After times in the heap have changed. Under the lock. */
+static void order_heap(struct timers *timers)
 {
-    for (size_t i = 0; i < timers->count; i++)
-        timers->heap[i].due = 0;
     for (size_t i = timers->count / 2; i-- > 0;)
         sift_down(timers, i);
+}
+
+void timers_hasten(struct timers *timers, bool (*which)(const struct ersatz_request *), uint64_t due)
+{
+    pthread_mutex_lock(&timers->lock);
+    for (size_t i = 0; i < timers->count; i++) {
+        struct entry *entry = &timers->heap[i];
+
+        if (entry->request != NULL && entry->due > due && which(entry->request))
+            entry->due = due;
+    }
+    order_heap(timers);
+    pthread_mutex_unlock(&timers->lock);
 }
 
 static void flush(struct timers *timers, bool end)
 {
     pthread_mutex_lock(&timers->lock);
     timers->ending = timers->ending || end;
-    make_all_due(timers);
+    for (size_t i = 0; i < timers->count; i++)
+        timers->heap[i].due = 0; /* in the order in which they came */
+    order_heap(timers);
     pthread_mutex_unlock(&timers->lock);
     poster_wake(&timers->poster);
 }
@@ -187,20 +200,27 @@ static unsigned take_due(struct timers *timers, struct entry *due, uint64_t *nex
     return count;
 }
 
-/* Tell of the requests among them, then call the functions. */
+/* Whether a fault has given the request another time, at which it will be here again. */
+static bool is_put_back(struct timers *timers, struct ersatz_request *request)
+{
+    struct faults *faults = timers->device->faults;
+    uint64_t due = faults == NULL ? 0 : faults_due_anew(faults, request);
+
+    return due != 0 && timers_complete(timers, request, due);
+}
+
+/* Complete the requests among them, then call the functions. */
 static void do_due(struct timers *timers, const struct entry *due, unsigned count)
 {
     struct ersatz_request *requests[BATCH];
-    unsigned to_tell = 0;
+    unsigned complete = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        if (due[i].request != NULL)
-            requests[to_tell++] = due[i].request;
+        if (due[i].request != NULL && !is_put_back(timers, due[i].request))
+            requests[complete++] = due[i].request;
     }
-    if (to_tell > 0 && timers->device->faults != NULL)
-        faults_tell(timers->device->faults, &timers->poster, requests, to_tell);
-    else if (to_tell > 0)
-        poster_post(&timers->poster, requests, to_tell);
+    if (complete > 0)
+        poster_post(&timers->poster, requests, complete);
     for (unsigned i = 0; i < count; i++) {
         if (due[i].request == NULL)
             due[i].run(due[i].arg);

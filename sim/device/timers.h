@@ -28,6 +28,10 @@ bool timers_complete(struct timers *timers, struct ersatz_request *request, uint
  * will not be called. Any thread. */
 bool timers_call(struct timers *timers, uint64_t due, void (*run)(void *arg), void *arg);
 
+/* The requests in the line for which which() says so are due at `due`, where they would be due later. On the
+ * line's thread: only there is nothing to be woken. */
+void timers_hasten(struct timers *timers, bool (*which)(const struct ersatz_request *request), uint64_t due);
+
 /* All that is in the line is due now. Any thread. */
 void timers_flush(struct timers *timers);
 

@@ -125,10 +125,11 @@ static void compute(struct worker *worker, struct batch *batch)
 
 /* --------------------------------------------------------------------------------------------------- tell */
 
-/* Leave to the delay line what is not due yet; what stays in the batch is. */
+/* Leave to the delay line the requests that are not due yet; what stays in the batch is due. */
 static void defer_early(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
+    bool all = device->faults != NULL && faults_keep_order(device->faults);
     unsigned due_now = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
@@ -137,7 +138,7 @@ static void defer_early(struct worker *worker, struct batch *batch)
 
         if (device->faults != NULL)
             due = faults_due(device->faults, request, due);
-        if (due <= clock_now() || !timers_complete(device->timers, request, due))
+        if ((!all && due <= clock_now()) || !timers_complete(device->timers, request, due))
             batch->requests[due_now++] = request;
     }
     batch->count = due_now;
@@ -147,10 +148,7 @@ static void tell(struct worker *worker, struct batch *batch)
 {
     if (worker->device->timers != NULL)
         defer_early(worker, batch);
-    if (worker->device->faults != NULL)
-        faults_tell(worker->device->faults, &worker->poster, batch->requests, batch->count);
-    else
-        poster_post(&worker->poster, batch->requests, batch->count);
+    poster_post(&worker->poster, batch->requests, batch->count);
 }
 
 /* Tell of what may pass the hold before the signal; keep the rest, in order. */

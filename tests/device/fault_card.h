@@ -12,7 +12,9 @@ static struct ersatz_stats stats;
 static struct ersatz_faults faults; /* of the device that is open, */
 static bool polled;                 /* and whether its callbacks come by polling it */
 
-static inline struct ersatz_device *open_with(const char *text, uint64_t seed, bool external)
+/* workers: 0 for as many as usual */
+static inline struct ersatz_device *open_with_workers(
+    const char *text, uint64_t seed, bool external, unsigned workers)
 {
     struct ersatz_config config;
     struct ersatz_device *device;
@@ -24,11 +26,17 @@ static inline struct ersatz_device *open_with(const char *text, uint64_t seed, b
     ersatz_config_init(&config, &stats);
     CHECK_EQ(config.seed, 1);
     config.instances = 1;
+    config.workers = workers != 0 ? workers : config.workers;
     config.external_polling = polled = external;
     config.faults = &faults;
     config.seed = seed;
     CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
     return device;
+}
+
+static inline struct ersatz_device *open_with(const char *text, uint64_t seed, bool external)
+{
+    return open_with_workers(text, seed, external, 0);
 }
 
 static inline long injected(enum ersatz_fault fault)

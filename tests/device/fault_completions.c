@@ -89,6 +89,87 @@ static void test_reorder(bool by_callback, bool external)
     ersatz_device_free(device);
 }
 
+static char order[16]; /* of callbacks, a letter each; one thread runs them */
+
+static int note_order(void *letter)
+{
+    order[strlen(order)] = *(const char *)letter;
+    return 1;
+}
+
+static bool comes_before(char first, char second)
+{
+    return strchr(order, first) < strchr(order, second);
+}
+
+/* One worker takes up count requests together: a, b, ... Of each pair of letters, the first one's callback
+ * comes first. */
+static void check_order(const char *faults_text, int count, const char *pairs)
+{
+    static const char letters[] = "abcdefgh";
+    struct ersatz_device *device = open_with_workers(faults_text, 1, true, 1);
+    struct ersatz_request *requests[8];
+    struct aes *aes[8];
+
+    memset(order, 0, sizeof(order));
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    for (int i = 0; i < count; i++) {
+        aes[i] = aes_new((uint8_t)i);
+        CHECK_EQ(ersatz_request_new(device, &aes[i]->op, true, &requests[i]), ERSATZ_OK);
+        CHECK_EQ(ersatz_submit_callback(requests[i], note_order, (void *)(uintptr_t)&letters[i]), ERSATZ_OK);
+    }
+    ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+    while (strlen(order) < (size_t)count) {
+        ersatz_device_poll(device);
+        usleep(100);
+    }
+    for (const char *pair = pairs; *pair != '\0'; pair += 2) {
+        if (!comes_before(pair[0], pair[1])) {
+            fprintf(stderr, "%s: %s, where %.2s was expected\n", faults_text, order, pair);
+            FAIL("another order than expected");
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        CHECK(ersatz_request_is_done(requests[i]));
+        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
+        CHECK(aes_is_right(aes[i]));
+        aes_free(aes[i]);
+    }
+    ersatz_device_free(device);
+}
+
+/* A request that comes behind a reordered one passes it, whatever else happens to the two. */
+static void test_order(void)
+{
+    check_order("reorder=#1:3600s", 4, "ba");
+    check_order("reorder=#2:3600s", 4, "accb");
+    check_order("reorder=#1:3600s,reorder=#2:3600s", 4, "caab");
+    check_order("reorder=#1:3600s,burst=2:3600s", 4, "ba");
+    check_order("reorder=#1:3600s,late=#2:1ms", 3, "ca");
+    check_order("reorder=#4:1ms", 4, "abbccd"); /* no request is there to pass it */
+}
+
+/* A burst is completed with one io_uring_enter(2). */
+static void test_one_batch(bool by_callback)
+{
+    struct ersatz_device *device = open_with("burst=20:3600s", 1, false);
+    struct flight flights[20];
+    uint64_t enters = 0;
+
+    for (int i = 0; i < 20; i++) {
+        if (i == 19) {
+            wait_until_computed(19);
+            enters = stats.io_uring_enters;
+        }
+        CHECK_EQ(take_off(device, &flights[i], by_callback), ERSATZ_OK);
+    }
+    for (int i = 0; i < 20; i++)
+        land(&flights[i], ERSATZ_OK, NULL);
+    ersatz_device_stop(device); /* then all is counted */
+    CHECK_EQ(stats.io_uring_enters, enters + 1);
+    ersatz_device_free(device);
+}
+
 static void test_burst(bool by_callback, bool external)
 {
     struct ersatz_device *device = open_with("burst=20:3600s", 1, external);
@@ -270,6 +351,9 @@ int main(void)
             test_all(by_callback, external, false);
         test_all(by_callback, external, true);
     }
+    test_order();
+    test_one_batch(false);
+    test_one_batch(true);
     test_spurious();
     test_spurious_races();
     test_full();

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chance, for faults: the same every time. */
+/* Random numbers that follow from a seed alone (splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom
+ * number generators", 2014). */
 #ifndef ERSATZ_SIM_BASE_RANDOM_H
 #define ERSATZ_SIM_BASE_RANDOM_H
 
-#include "ersatz/stats.h"
+#include <stdint.h>
 
-#define FAULT_DRAW_WHERE 255u /* which: for what a fault does, after the rules' own */
+/* The n-th number of the seed's sequence, counted from 1: any of them, in any order. 64 bits. */
+static inline uint64_t random_nth(uint64_t seed, uint64_t n)
+{
+    uint64_t z = seed + n * UINT64_C(0x9e3779b97f4a7c15);
 
-/* 64 bits that follow from the arguments alone. */
-uint64_t fault_draw(uint64_t seed, uint64_t number, enum ersatz_fault fault, unsigned which);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
 
 #endif

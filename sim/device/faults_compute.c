@@ -16,6 +16,7 @@
 #include "kernels/aes_state.h"
 #include "kernels/compute.h"
 #include "kernels/rsa_key.h"
+#include "model/fault_draw.h"
 
 static void flip(uint8_t *bytes, size_t len, uint64_t draw)
 {

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/random.h"
 #include "device.h"
 #include "faults.h"
 

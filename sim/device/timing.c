@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "device.h"
 #include "times.h"
 
@@ -58,16 +59,12 @@ static uint64_t units_serve(struct units *units, uint64_t now, uint64_t service)
 /* -------------------------------------------------------------------------------------------------- jitter
  */
 
-/* A number that looks random for each seed, request and place (Steele, Lea, Flood: "Fast splittable
- * pseudorandom number generators", 2014), between 0 and 1, neither of them included. */
-static double draw(uint64_t seed, uint64_t number, uint64_t place)
+/* Two random numbers for each request, which: 0 or 1; between 0 and 1, neither of them included. */
+static double draw(uint64_t seed, uint64_t number, uint64_t which)
 {
-    uint64_t z = seed + (2 * number + place) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t bits = random_nth(seed, 2 * number + which);
 
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    z ^= z >> 31;
-    return ((double)(z >> 11) + 0.5) / (double)(UINT64_C(1) << 53);
+    return ((double)(bits >> 11) + 0.5) / (double)(UINT64_C(1) << 53);
 }
 
 static uint64_t jitter(const struct ersatz_jitter *jitter, uint64_t seed, uint64_t number)

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "ersatz/faults.h"
+#include "fault_draw.h"
 
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
@@ -267,19 +268,12 @@ enum ersatz_result ersatz_faults_parse(
 
 /* --------------------------------------------------------------------------------------------------- draw */
 
-/* The finish of splitmix64 (Steele, Lea, Flood 2014): every bit of x reaches every bit of the result. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
 uint64_t fault_draw(uint64_t seed, uint64_t number, enum ersatz_fault fault, unsigned which)
 {
-    const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15); /* odd: zeros do not stay zeros */
+    /* A sequence of its own for each seed, one in it for each request, and one in that for each draw. */
+    uint64_t of_request = random_nth(random_nth(seed, 1), number);
 
-    return mix(mix(mix(seed + golden) + number * golden) + ((uint64_t)fault << 8 | which) + golden);
+    return random_nth(of_request + ((uint64_t)fault << 8 | which), 1);
 }
 
 static bool strikes(const struct ersatz_fault_rule *rule, uint64_t seed, uint64_t number, unsigned which)

@@ -188,9 +188,34 @@ static void test_strikes(void)
     CHECK(struck > 19000 && struck < 20800); /* two rules of 1% */
 }
 
+/* A seed from an old bug report strikes the same requests in every version. */
+static void test_seeds_stay(void)
+{
+    static const struct {
+        const char *text;
+        uint64_t seed;
+        enum ersatz_fault fault;
+        uint64_t struck[5];
+    } known[] = {
+        {"late=1%", 7, ERSATZ_FAULT_LATE, {100, 235, 331, 442, 497}},
+        {"fail=1%", UINT64_MAX, ERSATZ_FAULT_FAIL, {43, 77, 183, 371, 537}},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        struct ersatz_faults faults = parse(known[i].text);
+        unsigned found = 0;
+
+        for (uint64_t number = 1; found < 5; number++) {
+            if (ersatz_fault_strikes(&faults, known[i].seed, number, known[i].fault) != NULL)
+                CHECK_EQ(number, known[i].struck[found++]);
+        }
+    }
+}
+
 int main(void)
 {
     test_begin(60);
+    test_seeds_stay();
     test_right();
     test_wrong();
     test_names();

@@ -127,6 +127,24 @@ static void check_jitter(struct ersatz_jitter jitter, uint64_t mean, uint64_t le
     timing_free(other);
 }
 
+/* A seed has the same jitter in every version. */
+static void check_seeds_stay(void)
+{
+    struct ersatz_profile profile = {
+        .name = "test", .jitter = {.kind = ERSATZ_JITTER_UNIFORM, .a_ns = 0, .b_ns = 1000 * 1000 * US}};
+    struct timing *uniform = begin(&profile, 7), *normal;
+
+    CHECK_EQ(timing_due(uniform, ERSATZ_REQUEST_AES_CBC, 0, 1, 0), 16788294);
+    CHECK_EQ(timing_due(uniform, ERSATZ_REQUEST_AES_CBC, 0, 2, 0), 582930293);
+    profile.jitter =
+        (struct ersatz_jitter){.kind = ERSATZ_JITTER_NORMAL, .a_ns = 1000 * US, .b_ns = 100 * US};
+    normal = begin(&profile, 7);
+    CHECK_EQ(timing_due(normal, ERSATZ_REQUEST_AES_CBC, 0, 1, 0), 1232102);
+    CHECK_EQ(timing_due(normal, ERSATZ_REQUEST_AES_CBC, 0, 2, 0), 900710);
+    timing_free(uniform);
+    timing_free(normal);
+}
+
 /* The sizes that are given, and by powers between and beyond them. */
 static void check_sizes(void)
 {
@@ -169,6 +187,7 @@ int main(void)
     check_jitter((struct ersatz_jitter){ERSATZ_JITTER_UNIFORM, 2000, 6000}, 4000, 2000, 6000);
     check_jitter((struct ersatz_jitter){ERSATZ_JITTER_NORMAL, 8000, 1000}, 8000, 3000, 13000);
     check_jitter((struct ersatz_jitter){ERSATZ_JITTER_EXPONENTIAL, 5000, 0}, 5000, 0, 100000);
+    check_seeds_stay();
     check_sizes();
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clock that everything in the device goes by. */
+/* The clocks that the device goes by. */
 #ifndef ERSATZ_SIM_BASE_CLOCK_H
 #define ERSATZ_SIM_BASE_CLOCK_H
 
@@ -10,5 +10,8 @@
 
 /* Nanoseconds of CLOCK_MONOTONIC. Any thread. */
 uint64_t clock_now(void);
+
+/* Nanoseconds of processor time that the calling thread has used. */
+uint64_t clock_thread_cpu(void);
 
 #endif

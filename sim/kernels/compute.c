@@ -5,12 +5,12 @@
 #include <stdlib.h>
 
 #include "aes.h"
+#include "base/clock.h"
 #include "base/stats.h"
 #include "ersatz/undisturbed.h"
 #include "imb.h"
 #include "openssl_context.h"
 #include "rsa_ifma.h"
-#include "rsa_ifma_cost.h"
 #include "rsa_key.h"
 #include "selection.h"
 
@@ -65,10 +65,10 @@ static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_ke
 static enum ersatz_result compute_timed(
     struct rsa_ifma *ifma, const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
-    uint64_t begin = rsa_ifma_cost_now();
+    uint64_t begin = clock_thread_cpu();
     enum ersatz_result result = compute_one(op, kernel);
 
-    rsa_ifma_portable_took(ifma, op, rsa_ifma_cost_now() - begin);
+    rsa_ifma_portable_took(ifma, op, clock_thread_cpu() - begin);
     return result;
 }
 

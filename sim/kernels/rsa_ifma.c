@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "compute.h"
 #include "ifma_montgomery.h"
 #include "residue.h"
@@ -368,10 +369,9 @@ static uint32_t compute_group(struct rsa_ifma *ifma, const struct ersatz_op *con
     }
     if (ifma->count == 0)
         return 0;
-    begin = rsa_ifma_cost_now();
+    begin = clock_thread_cpu();
     done = private_half ? compute_private(ifma, results) : compute_public(ifma, results);
-    rsa_ifma_cost_pass_took(
-        cost, (rsa_ifma_cost_now() - begin) / ((ifma->count + to_a_pass - 1) / to_a_pass));
+    rsa_ifma_cost_pass_took(cost, (clock_thread_cpu() - begin) / ((ifma->count + to_a_pass - 1) / to_a_pass));
     cleanse(ifma, private_half);
     return done;
 }

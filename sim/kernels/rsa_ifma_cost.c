@@ -8,16 +8,6 @@
  */
 #include "rsa_ifma_cost.h"
 
-#include <time.h>
-
-uint64_t rsa_ifma_cost_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void learn(uint64_t *cost, uint64_t measured)
 {
     if (*cost == 0 || measured < *cost)

@@ -17,8 +17,6 @@ struct rsa_ifma_costs {
     struct rsa_ifma_cost private_half[DIGITS_MAX + 1], public_half[DIGITS_MAX + 1]; /* by digits */
 };
 
-uint64_t rsa_ifma_cost_now(void);
-
 /* How many of count operations to do in passes, with to_a_pass in each, so that all are done soonest. */
 unsigned rsa_ifma_cost_choose(struct rsa_ifma_cost *cost, unsigned count, unsigned to_a_pass);
 

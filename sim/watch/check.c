@@ -24,7 +24,7 @@ static _Thread_local uint64_t thread_cpu_ns;
 /* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
 __attribute__((noinline)) static uint64_t cpu_since_last_time(void)
 {
-    uint64_t now = thread_own_cpu_ns(), before = thread_cpu_ns;
+    uint64_t now = clock_thread_cpu(), before = thread_cpu_ns;
 
     thread_cpu_ns = now;
     return now - before;
@@ -506,7 +506,7 @@ static struct callback_times times_now(pid_t thread)
 
     getrusage(RUSAGE_THREAD, &usage);
     return (struct callback_times){.now_ns = clock_now(),
-        .cpu_ns = thread_own_cpu_ns(),
+        .cpu_ns = clock_thread_cpu(),
         .waited_ns = kernel.waited_ns,
         .sleeps = usage.ru_nvcsw,
         .seen = kernel.ran_ns != 0};

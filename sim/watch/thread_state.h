@@ -40,9 +40,6 @@ struct thread_times {
 
 struct thread_times thread_times(pid_t thread);
 
-/* Processor time of the calling thread. */
-uint64_t thread_own_cpu_ns(void);
-
 /* At most 15 characters, always terminated; "?" for a thread that is gone. */
 void thread_name(pid_t thread, char name[16]);
 

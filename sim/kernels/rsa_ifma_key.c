@@ -188,6 +188,17 @@ bool rsa_ifma_key_new(const struct ersatz_rsa_numbers *given, struct rsa_ifma_ke
     return ok;
 }
 
+struct rsa_ifma_key *rsa_ifma_key_with_wrong_half(const struct rsa_ifma_key *key, unsigned bit)
+{
+    struct rsa_ifma_key *copy = malloc(sizeof(*copy));
+
+    if (copy == NULL)
+        return NULL;
+    *copy = *key;
+    copy->halves[0].exponent[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    return copy;
+}
+
 void rsa_ifma_key_free(struct rsa_ifma_key *key)
 {
     if (key == NULL)

@@ -44,6 +44,9 @@ struct rsa_ifma_key {
  * Returns false only if memory ran out. */
 bool rsa_ifma_key_new(const struct ersatz_rsa_numbers *numbers, struct rsa_ifma_key **key);
 
+/* A copy in which that bit (0 to 63) of the first exponent is turned. NULL: out of memory. */
+struct rsa_ifma_key *rsa_ifma_key_with_wrong_half(const struct rsa_ifma_key *key, unsigned bit);
+
 /* Cleanses it. NULL is allowed. */
 void rsa_ifma_key_free(struct rsa_ifma_key *key);
 

@@ -19,6 +19,7 @@
 
 #define MODULUS_BITS_MIN 512
 #define MODULUS_BITS_MAX 16384 /* OPENSSL_RSA_MAX_MODULUS_BITS */
+#define WRONG_BITS 64 /* a wrong half has one of the lowest of its exponent wrong, which keeps its length */
 
 struct ersatz_rsa_key {
     _Atomic unsigned references; /* acquire and release on the last one: see ersatz_rsa_key_free() */
@@ -149,44 +150,61 @@ static bool set_numbers(RSA *rsa, const struct ersatz_rsa_numbers *numbers)
 }
 
 /*
- * An RSA that computes by itself. RSA_new() alone would give one with the method of whatever engine is the
- * default for RSA, which may be the engine in front of this device.
+ * Have a new RSA compute by itself. RSA_new() gives it the method of the engine that is the default for RSA,
+ * which may be the engine in front of this device.
  */
-static RSA *new_plain_rsa(bool blinding)
+static bool make_plain(RSA *rsa, bool blinding)
 {
-    RSA *rsa = RSA_new();
-
-    if (rsa == NULL || !RSA_set_method(rsa, RSA_PKCS1_OpenSSL())) {
-        RSA_free(rsa);
-        return NULL;
-    }
+    if (!RSA_set_method(rsa, RSA_PKCS1_OpenSSL()))
+        return false;
     /* A method may have set it for its own keys. */
     if (blinding)
         RSA_clear_flags(rsa, RSA_FLAG_NO_BLINDING);
     else
         RSA_set_flags(rsa, RSA_FLAG_NO_BLINDING);
-    return rsa;
+    return true;
 }
 
+/* On failure *rsa may be there, incomplete; it is freed with the key. */
 static enum ersatz_result make_rsa(const struct ersatz_rsa_numbers *numbers, bool blinding, RSA **rsa)
 {
-    *rsa = new_plain_rsa(blinding);
-    if (*rsa == NULL)
+    *rsa = RSA_new();
+    if (*rsa == NULL || !make_plain(*rsa, blinding))
         return ERSATZ_NO_MEMORY;
     return set_numbers(*rsa, numbers) ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
 
-enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **out)
+static struct ersatz_rsa_key *new_key(void)
 {
     struct ersatz_rsa_key *key = calloc(1, sizeof(*key));
+
+    if (key == NULL)
+        return NULL;
+    atomic_init(&key->references, 1);
+    key->generation = process_generation();
+    return key;
+}
+
+/* Out of the RSA. False: out of memory. */
+static bool set_modulus(struct ersatz_rsa_key *key)
+{
+    key->size = (size_t)RSA_size(key->rsa);
+    key->modulus = malloc(key->size);
+    if (key->modulus == NULL)
+        return false;
+    BN_bn2bin(RSA_get0_n(key->rsa), key->modulus);
+    return true;
+}
+
+enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **out)
+{
+    struct ersatz_rsa_key *key = new_key();
     enum ersatz_result result;
     int bits;
 
     *out = NULL;
     if (key == NULL)
         return ERSATZ_NO_MEMORY;
-    atomic_init(&key->references, 1);
-    key->generation = process_generation();
     result = make_rsa(numbers, true, &key->rsa);
     if (result == ERSATZ_OK) {
         key->is_private = RSA_get0_d(key->rsa) != NULL;
@@ -202,14 +220,8 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
         ersatz_rsa_key_free(key);
         return ERSATZ_BAD_KEY;
     }
-    key->size = (size_t)RSA_size(key->rsa);
-    key->modulus = malloc(key->size);
-    if (key->modulus == NULL) {
-        ersatz_rsa_key_free(key);
-        return ERSATZ_NO_MEMORY;
-    }
-    BN_bn2bin(RSA_get0_n(key->rsa), key->modulus);
-    if (kernel_is_available(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma)) {
+    if (!set_modulus(key) ||
+        (kernel_is_available(ERSATZ_KERNEL_IFMA) && !rsa_ifma_key_new(numbers, &key->ifma))) {
         ersatz_rsa_key_free(key);
         return ERSATZ_NO_MEMORY;
     }
@@ -251,77 +263,58 @@ bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key)
 /* -------------------------------------------------------------------------------------------- a wrong copy
  */
 
-#define NUMBERS_MAX (8 + 3 * ERSATZ_RSA_EXTRA_PRIMES_MAX)
-
-/* The numbers of a key as libcrypto has them, and where each is to go. */
-struct listed {
-    const BIGNUM *from[NUMBERS_MAX];
-    struct ersatz_bytes *to[NUMBERS_MAX];
-    unsigned count;
-};
-
-static void list(struct listed *listed, const BIGNUM *from, struct ersatz_bytes *to)
-{
-    if (from == NULL)
-        return;
-    listed->from[listed->count] = from;
-    listed->to[listed->count++] = to;
-}
-
-static void list_numbers(const RSA *rsa, struct ersatz_rsa_numbers *numbers, struct listed *listed)
-{
-    const BIGNUM *r[ERSATZ_RSA_EXTRA_PRIMES_MAX], *d[ERSATZ_RSA_EXTRA_PRIMES_MAX],
-        *t[ERSATZ_RSA_EXTRA_PRIMES_MAX];
-    int extra = RSA_get_multi_prime_extra_count(rsa);
-
-    list(listed, RSA_get0_n(rsa), &numbers->n);
-    list(listed, RSA_get0_e(rsa), &numbers->e);
-    list(listed, RSA_get0_d(rsa), &numbers->d);
-    list(listed, RSA_get0_p(rsa), &numbers->p);
-    list(listed, RSA_get0_q(rsa), &numbers->q);
-    list(listed, RSA_get0_dmp1(rsa), &numbers->dmp1);
-    list(listed, RSA_get0_dmq1(rsa), &numbers->dmq1);
-    list(listed, RSA_get0_iqmp(rsa), &numbers->iqmp);
-    if (extra <= 0 || !RSA_get0_multi_prime_factors(rsa, r) || !RSA_get0_multi_prime_crt_params(rsa, d, t))
-        return;
-    numbers->extra_primes = (unsigned)extra;
-    for (unsigned i = 0; i < numbers->extra_primes; i++) {
-        list(listed, r[i], &numbers->extra[i].r);
-        list(listed, d[i], &numbers->extra[i].d);
-        list(listed, t[i], &numbers->extra[i].t);
-    }
-}
-
 bool rsa_key_has_halves(const struct ersatz_rsa_key *key)
 {
     return RSA_get0_dmp1(key->rsa) != NULL;
 }
 
-struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t bit)
+/* RSAPrivateKey_dup() would leave the private numbers in freed memory. NULL: out of memory. */
+static RSA *copy_rsa(const RSA *rsa)
 {
-    struct ersatz_rsa_numbers numbers = {.extra_primes = 0};
-    struct listed listed = {.count = 0};
-    struct ersatz_rsa_key *wrong = NULL;
-    size_t room = 0, used = 0;
-    uint8_t *bytes;
+    uint8_t *der = NULL;
+    int len = i2d_RSAPrivateKey(rsa, &der);
+    const uint8_t *at = der;
+    RSA *copy = len > 0 ? d2i_RSAPrivateKey(NULL, &at, len) : NULL;
 
-    list_numbers(key->rsa, &numbers, &listed);
-    for (unsigned i = 0; i < listed.count; i++)
-        room += (size_t)BN_num_bytes(listed.from[i]);
-    bytes = malloc(room);
-    if (bytes == NULL)
+    OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
+    return copy;
+}
+
+/* A copy whose exponent modulo p - 1 has that bit turned. NULL: out of memory. */
+static RSA *copy_with_wrong_half(const RSA *rsa, int bit, bool blinding)
+{
+    RSA *copy = copy_rsa(rsa);
+    BIGNUM *dmp1 = BN_dup(RSA_get0_dmp1(rsa));
+    bool ok = copy != NULL && dmp1 != NULL && make_plain(copy, blinding);
+
+    ok = ok && (BN_is_bit_set(dmp1, bit) ? BN_clear_bit(dmp1, bit) : BN_set_bit(dmp1, bit)) &&
+         RSA_set0_crt_params(copy, dmp1, NULL, NULL);
+    if (ok)
+        return copy;
+    RSA_free(copy);
+    BN_clear_free(dmp1);
+    return NULL;
+}
+
+struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t draw)
+{
+    int bit = (int)(draw % WRONG_BITS);
+    struct ersatz_rsa_key *wrong;
+
+    if (!key->is_private || !rsa_key_has_halves(key) || BN_num_bits(RSA_get0_dmp1(key->rsa)) <= WRONG_BITS)
         return NULL;
-    for (unsigned i = 0; i < listed.count; i++) {
-        *listed.to[i] = (struct ersatz_bytes){bytes + used, (size_t)BN_num_bytes(listed.from[i])};
-        used += (size_t)BN_bn2bin(listed.from[i], bytes + used);
+    wrong = new_key();
+    if (wrong == NULL)
+        return NULL;
+    wrong->is_private = true;
+    wrong->rsa = copy_with_wrong_half(key->rsa, bit, true);
+    wrong->without_blinding = copy_with_wrong_half(key->rsa, bit, false);
+    if (wrong->rsa == NULL || wrong->without_blinding == NULL || !set_modulus(wrong) ||
+        (key->ifma != NULL &&
+            (wrong->ifma = rsa_ifma_key_with_wrong_half(key->ifma, (unsigned)bit)) == NULL)) {
+        ersatz_rsa_key_free(wrong);
+        return NULL;
     }
-    if (numbers.dmp1.len > 8) { /* in its last eight bytes: it stays as long as it was */
-        bytes[numbers.dmp1.data - bytes + numbers.dmp1.len - 1 - bit / 8 % 8] ^= (uint8_t)(1u << bit % 8);
-        if (ersatz_rsa_key_new(&numbers, &wrong) != ERSATZ_OK)
-            wrong = NULL;
-    }
-    OPENSSL_cleanse(bytes, room);
-    free(bytes);
     return wrong;
 }
 

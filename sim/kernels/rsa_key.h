@@ -8,9 +8,9 @@
 /* An RSA operation by libcrypto; in and out may be the same. */
 enum ersatz_result rsa_key_compute(const struct ersatz_op *op);
 
-/* A copy of the key that computes one CRT half wrong: one bit of one exponent is not as it was. NULL: the key
- * has no CRT values, or there is no memory. To be freed as any key. */
-struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t bit);
+/* A copy of the key that computes one CRT half wrong, since one bit of one exponent is turned; draw decides
+ * which. NULL: the key has no CRT values, or there is no memory. To be freed as any key. */
+struct ersatz_rsa_key *rsa_key_with_wrong_half(const struct ersatz_rsa_key *key, uint64_t draw);
 
 /* Whether its private operation is done in CRT halves, one of which could be wrong alone. */
 bool rsa_key_has_halves(const struct ersatz_rsa_key *key);

@@ -161,6 +161,35 @@ static void corrupt_rsa(RSA *rsa, bool crt, unsigned kernels)
     ersatz_device_free(device);
 }
 
+/* One half is really wrong: what verification then computes the result from, the whole exponent, is wrong in
+ * this key, and so is the result. */
+static void half_is_wrong(RSA *rsa, unsigned kernels)
+{
+    struct ersatz_rsa_numbers numbers = rsa_numbers(rsa);
+    struct ersatz_device *device = open_with("corrupt=#2,corrupt=#3", 5, false);
+    struct ersatz_rsa_key *key;
+    uint8_t in[RSA_BYTES] = {0, 1}, out[RSA_BYTES], right[RSA_BYTES];
+    struct ersatz_op op = {.kind = ERSATZ_RSA_PRIVATE};
+    struct ersatz_error error;
+
+    ((uint8_t *)(uintptr_t)numbers.d.data)[numbers.d.len - 1] ^= 2;
+    CHECK_EQ(RSA_private_encrypt(RSA_BYTES, in, right, rsa, RSA_NO_PADDING), RSA_BYTES);
+    CHECK_EQ(ersatz_rsa_key_new(&numbers, &key), ERSATZ_OK);
+    ersatz_kernels_choose(kernels);
+    op.u.rsa.key = key;
+    op.u.rsa.in = in;
+    op.u.rsa.out = out;
+    for (int i = 1; i <= 4; i++) {
+        op.u.rsa.blinded = i == 3;
+        CHECK_EQ(run(device, &op, -1, &error), ERSATZ_OK);
+        CHECK_EQ(memcmp(out, right, RSA_BYTES) == 0, i == 1 || i == 4);
+    }
+    ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
+    ersatz_rsa_key_free(key);
+    rsa_numbers_free(&numbers);
+    ersatz_device_free(device);
+}
+
 static void test_corrupt_rsa(void)
 {
     RSA *rsa = RSA_new();
@@ -171,6 +200,8 @@ static void test_corrupt_rsa(void)
     corrupt_rsa(rsa, true, 1u << ERSATZ_KERNEL_IFMA); /* where it is available */
     corrupt_rsa(rsa, true, ERSATZ_KERNELS_ALL);
     corrupt_rsa(rsa, false, ERSATZ_KERNELS_ALL);
+    half_is_wrong(rsa, 1u << ERSATZ_KERNEL_PORTABLE);
+    half_is_wrong(rsa, 1u << ERSATZ_KERNEL_IFMA);
     BN_free(f4);
     RSA_free(rsa);
 }

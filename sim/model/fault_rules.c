@@ -5,15 +5,14 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "base/units.h"
 #include "ersatz/faults.h"
 #include "fault_draw.h"
 
-#define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
-#define S UINT64_C(1000000000)
-#define TIME_MAX (3600 * S)
+#define TIME_MAX (3600000 * MS)
 #define BURST_MAX 4096u
-#define DIGITS_MAX 18 /* of a number, which then fits into 64 bits */
+#define NUMBER_MAX UINT64_C(999999999999999999)
 
 /* What each one is called, and how long it lasts where no time is given. */
 static const struct {
@@ -93,23 +92,15 @@ static bool take(struct reader *reader, char c)
     return true;
 }
 
-static size_t digits_at(const char *at)
-{
-    return strspn(at, "0123456789");
-}
-
-/* Digits, at least one; leading zeros count. */
 static bool read_number(struct reader *reader, const char *expected, uint64_t *number)
 {
-    size_t digits = digits_at(reader->at);
+    const char *end = units_whole(reader->at, NUMBER_MAX, number);
 
-    *number = 0;
-    if (digits == 0)
+    if (units_digits(reader->at) == 0)
         return wrong(reader, reader->at, "expected %s", expected);
-    if (digits > DIGITS_MAX)
-        return wrong(reader, reader->at, "a number of at most %d digits was expected", DIGITS_MAX);
-    for (; digits > 0; digits--)
-        *number = *number * 10 + (uint64_t)(*reader->at++ - '0');
+    if (end == NULL)
+        return wrong(reader, reader->at, "a number of at most 18 digits was expected");
+    reader->at = end;
     return true;
 }
 
@@ -128,37 +119,22 @@ static bool read_name(struct reader *reader, enum ersatz_fault *fault)
         "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone or hang");
 }
 
-/* What may follow the point of a percentage, down to 1 in ERSATZ_FAULT_CERTAIN; *chance is whole percent. */
-static bool read_decimals(struct reader *reader, uint64_t *chance)
-{
-    uint64_t unit = ERSATZ_FAULT_CERTAIN / 100;
-    size_t digits;
-
-    *chance *= unit;
-    if (!take(reader, '.'))
-        return true;
-    digits = digits_at(reader->at);
-    if (digits == 0 || digits > 7)
-        return wrong(reader, reader->at, "expected one to seven decimals of a percentage");
-    for (; digits > 0; digits--) {
-        unit /= 10;
-        *chance += unit * (uint64_t)(*reader->at++ - '0');
-    }
-    return true;
-}
-
+/* A percentage that begins there, and whose whole part was read: down to 1 in ERSATZ_FAULT_CERTAIN. */
 static bool read_chance(struct reader *reader, const char *begin, struct ersatz_fault_rule *rule)
 {
+    bool has_decimals = take(reader, '.');
+    size_t decimals = has_decimals ? units_digits(reader->at) : 0;
+    const char *end = units_decimal(begin, ERSATZ_FAULT_CERTAIN / 100, ERSATZ_FAULT_CERTAIN, &rule->value);
+
     rule->when = ERSATZ_WHEN_CHANCE;
-    if (rule->value > 100)
+    if (end == NULL)
         return wrong(reader, begin, "a probability is at most 100%%");
-    if (!read_decimals(reader, &rule->value))
-        return false;
+    if (has_decimals && (decimals == 0 || decimals > 7))
+        return wrong(reader, reader->at, "expected one to seven decimals of a percentage");
+    reader->at = end;
     if (!take(reader, '%'))
         return wrong(reader, reader->at, "expected %% after a probability, or x after a count");
-    if (rule->value == 0 || rule->value > ERSATZ_FAULT_CERTAIN)
-        return wrong(reader, begin, "a probability is more than 0%% and at most 100%%");
-    return true;
+    return rule->value > 0 || wrong(reader, begin, "a probability is more than 0%% and at most 100%%");
 }
 
 static bool read_when(struct reader *reader, struct ersatz_fault_rule *rule)
@@ -181,27 +157,19 @@ static bool read_when(struct reader *reader, struct ersatz_fault_rule *rule)
 
 static bool read_time(struct reader *reader, uint64_t *time_ns)
 {
-    static const struct {
-        const char *name;
-        uint64_t ns;
-    } units[] = {{"ns", 1}, {"us", US}, {"ms", MS}, {"s", S}};
-    const char *begin = reader->at;
-    uint64_t number;
+    const char *begin = reader->at, *end;
+    uint64_t number, unit_ps;
 
     if (!read_number(reader, "a time: 50us, 2ms, 1s", &number))
         return false;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        size_t len = strlen(units[i].name);
-
-        if (strncmp(reader->at, units[i].name, len) != 0)
-            continue;
-        if (number == 0 || number > TIME_MAX / units[i].ns)
-            return wrong(reader, begin, "a time is more than 0 and at most an hour");
-        reader->at += len;
-        *time_ns = number * units[i].ns;
-        return true;
-    }
-    return wrong(reader, reader->at, "expected the unit of a time: ns, us, ms or s");
+    end = units_time(reader->at, &unit_ps);
+    if (end == NULL)
+        return wrong(reader, reader->at, "expected the unit of a time: ns, us, ms or s");
+    if (number == 0 || number > TIME_MAX / (unit_ps / UNITS_PS_PER_NS))
+        return wrong(reader, begin, "a time is more than 0 and at most an hour");
+    reader->at = end;
+    *time_ns = number * (unit_ps / UNITS_PS_PER_NS);
+    return true;
 }
 
 static bool read_burst(

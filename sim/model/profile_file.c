@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "ersatz/profile.h"
 
 #define LINE_MAX_BYTES 1024u
 #define BITS_MIN 512u
 #define BITS_MAX 16384u
-#define SECOND UINT64_C(1000000000)
 #define PS_PER_BYTE_MAX UINT64_C(1000000000) /* a millisecond for each byte */
 #define TIME_EXPECTED "a time like 12us, 1.5ms or 800ns, up to an hour"
 
@@ -46,90 +46,45 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct reader *reader, 
 
 /* ------------------------------------------------------------------------------------------------- values */
 
-static char *skip_space(char *at)
+static const char *skip_space(const char *at)
 {
     while (isspace((unsigned char)*at))
         at++;
     return at;
 }
 
-/* A decimal number with a fraction, times scale. Returns what follows it; NULL: there is no number, or it
- * is above max. */
-static char *read_decimal(char *at, uint64_t scale, uint64_t max, uint64_t *value)
+/* A time with its unit, in picoseconds. Returns the first character behind it; NULL: there is no time. */
+static const char *read_time(const char *at, uint64_t *ps)
 {
-    uint64_t whole = 0, fraction = 0, unit = scale;
-    char *first = at;
-
-    for (; isdigit((unsigned char)*at); at++) {
-        whole = 10 * whole + (uint64_t)(*at - '0');
-        if (whole > max)
-            return NULL;
-    }
-    if (at == first)
-        return NULL;
-    if (*at == '.') {
-        for (at++; isdigit((unsigned char)*at); at++) {
-            unit /= 10;
-            fraction += (uint64_t)(*at - '0') * unit;
-        }
-    }
-    if (whole > (max - fraction) / scale)
-        return NULL;
-    *value = whole * scale + fraction;
-    return at;
-}
-
-/* The unit that follows a number; picoseconds in it. 0: there is none. */
-static uint64_t time_unit(const char *at, size_t *len)
-{
-    static const struct {
-        const char *name;
-        uint64_t ps;
-    } units[] = {{"ns", 1000}, {"us", 1000 * UINT64_C(1000)}, {"ms", SECOND}, {"s", 1000 * SECOND}};
-
-    for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        *len = strlen(units[i].name);
-        if (strncmp(at, units[i].name, *len) == 0 && !isalnum((unsigned char)at[*len]))
-            return units[i].ps;
-    }
-    return 0;
-}
-
-/* A time with its unit, in picoseconds. Returns what follows it; NULL: it is none. */
-static char *read_time(char *at, uint64_t *ps)
-{
-    char *number = at = skip_space(at);
+    const char *number = skip_space(at), *name = skip_space(number + strspn(number, "0123456789."));
     uint64_t unit;
-    size_t len;
+    const char *end = units_time(name, &unit);
 
-    at = skip_space(at + strspn(at, "0123456789."));
-    unit = time_unit(at, &len);
-    if (unit == 0)
+    if (end == NULL || isalnum((unsigned char)*end))
         return NULL;
-    number = read_decimal(number, unit, 1000 * ERSATZ_PROFILE_TIME_MAX, ps);
-    return number != NULL && skip_space(number) == at ? at + len : NULL;
+    number = units_decimal(number, unit, UNITS_PS_PER_NS * ERSATZ_PROFILE_TIME_MAX, ps);
+    return number != NULL && skip_space(number) == name ? end : NULL;
 }
 
 /* One time and nothing else. */
-static bool take_time(struct reader *reader, const char *key, char *value, uint64_t *ns)
+static bool take_time(struct reader *reader, const char *key, const char *value, uint64_t *ns)
 {
     uint64_t ps;
-    char *end = read_time(value, &ps);
+    const char *end = read_time(value, &ps);
 
     if (end == NULL || *skip_space(end) != '\0')
         return refuse(reader, "%s is \"%.40s\"; expected " TIME_EXPECTED, key, value);
-    *ns = ps / 1000;
+    *ns = ps / UNITS_PS_PER_NS;
     return true;
 }
 
-static bool take_number(
-    struct reader *reader, const char *key, char *value, unsigned max, bool power_of_two, unsigned *number)
+static bool take_number(struct reader *reader, const char *key, const char *value, unsigned max,
+    bool power_of_two, unsigned *number)
 {
     uint64_t got = 0;
-    char *end = read_decimal(value, 1, max, &got);
+    const char *end = units_whole(value, max, &got);
 
-    if (end == NULL || end[-1] == '.' || memchr(value, '.', (size_t)(end - value)) != NULL || *end != '\0' ||
-        got < 1 || (power_of_two && (got & (got - 1)) != 0))
+    if (end == NULL || *end != '\0' || got < 1 || (power_of_two && (got & (got - 1)) != 0))
         return refuse(reader, "%s is \"%.40s\"; expected %s from 1 to %u", key, value,
             power_of_two ? "a power of two" : "a number", max);
     *number = (unsigned)got;
@@ -138,7 +93,7 @@ static bool take_number(
 
 /* --------------------------------------------------------------------------------------------------- keys */
 
-static bool take_text(struct reader *reader, const char *key, char *value)
+static bool take_text(struct reader *reader, const char *key, const char *value)
 {
     char *out = strcmp(key, "about") == 0 ? reader->profile->about : reader->profile->source;
 
@@ -154,7 +109,7 @@ static bool is_name(const char *name)
     return len > 0 && len < ERSATZ_PROFILE_NAME_MAX && name[len] == '\0';
 }
 
-static bool take_name(struct reader *reader, const char *key, char *value)
+static bool take_name(struct reader *reader, const char *key, const char *value)
 {
     if (!is_name(value))
         return refuse(reader, "%s is \"%.40s\"; expected up to %u letters, digits, -, _ and .", key, value,
@@ -164,7 +119,7 @@ static bool take_name(struct reader *reader, const char *key, char *value)
     return true;
 }
 
-static bool take_count(struct reader *reader, const char *key, char *value)
+static bool take_count(struct reader *reader, const char *key, const char *value)
 {
     struct ersatz_profile *profile = reader->profile;
     const struct {
@@ -186,12 +141,12 @@ static bool take_count(struct reader *reader, const char *key, char *value)
     return take_number(reader, key, value, counts[i].max, counts[i].power_of_two, counts[i].out);
 }
 
-static bool take_latency(struct reader *reader, const char *key, char *value)
+static bool take_latency(struct reader *reader, const char *key, const char *value)
 {
     return take_time(reader, key, value, &reader->profile->latency_ns);
 }
 
-static bool take_jitter(struct reader *reader, const char *key, char *value)
+static bool take_jitter(struct reader *reader, const char *key, const char *value)
 {
     static const struct {
         const char *name;
@@ -208,7 +163,7 @@ static bool take_jitter(struct reader *reader, const char *key, char *value)
 
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         size_t len = strlen(kinds[i].name);
-        char *at = value + len;
+        const char *at = value + len;
 
         if (strncmp(value, kinds[i].name, len) != 0 || (*at != '\0' && !isspace((unsigned char)*at)))
             continue;
@@ -217,7 +172,7 @@ static bool take_jitter(struct reader *reader, const char *key, char *value)
         if (at == NULL || *skip_space(at) != '\0' ||
             (kinds[i].kind == ERSATZ_JITTER_UNIFORM && ps[1] < ps[0]))
             break;
-        *jitter = (struct ersatz_jitter){kinds[i].kind, ps[0] / 1000, ps[1] / 1000};
+        *jitter = (struct ersatz_jitter){kinds[i].kind, ps[0] / UNITS_PS_PER_NS, ps[1] / UNITS_PS_PER_NS};
         return true;
     }
     return refuse(reader,
@@ -236,7 +191,8 @@ static bool take_software(struct reader *reader, enum ersatz_request_name name, 
 }
 
 /* "rsa_private 2048 = 415us", "rsa_private = software". */
-static bool take_rsa(struct reader *reader, enum ersatz_request_name name, char *size, char *value)
+static bool take_rsa(
+    struct reader *reader, enum ersatz_request_name name, const char *size, const char *value)
 {
     const char *key = name == ERSATZ_REQUEST_RSA_PRIV ? "rsa_private" : "rsa_public";
     struct ersatz_rsa_times *times =
@@ -270,10 +226,10 @@ static bool take_rsa(struct reader *reader, enum ersatz_request_name name, char 
 
 /* "2us", "2us + 0.1ns/byte", "0.1ns/byte". */
 static bool take_cipher_time(
-    struct reader *reader, const char *key, char *value, struct ersatz_cipher_time *time)
+    struct reader *reader, const char *key, const char *value, struct ersatz_cipher_time *time)
 {
     uint64_t ps;
-    char *at = value;
+    const char *at = value;
 
     *time = (struct ersatz_cipher_time){0, 0};
     for (unsigned i = 0; i < 2; i++) {
@@ -288,7 +244,7 @@ static bool take_cipher_time(
             break;
         }
         at = skip_space(at);
-        time->ns = ps / 1000;
+        time->ns = ps / UNITS_PS_PER_NS;
         if (*at == '\0' && i == 0)
             return true;
         if (*at++ != '+')
@@ -298,7 +254,7 @@ static bool take_cipher_time(
         key, value);
 }
 
-static bool take_aes(struct reader *reader, const char *key, char *value)
+static bool take_aes(struct reader *reader, const char *key, const char *value)
 {
     reader->any_aes_given = true;
     reader->any_aes_in_software = strcmp(value, "software") == 0;
@@ -316,7 +272,7 @@ static enum ersatz_request_name find_cipher(const char *key)
 }
 
 static bool take_one_cipher(
-    struct reader *reader, enum ersatz_request_name name, const char *key, char *value)
+    struct reader *reader, enum ersatz_request_name name, const char *key, const char *value)
 {
     if (reader->aes & 1u << name)
         return refuse(reader, "%s is given twice", key);
@@ -341,7 +297,7 @@ static void spread_aes(struct reader *reader)
 
 static const struct {
     const char *key;
-    bool (*take)(struct reader *reader, const char *key, char *value);
+    bool (*take)(struct reader *reader, const char *key, const char *value);
 } keys[] = {
     {"name", take_name},
     {"about", take_text},
@@ -357,7 +313,7 @@ static const struct {
     {"aes", take_aes},
 };
 
-static bool take_key(struct reader *reader, char *key, char *value)
+static bool take_key(struct reader *reader, const char *key, const char *value)
 {
     for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strcmp(keys[i].key, key) != 0)
@@ -393,10 +349,11 @@ static void cut_trailing_space(char *text)
 
 static bool take_line(struct reader *reader, char *line)
 {
-    char *equals, *value;
+    const char *value;
+    char *equals;
 
     line[strcspn(line, "#")] = '\0';
-    line = skip_space(line);
+    line += skip_space(line) - line;
     cut_trailing_space(line);
     if (line[0] == '\0')
         return true;

@@ -45,4 +45,8 @@ void ersatz_writing_end(const struct ersatz_writing *writing, bool failed);
 bool ersatz_write_file(
     const char *path, bool (*fill)(void *arg, FILE *stream), void *arg, struct ersatz_error *error);
 
+/* Write a JSON string of at most size bytes of text, which ends before its first zero, if there is one. UTF-8
+ * stays as it is; each byte that is none becomes U+FFFD. Errors stay in the stream. */
+void ersatz_json_string(const char *text, size_t size, FILE *stream);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "ersatz/stats.h"
 #include "findings_text.h"
 
@@ -83,12 +84,6 @@ static bool is_kept(const struct ersatz_sighting *sighting)
 
 /* -------------------------------------------------------------------------------------------------- people
  */
-
-const char *findings_operation(uint32_t operation)
-{
-    return operation < ERSATZ_REQUEST_NAMES ? ersatz_request_name_text((enum ersatz_request_name)operation)
-                                            : "?";
-}
 
 void findings_write_request(uint64_t request, uint32_t operation, uint32_t bytes, FILE *stream)
 {
@@ -194,88 +189,73 @@ bool ersatz_findings_write(const struct ersatz_findings *findings, FILE *stream)
 /* ---------------------------------------------------------------------------------------------------- JSON
  */
 
-void findings_write_string(const char *text, size_t size, FILE *stream)
+void findings_write_request_json(uint64_t request, uint32_t operation, uint32_t bytes, struct json *json)
 {
-    fputc('"', stream);
-    for (size_t i = 0; i < size && text[i] != '\0'; i++) {
-        unsigned char byte = (unsigned char)text[i];
-
-        if (byte == '"' || byte == '\\')
-            fprintf(stream, "\\%c", byte);
-        else if (byte == '\n')
-            fputs("\\n", stream);
-        else if (byte < 0x20 || byte >= 0x7f) /* a name of a thread may be anything; JSON must be UTF-8 */
-            fprintf(stream, "\\u%04x", byte);
-        else
-            fputc(byte, stream);
-    }
-    fputc('"', stream);
+    json_number(json, "request", request);
+    json_text(json, "operation",
+        operation < ERSATZ_REQUEST_NAMES ? ersatz_request_name_text((enum ersatz_request_name)operation)
+                                         : "?");
+    json_number(json, "bytes", bytes);
 }
 
-static void write_json_callers(const char *name, const char *text, FILE *stream)
+static void write_sighting_json(
+    const struct ersatz_sighting *sighting, enum ersatz_finding finding, struct json *json)
 {
-    fprintf(stream, ", \"%s\": ", name);
-    findings_write_string(text, ERSATZ_CALLERS_TEXT, stream);
-}
-
-static void write_json_sighting(
-    const struct ersatz_sighting *sighting, enum ersatz_finding finding, FILE *stream)
-{
-    fprintf(stream,
-        "\n    {\"finding\": \"%s\", \"seconds\": %.6f, \"thread\": %" PRId32 ", \"thread_name\": ",
-        kinds[finding].name, (double)sighting->at_ns / 1e9, sighting->thread);
-    findings_write_string(sighting->thread_name, sizeof(sighting->thread_name), stream);
+    json_line(json, "    ");
+    json_open(json, NULL, '{');
+    json_text(json, "finding", kinds[finding].name);
+    json_seconds(json, "seconds", sighting->at_ns);
+    json_signed(json, "thread", sighting->thread);
+    json_string(json, "thread_name", sighting->thread_name, sizeof(sighting->thread_name));
     if (sighting->request != 0)
-        fprintf(stream, ", \"request\": %" PRIu64 ", \"operation\": \"%s\", \"bytes\": %" PRIu32,
-            sighting->request, findings_operation(sighting->operation), sighting->bytes);
-    fputs(", \"note\": ", stream);
-    findings_write_string(sighting->note, sizeof(sighting->note), stream);
-    write_json_callers("submitted_from", sighting->submitted, stream);
-    write_json_callers("done_from", sighting->happened, stream);
-    fputc('}', stream);
+        findings_write_request_json(sighting->request, sighting->operation, sighting->bytes, json);
+    json_string(json, "note", sighting->note, sizeof(sighting->note));
+    json_string(json, "submitted_from", sighting->submitted, sizeof(sighting->submitted));
+    json_string(json, "done_from", sighting->happened, sizeof(sighting->happened));
+    json_close(json, '}');
 }
 
-static void write_blind(const struct ersatz_findings *findings, FILE *stream)
+/* What could not be looked at: the order of the names is that of the bits ERSATZ_BLIND_... */
+static void write_blind_json(const struct ersatz_findings *findings, struct json *json)
 {
-    static const char *const what[] = {"threads", "locks", "memory"};
+    static const char *const names[] = {"threads", "locks", "memory"};
     uint32_t blind = atomic_load_explicit(&findings->blind, memory_order_relaxed);
-    const char *between = "";
 
-    fputs(" \"not_seen\": [", stream);
-    for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
-        if ((blind & 1u << i) == 0)
-            continue;
-        fprintf(stream, "%s\"%s\"", between, what[i]);
-        between = ", ";
+    json_open(json, "not_seen", '[');
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if ((blind & 1u << i) != 0)
+            json_text(json, NULL, names[i]);
     }
-    fputs("],", stream);
+    json_close(json, ']');
 }
 
 bool ersatz_findings_write_json(const struct ersatz_findings *findings, FILE *stream)
 {
-    const char *between = "";
+    const struct ersatz_found *polling = &findings->of[ERSATZ_FOUND_BUSY_POLLING];
+    struct json json = {.stream = stream};
 
-    fprintf(stream, "{\n    \"watched\": %" PRIu64 ",\n    \"counts\": {", read_counter(&findings->watched));
+    json_open(&json, NULL, '{');
+    json_line(&json, "    ");
+    json_number(&json, "watched", read_counter(&findings->watched));
+    json_line(&json, "    ");
+    json_open(&json, "counts", '{');
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
-        fprintf(stream, "%s\"%s\": %" PRIu64, finding == 0 ? "" : ", ", kinds[finding].name,
-            ersatz_findings_count(findings, finding));
-    fprintf(stream,
-        "},\n    \"early_resumptions\": %" PRIu64
-        ", \"polling_seconds\": %.6f, \"polled_for_seconds\": %.6f,",
-        read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].times),
-        (double)read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].ns) / 1e9,
-        (double)read_counter(&findings->of[ERSATZ_FOUND_BUSY_POLLING].lasted_ns) / 1e9);
-    write_blind(findings, stream);
-    fputs("\n    \"sightings\": [", stream);
+        json_number(&json, kinds[finding].name, ersatz_findings_count(findings, finding));
+    json_close(&json, '}');
+    json_line(&json, "    ");
+    json_number(&json, "early_resumptions", read_counter(&polling->times));
+    json_seconds(&json, "polling_seconds", read_counter(&polling->ns));
+    json_seconds(&json, "polled_for_seconds", read_counter(&polling->lasted_ns));
+    write_blind_json(findings, &json);
+    json_line(&json, "    ");
+    json_open(&json, "sightings", '[');
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
         for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
-            if (!is_kept(&findings->of[finding].first[i]))
-                continue;
-            fputs(between, stream);
-            write_json_sighting(&findings->of[finding].first[i], finding, stream);
-            between = ",";
+            if (is_kept(&findings->of[finding].first[i]))
+                write_sighting_json(&findings->of[finding].first[i], finding, &json);
         }
     }
-    fputs("]}", stream);
+    json_close(&json, ']');
+    json_close(&json, '}');
     return !ferror(stream);
 }

@@ -53,24 +53,23 @@ bool ersatz_findings_write_running(const struct ersatz_findings *findings, FILE 
 
 bool ersatz_findings_write_running_json(const struct ersatz_findings *findings, FILE *stream)
 {
-    const char *between = "[";
+    struct json json = {.stream = stream};
 
+    json_open(&json, NULL, '[');
     for (unsigned i = 0; i < ERSATZ_CALLBACKS_SEEN; i++) {
         const struct ersatz_running_callback *running = &findings->running[i];
 
         if (!runs(running))
             continue;
-        fprintf(stream,
-            "%s{\"request\": %" PRIu64 ", \"operation\": \"%s\", \"bytes\": %" PRIu32
-            ", \"seconds\": %.6f, \"callback_seconds\": %.6f, \"thread\": %" PRId32
-            ", \"thread_is_the_cards\": %s, \"function\": ",
-            between, running->request, findings_operation(running->operation), running->bytes,
-            (double)running->at_ns / 1e9, (double)running->began_ns / 1e9, running->thread,
-            running->is_applications ? "false" : "true");
-        findings_write_string(name_of(findings, running->function), ERSATZ_CALLBACK_TEXT, stream);
-        fputc('}', stream);
-        between = ", ";
+        json_open(&json, NULL, '{');
+        findings_write_request_json(running->request, running->operation, running->bytes, &json);
+        json_seconds(&json, "seconds", running->at_ns);
+        json_seconds(&json, "callback_seconds", running->began_ns);
+        json_signed(&json, "thread", running->thread);
+        json_bool(&json, "thread_is_the_cards", !running->is_applications);
+        json_string(&json, "function", name_of(findings, running->function), ERSATZ_CALLBACK_TEXT);
+        json_close(&json, '}');
     }
-    fputs(between[0] == '[' ? "[]" : "]", stream);
+    json_close(&json, ']');
     return !ferror(stream);
 }

@@ -3,17 +3,14 @@
 #ifndef ERSATZ_SIM_WATCH_FINDINGS_TEXT_H
 #define ERSATZ_SIM_WATCH_FINDINGS_TEXT_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* "rsa_priv"; "?" where the number, which a killed process left, is none. */
-const char *findings_operation(uint32_t operation);
+#include "base/json.h"
 
-/* Which request, for people. */
+/* Which request, for people, and as members of a JSON object. A killed process may have left a number of an
+ * operation that does not exist. */
 void findings_write_request(uint64_t request, uint32_t operation, uint32_t bytes, FILE *stream);
-
-/* A JSON string of at most size bytes of text. */
-void findings_write_string(const char *text, size_t size, FILE *stream);
+void findings_write_request_json(uint64_t request, uint32_t operation, uint32_t bytes, struct json *json);
 
 #endif

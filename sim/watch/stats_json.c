@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The statistics as one JSON object. */
-#include <inttypes.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/stats.h"
 #include "ersatz/faults.h"
 #include "ersatz/findings.h"
 
-/* How many operations each kernel computed, on the card and on calling cores. */
-static void write_kernels(const struct ersatz_stats *stats, unsigned in_use, FILE *stream)
-{
-    const char *between = "";
+#define INDENT "  "
 
-    fputs(",\n  \"kernels\": {", stream);
+static void write_requests(const struct ersatz_stats *stats, struct json *json)
+{
+    json_line(json, INDENT);
+    json_open(json, "requests", '{');
+    for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++)
+        json_number(json, ersatz_request_name_text(i), stats_read(&stats->requests[i]));
+    json_close(json, '}');
+}
+
+/* How many operations each kernel computed, on the card and on calling cores. */
+static void write_kernels(const struct ersatz_stats *stats, unsigned in_use, struct json *json)
+{
+    json_line(json, INDENT);
+    json_open(json, "kernels", '{');
     for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++) {
         uint64_t count = stats_read(&stats->by_kernel[kernel]) + ersatz_stats_inline(stats, kernel);
 
-        if ((in_use & 1u << kernel) == 0 && count == 0)
-            continue;
-        fprintf(stream, "%s\"%s\": %" PRIu64, between, ersatz_kernel_name(kernel), count);
-        between = ", ";
+        if ((in_use & 1u << kernel) != 0 || count != 0)
+            json_number(json, ersatz_kernel_name(kernel), count);
     }
-    fputs("}", stream);
+    json_close(json, '}');
 }
 
-static void write_profile(const struct ersatz_stats *stats, FILE *stream)
+static void write_profile(const struct ersatz_stats *stats, struct json *json)
 {
     uint64_t words[ERSATZ_STATS_NAME_WORDS], told = stats_read(&stats->profile_told);
     char name[sizeof(words) + 1] = "";
@@ -32,34 +40,29 @@ static void write_profile(const struct ersatz_stats *stats, FILE *stream)
     for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
         words[i] = stats_read(&stats->profile_name[i]);
     memcpy(name, words, sizeof(words));
-    for (char *at = name; *at != '\0'; at++) { /* it comes from a file, of a profile or of a record */
-        if (*at == '"' || *at == '\\')
-            *at = '?';
-    }
-    fprintf(stream, ",\n  \"profile\": {\"name\": \"%s\", \"told\": %" PRIu64,
-        name[0] == '\0' ? "none" : name, told);
-    fprintf(stream, ", \"late\": %" PRIu64 ", \"late_max_ns\": %" PRIu64, stats_read(&stats->profile_late),
-        stats_read(&stats->profile_late_max_ns));
-    fprintf(stream, ", \"asked_ns\": %" PRIu64 ", \"reached_ns\": %" PRIu64 "}",
-        told == 0 ? 0 : stats_read(&stats->profile_asked_ns) / told,
-        told == 0 ? 0 : stats_read(&stats->profile_reached_ns) / told);
+    json_line(json, INDENT);
+    json_open(json, "profile", '{');
+    json_text(json, "name", name[0] == '\0' ? "none" : name);
+    json_number(json, "told", told);
+    json_number(json, "late", stats_read(&stats->profile_late));
+    json_number(json, "late_max_ns", stats_read(&stats->profile_late_max_ns));
+    json_number(json, "asked_ns", told == 0 ? 0 : stats_read(&stats->profile_asked_ns) / told);
+    json_number(json, "reached_ns", told == 0 ? 0 : stats_read(&stats->profile_reached_ns) / told);
+    json_close(json, '}');
 }
 
 /* Those that were injected. */
-static void write_faults(const struct ersatz_stats *stats, FILE *stream)
+static void write_faults(const struct ersatz_stats *stats, struct json *json)
 {
-    const char *between = "";
-
-    fputs(",\n  \"faults\": {", stream);
+    json_line(json, INDENT);
+    json_open(json, "faults", '{');
     for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
         uint64_t count = stats_read(&stats->faults[fault]);
 
-        if (count == 0)
-            continue;
-        fprintf(stream, "%s\"%s\": %" PRIu64, between, ersatz_fault_name(fault), count);
-        between = ", ";
+        if (count != 0)
+            json_number(json, ersatz_fault_name(fault), count);
     }
-    fputs("}", stream);
+    json_close(json, '}');
 }
 
 int ersatz_stats_write(
@@ -82,25 +85,29 @@ int ersatz_stats_write(
         {"orphans", &stats->orphans},
         {"in_flight_max", &stats->in_flight_max},
     };
+    struct json json = {.stream = stream};
     uint64_t computed_inline = 0;
 
     for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++)
         computed_inline += ersatz_stats_inline(stats, kernel);
-    fputs("{\n  \"requests\": {", stream);
-    for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++)
-        fprintf(stream, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", ersatz_request_name_text(i),
-            stats_read(&stats->requests[i]));
-    fputs("}", stream);
-    for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
-        fprintf(stream, ",\n  \"%s\": %" PRIu64, rest[i].name, stats_read(rest[i].counter));
-    fprintf(stream, ",\n  \"inline\": %" PRIu64, computed_inline);
-    write_kernels(stats, kernels, stream);
-    write_profile(stats, stream);
-    write_faults(stats, stream);
+    json_open(&json, NULL, '{');
+    write_requests(stats, &json);
+    for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
+        json_line(&json, INDENT);
+        json_number(&json, rest[i].name, stats_read(rest[i].counter));
+    }
+    json_line(&json, INDENT);
+    json_number(&json, "inline", computed_inline);
+    write_kernels(stats, kernels, &json);
+    write_profile(stats, &json);
+    write_faults(stats, &json);
     if (findings != NULL) {
-        fputs(",\n  \"findings\": ", stream);
+        json_line(&json, INDENT);
+        json_value(&json, "findings");
         ersatz_findings_write_json(findings, stream);
     }
-    fputs("\n}\n", stream);
+    json_line(&json, "");
+    json_close(&json, '}');
+    fputc('\n', stream);
     return fflush(stream) == 0 && !ferror(stream);
 }

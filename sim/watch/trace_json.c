@@ -5,7 +5,7 @@
  *
  *   on each thread of the application   slices in which it submits a request, and in which it returns one
  *   on each worker                      a slice per batch
- *   by itself                           each request's life, and its stages within
+ *   by itself                           a slice per request, and its stages within
  *   arrows                              from the submission to the batch, from the batch to the return
  *   a counter                           of requests in flight
  *
@@ -19,11 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "ersatz/device.h"
 
 /* Rows of workers, for which the trace knows no thread: above every thread number that Linux gives. */
 #define WORKER_ROW 10000000
-#define NS_PER_US UINT64_C(1000)
 
 enum kind {
     BATCH,
@@ -31,8 +31,8 @@ enum kind {
     RETURN,
     ARROW_LEAVES,
     ARROW_ARRIVES,
-    LIFE_BEGINS,
-    LIFE_ENDS,
+    REQUEST_BEGINS,
+    REQUEST_ENDS,
     STAGE_BEGINS,
     STAGE_ENDS,
     IN_FLIGHT,
@@ -50,7 +50,7 @@ struct event {
 
 /* One process's requests, and all the events of the whole file. */
 struct writer {
-    FILE *stream;
+    struct json json;
     struct ersatz_trace_entry *requests; /* copies */
     uint32_t count;
     struct event *events;
@@ -176,14 +176,15 @@ static void put_batches(struct writer *writer)
     }
 }
 
-/* Its life, and the stages that it has got through, each from a point to the next one it came to. */
-static void put_life(struct writer *writer, uint32_t index)
+/* A request's slice, and one for each stage that it has got through: from a point to the next one it reached.
+ */
+static void put_request(struct writer *writer, uint32_t index)
 {
     const struct ersatz_trace_entry *request = &writer->requests[index];
     uint64_t at = request->at[ERSATZ_POINT_CREATED], last = last_time(request);
     unsigned point = ERSATZ_POINT_CREATED;
 
-    put(writer, (struct event){.at = at, .request = index, .kind = LIFE_BEGINS});
+    put(writer, (struct event){.at = at, .request = index, .kind = REQUEST_BEGINS});
     for (unsigned next = point + 1; next < ERSATZ_POINTS; next++) {
         struct event event = {.at = at, .request = index, .value = (int)point, .kind = STAGE_BEGINS};
 
@@ -200,7 +201,7 @@ static void put_life(struct writer *writer, uint32_t index)
         if (next == ERSATZ_POINT_COMPUTED)
             put(writer, (struct event){.at = at, .value = -1, .kind = IN_FLIGHT});
     }
-    put(writer, (struct event){.at = last > at ? last : at, .request = index, .kind = LIFE_ENDS});
+    put(writer, (struct event){.at = last > at ? last : at, .request = index, .kind = REQUEST_ENDS});
 }
 
 /* Where the application's threads were. They begin where the request says, and are cut to fit later. */
@@ -286,18 +287,22 @@ static int by_time(const void *a, const void *b)
 /* ----------------------------------------------------------------------------------------------- writing
  */
 
-static void write_time(const struct writer *writer, const char *name, uint64_t ns)
+/* Of an event: its phase ("ph"), category, row and time. Its end is a json_close(). */
+static void open_event(
+    struct writer *writer, const char *phase, const char *category, int32_t row, uint64_t at)
 {
-    fprintf(writer->stream, ",\"%s\":%" PRIu64 ".%03" PRIu64, name, ns / NS_PER_US, ns % NS_PER_US);
+    struct json *json = &writer->json;
+
+    json_line(json, "");
+    json_open(json, NULL, '{');
+    json_text(json, "ph", phase);
+    json_text(json, "cat", category);
+    json_signed(json, "pid", writer->pid);
+    json_signed(json, "tid", row);
+    json_microseconds(json, "ts", at);
 }
 
-static void begin_event(const struct writer *writer, const char *phase, const char *category, long row)
-{
-    fprintf(writer->stream, ",\n{\"ph\":\"%s\",\"cat\":\"%s\",\"pid\":%ld,\"tid\":%ld", phase, category,
-        writer->pid, row);
-}
-
-/* What is done in a slice: of a batch, which may have several things in it. */
+/* The operation of a slice: a batch may have several. */
 static const char *operation_of(const struct writer *writer, const struct event *event)
 {
     uint8_t op = writer->requests[event->request].op;
@@ -309,33 +314,44 @@ static const char *operation_of(const struct writer *writer, const struct event 
     return ersatz_request_name_text(op);
 }
 
-static void write_slice(const struct writer *writer, const struct event *event)
+static void write_thread_slice(struct writer *writer, const struct event *event)
 {
     static const char *const verbs[] = {[BATCH] = "compute", [SUBMIT] = "submit", [RETURN] = "return"};
     const struct ersatz_trace_entry *request = &writer->requests[event->request];
+    const char *verb = verbs[event->kind], *operation = operation_of(writer, event);
+    struct json *json = &writer->json;
 
-    begin_event(writer, "X", event->kind == BATCH ? "card" : "application", event->row);
-    write_time(writer, "ts", event->at);
-    write_time(writer, "dur", event->duration);
-    fprintf(writer->stream, ",\"name\":\"%s %s", verbs[event->kind], operation_of(writer, event));
-    if (event->kind == BATCH)
-        fprintf(writer->stream,
-            " x%u\",\"args\":{\"batch\":%u,\"in_trace\":%d,\"first_request\":%" PRIu64 "}}", request->batch,
-            request->batch, event->value, request->number);
-    else
-        fprintf(writer->stream, "\",\"args\":{\"request\":%" PRIu64 ",\"bytes\":%" PRIu32 "}}",
-            request->number, request->bytes);
+    open_event(writer, "X", event->kind == BATCH ? "card" : "application", event->row, event->at);
+    json_microseconds(json, "dur", event->duration);
+    if (event->kind == BATCH) {
+        json_format(json, "name", "%s %s x%u", verb, operation, request->batch);
+        json_open(json, "args", '{');
+        json_number(json, "batch", request->batch);
+        json_signed(json, "in_trace", event->value);
+        json_number(json, "first_request", request->number);
+    } else {
+        json_format(json, "name", "%s %s", verb, operation);
+        json_open(json, "args", '{');
+        json_number(json, "request", request->number);
+        json_number(json, "bytes", request->bytes);
+    }
+    json_close(json, '}');
+    json_close(json, '}');
 }
 
-static void write_arrow(const struct writer *writer, const struct event *event)
+static void write_arrow(struct writer *writer, const struct event *event)
 {
     static const char *const names[] = {"to the card", "back"};
     bool arrives = event->kind == ARROW_ARRIVES;
+    uint64_t id = 2 * (writer->ids + event->request + 1) + (uint64_t)event->value;
+    struct json *json = &writer->json;
 
-    begin_event(writer, arrives ? "f" : "s", "arrow", event->row);
-    write_time(writer, "ts", event->at);
-    fprintf(writer->stream, "%s,\"id\":\"0x%" PRIx64 "\",\"name\":\"%s\"}", arrives ? ",\"bp\":\"e\"" : "",
-        2 * (writer->ids + event->request + 1) + (uint64_t)event->value, names[event->value]);
+    open_event(writer, arrives ? "f" : "s", "arrow", event->row, event->at);
+    if (arrives)
+        json_text(json, "bp", "e"); /* it ends at the slice that encloses it */
+    json_format(json, "id", "0x%" PRIx64, id);
+    json_text(json, "name", names[event->value]);
+    json_close(json, '}');
 }
 
 static const char *how_told(const struct ersatz_trace_entry *request)
@@ -350,24 +366,26 @@ static const char *how_told(const struct ersatz_trace_entry *request)
     }
 }
 
-static void write_life_arguments(const struct writer *writer, const struct ersatz_trace_entry *request)
+static void write_request_arguments(struct json *json, const struct ersatz_trace_entry *request)
 {
-    fprintf(writer->stream,
-        ",\"args\":{\"request\":%" PRIu64 ",\"bytes\":%" PRIu32
-        ",\"instance\":%u,\"told_by\":\"%s\",\"thread\":%" PRId32,
-        request->number, request->bytes, request->instance, how_told(request), request->submitter);
-    if (request->at[ERSATZ_POINT_STARTED] != 0)
-        fprintf(writer->stream, ",\"worker\":%u,\"batch\":%u", request->worker, request->batch);
-    if (!request->ended)
-        fprintf(writer->stream, ",\"end\":\"not seen\"");
-    else
-        fprintf(writer->stream, ",\"end\":\"%s\",\"result\":\"%s\"", request->orphan ? "orphan" : "returned",
-            request->result == ERSATZ_OK ? "ok" : ersatz_result_text(request->result));
-    fputs("}", writer->stream);
+    json_open(json, "args", '{');
+    json_number(json, "request", request->number);
+    json_number(json, "bytes", request->bytes);
+    json_number(json, "instance", request->instance);
+    json_text(json, "told_by", how_told(request));
+    json_signed(json, "thread", request->submitter);
+    if (request->at[ERSATZ_POINT_STARTED] != 0) {
+        json_number(json, "worker", request->worker);
+        json_number(json, "batch", request->batch);
+    }
+    json_text(json, "end", !request->ended ? "not seen" : request->orphan ? "orphan" : "returned");
+    if (request->ended)
+        json_text(json, "result", request->result == ERSATZ_OK ? "ok" : ersatz_result_text(request->result));
+    json_close(json, '}');
 }
 
-/* A request's life or a stage of it: begins or ends. */
-static void write_life(const struct writer *writer, const struct event *event)
+/* The beginning or end of a request's slice, or of a stage of it. */
+static void write_request_slice(struct writer *writer, const struct event *event)
 {
     static const char *const stages[] = {
         [ERSATZ_POINT_CREATED] = "submitted",
@@ -378,29 +396,34 @@ static void write_life(const struct writer *writer, const struct event *event)
         [ERSATZ_POINT_RESUMED] = "returned",
     };
     const struct ersatz_trace_entry *request = &writer->requests[event->request];
-    bool is_life = event->kind == LIFE_BEGINS || event->kind == LIFE_ENDS;
-    bool begins = event->kind == LIFE_BEGINS || event->kind == STAGE_BEGINS;
+    bool is_whole = event->kind == REQUEST_BEGINS || event->kind == REQUEST_ENDS;
+    bool begins = event->kind == REQUEST_BEGINS || event->kind == STAGE_BEGINS;
+    struct json *json = &writer->json;
 
-    begin_event(writer, begins ? "b" : "e", "request", request->submitter);
-    write_time(writer, "ts", event->at);
-    fprintf(writer->stream, ",\"id\":\"0x%" PRIx64 "\",\"name\":\"%s\"", writer->ids + event->request + 1,
-        is_life ? ersatz_request_name_text(request->op) : stages[event->value]);
-    if (event->kind == LIFE_BEGINS)
-        write_life_arguments(writer, request);
-    fputs("}", writer->stream);
+    open_event(writer, begins ? "b" : "e", "request", request->submitter, event->at);
+    json_format(json, "id", "0x%" PRIx64, writer->ids + event->request + 1);
+    json_text(json, "name", is_whole ? ersatz_request_name_text(request->op) : stages[event->value]);
+    if (event->kind == REQUEST_BEGINS)
+        write_request_arguments(json, request);
+    json_close(json, '}');
 }
 
-static void write_in_flight(const struct writer *writer, const struct event *event, long *in_flight)
+static void write_in_flight(struct writer *writer, const struct event *event, int64_t *in_flight)
 {
+    struct json *json = &writer->json;
+
     *in_flight += event->value;
-    begin_event(writer, "C", "card", 0);
-    write_time(writer, "ts", event->at);
-    fprintf(writer->stream, ",\"name\":\"in flight\",\"args\":{\"requests\":%ld}}", *in_flight);
+    open_event(writer, "C", "card", 0, event->at);
+    json_text(json, "name", "in flight");
+    json_open(json, "args", '{');
+    json_signed(json, "requests", *in_flight);
+    json_close(json, '}');
+    json_close(json, '}');
 }
 
-static void write_events(const struct writer *writer)
+static void write_events(struct writer *writer)
 {
-    long in_flight = 0;
+    int64_t in_flight = 0;
 
     for (size_t i = 0; i < writer->event_count; i++) {
         const struct event *event = &writer->events[i];
@@ -409,7 +432,7 @@ static void write_events(const struct writer *writer)
         case BATCH:
         case SUBMIT:
         case RETURN:
-            write_slice(writer, event);
+            write_thread_slice(writer, event);
             break;
         case ARROW_LEAVES:
         case ARROW_ARRIVES:
@@ -419,35 +442,38 @@ static void write_events(const struct writer *writer)
             write_in_flight(writer, event, &in_flight);
             break;
         default:
-            write_life(writer, event);
+            write_request_slice(writer, event);
         }
     }
 }
 
-static void write_text(FILE *stream, const char *text)
+/* Metadata ("ph": "M"): the name of the process, or of a row of it, which kind says ("thread_name"). */
+static void write_name(struct writer *writer, const char *kind, int32_t row, const char *name)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fprintf(stream, "\\%c", *text);
-        else if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
-            fputc('?', stream);
-        else
-            fputc(*text, stream);
-    }
+    struct json *json = &writer->json;
+
+    json_line(json, "");
+    json_open(json, NULL, '{');
+    json_text(json, "ph", "M");
+    json_signed(json, "pid", writer->pid);
+    if (row != 0)
+        json_signed(json, "tid", row);
+    json_text(json, "name", kind);
+    json_open(json, "args", '{');
+    json_text(json, "name", name);
+    json_close(json, '}');
+    json_close(json, '}');
 }
 
-static void write_row_name(const struct writer *writer, int32_t row)
+static void write_row_name(struct writer *writer, int32_t row)
 {
-    fprintf(writer->stream,
-        ",\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%" PRId32 ",\"name\":\"thread_name\",\"args\":{\"name\":\"",
-        writer->pid, row);
+    char name[32];
+
     if (row >= WORKER_ROW)
-        fprintf(writer->stream, "card: worker %d", row - WORKER_ROW);
-    else if (row == writer->pid)
-        fputs("main thread", writer->stream);
+        snprintf(name, sizeof(name), "card: worker %d", row - WORKER_ROW);
     else
-        fputs("thread", writer->stream);
-    fprintf(writer->stream, "\"}}");
+        snprintf(name, sizeof(name), "%s", row == writer->pid ? "main thread" : "thread");
+    write_name(writer, "thread_name", row, name);
 }
 
 static int by_row(const void *a, const void *b)
@@ -457,13 +483,10 @@ static int by_row(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Who is who. Sorts the events by row. */
-static void write_names(const struct writer *writer, const char *program)
+/* The names of the process and its rows. Sorts the events by row. */
+static void write_names(struct writer *writer, const char *program)
 {
-    fprintf(writer->stream, "%s\n{\"ph\":\"M\",\"pid\":%ld,\"name\":\"process_name\",\"args\":{\"name\":\"",
-        writer->ids == 0 ? "" : ",", writer->pid);
-    write_text(writer->stream, program);
-    fputs("\"}}", writer->stream);
+    write_name(writer, "process_name", 0, program);
     qsort(writer->events, writer->event_count, sizeof(*writer->events), by_row);
     for (size_t i = 0; i < writer->event_count; i++) {
         const struct event *event = &writer->events[i];
@@ -482,7 +505,7 @@ static void write_process(struct writer *writer, const struct ersatz_traced *pro
     qsort(writer->requests, writer->count, sizeof(*writer->requests), by_start_on_worker);
     put_batches(writer);
     for (uint32_t i = 0; i < writer->count; i++) {
-        put_life(writer, i);
+        put_request(writer, i);
         put_threads(writer, i);
     }
     cut_threads(writer);
@@ -496,15 +519,20 @@ static void write_process(struct writer *writer, const struct ersatz_traced *pro
 
 bool ersatz_trace_write(const struct ersatz_traced *processes, unsigned count, FILE *stream)
 {
-    struct writer writer = {.stream = stream};
+    struct writer writer = {.json = {.stream = stream, .compact = true}};
 
     writer.requests =
         aligned_alloc(_Alignof(struct ersatz_trace_entry), ERSATZ_TRACE_ENTRIES * sizeof(*writer.requests));
     writer.failed = writer.requests == NULL;
-    fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", stream);
+    json_open(&writer.json, NULL, '{');
+    json_text(&writer.json, "displayTimeUnit", "ns");
+    json_open(&writer.json, "traceEvents", '[');
     for (unsigned i = 0; i < count && !writer.failed; i++)
         write_process(&writer, &processes[i]);
-    fputs("\n]}\n", stream);
+    json_line(&writer.json, "");
+    json_close(&writer.json, ']');
+    json_close(&writer.json, '}');
+    fputc('\n', stream);
     free(writer.events);
     free(writer.requests);
     return fflush(stream) == 0 && !ferror(stream) && !writer.failed;

@@ -199,7 +199,7 @@ static void written(void)
 {
     static struct ersatz_stats stats;
     struct ersatz_device *device = open_traced(&stats);
-    const struct ersatz_traced processes[] = {{.pid = 77, .program = "a \"name\"\n", .trace = &trace},
+    const struct ersatz_traced processes[] = {{.pid = 77, .program = "a \"n\xc3\xa4me\"\n", .trace = &trace},
         {.pid = 78, .program = "another", .trace = &trace}};
     char *text = NULL;
     size_t size = 0;
@@ -215,7 +215,7 @@ static void written(void)
     CHECK_EQ(occurrences(text, "\"ph\":\"X\",\"cat\":\"card\",\"pid\":77"), stats.batches);
     CHECK_EQ(occurrences(text, "\"ph\":\"s\""), 4 * ROUNDS * JOBS);
     CHECK_EQ(occurrences(text, "\"ph\":\"f\""), 4 * ROUNDS * JOBS);
-    CHECK_EQ(occurrences(text, "a \\\"name\\\"?"), 1);
+    CHECK_EQ(occurrences(text, "a \\\"n\xc3\xa4me\\\"\\n\""), 1);
     free(text);
     memory = fopen("/dev/full", "we"); /* where every write fails */
     CHECK(memory != NULL && !ersatz_trace_write(processes, 2, memory));

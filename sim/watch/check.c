@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes down what the application does with its jobs: the facts. What is about time is in check_watcher.c.
- */
+/* Records mistakes of the application as they happen. Those that only time shows are in check_watcher.c. */
 #include "check.h"
 
 #include <stdlib.h>
@@ -14,15 +13,15 @@
 
 #define ENTRIES_MAX 65536u
 
-/* So many pauses of one operation are enough to know the shortest one, unless the operation ends before. */
+/* After this many pauses the shortest pause of an operation is known well enough to judge the operation. */
 #define EARLY_TO_JUDGE 100u
 
-/* Processor time of the calling thread when it last had to do with the engine: what it used since, until it
- * resumes a job for nothing, it used for nothing. */
+/* Processor time of the calling thread when it last called the engine. What the thread uses from then until
+ * it resumes a job too early is the processor time that busy polling costs. */
 static _Thread_local uint64_t thread_cpu_ns;
 
-/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
-__attribute__((noinline)) static uint64_t cpu_since_last_time(void)
+/* Not inlined: a job may go on in another thread, where the compiler must not use this thread's addresses. */
+__attribute__((noinline)) static uint64_t cpu_since_last_call(void)
 {
     uint64_t now = clock_thread_cpu(), before = thread_cpu_ns;
 
@@ -30,13 +29,13 @@ __attribute__((noinline)) static uint64_t cpu_since_last_time(void)
     return now - before;
 }
 
-/* How many callbacks of the card's run on the calling thread, one inside another. */
-static _Thread_local unsigned callbacks;
+/* How many callbacks run on the calling thread, one inside another, if it is a thread of the card. */
+static _Thread_local unsigned callback_depth;
 
 /* Not inlined, for the same reason. */
-__attribute__((noinline)) static unsigned *own_callbacks(void)
+__attribute__((noinline)) static unsigned *thread_callback_depth(void)
 {
-    return &callbacks;
+    return &callback_depth;
 }
 
 /* ------------------------------------------------------------------------------------------------ reports
@@ -99,7 +98,7 @@ void sighting_amend(struct ersatz_sighting *sighting, const char *note)
 {
     if (sighting == NULL)
         return;
-    /* Relaxed: what a reader has read so far was true. Release: as when it was kept. */
+    /* Relaxed: what a reader has read so far was true. Release: as in sighting_publish(). */
     atomic_store_explicit(&sighting->kept, 0, memory_order_relaxed);
     snprintf(sighting->note, sizeof(sighting->note), "%s", note);
     atomic_store_explicit(&sighting->kept, 1, memory_order_release);
@@ -113,8 +112,8 @@ void finding_count(struct check *check, enum ersatz_finding finding, uint64_t ns
     ersatz_count_max(&found->ns, ns);
 }
 
-/* Not under the lock: name it and keep it, if there is room. */
-static struct ersatz_sighting *name_and_keep(struct check *check, const struct check_report *report)
+/* Not under the lock: look the names up and publish the sighting, if there is room. NULL: there is none. */
+static struct ersatz_sighting *sighting_keep(struct check *check, const struct check_report *report)
 {
     struct ersatz_sighting *sighting = NULL, *kept;
     bool room;
@@ -136,7 +135,7 @@ static struct ersatz_sighting *name_and_keep(struct check *check, const struct c
 
 struct ersatz_sighting *finding_report(struct check *check, const struct check_report *report, uint64_t ns)
 {
-    struct ersatz_sighting *kept = name_and_keep(check, report);
+    struct ersatz_sighting *kept = sighting_keep(check, report);
 
     finding_count(check, report->finding, ns);
     return kept;
@@ -180,25 +179,15 @@ static void unlink_entry(struct check_entry *entry)
         entry->next->link = entry->link;
 }
 
-/* Under the lock: the entry of the request, off the list; the caller's until given to put_spare(). NULL:
- * there is none. */
-static struct check_entry *close_entry(struct check *check, struct watched *request)
+/* Under the lock: its request needs no entry any more. */
+static void close_entry(struct check *check, struct check_entry *entry)
 {
-    struct check_entry *entry = request->entry;
-
-    if (entry == NULL)
-        return NULL;
-    request->entry = NULL;
+    entry->request->entry = NULL;
     unlink_entry(entry);
     if (entry->live != NULL) /* relaxed: what a reader has read so far was true */
         atomic_store_explicit(&entry->live->kept, 0, memory_order_relaxed);
     if (entry->overdue && !entry->reported)
         atomic_fetch_sub_explicit(&check->findings->unanswered, 1, memory_order_relaxed);
-    return entry;
-}
-
-static void put_spare(struct check *check, struct check_entry *entry)
-{
     entry->next = check->spare;
     check->spare = entry;
 }
@@ -217,10 +206,10 @@ void check_submitted(struct check *check, struct watched *request)
     callers_take(&callers);
     if (request->callback != NULL)
         running_name(check->findings, (uintptr_t)request->callback);
-    cpu_since_last_time();
+    cpu_since_last_call();
     pthread_mutex_lock(&check->lock);
     entry = request->entry;
-    if (entry != NULL) { /* refused before, and here again */
+    if (entry != NULL) { /* a full ring refused it before */
         entry->refused = false;
         entry->alone_ns = 0;
         entry->looks = 0;
@@ -244,12 +233,9 @@ void check_submitted(struct check *check, struct watched *request)
 
 void check_finished(struct check *check, struct watched *request)
 {
-    struct check_entry *entry;
-
     pthread_mutex_lock(&check->lock);
-    entry = close_entry(check, request);
-    if (entry != NULL)
-        put_spare(check, entry);
+    if (request->entry != NULL)
+        close_entry(check, request->entry);
     pthread_mutex_unlock(&check->lock);
 }
 
@@ -269,15 +255,15 @@ void check_refused(struct check *check, struct watched *request, struct watched_
 /* ------------------------------------------------------------------------------------------------ resuming
  */
 
-/* Whether it was resumed at all: one of its pauses that comes back sooner did not pause (ASYNC_block_pause is
- * in force), and then none did. */
+/* A pause that returns faster than pause_ns did not pause (ASYNC_block_pause is in force); then none of the
+ * operation's pauses did, and nobody has resumed its job. */
 static bool has_paused(const struct check *check, const struct check_entry *entry)
 {
     return entry->shortest_pause_ns > check->pause_ns;
 }
 
-/* Under the lock. True: it is busy polling, and was not known for it. */
-static bool becomes_polling(struct check *check, struct check_entry *entry)
+/* Under the lock: count the operation as busy polling, if it is. False: it is not, or was counted before. */
+static bool count_polling(struct check *check, struct check_entry *entry)
 {
     struct ersatz_found *found = &check->findings->of[ERSATZ_FOUND_BUSY_POLLING];
 
@@ -291,7 +277,7 @@ static bool becomes_polling(struct check *check, struct check_entry *entry)
     return true;
 }
 
-/* Under the lock. The same. */
+/* Under the lock: its job was resumed too early. Returns what count_polling() returns. */
 static bool count_early(struct check *check, struct check_entry *entry, uint64_t lasted_ns, uint64_t cpu_ns)
 {
     struct ersatz_found *found = &check->findings->of[ERSATZ_FOUND_BUSY_POLLING];
@@ -305,11 +291,11 @@ static bool count_early(struct check *check, struct check_entry *entry, uint64_t
         atomic_fetch_add_explicit(&found->ns, cpu_ns, memory_order_relaxed);
         atomic_fetch_add_explicit(&found->lasted_ns, lasted_ns, memory_order_relaxed);
     }
-    return entry->early >= EARLY_TO_JUDGE && becomes_polling(check, entry);
+    return entry->early >= EARLY_TO_JUDGE && count_polling(check, entry);
 }
 
-/* Whoever resumes a job stands on the thread's stack, which cannot be seen from the job's: the thread is all
- * there is to name. */
+/* The function that resumes a job is on the thread's stack, which cannot be walked from the job's own stack.
+ * So the note names the thread. */
 static void note_polling(const struct check_entry *entry, const char *until, char *note, size_t size)
 {
     snprintf(note, size, "resumed %u times in %.3f s %s, by %sthread %d", entry->early,
@@ -317,25 +303,25 @@ static void note_polling(const struct check_entry *entry, const char *until, cha
         (int)entry->poller);
 }
 
-/* Under the lock: the operation has come to its end, and with it what was said of it so far. True: it is busy
- * polling, was not known for it, and is to be told of. */
+/* Under the lock: the operation ends. Where it was busy polling, the sighting gets its final numbers. True:
+ * there is no sighting yet, and *report is for one. */
 static bool end_polling(struct check *check, struct check_entry *entry, struct check_report *report)
 {
-    bool was_known = entry->polls;
+    bool was_counted = entry->polls;
 
-    if (!was_known && !becomes_polling(check, entry))
+    if (!was_counted && !count_polling(check, entry))
         return false;
     report_fill(report, entry, ERSATZ_FOUND_BUSY_POLLING);
     note_polling(entry, "before it was told", report->note, sizeof(report->note));
-    if (was_known)
+    if (was_counted)
         sighting_amend(entry->polling, report->note);
-    return !was_known;
+    return !was_counted;
 }
 
-/* Not under the lock. */
-static void tell_of_polling(struct check *check, struct watched *request, const struct check_report *report)
+/* Not under the lock: keep a sighting of an operation that still polls. */
+static void keep_polling(struct check *check, struct watched *request, const struct check_report *report)
 {
-    struct ersatz_sighting *kept = name_and_keep(check, report);
+    struct ersatz_sighting *kept = sighting_keep(check, report);
 
     pthread_mutex_lock(&check->lock);
     if (request->entry != NULL)
@@ -345,10 +331,10 @@ static void tell_of_polling(struct check *check, struct watched *request, const 
 
 void check_early_resume(struct check *check, struct watched *request, uint64_t back_ns, bool signal)
 {
-    uint64_t cpu_ns = cpu_since_last_time();
+    uint64_t cpu_ns = cpu_since_last_call();
     struct check_entry *entry;
     struct check_report report;
-    bool tell = false;
+    bool is_new = false;
 
     check_reentry(check, "resumed a job");
     pthread_mutex_lock(&check->lock);
@@ -358,87 +344,104 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
 
         if (away_ns < entry->shortest_pause_ns)
             entry->shortest_pause_ns = away_ns;
-        tell = !signal && count_early(check, entry, away_ns, cpu_ns);
-        if (tell) {
+        is_new = !signal && count_early(check, entry, away_ns, cpu_ns);
+        if (is_new) {
             report_fill(&report, entry, ERSATZ_FOUND_BUSY_POLLING);
             note_polling(entry, "so far", report.note, sizeof(report.note));
         }
-        /* Under the lock: when the device stops, the entry becomes another's. */
+        /* Under the lock: when the device stops, the entry is closed. */
         entry->left_at_ns = clock_now();
     }
     pthread_mutex_unlock(&check->lock);
-    if (tell)
-        tell_of_polling(check, request, &report);
-}
-
-void check_answered(struct check *check, struct watched *request)
-{
-    struct check_entry *entry;
-    struct check_report late, polls;
-    uint64_t alone_ns = 0;
-    bool is_late, is_polling;
-
-    check_reentry(check, "resumed a job");
-    cpu_since_last_time();
-    pthread_mutex_lock(&check->lock);
-    entry = close_entry(check, request);
-    is_late = entry != NULL && entry->overdue && !entry->reported;
-    if (is_late) {
-        report_fill(&late, entry, ERSATZ_FOUND_LATE_ANSWER);
-        alone_ns = entry->alone_ns;
-    }
-    is_polling = entry != NULL && end_polling(check, entry, &polls);
-    if (entry != NULL)
-        put_spare(check, entry);
-    pthread_mutex_unlock(&check->lock);
-    if (is_polling)
-        name_and_keep(check, &polls);
-    if (!is_late)
-        return;
-    snprintf(late.note, sizeof(late.note), "resumed about %llu ms after it was told",
-        (unsigned long long)(alone_ns / NS_PER_MS));
-    finding_report(check, &late, alone_ns);
+    if (is_new)
+        keep_polling(check, request, &report);
 }
 
 /* ------------------------------------------------------------------------------------------------- the end
  */
 
+#define NO_FINDING ERSATZ_FINDINGS
+
+/* What is to be reported about an operation that has ended. */
+struct ended {
+    bool has_report, has_polling;
+    uint64_t alone_ns;                   /* for how long its job had been left alone */
+    struct check_report report, polling; /* polling: that its job was busy polling */
+};
+
+/* Under the lock: the operation ends, with that finding or with NO_FINDING; busy polling may come to it.
+ * Where there is a report, the caller writes its note. */
+static void end_entry(
+    struct check *check, struct check_entry *entry, enum ersatz_finding finding, struct ended *ended)
+{
+    ended->has_report = finding != NO_FINDING;
+    ended->alone_ns = entry->alone_ns;
+    if (ended->has_report)
+        report_fill(&ended->report, entry, finding);
+    ended->has_polling = end_polling(check, entry, &ended->polling);
+    close_entry(check, entry);
+}
+
+/* Not under the lock. ns: see finding_count(). */
+static void report_ended(struct check *check, const struct ended *ended, uint64_t ns)
+{
+    if (ended->has_polling)
+        sighting_keep(check, &ended->polling);
+    if (ended->has_report)
+        finding_report(check, &ended->report, ns);
+}
+
+void check_answered(struct check *check, struct watched *request)
+{
+    struct check_entry *entry;
+    struct ended ended;
+
+    check_reentry(check, "resumed a job");
+    cpu_since_last_call();
+    pthread_mutex_lock(&check->lock);
+    entry = request->entry;
+    if (entry != NULL)
+        end_entry(
+            check, entry, entry->overdue && !entry->reported ? ERSATZ_FOUND_LATE_ANSWER : NO_FINDING, &ended);
+    pthread_mutex_unlock(&check->lock);
+    if (entry == NULL)
+        return;
+    if (ended.has_report)
+        snprintf(ended.report.note, sizeof(ended.report.note), "resumed about %llu ms after it was told",
+            (unsigned long long)(ended.alone_ns / NS_PER_MS));
+    report_ended(check, &ended, ended.alone_ns);
+}
+
 void check_orphaned(struct check *check, struct watched *request, bool reused)
 {
     bool told = state_of(request->state) >= REQUEST_SIGNALLING;
     struct check_entry *entry;
-    struct check_report report, polls;
-    bool tell, is_polling;
+    struct ended ended;
+    enum ersatz_finding finding = told     ? ERSATZ_FOUND_NEVER_RESUMED
+                                  : reused ? ERSATZ_FOUND_CONTEXT_REUSED
+                                           : ERSATZ_FOUND_FREED_IN_FLIGHT;
+    struct callers happened;
 
-    callers_take(&report.happened);
+    callers_take(&happened);
     pthread_mutex_lock(&check->lock);
-    entry = close_entry(check, request);
-    tell = entry != NULL && !entry->reported;
-    if (tell) {
-        struct callers happened = report.happened;
-
-        report_fill(&report, entry,
-            told     ? ERSATZ_FOUND_NEVER_RESUMED
-            : reused ? ERSATZ_FOUND_CONTEXT_REUSED
-                     : ERSATZ_FOUND_FREED_IN_FLIGHT);
-        report.happened = happened;
-    }
-    is_polling = entry != NULL && end_polling(check, entry, &polls);
+    entry = request->entry;
     if (entry != NULL)
-        put_spare(check, entry);
+        end_entry(check, entry, entry->reported ? NO_FINDING : finding, &ended);
     pthread_mutex_unlock(&check->lock);
-    if (is_polling)
-        name_and_keep(check, &polls);
-    if (!tell)
+    if (entry == NULL)
         return;
-    snprintf(report.note, sizeof(report.note), "%s, its wait context was %s by thread %d",
-        told ? "told that it may go on" : "with the card", reused ? "given to another job" : "freed",
-        (int)thread_self());
-    finding_report(check, &report, 0);
+    if (ended.has_report) {
+        ended.report.happened = happened;
+        snprintf(ended.report.note, sizeof(ended.report.note), "%s, its wait context was %s by thread %d",
+            told ? "told that it may go on" : "with the card", reused ? "given to another job" : "freed",
+            (int)thread_self());
+    }
+    report_ended(check, &ended, 0);
 }
 
-/* Under the lock: whether this entry, open at the end, is one of a job that will not be resumed. Where the
- * process ends in the middle of its work, a thread may have been about to. */
+/* Under the lock: whether an entry that is open when the device stops belongs to a job that will not be
+ * resumed. Where the process ends in the middle of its work, another thread may have been about to resume the
+ * job. */
 static bool is_given_up(const struct check_entry *entry, pid_t stopper)
 {
     if (entry->reported)
@@ -457,21 +460,18 @@ void check_settle(struct check *check, pid_t stopper)
     check->settled = true;
     while (check->open != NULL) {
         struct check_entry *entry = check->open;
-        struct check_report report, polls;
-        bool tell = is_given_up(entry, stopper), is_polling = end_polling(check, entry, &polls);
+        enum ersatz_finding finding =
+            entry->refused ? ERSATZ_FOUND_EAGAIN_IGNORED : ERSATZ_FOUND_NEVER_RESUMED;
+        struct ended ended;
 
-        if (tell) {
-            report_fill(
-                &report, entry, entry->refused ? ERSATZ_FOUND_EAGAIN_IGNORED : ERSATZ_FOUND_NEVER_RESUMED);
-            snprintf(report.note, sizeof(report.note), "%s, and not resumed when the device stopped",
-                entry->refused ? "refused by a full ring (EAGAIN)" : "told that it may go on");
-        }
-        put_spare(check, close_entry(check, entry->request));
+        end_entry(check, entry, is_given_up(entry, stopper) ? finding : NO_FINDING, &ended);
         pthread_mutex_unlock(&check->lock);
-        if (tell)
-            finding_report(check, &report, 0);
-        if (is_polling)
-            name_and_keep(check, &polls);
+        if (ended.has_report)
+            snprintf(ended.report.note, sizeof(ended.report.note),
+                "%s, and not resumed when the device stopped",
+                finding == ERSATZ_FOUND_EAGAIN_IGNORED ? "refused by a full ring (EAGAIN)"
+                                                       : "told that it may go on");
+        report_ended(check, &ended, 0);
         pthread_mutex_lock(&check->lock);
     }
     pthread_mutex_unlock(&check->lock);
@@ -541,7 +541,7 @@ void check_polled_callback_ends(struct ersatz_running_callback *running)
 
 void check_callback_begins(struct check *check, struct check_callback *callback, struct watched *request)
 {
-    ++*own_callbacks();
+    ++*thread_callback_depth();
     *callback = (struct check_callback){.thread = thread_self(),
         .operation = ersatz_op_name(request->op),
         .bytes = size_of(request->op),
@@ -626,7 +626,7 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
     struct check_callback **link = &check->callbacks;
     struct check_report report;
 
-    --*own_callbacks();
+    --*thread_callback_depth();
     running_ends(callback->running);
     pthread_mutex_lock(&check->lock);
     while (*link != callback)
@@ -654,7 +654,7 @@ void check_reentry(struct check *check, const char *what)
     struct check_report report;
     bool tell = false;
 
-    if (*own_callbacks() == 0)
+    if (*thread_callback_depth() == 0)
         return;
     pthread_mutex_lock(&check->lock);
     for (callback = check->callbacks; callback != NULL; callback = callback->next) {

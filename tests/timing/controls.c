@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See timing.h. */
-#include <math.h>
 #include <openssl/rand.h>
 
 #include "check.h"
 #include "timing.h"
 
 #define BYTES 512
+
+static unsigned char secret[BYTES];
 
 __attribute__((noinline)) static int leaky_compare(const volatile unsigned char *a, const unsigned char *b)
 {
@@ -17,32 +18,49 @@ __attribute__((noinline)) static int leaky_compare(const volatile unsigned char 
     return 0;
 }
 
-static double measure(const char *name, bool leaks, double seconds)
+static void make_wrong_at(unsigned char *guess, unsigned position)
 {
-    static unsigned char secret[BYTES], guess[BYTES];
-    struct meter meter;
-    int class, kept = 0;
+    memcpy(guess, secret, BYTES);
+    guess[position] ^= 1;
+}
 
-    CHECK_EQ(RAND_bytes(secret, BYTES), 1);
-    meter_begin(&meter, name, leaks ? "wrong early" : "same", leaks ? "wrong late" : "same", seconds);
-    while ((class = meter_next(&meter)) >= 0) {
-        uint64_t begin;
+static void make_wrong_late(void *guess, unsigned class)
+{
+    (void)class;
+    make_wrong_at(guess, BYTES - 1);
+}
 
-        memcpy(guess, secret, BYTES);
-        guess[leaks && class == 0 ? BYTES / 2 : BYTES - 1] ^= 1;
-        begin = meter_now();
-        kept += leaky_compare(guess, secret);
-        meter_add(&meter, class, meter_now() - begin);
-    }
-    CHECK(kept > 0);
-    meter_end(&meter);
-    return fabs(meter.t);
+static void make_wrong_early_or_late(void *guess, unsigned class)
+{
+    make_wrong_at(guess, class == 0 ? BYTES / 2 : BYTES - 1);
+}
+
+static uint64_t time_compare(const void *guess)
+{
+    uint64_t begin = meter_now(), ticks;
+    int differs = leaky_compare(guess, secret);
+
+    ticks = meter_now() - begin;
+    CHECK_EQ(differs, 1);
+    return ticks;
 }
 
 bool measure_controls(double seconds)
 {
-    double same = measure("control: nothing to find", false, seconds);
-    double leak = measure("control: a leak", true, seconds);
+    static const struct trial nothing = {.name = "control: nothing to find",
+        .classes = {"same", "same"},
+        .input_size = BYTES,
+        .make = make_wrong_late,
+        .time = time_compare};
+    static const struct trial leak = {.name = "control: a leak",
+        .classes = {"wrong early", "wrong late"},
+        .input_size = BYTES,
+        .make = make_wrong_early_or_late,
+        .time = time_compare};
+    bool silent, found;
 
-    return same < 4.5 && leak > 10;
+    CHECK_EQ(RAND_bytes(secret, BYTES), 1);
+    silent = meter_run(&nothing, seconds) < 4.5;
+    found = meter_run(&leak, seconds) > 10;
+    return silent && found;
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <openssl/rand.h>
+#include <stdbool.h>
 #include <time.h>
 
 #if defined(__x86_64__)
@@ -12,9 +13,29 @@
 
 #include "check.h"
 
-#define MEASUREMENTS_MAX 500000u /* of a class */
-#define WARM_UP_MAX 100u         /* of a class, or a tenth of all: caches and predictors; not counted */
-#define AT_LEAST 50u             /* of a class, for a crop to be looked at */
+#define MEASUREMENTS_MAX 1000000u
+#define WARM_UP_MAX 200u /* or a tenth of all: for caches and predictors; not counted */
+#define AT_LEAST 50u     /* measurements of a class, or a crop says nothing */
+#define ROUND_MAX 256u   /* inputs */
+#define ROUND_BYTES (256u * 1024)
+
+struct sample {
+    float ticks;
+    uint32_t class;
+};
+
+struct samples {
+    struct sample *all;
+    uint32_t count;
+};
+
+/* The crop with the largest t. */
+struct outcome {
+    double t;
+    double difference; /* of the means, in ticks */
+    double mean;       /* of class 0 */
+    double crop;       /* the share of the measurements that was kept; 0: there were too few for any */
+};
 
 static uint64_t nanoseconds(void)
 {
@@ -38,28 +59,6 @@ uint64_t meter_now(void)
 #endif
 }
 
-void meter_begin(
-    struct meter *meter, const char *name, const char *class_0, const char *class_1, double seconds)
-{
-    *meter = (struct meter){.name = name, .classes = {class_0, class_1}};
-    for (unsigned i = 0; i < 2; i++) {
-        meter->ticks[i] = malloc(MEASUREMENTS_MAX * sizeof(float));
-        CHECK(meter->ticks[i] != NULL);
-    }
-    meter->end = nanoseconds() + (uint64_t)(seconds * 1e9);
-}
-
-int meter_next(struct meter *meter)
-{
-    unsigned char lot;
-
-    if (nanoseconds() > meter->end || meter->count[0] == MEASUREMENTS_MAX ||
-        meter->count[1] == MEASUREMENTS_MAX)
-        return -1;
-    CHECK_EQ(RAND_bytes(&lot, 1), 1);
-    return lot & 1;
-}
-
 unsigned meter_lot(unsigned count)
 {
     unsigned char lot;
@@ -68,33 +67,76 @@ unsigned meter_lot(unsigned count)
     return lot % count;
 }
 
-void meter_add(struct meter *meter, int class, uint64_t ticks)
+/* --------------------------------------------------------------------------------------------- measuring */
+
+static void measure(const struct trial *trial, double seconds, struct samples *samples)
 {
-    meter->ticks[class][meter->count[class]++] = (float)ticks;
+    uint64_t end = nanoseconds() + (uint64_t)(seconds * 1e9);
+    size_t round = ROUND_BYTES / trial->input_size;
+    unsigned char classes[ROUND_MAX], *inputs, *place;
+
+    round = round > ROUND_MAX ? ROUND_MAX : round < 2 ? 2 : round;
+    inputs = malloc(round * trial->input_size);
+    place = malloc(trial->input_size);
+    CHECK(inputs != NULL && place != NULL);
+    while (samples->count < MEASUREMENTS_MAX && nanoseconds() < end) {
+        if (trial->prepare != NULL)
+            trial->prepare();
+        CHECK_EQ(RAND_bytes(classes, (int)round), 1);
+        for (size_t i = 0; i < round; i++)
+            trial->make(inputs + i * trial->input_size, classes[i] & 1);
+        for (size_t i = 0; i < round && samples->count < MEASUREMENTS_MAX && nanoseconds() < end; i++) {
+            struct sample *sample = &samples->all[samples->count++];
+
+            memcpy(place, inputs + i * trial->input_size, trial->input_size);
+            sample->ticks = (float)trial->time(place);
+            sample->class = classes[i] & 1;
+        }
+    }
+    free(inputs);
+    free(place);
 }
 
+/* -------------------------------------------------------------------------------------------------- t-test
+ */
+
 struct moments {
-    double count, mean, variance;
+    double count, mean, squares; /* sum of the squared distances from the mean: Welford's recurrence */
 };
 
-/* Of what is not above the limit; Welford's recurrence. */
-static struct moments moments_below(const float *ticks, uint32_t count, float limit)
+static void moments_add(struct moments *m, double value)
 {
-    struct moments m = {0};
-    double squares = 0;
+    double delta = value - m->mean;
 
-    for (uint32_t i = count / 10 < WARM_UP_MAX ? count / 10 : WARM_UP_MAX; i < count; i++) {
-        double delta;
+    m->count++;
+    m->mean += delta / m->count;
+    m->squares += delta * (value - m->mean);
+}
 
-        if (ticks[i] > limit)
-            continue;
-        m.count++;
-        delta = ticks[i] - m.mean;
-        m.mean += delta / m.count;
-        squares += delta * (ticks[i] - m.mean);
+/* The square of the mean's standard error. */
+static double error_of(const struct moments *m)
+{
+    return m->squares / (m->count - 1) / m->count;
+}
+
+/* The limit is one for both classes: one of its own would shape each class in another way. */
+static void try_crop(const struct samples *samples, float limit, double crop, struct outcome *outcome)
+{
+    struct moments of[2] = {0};
+    uint32_t warm_up = samples->count / 10 < WARM_UP_MAX ? samples->count / 10 : WARM_UP_MAX;
+    double error, t;
+
+    for (uint32_t i = warm_up; i < samples->count; i++) {
+        if (samples->all[i].ticks <= limit)
+            moments_add(&of[samples->all[i].class], samples->all[i].ticks);
     }
-    m.variance = m.count > 1 ? squares / (m.count - 1) : 0;
-    return m;
+    if (of[0].count < AT_LEAST || of[1].count < AT_LEAST)
+        return;
+    error = sqrt(error_of(&of[0]) + error_of(&of[1]));
+    t = error > 0 ? (of[1].mean - of[0].mean) / error : 0;
+    if (fabs(t) >= fabs(outcome->t))
+        *outcome =
+            (struct outcome){.t = t, .difference = of[1].mean - of[0].mean, .mean = of[0].mean, .crop = crop};
 }
 
 static int by_size(const void *a, const void *b)
@@ -104,55 +146,38 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Both classes together: a limit of one class alone would shape the two in different ways. */
-static float *sort_all(const struct meter *meter, uint32_t *count)
-{
-    float *all;
-
-    *count = meter->count[0] + meter->count[1];
-    all = malloc((*count + 1) * sizeof(float));
-    CHECK(all != NULL);
-    memcpy(all, meter->ticks[0], meter->count[0] * sizeof(float));
-    memcpy(all + meter->count[0], meter->ticks[1], meter->count[1] * sizeof(float));
-    qsort(all, *count, sizeof(float), by_size);
-    return all;
-}
-
-static void try_crop(struct meter *meter, float limit, double crop)
-{
-    struct moments a = moments_below(meter->ticks[0], meter->count[0], limit);
-    struct moments b = moments_below(meter->ticks[1], meter->count[1], limit);
-    double error, t;
-
-    if (a.count < AT_LEAST || b.count < AT_LEAST)
-        return;
-    error = sqrt(a.variance / a.count + b.variance / b.count);
-    t = error > 0 ? (b.mean - a.mean) / error : 0;
-    if (fabs(t) < fabs(meter->t))
-        return;
-    meter->t = t;
-    meter->gap = b.mean - a.mean;
-    meter->mean = a.mean;
-    meter->crop = crop;
-}
-
-void meter_end(struct meter *meter)
+static struct outcome evaluate(const struct samples *samples)
 {
     static const double crops[] = {1, 0.999, 0.99, 0.95, 0.9, 0.75, 0.5, 0.25};
-    uint32_t count;
-    float *all = sort_all(meter, &count);
+    struct outcome outcome = {0};
+    float *sorted = malloc((samples->count + 1) * sizeof(float));
 
-    for (unsigned i = 0; i < sizeof(crops) / sizeof(crops[0]) && count > 0; i++)
-        try_crop(meter, all[(uint32_t)((count - 1) * crops[i])], crops[i]);
-    if (meter->crop == 0) {
-        printf("%-42s %-17s %-17s %8u too few to say anything: measure longer\n", meter->name,
-            meter->classes[0], meter->classes[1], count);
-    } else {
-        printf("%-42s %-17s %-17s %8u %12.0f %+10.1f %8.2f %6.1f%%\n", meter->name, meter->classes[0],
-            meter->classes[1], count, meter->mean, meter->gap, meter->t, meter->crop * 100);
-    }
+    CHECK(sorted != NULL);
+    for (uint32_t i = 0; i < samples->count; i++)
+        sorted[i] = samples->all[i].ticks;
+    qsort(sorted, samples->count, sizeof(float), by_size);
+    for (unsigned i = 0; i < sizeof(crops) / sizeof(crops[0]) && samples->count > 0; i++)
+        try_crop(samples, sorted[(uint32_t)((samples->count - 1) * crops[i])], crops[i], &outcome);
+    free(sorted);
+    return outcome;
+}
+
+double meter_run(const struct trial *trial, double seconds)
+{
+    struct samples samples = {.all = malloc(MEASUREMENTS_MAX * sizeof(struct sample))};
+    struct outcome outcome;
+
+    CHECK(samples.all != NULL);
+    memset(samples.all, 0xff, MEASUREMENTS_MAX * sizeof(struct sample)); /* every page is there */
+    measure(trial, seconds, &samples);
+    outcome = evaluate(&samples);
+    printf("%-42s %-17s %-17s %8u ", trial->name, trial->classes[0], trial->classes[1], samples.count);
+    if (outcome.crop == 0)
+        puts("too few to say anything: measure longer");
+    else
+        printf("%12.0f %+10.1f %8.2f %6.1f%%\n", outcome.mean, outcome.difference, outcome.t,
+            outcome.crop * 100);
     fflush(stdout);
-    free(all);
-    free(meter->ticks[0]);
-    free(meter->ticks[1]);
+    free(samples.all);
+    return fabs(outcome.t);
 }

@@ -2,42 +2,43 @@
 /*
  * A statistical test for timing that depends on data, after dudect (Reparaz, Balasch, Verbauwhede: "Dude, is
  * my code constant time?", 2017): many measurements of two classes of input in random order, and Welch's
- * t-test of the hypothesis that their mean is the same.
+ * t-test of the hypothesis that their means are equal.
+ *
+ * The meter must not cause the difference that it looks for. A processor predicts branches and caches lines
+ * by what it has just run, so between the end of one measurement and the end of the next nothing depends on
+ * the class but the bytes of the input:
+ * - Inputs are made a round at a time, before the round is measured, and their classes are drawn by lot then.
+ * - No input is used twice. Few inputs, measured often, would each add the time of its own address and
+ * contents, and a million measurements would show how the two classes' averages of those differ.
+ * - Every input is copied to one place before it is measured.
+ * - Both classes' times go into one array, whose pages are there before the first measurement.
  */
 #ifndef ERSATZ_TESTS_METER_H
 #define ERSATZ_TESTS_METER_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-struct meter {
+struct trial {
     const char *name, *classes[2];
-    float *ticks[2];
-    uint32_t count[2];
-    uint64_t end; /* of the clock, in nanoseconds */
-    double t,
-        gap; /* what came of it: the largest t of all crops, and by how many ticks the means differ there */
-    double mean; /* of class 0 there */
-    double crop; /* the share of measurements that was kept */
+    size_t input_size;                               /* bytes */
+    void (*make)(void *input, unsigned class_of_it); /* write an input of class 0 or 1 */
+    /* Run what is to be measured on that input; returns the ticks that it took, by meter_now(). */
+    uint64_t (*time)(const void *input);
+    void (*prepare)(void); /* called before each round; may be NULL */
 };
 
-/* Ticks of the processor's clock, or nanoseconds. In program order with what is around it. */
+/* Ticks of the processor's clock, or nanoseconds. In program order with the instructions around it. */
 uint64_t meter_now(void);
 
-/* Measure for so many seconds. NULL-terminated names must stay. */
-void meter_begin(
-    struct meter *meter, const char *name, const char *class_0, const char *class_1, double seconds);
-
-/* The class to measure next, by lot; -1: the time is over. */
-int meter_next(struct meter *meter);
-
-/* One of so many inputs (256 at the most), by lot. */
+/* A number below count, which is 256 at most, by lot. */
 unsigned meter_lot(unsigned count);
 
-void meter_add(struct meter *meter, int class, uint64_t ticks);
-
-/* The t-test, over all measurements and over those below several percentiles: what interrupts and other
- * programs add lies above. Prints a line. */
-void meter_end(struct meter *meter);
+/*
+ * Measure for so many seconds and print a line: t over all measurements and over those below several
+ * percentiles (what interrupts and other programs add lies above). Returns the absolute value of the largest
+ * t.
+ */
+double meter_run(const struct trial *trial, double seconds);
 
 #endif

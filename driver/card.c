@@ -137,7 +137,7 @@ static void after_fork_in_child(void)
         atomic_store(&card.device, NULL);
     }
     /* What the parent did is in the parent's. */
-    if (!ersatz_record_after_fork(&card.place, &error))
+    if (card.place.record != NULL && !ersatz_record_after_fork(&card.place, &error))
         ersatz_say("%s", error.text);
     if (card.config.trace != NULL)
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
@@ -145,6 +145,14 @@ static void after_fork_in_child(void)
     if (device != NULL && atomic_load(&card.policy.after_fork))
         start_in_child();
     ersatz_undisturbed_end(&forking.before);
+}
+
+/* Once, when the module's other handlers are registered: before a fork this lock is taken before theirs. */
+static bool watches_forks;
+
+static void watch_forks(void)
+{
+    watches_forks = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
 /* Under the card's lock. */
@@ -343,9 +351,11 @@ void card_linger_if_process_ends(void)
 /* Each handler once, however often a load fails: a lock that is taken twice before a fork is never had. */
 bool card_set_up(void)
 {
-    static bool at_fork, at_cleanup, at_end;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static bool at_cleanup, at_end;
     struct ersatz_locked locked;
 
+    pthread_once(&once, watch_forks); /* before the lock is taken: another thread may fork at that moment */
     ersatz_lock(&card.lock, &locked);
     if (card.report.first_process == 0)
         card.report.first_process = getpid();
@@ -353,15 +363,13 @@ bool card_set_up(void)
         ersatz_unlock(&locked);
         return false;
     }
-    if (!at_fork)
-        at_fork = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
     /* The one for exit(3) is registered after libcrypto's own and so runs before it. */
     if (!at_cleanup)
         at_cleanup = OPENSSL_atexit(stop_at_cleanup);
     if (at_cleanup && !at_end)
         at_end = atexit(stop_at_exit) == 0;
     ersatz_unlock(&locked);
-    return at_fork && at_cleanup && at_end;
+    return watches_forks && at_cleanup && at_end;
 }
 
 void card_set_defaults(void)

@@ -6,7 +6,6 @@
  */
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "check.h"
 #include "support/engine.h"
@@ -46,19 +45,6 @@ static void check_files(void)
     }
 }
 
-static void do_job(ENGINE *engine, struct work *work, enum told_by told_by, bool external)
-{
-    struct job job;
-    int status;
-
-    job_init(&job, told_by, work_do, work);
-    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    while (external && told_by == BY_CALLBACK && job.callbacks == 0)
-        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
-    CHECK_EQ(job_finish(&job), 1);
-    job_free(&job);
-}
-
 /* A job that goes on with a wait context from before: it is shown another descriptor. */
 static void use_old_context(struct job *old)
 {
@@ -66,28 +52,19 @@ static void use_old_context(struct job *old)
     CHECK_EQ(job_finish(old), 1);
 }
 
-static void fork_and_go(ENGINE *engine, struct work *work)
+static void use_in_child(struct work *work)
 {
-    pid_t pid = fork();
-    int status;
-
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        test_begin(30);
-        check_files();
-        CHECK_EQ(work_do(&work), 1);
-        do_job(engine, work, BY_FD, false);
-        check_files();
-        exit(7);
-    }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    check_files();
+    CHECK_EQ(work_do(&work), 1);
+    work_in_job(work, BY_FD, NULL);
+    check_files();
 }
 
 static void go_on(bool external)
 {
     ENGINE *engine = engine_load(external ? "ENABLE_EXTERNAL_POLLING" : NULL);
     struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
+    ENGINE *polled = external ? engine : NULL;
     struct job kept, freed;
     int fd;
 
@@ -95,20 +72,20 @@ static void go_on(bool external)
     job_init(&freed, BY_FD, work_do, aes);
     use_old_context(&kept);
     use_old_context(&freed);
-    do_job(engine, aes, BY_CALLBACK, external);
+    work_in_job(aes, BY_CALLBACK, polled);
     if (external)
         CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
     engine_wait_for(engine, "completed", 3);
     close_all();
     CHECK_EQ(work_do(&rsa), 1);
-    do_job(engine, rsa, BY_FD, external);
-    do_job(engine, aes, BY_CALLBACK, external);
+    work_in_job(rsa, BY_FD, polled);
+    work_in_job(aes, BY_CALLBACK, polled);
     job_free(&freed);
     use_old_context(&kept);
     job_free(&kept);
     check_files();
     if (!external)
-        fork_and_go(engine, rsa);
+        work_in_child(use_in_child, rsa);
     work_free(aes);
     work_free(rsa);
     engine_unload(engine);
@@ -135,7 +112,7 @@ static void without_standard(bool external)
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK(job_fd(&job) >= STANDARD);
     CHECK_EQ(job_finish(&job), 1);
-    do_job(engine, aes, BY_CALLBACK, external);
+    work_in_job(aes, BY_CALLBACK, external ? engine : NULL);
     if (external)
         CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0) && fd >= STANDARD);
     for (int i = 0; i < STANDARD; i++) {

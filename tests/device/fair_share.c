@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Of locked memory a card takes what leaves as much to 63 others: the workers beyond that have no ring, and
- * tell of what they computed all the same. */
+/* Of locked memory a card takes no more than it needs, and no more than leaves as much to 63 others: the
+ * workers beyond that have no ring, and tell of what they computed all the same; and an instance has no
+ * response ring before its first callback. */
 #include <sys/resource.h>
 
 #include "card.h"
@@ -38,6 +39,36 @@ static void operate(struct ersatz_device *device, struct ersatz_stats *stats)
     aes_free(aes);
 }
 
+static unsigned response_rings(struct ersatz_device *device)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        found += atomic_load(&device->instances[i].ring_state) != RING_NOT_MADE;
+    return found;
+}
+
+static int count(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return 1;
+}
+
+static void operate_by_callback(struct ersatz_device *device)
+{
+    struct aes *aes = aes_new(2);
+    struct ersatz_request *request;
+    _Atomic int called = 0;
+
+    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_callback(request, count, &called), ERSATZ_OK);
+    while (!ersatz_request_is_done(request))
+        ersatz_request_wait(request, 1000);
+    CHECK_EQ(called, 1);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    aes_free(aes);
+}
+
 static void open_with(rlim_t bytes, unsigned rings)
 {
     struct ersatz_stats stats = {0};
@@ -52,6 +83,10 @@ static void open_with(rlim_t bytes, unsigned rings)
     CHECK_EQ(found, rings);
     CHECK(device->workers[0].poster.has_ring);
     operate(device, &stats);
+    CHECK(device->instances_ready > 1);
+    CHECK_EQ(response_rings(device), 0);
+    operate_by_callback(device);
+    CHECK_EQ(response_rings(device), 1);
     ersatz_device_free(device);
 }
 

@@ -2,6 +2,8 @@
 /* RSA and AES operations with known results. */
 #include "support/work.h"
 
+#include <sys/wait.h>
+
 #include "check.h"
 #include "support/engine.h"
 
@@ -76,4 +78,32 @@ int work_do(void *arg)
             return -1;
     }
     return 1;
+}
+
+void work_in_job(struct work *work, enum told_by told_by, ENGINE *polled)
+{
+    struct job job;
+    int status;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    while (polled != NULL && told_by == BY_CALLBACK && job.callbacks == 0)
+        CHECK(ENGINE_ctrl_cmd(polled, "POLL", 0, &status, NULL, 0));
+    CHECK_EQ(job_finish(&job), 1);
+    job_free(&job);
+}
+
+void work_in_child(void (*child)(struct work *work), struct work *work)
+{
+    pid_t pid = fork();
+    int status;
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        test_begin(30);
+        child(work);
+        exit(7);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }

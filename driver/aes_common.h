@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the AES modes share. The files aes_*.c keep what a message needs between the calls of a front door:
- * key, IV, associated data, tag, and how far the message has come. They know neither EVP_CIPHER_CTX nor
- * ENGINE. Their contexts are plain structs in memory of the caller's; one thread at a time uses one. Unless a
- * function says otherwise it returns false when it failed, with an error on OpenSSL's queue.
+ * key, IV, associated data, tag, and how far the message has come. They know nothing of EVP's contexts. Their
+ * own are plain structs in memory of the caller's; only one thread at a time may use one. Unless a function
+ * says otherwise it returns false when it failed, with an error on OpenSSL's queue.
  */
 #ifndef ERSATZ_DRIVER_AES_COMMON_H
 #define ERSATZ_DRIVER_AES_COMMON_H

@@ -140,8 +140,8 @@ static enum ersatz_result open_device(
                       config->findings != NULL || config->trace != NULL;
     atomic_init(&device->references, 1);
     sem_init(&device->all_but_caller, 0, 0);
-    if (!faults_new(device, &device->faults) || !pool_init(&device->pool)) {
-        faults_free(device->faults);
+    pool_init(&device->pool);
+    if (!faults_new(device, &device->faults)) {
         free(device);
         return no_memory(error);
     }

@@ -10,10 +10,10 @@ static struct ersatz_request *at(struct pool *pool, uint32_t index)
     return &pool->chunks[index / POOL_CHUNK][index % POOL_CHUNK];
 }
 
-bool pool_init(struct pool *pool)
+void pool_init(struct pool *pool)
 {
     memset(pool, 0, sizeof(*pool));
-    return pthread_mutex_init(&pool->grow_lock, NULL) == 0;
+    ersatz_lock_renew(&pool->grow_lock);
 }
 
 void pool_destroy(struct pool *pool)
@@ -23,7 +23,6 @@ void pool_destroy(struct pool *pool)
             request_drop_buffer(&pool->chunks[c][i]);
         free(pool->chunks[c]);
     }
-    pthread_mutex_destroy(&pool->grow_lock);
 }
 
 static struct ersatz_request *pop(struct pool *pool)
@@ -69,13 +68,14 @@ struct ersatz_request *pool_take(struct pool *pool)
     struct ersatz_request *request = pop(pool);
 
     while (request == NULL) {
+        struct ersatz_locked locked;
         bool grown = true;
 
-        pthread_mutex_lock(&pool->grow_lock);
+        ersatz_lock(&pool->grow_lock, &locked);
         request = pop(pool); /* another thread may have grown the pool meanwhile */
         if (request == NULL)
             grown = grow(pool);
-        pthread_mutex_unlock(&pool->grow_lock);
+        ersatz_unlock(&locked);
         if (!grown)
             return NULL;
         if (request == NULL)

@@ -6,7 +6,7 @@
 #ifndef ERSATZ_SIM_DEVICE_POOL_H
 #define ERSATZ_SIM_DEVICE_POOL_H
 
-#include <pthread.h>
+#include "ersatz/undisturbed.h"
 
 #include "request.h"
 
@@ -17,14 +17,14 @@ struct pool {
     /* Index of the first free request plus one (0: none) in the low half; the high half counts changes, so
      * that a compare-and-swap notices when the same request went and came back in between. */
     _Alignas(64) _Atomic uint64_t head;
-    pthread_mutex_t grow_lock;
+    struct ersatz_lock grow_lock;
     _Atomic bool left; /* a buffer may have been left uncleansed; sequentially consistent: see request.c */
     _Atomic size_t buffer_bytes;  /* that its requests have for copies of texts */
     _Atomic unsigned chunk_count; /* written under grow_lock; release, after the chunk is in its place */
     struct ersatz_request *chunks[POOL_CHUNKS_MAX];
 };
 
-bool pool_init(struct pool *pool);
+void pool_init(struct pool *pool);
 
 /* Frees every request. None may be out. */
 void pool_destroy(struct pool *pool);

@@ -30,6 +30,7 @@ static enum way way;
 static _Atomic long until_signal; /* so many points; 0: no signal */
 static long point_in_job;         /* 0: the operation is not in a job */
 static bool job_ended;
+static bool locks_only;  /* the points are where a lock is taken or given back */
 static struct work *own; /* what the handler does */
 
 static void use(void)
@@ -60,10 +61,10 @@ static void count_down(void)
         raise(SIGUSR1);
 }
 
-/* Where libcrypto or the C library may hold a lock of its own, so that a handler must not use them. */
+/* Where libcrypto or the C library may hold a lock of its own: there a handler must not use them. */
 static void count_down_outside(void)
 {
-    if (way != BY_USE)
+    if (!locks_only)
         count_down();
 }
 
@@ -139,7 +140,7 @@ static void give_up(ENGINE *engine, struct work *work, int tasks, int descriptor
     exit(ENDED);
 }
 
-enum operation { PRIVATE, PUBLIC, START, KEY, JOB };
+enum operation { PRIVATE, PUBLIC, START, FIRST, KEY, JOB };
 
 static int verify(struct work *work)
 {
@@ -205,7 +206,10 @@ static void child(enum operation operation, long point)
     RSA_free(own->rsa);
     own->rsa = work->rsa; /* the same key: they share what it keeps */
     RSA_up_ref(own->rsa);
-    if (operation != START)
+    locks_only = way == BY_USE || operation == FIRST; /* which allocates thousands of times */
+    if (operation == FIRST)
+        engine_command(engine, "INIT_ENGINE", NULL);
+    else if (operation != START)
         CHECK_EQ(work_do(&work), 1);
     if (operation == JOB) {
         sign_in_job(work, point);
@@ -374,6 +378,7 @@ int main(void)
         at_every_point(PRIVATE);
         at_every_point(PUBLIC);
         at_every_point(START);
+        at_every_point(FIRST);
         at_every_point(JOB);
         if (way != BY_JUMP) /* which would leave the new key behind, with its reference to the engine */
             at_every_point(KEY);

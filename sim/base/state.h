@@ -2,17 +2,16 @@
 /*
  * The states of a request.
  *
- * They follow one another one way, PENDING, COMPLETE, SIGNALLING, SIGNALLED, each step an addition of one, so
- * that the flag bits beside the state survive. Who takes which step:
+ * A request moves forward only: PENDING, COMPLETE, SIGNALLING, SIGNALLED. Each step adds one, so that the
+ * flag bits beside the state survive. device/complete.c takes all steps:
  *
- *   PENDING -> COMPLETE       whoever tells, when result and outputs are stored and it is time to tell of
- *                             them; in a group, for its first request only
- *   COMPLETE -> SIGNALLING    whoever tells: a worker or the delay line for an eventfd, the reaper for a
- *                             callback
- *   SIGNALLING -> SIGNALLED   the same one, when the signal is posted or the callback has returned
+ *   PENDING -> COMPLETE       result and outputs are stored, and it is time to signal; of a group, the first
+ *                             request only
+ *   COMPLETE -> SIGNALLING    the signal is about to be posted, or the callback about to run
+ *   SIGNALLING -> SIGNALLED   the signal was posted, or the callback has returned
  *
- * A job that pauses returns when it has consumed its own signal, or has seen SIGNALLED; docs/architecture.md
- * argues the races through.
+ * A paused job returns when it has consumed its own signal, or has seen SIGNALLED. docs/architecture.md goes
+ * through the races.
  */
 #ifndef ERSATZ_SIM_BASE_STATE_H
 #define ERSATZ_SIM_BASE_STATE_H
@@ -23,10 +22,10 @@
 enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
 
 #define REQUEST_STATE_MASK 0x3u
-#define REQUEST_WATCHED 0x10u /* somebody sleeps on the state word: wake them at every step */
-#define REQUEST_MUTED 0x20u   /* an orphan: nobody is to be told any more */
+#define REQUEST_WATCHED 0x10u /* a thread sleeps on the state word: every step wakes it */
+#define REQUEST_MUTED 0x20u   /* do not signal */
 
-/* Acquire: pairs with the release of the one who took the last step; what it wrote before is visible. */
+/* Acquire: pairs with the release of the last step; what the stepping thread wrote before is visible. */
 static inline enum request_state state_of(const _Atomic uint32_t *word)
 {
     return (enum request_state)(atomic_load_explicit(word, memory_order_acquire) & REQUEST_STATE_MASK);

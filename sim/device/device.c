@@ -19,7 +19,6 @@
 #include "stop.h"
 #include "timers.h"
 #include "timing.h"
-#include "waker.h"
 #include "watch/check.h"
 
 #define RING_DEPTH_DEFAULT 512u
@@ -387,64 +386,6 @@ void device_flight_ended(struct ersatz_request *request)
     bool is_cipher = flight_kind(request) == ERSATZ_FLIGHT_CIPHER;
 
     device_flights_ended(request->device, !is_cipher, is_cipher);
-}
-
-/* By hand: from a thread that has no poster. A callback's request keeps its slot until it is reaped. */
-static void tell(struct ersatz_request *request)
-{
-    request_complete(request);
-    if (request->notify == NOTIFY_CALLBACK) {
-        instance_put(request->instance, request);
-        return;
-    }
-    times_mark(request, ERSATZ_POINT_SIGNALLED);
-    device_flight_ended(request);
-    if (!(request_step(request) & REQUEST_MUTED) && request->notify == NOTIFY_FD)
-        waker_signal(request->fd, request->fd_serial);
-    request_step(request);
-    request_release(request);
-}
-
-void device_cancel(struct ersatz_request *request)
-{
-    struct instance *instance = request->instance;
-
-    request = request_computed(request, ERSATZ_STOPPED);
-    if (request == NULL || request->notify != NOTIFY_CALLBACK)
-        instance_drop_slot(instance); /* and one that is told by a callback, when that has run */
-    if (request != NULL)
-        tell(request);
-}
-
-void device_tell(struct ersatz_request *request)
-{
-    if (request->notify != NOTIFY_CALLBACK)
-        instance_give_slot(request->instance);
-    tell(request);
-}
-
-void device_end(struct ersatz_request *request, enum ersatz_result result)
-{
-    struct ersatz_stats *stats = device_stats(request->device);
-    struct instance *instance = request->instance;
-
-    ersatz_count(&stats->completed, 1);
-    ersatz_count(&stats->failed, 1);
-    request = request_computed(request, result);
-    if (request != NULL)
-        device_tell(request);
-    else
-        instance_give_slot(instance);
-}
-
-void device_cancel_all(struct ersatz_device *device)
-{
-    for (unsigned i = 0; i < device->instances_ready; i++) {
-        struct ersatz_request *request;
-
-        while ((request = instance_take_back(&device->instances[i])) != NULL)
-            device_cancel(request);
-    }
 }
 
 void device_complain(const char *what, int err)

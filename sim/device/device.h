@@ -25,7 +25,7 @@ struct ersatz_device {
     unsigned instances_ready;
     _Atomic bool stopping; /* sequentially consistent: see stop_begins() */
     _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
-    _Atomic bool marks;    /* some instance wants one: see instance_put(), device_ask_for_marks() */
+    _Atomic bool marks;    /* some instance wants one: see instance_park(), device_ask_for_marks() */
 
     /* What lies above is read with every request, by all cores, and seldom written. So what is written with
      * every request has cache lines of its own: those for submitters, */
@@ -89,18 +89,6 @@ void device_flight_ended(struct ersatz_request *request);
 
 /* So many are no longer in flight: RSA, and ciphers. */
 void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned cipher);
-
-/* Complete a request that no worker will take up, with ERSATZ_STOPPED. */
-void device_cancel(struct ersatz_request *request);
-
-/* Tell of a request that request_computed() gave, without a poster. Any thread. */
-void device_tell(struct ersatz_request *request);
-
-/* Complete a request that a worker has taken up and left, with that result, and tell of it. */
-void device_end(struct ersatz_request *request, enum ersatz_result result);
-
-/* Cancel all that is in rings and lines. For a device that is stopping. */
-void device_cancel_all(struct ersatz_device *device);
 
 /* Say on standard error what must not happen and cannot be reported to anybody. */
 void device_complain(const char *what, int err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "complete.h"
 #include "faults_inside.h"
 #include "instance.h"
 #include "timers.h"
@@ -84,8 +85,11 @@ static void end_all(struct ersatz_request *request, enum ersatz_result result)
 {
     while (request != NULL) {
         struct ersatz_request *next = request->next;
+        struct ersatz_stats *stats = device_stats(request->device);
 
-        device_end(request, result);
+        ersatz_count(&stats->completed, 1);
+        ersatz_count(&stats->failed, 1);
+        complete_uncomputed(request, result);
         request = next;
     }
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "complete.h"
 #include "device.h"
 #include "timing.h"
 #include "uring.h"
@@ -145,7 +146,7 @@ static bool mark(struct instance *instance)
     return true;
 }
 
-void instance_put(struct instance *instance, struct ersatz_request *request)
+void instance_park(struct instance *instance, struct ersatz_request *request)
 {
     bool wanted;
 
@@ -183,6 +184,7 @@ static bool take_slot(struct instance *instance)
 /* Put a request that has a slot into the ring. There is room: the ring is as long as there are slots. */
 static void push(struct instance *instance, struct ersatz_request *request)
 {
+    request->has_slot = true;
     if (instance->device->timing != NULL)
         timing_accept(request); /* before a worker can have it */
     while (!ring_push(&instance->requests, request))
@@ -206,18 +208,31 @@ static struct ersatz_request *leave_line(struct instance *instance)
     return request;
 }
 
+/* Whether a request in line may have a slot, should there be one. Of a device that is stopping the line is
+ * cancelled instead. */
+static bool may_admit(struct instance *instance)
+{
+    return atomic_load(&instance->line_length) > 0 && atomic_load(&instance->shut) == 0 &&
+           !atomic_load(&instance->device->stopping);
+}
+
 /* Let those in line have the slots there are. */
 static void admit(struct instance *instance)
 {
-    while (
-        atomic_load(&instance->line_length) > 0 && atomic_load(&instance->shut) == 0 && take_slot(instance)) {
+    bool pushed = false;
+
+    while (may_admit(instance) && take_slot(instance)) {
         struct ersatz_request *request = leave_line(instance);
 
-        if (request == NULL)
+        if (request == NULL) {
             atomic_fetch_sub(&instance->in_flight, 1); /* another thread was faster; look once more */
-        else
+        } else {
             push(instance, request);
+            pushed = true;
+        }
     }
+    if (pushed && atomic_load(&instance->device->stopping)) /* see stop_begins() */
+        complete_cancel_all(instance->device);
 }
 
 bool instance_enter(struct instance *instance)
@@ -274,11 +289,6 @@ void instance_give_slots(struct instance *instance, unsigned count)
     admit(instance);
 }
 
-void instance_give_slot(struct instance *instance)
-{
-    instance_give_slots(instance, 1);
-}
-
 struct ersatz_request *instance_take_back(struct instance *instance)
 {
     struct ersatz_request *request = ring_pop(&instance->requests);
@@ -286,12 +296,9 @@ struct ersatz_request *instance_take_back(struct instance *instance)
     if (request != NULL)
         return request;
     request = leave_line(instance);
-    if (request != NULL)
+    if (request != NULL) {
         atomic_fetch_add(&instance->in_flight, 1);
+        request->has_slot = true;
+    }
     return request;
-}
-
-void instance_drop_slot(struct instance *instance)
-{
-    atomic_fetch_sub(&instance->in_flight, 1);
 }

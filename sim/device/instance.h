@@ -43,11 +43,11 @@ struct instance {
 
     pthread_mutex_t reap_lock; /* what follows, and taking completions off the ring */
     struct ersatz_request
-        *parked_first; /* not on the ring, not told yet: see reaper_park(), instance_put() */
+        *parked_first; /* not on the ring, not told yet: see reaper_park(), instance_park() */
     struct ersatz_request **parked_end;
     bool kept_last; /* the first completion on the ring is of a request that was taken: see take_ring() */
     bool marked;    /* an empty completion is on the ring, or on its way */
-    _Atomic bool wants_mark; /* see instance_put(); sequentially consistent, as device->marks is */
+    _Atomic bool wants_mark; /* see instance_park(); sequentially consistent, as device->marks is */
     pthread_t reaper;
     struct doorbell reaper_bell; /* where the reaper sleeps */
     _Atomic bool reaper_stops;   /* sequentially consistent; the bell is rung after it */
@@ -95,20 +95,16 @@ bool instance_enter(struct instance *instance);
 
 /* Requests' completions are handed over: their slots are free, and the first in line get them. */
 void instance_give_slots(struct instance *instance, unsigned count);
-void instance_give_slot(struct instance *instance);
 
 /* For stopping: take a request that no worker has taken up, from the ring or the line. It has a slot, however
  * many there are. NULL: none. */
 struct ersatz_request *instance_take_back(struct instance *instance);
 
-/* For stopping: the same as instance_give_slot(), but nobody is let in. */
-void instance_drop_slot(struct instance *instance);
-
 /* Hand a completion over without the ring: it is parked, with its slot, for the reaper or the next poll. Any
  * thread, also one of the application's, which must not submit to a ring: see uring_apart(). Where the
  * application polls, a worker is asked to send an empty completion to the ring, so that its descriptor
  * becomes readable. */
-void instance_put(struct instance *instance, struct ersatz_request *request);
+void instance_park(struct instance *instance, struct ersatz_request *request);
 
 /* For the worker: whether to send that now; and that it was not taken. */
 bool instance_wants_mark(struct instance *instance);

@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <sched.h>
 
+#include "complete.h"
 #include "device.h"
 #include "ersatz/undisturbed.h"
 #include "kernels/compute.h"
@@ -42,7 +43,7 @@ static void compute(struct ersatz_request *request)
     ersatz_count(&stats->batches, 1);
     ersatz_count(&stats->completed, 1);
     ersatz_count(&stats->failed, result != ERSATZ_OK);
-    request_complete(request_computed(request, result));
+    complete_by_hand(complete_result(request, result));
 }
 
 static bool compute_in_slot(struct ersatz_request *request, struct instance *instance)
@@ -51,12 +52,10 @@ static bool compute_in_slot(struct ersatz_request *request, struct instance *ins
         return false;
     request->notify = NOTIFY_WAIT;
     request->instance = instance;
+    request->has_slot = true;
+    request_reference(request); /* the device's */
     device_flight_began(request);
     compute(request);
-    device_flight_ended(request);
-    instance_give_slot(instance);
-    request_step(request); /* COMPLETE -> SIGNALLING */
-    request_step(request); /* SIGNALLING -> SIGNALLED */
     return true;
 }
 

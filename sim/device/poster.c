@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/kernel_order.h"
+#include "complete.h"
 #include "device.h"
 #include "timing.h"
 #include "uring.h"
@@ -24,13 +25,6 @@
 
 static const uint64_t one = 1; /* what a signal adds to an eventfd */
 
-/* The job is told, or need not be: the device is done with the request. */
-static void signalled(struct ersatz_request *request)
-{
-    request_step(request); /* SIGNALLING -> SIGNALLED */
-    request_release(request);
-}
-
 static struct io_uring_sqe *get_sqe(struct poster *poster)
 {
     /* Never NULL: the ring has room for a batch, and is submitted whole. */
@@ -39,36 +33,10 @@ static struct io_uring_sqe *get_sqe(struct poster *poster)
 
 /* ------------------------------------------------------------------------------------------------ prepare */
 
-/*
- * The slots of those that are not told by a callback: before any signal, since a job may submit at once. And
- * all together: the submitters change these counters with every request, so that each time a worker does, it
- * has to fetch them from another core, and a submitter has to fetch them back.
- */
-static void give_slots(struct poster *poster, struct ersatz_request *const *requests, unsigned count)
-{
-    unsigned asym = 0, cipher = 0, slots = 0;
-
-    for (unsigned i = 0; i < count; i++) {
-        if (requests[i]->notify == NOTIFY_CALLBACK)
-            continue; /* when it is reaped */
-        asym += requests[i]->op.kind != ERSATZ_CIPHER;
-        cipher += requests[i]->op.kind == ERSATZ_CIPHER;
-    }
-    if (asym + cipher > 0)
-        device_flights_ended(poster->device, asym, cipher);
-    for (unsigned i = 0; i < count; i++) {
-        slots += requests[i]->notify != NOTIFY_CALLBACK;
-        if (slots > 0 && (i + 1 == count || requests[i + 1]->instance != requests[i]->instance)) {
-            instance_give_slots(requests[i]->instance, slots);
-            slots = 0;
-        }
-    }
-}
-
 static void signal_by_hand(struct ersatz_request *request)
 {
     waker_signal(request->fd, request->fd_serial);
-    signalled(request);
+    complete_end(request);
 }
 
 /* Tell of one request, by an entry or by hand. Returns whether an entry was made for it. */
@@ -76,12 +44,12 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
 {
     struct io_uring_sqe *sqe;
 
-    request_complete(request);
+    complete_answer(request);
     if (poster->device->timing != NULL)
         timing_told(request);
     if (request->notify == NOTIFY_CALLBACK) {
         if (poster->broken || !instance_has_ring(request->instance)) {
-            instance_put(request->instance, request);
+            complete_park(request);
             return false;
         }
         sqe = get_sqe(poster);
@@ -90,9 +58,8 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
         kernel_order_give(request);
         return true;
     }
-    times_mark(request, ERSATZ_POINT_SIGNALLED);
-    if ((request_step(request) & REQUEST_MUTED) || request->notify == NOTIFY_WAIT) {
-        signalled(request);
+    if (!complete_begin(request)) {
+        complete_end(request);
         return false;
     }
     if (poster->broken) {
@@ -118,13 +85,13 @@ static void take(const struct io_uring_cqe *cqe)
     switch (cqe->user_data & POSTED_MASK) {
     case POSTED_SIGNAL:
         if (cqe->res == (int)sizeof(one))
-            signalled(request);
+            complete_end(request);
         else
             signal_by_hand(request);
         break;
     case POSTED_MESSAGE:
         if (cqe->res < 0)
-            instance_put(request->instance, request);
+            complete_park(request);
         break;
     default:
         if (cqe->res < 0)
@@ -222,7 +189,7 @@ void poster_post(struct poster *poster, struct ersatz_request *const *requests, 
     struct instance *instances[POSTER_BATCH_MAX];
     unsigned found = find_instances(requests, count, instances), signals = 0, messages = 0, entries = 0;
 
-    give_slots(poster, requests, count);
+    complete_give_slots(requests, count, false);
     /* Counted first: who is told may read the statistics at once. */
     for (unsigned i = 0; i < count; i++)
         messages += requests[i]->notify == NOTIFY_CALLBACK;

@@ -41,7 +41,7 @@ void poster_init_without(struct poster *poster);
  * slot back. All are told when this returns. */
 void poster_post(struct poster *poster, struct ersatz_request *const *requests, unsigned count);
 
-/* Make the descriptors of response rings readable where that was asked for: see instance_put(). */
+/* Make the descriptors of response rings readable where that was asked for: see instance_park(). */
 void poster_mark(struct poster *poster);
 
 /* Sleep until the doorbell rings, or until that time (nanoseconds of CLOCK_MONOTONIC) has come. May return

@@ -6,6 +6,7 @@
 
 #include "base/kernel_order.h"
 #include "base/threads.h"
+#include "complete.h"
 #include "device.h"
 #include "watch/check.h"
 
@@ -49,23 +50,13 @@ static void run_callback(struct ersatz_request *request)
 
 static void deliver(struct ersatz_request *request)
 {
-    struct ersatz_stats *stats;
-    uint32_t before;
-
-    /* Acquire: pairs with the step to COMPLETE; the language knows nothing of the kernel's queue between us.
-     */
+    /* Acquire: pairs with the step to COMPLETE. The C language does not know the io_uring in between. */
     (void)request_state(request);
-    stats = device_stats(request->device);
-    times_mark(request, ERSATZ_POINT_SIGNALLED);
-    device_flight_ended(request);
-    request->caller = pthread_self();
-    before = request_step(request); /* COMPLETE -> SIGNALLING */
-    if (!(before & REQUEST_MUTED)) {
-        ersatz_count(&stats->callbacks, 1);
+    if (complete_begin(request)) {
+        ersatz_count(&device_stats(request->device)->callbacks, 1);
         run_callback(request);
     }
-    request_step(request);
-    request_release(request);
+    complete_end(request);
 }
 
 /* Take at most max requests off the ring. keep_last: leave the last completion there, so that the ring's
@@ -95,15 +86,6 @@ static unsigned take_ring(
     return requests;
 }
 
-/* Before any callback runs: it may want to submit, and wait for a slot. */
-static void give_slots(struct ersatz_request *const *taken, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (!taken[i]->parked)
-            instance_give_slot(taken[i]->instance);
-    }
-}
-
 /* Those that were parked, then the ring's. Out of the lock, so that callbacks run without it. */
 static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
 {
@@ -118,7 +100,7 @@ static unsigned take_some(struct instance *instance, struct ersatz_request **tak
         instance->parked_end = &instance->parked_first;
     count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, false);
     pthread_mutex_unlock(&instance->reap_lock);
-    give_slots(taken, count);
+    complete_give_slots(taken, count, true); /* before any callback runs, which may submit */
     return count;
 }
 
@@ -151,7 +133,7 @@ static unsigned park(struct instance *instance, struct ersatz_request **taken)
     pthread_mutex_lock(&instance->reap_lock);
     count = take_ring(instance, taken, TAKEN_AT_ONCE, device_polled_externally(instance->device));
     for (unsigned i = 0; i < count; i++) {
-        taken[i]->parked = true;
+        taken[i]->has_slot = false; /* given back below */
         taken[i]->next = NULL;
         *instance->parked_end = taken[i];
         instance->parked_end = &taken[i]->next;
@@ -165,8 +147,8 @@ void reaper_park(struct instance *instance)
     struct ersatz_request *taken[TAKEN_AT_ONCE];
     unsigned count = park(instance, taken);
 
-    for (unsigned i = 0; i < count; i++)
-        instance_give_slot(instance);
+    if (count > 0)
+        instance_give_slots(instance, count);
 }
 
 struct instance *reaper_of_callback(const struct ersatz_device *device)
@@ -199,9 +181,10 @@ void reaper_park_own(void)
     struct ersatz_request *taken[TAKEN_AT_ONCE];
     unsigned count = park(own->instance, taken);
 
-    own->parked = own->parked || count > 0;
-    for (unsigned i = 0; i < count; i++)
-        instance_give_slot(own->instance);
+    if (count > 0) {
+        own->parked = true;
+        instance_give_slots(own->instance, count);
+    }
 }
 
 void reaper_drop(struct instance *instance)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/assertion.h"
 #include "base/fork.h"
 #include "device.h"
 #include "instance.h"
@@ -29,11 +30,12 @@
 #define BUFFERS_KEPT_MAX ((size_t)16 * 1024 * 1024)
 #define BUFFER_ALIGNMENT ((size_t)64) /* a cache line, and the widest vector */
 
-uint32_t request_step(struct ersatz_request *request)
+uint32_t request_step(struct ersatz_request *request, enum request_state from)
 {
-    /* Acquire and release: the one who steps has seen, and passes on, all that went before. */
+    /* Acquire and release: the thread that steps has seen, and passes on, all that went before. */
     uint32_t before = atomic_fetch_add_explicit(&request->state, 1, memory_order_acq_rel);
 
+    ASSERT((before & REQUEST_STATE_MASK) == from);
     if (before & REQUEST_WATCHED)
         syscall(SYS_futex, &request->state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
     return before;
@@ -79,32 +81,6 @@ void request_idle(struct ersatz_request *request)
 {
     if (request->op.kind == ERSATZ_CIPHER)
         cipher_leave(request->op.u.cipher.cipher);
-}
-
-struct ersatz_request *request_computed(struct ersatz_request *request, enum ersatz_result result)
-{
-    struct ersatz_request *first = request->first;
-
-    request->result = result;
-    times_mark(request, ERSATZ_POINT_COMPUTED);
-    request_idle(request);
-    if (first == request && request->group_next == NULL)
-        return request; /* alone */
-    /* Acquire and release: the last one sees the results of the others, and passes them on with the step. Who
-     * is not the last must not touch the first any more, but by a reference of its own: see submit(). */
-    if (atomic_fetch_sub_explicit(&first->group_open, 1, memory_order_acq_rel) != 1) {
-        device_flight_ended(request);
-        request_release(request);
-        return NULL;
-    }
-    request_release(request);
-    return first;
-}
-
-void request_complete(struct ersatz_request *request)
-{
-    if (request_state(request) == REQUEST_PENDING)
-        request_step(request);
 }
 
 static void release_group(struct ersatz_request *request)
@@ -306,7 +282,7 @@ enum ersatz_result ersatz_request_new(
     request->op = *op;
     request->copied = copy;
     request->instance = NULL;
-    request->parked = false;
+    request->has_slot = false;
     request->waker = NULL;
     request->watched = (struct watched){.state = &request->state,
         .op = &request->op,

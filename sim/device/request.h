@@ -45,7 +45,9 @@ struct ersatz_request {
     struct ersatz_request *first;      /* of the group; itself where there is none */
     struct ersatz_request *group_next; /* before submission as they join; then constant */
     _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
-    bool parked; /* has given its slot back before it was told; under the instance's reap lock */
+    /* From when it is accepted into the ring; written by the thread that has the request then. Of a request
+     * that is parked: under the instance's reap lock. */
+    bool has_slot;
 
     /* Of what follows a worker needs nothing for a request that is told by a descriptor: it lies on cache
      * lines that stay with the submitter's core. */
@@ -83,8 +85,9 @@ static inline enum request_state request_state(const struct ersatz_request *requ
 /* Whether it was made by a parent of this process, on a device that is not here. */
 bool request_is_inherited(const struct ersatz_request *request);
 
-/* Take one step. Returns the word as it was, flags included. */
-uint32_t request_step(struct ersatz_request *request);
+/* Take the one step that leaves this state. Returns the word as it was, flags included. Only for complete.c.
+ */
+uint32_t request_step(struct ersatz_request *request, enum request_state from);
 
 /* Forbid the signal. Returns when none can arrive any more; true if one had been posted before. */
 bool request_mute(struct ersatz_request *request);
@@ -99,15 +102,6 @@ void request_release(struct ersatz_request *request);
 
 /* Never to be computed: the cipher state is free for its next operation. */
 void request_idle(struct ersatz_request *request);
-
-/* The computation is over: store the result. Returns the request to tell of: this one, or the first of its
- * group if this was the last, which takes over this one's slot. NULL: the rest of the group is not computed;
- * the caller gives the slot back, and must not touch the request any more. */
-struct ersatz_request *request_computed(struct ersatz_request *request, enum ersatz_result result);
-
-/* Make a computed request COMPLETE, unless that was done: to its submitter the card has answered. By whoever
- * is to tell of it, when its time has come. */
-void request_complete(struct ersatz_request *request);
 
 /* Cleanse the buffer of a request in the pool, if that was left to somebody. By any thread. */
 void request_cleanse(struct ersatz_request *request);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/threads.h"
+#include "complete.h"
 #include "device.h"
 #include "ersatz/sanitizer.h"
 #include "ersatz/undisturbed.h"
@@ -121,10 +122,8 @@ static void stop_threads(struct ersatz_device *device)
     lend_stop(device, device->lenders_below);
     timers_stop(device->timers); /* what the workers left to it is told of */
     go_on(device);
-    device_cancel_all(device);
+    complete_cancel_all(device);
     stop_reapers(device);
-    /* A reaper that gave a slot back meanwhile may have admitted from the line what was looked for there. */
-    device_cancel_all(device);
     for (unsigned i = 0; !device->config.external_polling && i < device->instances_ready; i++)
         reaper_take_last(&device->instances[i]);
     device->stopped = true;

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "complete.h"
 #include "device.h"
 #include "lend.h"
 #include "reaper.h"
@@ -102,7 +103,7 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
         return ERSATZ_RING_FULL;
     }
     if (atomic_load(&device->stopping)) /* see stop_begins(): it may have looked before we pushed */
-        device_cancel_all(device);
+        complete_cancel_all(device);
     return ERSATZ_OK;
 }
 

@@ -19,7 +19,7 @@ struct timers;
 enum ersatz_result timers_start(
     struct ersatz_device *device, struct timers **timers, struct ersatz_error *error);
 
-/* Tell of a request at that time, as the one who gets it from request_computed() would do now. Until then the
+/* Tell of a request at that time, as the one who gets it from complete_result() would do now. Until then the
  * request is PENDING and keeps its slot: to its submitter the card is still at work. False: there is no
  * memory, or the line has ended; the caller tells of it now. Any thread. */
 bool timers_complete(struct timers *timers, struct ersatz_request *request, uint64_t due);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/threads.h"
+#include "complete.h"
 #include "device.h"
 #include "kernels/compute.h"
 #include "kernels/openssl_context.h"
@@ -106,15 +107,11 @@ static void compute(struct worker *worker, struct batch *batch)
             faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
     lone_op_done(worker->device, begun_alone);
     for (unsigned i = 0; i < batch->count; i++) {
-        struct ersatz_request *request = batch->requests[i];
-        struct instance *instance = request->instance;
+        struct ersatz_request *request = complete_result(batch->requests[i], results[i]);
 
         failed += results[i] != ERSATZ_OK;
-        request = request_computed(request, results[i]);
         if (request != NULL)
             batch->requests[to_tell++] = request;
-        else
-            instance_give_slot(instance);
     }
     ERR_clear_error(); /* the result says it; this thread's queue is read by nobody */
     ersatz_count(&stats->batches, 1);
@@ -163,7 +160,7 @@ static void tell_or_hold(struct worker *worker, const struct batch *batch)
             now.requests[now.count++] = request;
             continue;
         }
-        request_complete(request);
+        complete_answer(request);
         request->next = NULL;
         *worker->held_end = request;
         worker->held_end = &request->next;

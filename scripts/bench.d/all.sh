@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mode "all": everything, and a picture of the most important.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 mode_all() {
     mode_speed

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mode "jobs": throughput and latency over jobs in flight.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 mode_jobs() {
     local works="${*:-rsa2048-sign rsa4096-sign aes-128-cbc:16384 aes-256-gcm:16384}"

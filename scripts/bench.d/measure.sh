@@ -4,7 +4,7 @@
 #
 # A variant is how it is run: "plain", without the engine; "sync", with the engine and no job; a number, so many jobs with
 # the engine; "fastest", as that, and OFFLOAD:fastest.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 # A number of the statistics that the run has left in $work/stats.json.
 stat_of() {

@@ -4,7 +4,7 @@
 # Many operations go to one job, and to one look at the clock, so that what is compared is the operation and nothing else. In jobs
 # there are two variants beyond 2 KiB, where the card comes in: OFFLOAD:card, which is the default, hands every message over, which
 # costs more than the modes take that fill a core's AES unit by themselves; OFFLOAD:fastest leaves those to the calling core.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 every_mode="aes-128-cbc aes-128-ctr aes-128-ecb aes-128-cfb aes-128-ofb aes-128-gcm aes-128-ccm aes-128-xts"
 every_length="16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is to be run, and running it: all of it in each round, one after the other, with progress on standard error.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 plan=() # each "TOOL WORK VARIANT"
 

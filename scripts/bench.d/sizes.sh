@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mode "sizes": AES over lengths of the message.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 mode_sizes() {
     local ciphers="${*:-aes-128-cbc aes-256-gcm aes-128-ctr}" many=${jobs:-64}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mode "speed": openssl speed with and without the engine.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 mode_speed() {
     local works="${*:-rsa2048 rsa3072 rsa4096 aes-128-cbc:16384 aes-256-gcm:16384 aes-128-ctr:16384 aes-256-xts:16384}"

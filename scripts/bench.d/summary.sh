@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # From raw lines to medians and ratios, tables and plots.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 # Its name does not always say what it is.
 processor() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mode "targets": what the project wants to reach on two cores with AVX-512 IFMA, each as a ratio to plain synchronous OpenSSL
 # on one core, and what this machine reaches now. It reports; it decides nothing.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 target_groups=(rsa aes modes jobs cpu kernel)
 job_steps="1 2 4 8 16 32 64 128 256 512"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mode "tls": full handshakes a second, with HAProxy as the server: without the engine, and with it and ssl-mode-async.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 is_listening() {
     awk -v port="$(printf ':%04X' "$1")" 'substr($2, length($2) - 4) == port && $4 == "0A" { found = 1 } END { exit !found }' /proc/net/tcp

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* For upper_halves --planted: what it has to find is called dirty_something, what it has to leave alone is not.
  * Never executed. */
     .text

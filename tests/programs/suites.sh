@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 etm_with=("") # key exchanges for which encrypt-then-MAC is tried too
 
+# shellcheck disable=SC2154 # lib.sh sets work
 OPENSSL_ENGINES=$(dirname "$ERSATZ_MODULE") openssl engine -c "$(basename "$ERSATZ_MODULE" .so)" >"$work/engine_has" ||
     fail "the engine does not load"
 

@@ -37,34 +37,26 @@ static struct {
     _Atomic uint64_t uses;           /* sequentially consistent, see stop_if_unused() */
     struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
     struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
-    struct ersatz_config config;     /* sizes are 0 where no command set them: see resolve() */
-    struct ersatz_profile profile;   /* config.profile points to it, or is NULL */
+    struct card_settings settings;   /* sizes are 0 where no command set them: see resolve() */
+    bool traced;
     struct report report;
     _Atomic bool exiting; /* no device is started any more */
     _Atomic bool cleaned; /* and libcrypto is being taken apart */
     _Atomic bool ending;  /* exit(3) runs, */
     pthread_t ender;      /* in this thread; written before `ending` */
     struct card_policy policy;
-    _Atomic bool external; /* as in config, for who does not take the lock */
-    struct ersatz_polling polling;
-    struct findings_settings check;
+    _Atomic bool external;            /* as in settings, for who does not take the lock */
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
 } card = {
     .lock = ERSATZ_LOCK_INITIALIZER,
 };
 
 #define LINGER_SECONDS 1u
-#define LOCK_SECONDS 5                  /* for which a process that ends waits for the lock */
-#define POLL_INTERVAL_NS_DEFAULT 10000u /* as in QAT_Engine */
+#define LOCK_SECONDS 5 /* for which a process that ends waits for the lock */
 
 struct card_policy *card_policy(void)
 {
     return &card.policy;
-}
-
-struct ersatz_polling *card_polling(void)
-{
-    return &card.polling;
 }
 
 struct ersatz_device *card_running_device(void)
@@ -139,7 +131,7 @@ static void after_fork_in_child(void)
     /* What the parent did is in the parent's. */
     if (card.place.record != NULL && !ersatz_record_after_fork(&card.place, &error))
         ersatz_say("%s", error.text);
-    if (card.config.trace != NULL)
+    if (card.traced)
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     ersatz_lock_renew(&card.lock); /* the thread that took it has another number here */
     if (device != NULL && atomic_load(&card.policy.after_fork))
@@ -161,7 +153,7 @@ static void leave_reports(void)
     if (card.place.record == NULL) /* a load for which there was no memory */
         return;
     if (card.place.directory == NULL) /* whoever wants the record, reads in it what was found */
-        findings_say(&card.check, &card.place.record->findings);
+        findings_say(&card.place.record->findings);
     report_write(&card.report, card.place.record);
 }
 
@@ -372,29 +364,24 @@ bool card_set_up(void)
     return watches_forks && at_cleanup && at_end;
 }
 
-void card_set_defaults(void)
+/* What is read without the lock follows the settings. Under the card's lock, while no device runs. */
+static void apply_settings(void)
+{
+    atomic_store(&card.external, card.settings.external_polling);
+    atomic_store(&card.policy.polling.timed, card.settings.timed);
+    atomic_store(&card.policy.here, card.settings.profile.software);
+}
+
+void card_reset_settings(void)
 {
     struct ersatz_locked locked;
 
     ersatz_lock(&card.lock, &locked);
     atomic_fetch_and(&card.uses, ~GIVEN_BACK); /* of the ENGINE before */
-    memset(&card.profile, 0, sizeof(card.profile));
-    ersatz_config_init(&card.config, card_stats());
-    card.config.workers = card.config.instances = card.config.ring_depth = 0;
-    card.config.polling = &card.polling;
-    atomic_store(&card.external, false);
-    atomic_store(&card.polling.timed, false);
-    atomic_store(&card.polling.interval_ns, POLL_INTERVAL_NS_DEFAULT);
-    atomic_store(&card.polling.timeout_ms, 0);
-    atomic_store(&card.policy.fallback, false);
-    atomic_store(&card.policy.sync_offload, false);
-    atomic_store(&card.policy.fastest, false);
-    atomic_store(&card.policy.here, 0);
-    atomic_store(&card.policy.after_fork, false);
-    atomic_store(&card.policy.spin, false);
-    atomic_store(&card.policy.max_retries, -1);
-    ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
-    findings_reset(&card.check);
+    memset(&card.settings, 0, sizeof(card.settings));
+    ersatz_check_limits_init(&card.settings.check_limits);
+    apply_settings();
+    card.traced = false;
     report_reset(&card.report);
     ersatz_unlock(&locked);
 }
@@ -405,38 +392,61 @@ static void set_if_open(unsigned *size, unsigned profile, unsigned fallback)
         *size = profile != 0 ? profile : fallback;
 }
 
-/* What a command set wins, then comes the profile, whichever was given first. Under the card's lock. */
-static struct ersatz_config resolve(const struct ersatz_config *commands)
+/* Fill in the sizes that no command set: the profile's, whichever was given first, else the defaults. */
+static void resolve(struct card_settings *settings)
 {
-    struct ersatz_config config = *commands, defaults;
-    const struct ersatz_profile *profile = &card.profile; /* all zero where there is none */
+    const struct ersatz_profile *profile = &settings->profile; /* all zero where there is none */
+    struct ersatz_config defaults;
 
     ersatz_config_init(&defaults, NULL);
-    set_if_open(&config.workers, profile->workers, defaults.workers);
-    set_if_open(&config.instances, profile->instances, defaults.instances);
-    set_if_open(&config.ring_depth, profile->ring_depth, defaults.ring_depth);
+    set_if_open(&settings->workers, profile->workers, defaults.workers);
+    set_if_open(&settings->instances, profile->instances, defaults.instances);
+    set_if_open(&settings->ring_depth, profile->ring_depth, defaults.ring_depth);
+}
+
+/* The configuration of a device with these settings, which it points to. */
+static struct ersatz_config configuration(const struct card_settings *settings)
+{
+    struct ersatz_config config;
+
+    ersatz_config_init(&config, card_stats());
+    config.workers = settings->workers;
+    config.instances = settings->instances;
+    config.ring_depth = settings->ring_depth;
+    config.external_polling = settings->external_polling;
+    config.seed = settings->seed;
+    config.profile = ersatz_profile_is_none(&settings->profile) ? NULL : &settings->profile;
+    config.faults = settings->faults.count > 0 ? &settings->faults : NULL;
+    config.polling = &card.policy.polling;
     return config;
 }
 
 /* Under the card's lock. */
 static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error)
 {
+    struct card_settings settings = card.settings;
+    struct ersatz_record *record = card.place.record;
     struct ersatz_config config;
-    struct ersatz_record_head *head = &card.place.record->head;
     enum ersatz_result result;
 
-    findings_begin(&card.check, &card.place.record->findings, &card.config);
-    config = resolve(&card.config);
-    if (config.trace != NULL && !ersatz_record_reserve_trace(&card.place, error)) {
-        ersatz_say("TRACE: %s; going on without", error->text);
-        config.trace = NULL;
+    resolve(&settings);
+    config = configuration(&settings);
+    if (settings.check) {
+        findings_begin(&record->findings, &settings.check_limits);
+        config.findings = &record->findings;
+        config.pause_ns = atomic_load(&card.policy.pause_ns);
     }
+    if (card.traced && ersatz_record_reserve_trace(&card.place, error))
+        config.trace = &record->trace;
+    else if (card.traced)
+        ersatz_say("TRACE: %s; going on without", error->text);
     result = ersatz_device_open(&config, device, error);
     if (result == ERSATZ_OK) {
-        atomic_store_explicit(&head->seed, config.seed, memory_order_relaxed);
-        atomic_store_explicit(&head->started, true, memory_order_relaxed);
+        atomic_store_explicit(&record->head.seed, config.seed, memory_order_relaxed);
+        atomic_store_explicit(&record->head.started, true, memory_order_relaxed);
     } else {
-        memcpy(head->refused, error->text, sizeof(head->refused));
+        snprintf(record->head.refused, sizeof(record->head.refused), "%.*s",
+            (int)sizeof(record->head.refused) - 1, error->text);
     }
     return result;
 }
@@ -489,41 +499,30 @@ enum ersatz_result card_probe(struct ersatz_error *error)
     return atomic_load(&card.device) != NULL ? ERSATZ_OK : ersatz_device_probe(error);
 }
 
-/*
- * What may be set before the device starts only, may be repeated while it runs: a server that reads its
- * configuration again gives every command again. Each of the following takes the card's lock, and answers
- * whether the setting is in force now.
- */
-
 static bool is_running(void)
 {
     return atomic_load(&card.device) != NULL;
 }
 
-static bool has_same_numbers(const struct ersatz_config *commands)
+enum ersatz_result card_set(size_t offset, size_t size, const void *value)
 {
-    struct ersatz_config now = resolve(&card.config), then = resolve(commands);
-
-    return now.workers == then.workers && now.instances == then.instances &&
-           now.ring_depth == then.ring_depth && now.external_polling == then.external_polling;
-}
-
-bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value)
-{
+    struct card_settings now, then;
     struct ersatz_locked locked;
-    struct ersatz_config config;
-    bool ok;
+    bool ok = true;
 
     ersatz_lock(&card.lock, &locked);
-    config = card.config;
-    change(&config, value);
-    ok = !is_running() || has_same_numbers(&config);
-    if (!is_running()) {
-        card.config = config;
-        atomic_store(&card.external, config.external_polling);
+    now = then = card.settings;
+    memcpy((char *)&then + offset, value, size);
+    if (is_running()) {
+        resolve(&now);
+        resolve(&then);
+        ok = memcmp((const char *)&now + offset, (const char *)&then + offset, size) == 0;
+    } else {
+        card.settings = then;
+        apply_settings();
     }
     ersatz_unlock(&locked);
-    return ok;
+    return ok ? ERSATZ_OK : ERSATZ_TOO_LATE;
 }
 
 bool card_polls_externally(void)
@@ -531,56 +530,19 @@ bool card_polls_externally(void)
     return atomic_load(&card.external);
 }
 
-bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what),
-    bool (*is_in_force)(const struct ersatz_config *config, const void *what), const void *what)
+unsigned card_instances(void)
 {
+    struct card_settings settings;
     struct ersatz_locked locked;
-    bool ok;
 
     ersatz_lock(&card.lock, &locked);
-    ok = !is_running() || is_in_force(&card.config, what);
-    if (!is_running())
-        change(&card.config, what);
+    settings = card.settings;
     ersatz_unlock(&locked);
-    return ok;
+    resolve(&settings);
+    return settings.instances;
 }
 
-struct ersatz_config card_config(void)
-{
-    struct ersatz_locked locked;
-    struct ersatz_config config;
-
-    ersatz_lock(&card.lock, &locked);
-    config = resolve(&card.config);
-    ersatz_unlock(&locked);
-    return config;
-}
-
-static bool has_profile(const struct ersatz_profile *profile)
-{
-    if (card.config.profile == NULL)
-        return ersatz_profile_is_none(profile);
-    return memcmp(&card.profile, profile, sizeof(card.profile)) ==
-           0; /* zeroed, both, before they were filled */
-}
-
-bool card_set_profile(const struct ersatz_profile *profile)
-{
-    struct ersatz_locked locked;
-    bool ok;
-
-    ersatz_lock(&card.lock, &locked);
-    ok = !is_running() || has_profile(profile);
-    if (!is_running()) {
-        card.profile = *profile;
-        card.config.profile = ersatz_profile_is_none(profile) ? NULL : &card.profile;
-        atomic_store(&card.policy.here, profile->software);
-    }
-    ersatz_unlock(&locked);
-    return ok;
-}
-
-bool card_set_stats_file(const char *path)
+enum ersatz_result card_set_stats_file(const char *path)
 {
     struct ersatz_locked locked;
     bool ok;
@@ -588,48 +550,48 @@ bool card_set_stats_file(const char *path)
     ersatz_lock(&card.lock, &locked);
     ok = report_set_file(&card.report.stats_file, path);
     ersatz_unlock(&locked);
-    return ok;
+    return ok ? ERSATZ_OK : ERSATZ_NO_MEMORY;
 }
 
 static bool is_traced_to(const char *path)
 {
     const char *file = card.report.trace_file;
 
-    return card.config.trace != NULL && (path == NULL || (file != NULL && strcmp(file, path) == 0));
+    return card.traced && (path == NULL || (file != NULL && strcmp(file, path) == 0));
 }
 
-enum card_answer card_set_trace(const char *path)
+enum ersatz_result card_set_trace(const char *path)
 {
     struct ersatz_locked locked;
-    enum card_answer answer = CARD_DONE;
+    enum ersatz_result result = ERSATZ_OK;
 
     ersatz_lock(&card.lock, &locked);
     if (is_running()) {
-        answer = is_traced_to(path) ? CARD_DONE : CARD_TOO_LATE;
+        result = is_traced_to(path) ? ERSATZ_OK : ERSATZ_TOO_LATE;
     } else if (path != NULL && !report_set_file(&card.report.trace_file, path)) {
-        answer = CARD_FAILED;
+        result = ERSATZ_NO_MEMORY;
     } else {
-        card.config.trace = &card.place.record->trace;
+        card.traced = true;
         atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
     }
     ersatz_unlock(&locked);
-    return answer;
+    return result;
 }
 
-enum card_answer card_keep_record(const char *directory, struct ersatz_error *error)
+enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *error)
 {
     struct ersatz_locked locked;
-    enum card_answer answer = CARD_DONE;
+    enum ersatz_result result = ERSATZ_OK;
     bool is_there;
 
     ersatz_lock(&card.lock, &locked);
     is_there = card.place.directory != NULL && strcmp(card.place.directory, directory) == 0;
     if (is_running())
-        answer = is_there ? CARD_DONE : CARD_TOO_LATE;
+        result = is_there ? ERSATZ_OK : ERSATZ_TOO_LATE;
     else if (!ersatz_record_keep(&card.place, directory, error))
-        answer = CARD_FAILED;
+        result = ERSATZ_BAD_CONFIG;
     ersatz_unlock(&locked);
-    return answer;
+    return result;
 }
 
 bool card_has_record(void)
@@ -641,49 +603,6 @@ bool card_has_record(void)
     has = card.place.directory != NULL;
     ersatz_unlock(&locked);
     return has;
-}
-
-bool card_set_check(bool check, uint32_t pause_ns)
-{
-    struct ersatz_locked locked;
-    bool ok;
-
-    ersatz_lock(&card.lock, &locked);
-    ok = !is_running() || card.check.check == check;
-    if (!is_running()) {
-        card.check.check = check;
-        card.check.pause_ns = pause_ns;
-    }
-    ersatz_unlock(&locked);
-    return ok;
-}
-
-bool card_set_check_limits(const struct ersatz_check_limits *limits)
-{
-    struct ersatz_locked locked;
-    const struct ersatz_check_limits *now = &card.check.limits;
-    bool ok;
-
-    ersatz_lock(&card.lock, &locked);
-    ok = !is_running() || (now->answer_ms == limits->answer_ms && now->callback_ms == limits->callback_ms &&
-                              now->early == limits->early);
-    if (!is_running())
-        card.check.limits = *limits;
-    ersatz_unlock(&locked);
-    return ok;
-}
-
-bool card_set_timed(bool timed)
-{
-    struct ersatz_locked locked;
-    bool ok;
-
-    ersatz_lock(&card.lock, &locked);
-    ok = !is_running() || atomic_load(&card.polling.timed) == timed;
-    if (!is_running())
-        atomic_store(&card.polling.timed, timed);
-    ersatz_unlock(&locked);
-    return ok;
 }
 
 const struct ersatz_findings *card_findings(void)

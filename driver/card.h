@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "ersatz/device.h"
+#include "ersatz/faults.h"
 #include "ersatz/profile.h"
 
 /* What an operation needs to know; each may be changed at any time, and is read without a lock. */
@@ -20,10 +21,26 @@ struct card_policy {
     _Atomic bool after_fork;   /* where the device runs at a fork, the child starts its own at once */
     _Atomic bool spin;         /* a thread that waits for RSA spins */
     _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
+    _Atomic uint32_t pause_ns; /* of struct ersatz_config, for the next device that checks the application */
+    struct ersatz_polling polling;
+};
+
+/*
+ * The settings that are fixed while a device runs. Plain data, zeroed before it is filled, so that a value
+ * can be compared byte by byte.
+ */
+struct card_settings {
+    unsigned workers, instances, ring_depth; /* 0: as the profile says, else the default */
+    bool external_polling;                   /* callbacks run in POLL alone */
+    bool timed;                              /* see struct ersatz_polling */
+    bool check;                              /* check the application, */
+    struct ersatz_check_limits check_limits; /* by these limits */
+    uint64_t seed;
+    struct ersatz_profile profile; /* all zero: none */
+    struct ersatz_faults faults;   /* all zero: none */
 };
 
 struct card_policy *card_policy(void);
-struct ersatz_polling *card_polling(void);
 struct ersatz_stats *card_stats(void);
 
 /* The running device, started if need be. On failure the error says why. */
@@ -35,47 +52,32 @@ struct ersatz_device *card_running_device(void);
 /* Whether a device could be started, without starting it. */
 enum ersatz_result card_probe(struct ersatz_error *error);
 
-/* The settings that a device starts with. False, or too late: it runs, and with another value; to repeat the
- * one in force is no mistake, and changes nothing. */
-enum card_answer { CARD_DONE, CARD_TOO_LATE, CARD_FAILED };
+/*
+ * Set `size` bytes at `offset` of struct card_settings. A server that reads its configuration again gives
+ * every command again, so the value in force may be repeated while a device runs: that changes nothing. Any
+ * other is ERSATZ_TOO_LATE then.
+ */
+enum ersatz_result card_set(size_t offset, size_t size, const void *value);
 
-/* Change the configuration. `change` runs under the card's lock. */
-bool card_configure(void (*change)(struct ersatz_config *config, unsigned value), unsigned value);
-
-/* The same for settings that are more than a number of the card's shape; is_in_force(), under the lock, too,
- * says whether it is what the device runs with. */
-bool card_configure_with(void (*change)(struct ersatz_config *config, const void *what),
-    bool (*is_in_force)(const struct ersatz_config *config, const void *what), const void *what);
-
-/* Model this card from now on; takes a copy. */
-bool card_set_profile(const struct ersatz_profile *profile);
-
-/* Take completions at ticks, and not as they arrive. */
-bool card_set_timed(bool timed);
-
-/* Whether the application polls; without the lock that card_config() takes. */
+/* Whether the application polls. Takes no lock. */
 bool card_polls_externally(void);
 
-/* A copy of the configuration: the running device's, or what one would start with. What no command has set is
- * the profile's, or the default. */
-struct ersatz_config card_config(void);
+/* How many instances the running device has, or the next one will have. */
+unsigned card_instances(void);
 
-/* Where the statistics go when the device stops; takes a copy. False: out of memory. */
-bool card_set_stats_file(const char *path);
-
-/* Whether the application is checked, and from when on it is wrong. False as above. */
-bool card_set_check(bool check, uint32_t pause_ns);
-bool card_set_check_limits(const struct ersatz_check_limits *limits);
+/* Write the statistics to this file when the device stops. Takes a copy; may fail with ERSATZ_NO_MEMORY. */
+enum ersatz_result card_set_stats_file(const char *path);
 
 /* What was found so far; NULL: nobody looks. */
 const struct ersatz_findings *card_findings(void);
 
-/* Trace the devices that start from now on; write the trace to this file when one stops (takes a copy). NULL:
- * leave it in the record. Fails where there is no memory. */
-enum card_answer card_set_trace(const char *path);
+/* Trace the devices that start from now on, and write the trace to this file when one stops (takes a copy).
+ * NULL: leave it in the record. ERSATZ_TOO_LATE as card_set(), or ERSATZ_NO_MEMORY. */
+enum ersatz_result card_set_trace(const char *path);
 
-/* Keep the record in a file of this directory. Where it fails *error says why. */
-enum card_answer card_keep_record(const char *directory, struct ersatz_error *error);
+/* Keep the record in a file of this directory. ERSATZ_TOO_LATE as card_set(), or ERSATZ_BAD_CONFIG, and then
+ * *error says why. */
+enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *error);
 bool card_has_record(void);
 
 /* Stop the device, if it runs, and write the statistics. The next operation starts another. Where a command
@@ -97,8 +99,8 @@ void card_release_held(void);
 /* Handlers for fork and exit, once for the process. False: out of memory. */
 bool card_set_up(void);
 
-/* Every setting as it is without a command. Not while the device runs. */
-void card_set_defaults(void);
+/* Set everything here back to what it is without a command, but the policy. Not while the device runs. */
+void card_reset_settings(void);
 
 /*
  * For an operation that was cut short because the device stopped. Where that is because another thread has

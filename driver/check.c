@@ -1,40 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets the check up, and says what it found. */
+/* Begins the findings of a check, and says what was found. */
 #include "check.h"
 
 #include <stdlib.h>
 
 #include "ersatz/output.h"
 
-void findings_reset(struct findings_settings *settings)
-{
-    *settings =
-        (struct findings_settings){.said = settings->said}; /* of the process, however often it loads */
-    ersatz_check_limits_init(&settings->limits);
-}
+/* How many findings were said. Of the process, however often the module is loaded. */
+static uint64_t said;
 
-void findings_begin(
-    struct findings_settings *settings, struct ersatz_findings *findings, struct ersatz_config *config)
+void findings_begin(struct ersatz_findings *findings, const struct ersatz_check_limits *limits)
 {
-    config->findings = NULL;
-    if (!settings->check)
+    if (atomic_load_explicit(&findings->began_ns, memory_order_relaxed) != 0)
         return;
-    if (atomic_load_explicit(&findings->began_ns, memory_order_relaxed) == 0) {
-        ersatz_findings_init(findings, &settings->limits);
-        settings->said = 0;
-    }
-    config->findings = findings;
-    config->pause_ns = settings->pause_ns;
+    ersatz_findings_init(findings, limits);
+    said = 0;
 }
 
-void findings_say(struct findings_settings *settings, const struct ersatz_findings *findings)
+void findings_say(const struct ersatz_findings *findings)
 {
     uint64_t found = ersatz_findings_total(findings);
     char *text = NULL;
     size_t len = 0;
-    FILE *memory = found > settings->said ? open_memstream(&text, &len) : NULL;
+    FILE *memory = found > said ? open_memstream(&text, &len) : NULL;
 
-    settings->said = found;
+    said = found;
     if (memory == NULL)
         return;
     ersatz_findings_write(findings, memory);

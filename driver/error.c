@@ -2,7 +2,9 @@
 /* The engine's error library: name, reasons. */
 #include "error.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 /* Assigned once, by the first bind; a reader sees 0 or the number, both of which ERR takes. */
 static _Atomic int library;
@@ -32,6 +34,36 @@ void error_load(void)
     name[0].error = ERR_PACK(error_library(), 0, 0);
     ERR_load_strings(0, name);
     ERR_load_strings(error_library(), reasons);
+}
+
+bool error_set(struct ersatz_error *error, enum ersatz_result result, const char *format, ...)
+{
+    va_list args;
+
+    error->result = result;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof(error->text), format, args);
+    va_end(args);
+    return false;
+}
+
+static enum error_reason reason_of(enum ersatz_result result)
+{
+    switch (result) {
+    case ERSATZ_BAD_CONFIG:
+        return REASON_BAD_COMMAND;
+    case ERSATZ_TOO_LATE:
+        return REASON_TOO_LATE;
+    case ERSATZ_NO_MEMORY:
+        return REASON_NO_MEMORY;
+    default:
+        return ersatz_result_is_device_fault(result) ? REASON_DEVICE : REASON_OPERATION;
+    }
+}
+
+void error_raise_error(const struct ersatz_error *error)
+{
+    error_raise(reason_of(error->result), "%s", error->text);
 }
 
 void error_raise_result(enum ersatz_result result)

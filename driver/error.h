@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors of the engine, on OpenSSL's error queue. */
+/* Errors of the module: in struct ersatz_error, and on OpenSSL's error queue. */
 #ifndef ERSATZ_DRIVER_ERROR_H
 #define ERSATZ_DRIVER_ERROR_H
 
 #include <openssl/err.h>
+#include <stdbool.h>
 
 #include "ersatz/device.h"
 
@@ -24,6 +25,13 @@ void error_load(void);
 
 /* Put an error with a sentence (printf style) on the queue of the calling thread. */
 #define error_raise(reason, ...) ERR_raise_data(error_library(), (reason), __VA_ARGS__)
+
+/* Put this error there; its result says for which reason. */
+void error_raise_error(const struct ersatz_error *error);
+
+/* Fill in an error (printf style). Always false, so that a function can end by it. */
+bool error_set(struct ersatz_error *error, enum ersatz_result result, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* What came of an operation on the card, unless it was a success or a wrong tag (which EVP reports by
  * itself). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The offload thresholds, by cipher, and the command that sets them. */
+/* The offload thresholds, by cipher, and the list that sets them. */
 #include "thresholds.h"
 
 #include <stdio.h>
@@ -10,9 +10,10 @@
 
 #define KEY_SIZES 3u
 #define TEXT_MAX 1023u /* QAT_Engine's limit */
+#define SHOWN_MAX 600  /* bytes of a list in an error: they leave room for the rest */
 
 struct entry {
-    unsigned mode, size, bytes; /* mode ERSATZ_MODES: of an algorithm that the card has not */
+    unsigned mode, size, bytes; /* mode ERSATZ_MODES: an algorithm that the card does not have */
 };
 
 _Atomic int thresholds_from_default[ERSATZ_MODES][KEY_SIZES];
@@ -35,8 +36,8 @@ static bool has_no_192(enum ersatz_mode mode)
     return mode == ERSATZ_XTS || mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256;
 }
 
-/* What only QAT_Engine has a threshold for. A program written for it may set them; nothing follows. */
-static const char *const not_here[] = {
+/* Only QAT_Engine has thresholds for these. A program written for it may set them, to no effect. */
+static const char *const ignored[] = {
     "ChaCha20-Poly1305", "SM3", "SM4-CBC", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512"};
 
 static bool is_name(const char *known, const char *name, size_t len)
@@ -59,24 +60,23 @@ static bool find_cipher(const char *name, size_t len, struct entry *entry)
                 return true;
         }
     }
-    for (unsigned i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++) {
-        if (is_name(not_here[i], name, len))
+    for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+        if (is_name(ignored[i], name, len))
             return true; /* the mode is ERSATZ_MODES by now */
     }
     return false;
 }
 
-static bool refuse(const char *what, int len)
+static bool refuse(struct ersatz_error *error, const char *what, size_t len)
 {
-    error_raise(REASON_BAD_COMMAND,
+    return error_set(error, ERSATZ_BAD_CONFIG,
         "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD: \"%.*s\" is not understood; expected CIPHER:BYTES,... "
         "with AES-{128,192,256}-{CBC,CTR,GCM,ECB,CFB,OFB,CCM} or "
-        "AES-{128,256}-{XTS,CBC-HMAC-SHA1,CBC-HMAC-SHA256} and a number, which counts as 0 to %u",
-        len, what, THRESHOLD_MAX);
-    return false;
+        "AES-{128,256}-{XTS,CBC-HMAC-SHA1,CBC-HMAC-SHA256} and a number from 0 to %u",
+        len < SHOWN_MAX ? (int)len : SHOWN_MAX, what, THRESHOLD_MAX);
 }
 
-/* A whole number, brought into the range. False: it is none. */
+/* A whole number, clamped to the range. False: the text is not a number. */
 static bool parse_bytes(const char *text, size_t len, unsigned *bytes)
 {
     bool negative = len > 0 && text[0] == '-';
@@ -95,30 +95,32 @@ static bool parse_bytes(const char *text, size_t len, unsigned *bytes)
     return true;
 }
 
-static bool parse_one(const char *text, size_t len, struct entry *entry)
+static bool parse_one(const char *text, size_t len, struct entry *entry, struct ersatz_error *error)
 {
     const char *colon = memchr(text, ':', len);
     size_t name_len = colon == NULL ? len : (size_t)(colon - text);
 
     if (colon == NULL || !find_cipher(text, name_len, entry) ||
         !parse_bytes(colon + 1, len - name_len - 1, &entry->bytes))
-        return refuse(text, (int)len);
+        return refuse(error, text, len);
     return true;
 }
 
-bool thresholds_parse(const char *text)
+bool thresholds_set(const char *list, struct ersatz_error *error)
 {
     struct entry entries[64];
     unsigned count = 0;
 
-    if (strlen(text) > TEXT_MAX)
-        return refuse("a text of more than 1023 bytes", 30);
-    for (const char *at = text;;) {
+    if (strlen(list) > TEXT_MAX)
+        return error_set(error, ERSATZ_BAD_CONFIG,
+            "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD has %zu bytes; at most %u are expected", strlen(list),
+            TEXT_MAX);
+    for (const char *at = list;;) {
         size_t len = strcspn(at, ",");
 
         if (count == sizeof(entries) / sizeof(entries[0]))
-            return refuse(at, (int)len);
-        if (!parse_one(at, len, &entries[count++]))
+            return refuse(error, at, len);
+        if (!parse_one(at, len, &entries[count++], error))
             return false;
         if (at[len] == '\0')
             break;

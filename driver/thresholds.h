@@ -32,12 +32,12 @@ static inline bool threshold_keeps(enum ersatz_mode mode, unsigned size, size_t 
     return bytes <= threshold && threshold > 0;
 }
 
-/* Take "AES-128-CBC:4096,AES-256-GCM:8192". A number that is too small or too large becomes the smallest or
- * the largest, as in QAT_Engine; algorithms that only that engine has are taken and forgotten. On a mistake
- * nothing is changed, an error is raised that shows where, and the answer is false. */
-bool thresholds_parse(const char *text);
+/* Set the thresholds that a list names: "AES-128-CBC:4096,AES-256-GCM:8192". A number below the range counts
+ * as 0, one above it as THRESHOLD_MAX, as in QAT_Engine; an algorithm that only that engine has is accepted
+ * and ignored. False: the list is wrong, *error says where, and nothing has changed. */
+bool thresholds_set(const char *list, struct ersatz_error *error);
 
-/* Back to the default for every cipher. */
+/* Set the threshold of every cipher to the default. */
 void thresholds_reset(void);
 
 #endif

@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "cipher.h"
-#include "commands.h"
+#include "control.h"
 #include "digests.h"
 #include "driver/card.h"
+#include "driver/commands.h"
 #include "driver/error.h"
+#include "driver/refusal.h"
 #include "driver/rsa.h"
-#include "driver/thresholds.h"
 #include "ersatz/undisturbed.h"
-#include "refusal.h"
 #include "rsa_pkey.h"
 
 #define ENGINE_ID "ersatz"
@@ -52,7 +52,8 @@ __attribute__((constructor)) static void watch_forks(void)
 
 static int create_methods(void)
 {
-    return cipher_list_create() && rsa_method_create() && rsa_pkey_create() && digest_list_create();
+    return control_create() && cipher_list_create() && rsa_method_create() && rsa_pkey_create() &&
+           digest_list_create();
 }
 
 static void destroy_methods(void)
@@ -95,7 +96,7 @@ static int destroy(ENGINE *engine)
     (void)engine;
     ersatz_lock(&bound_lock, &locked);
     if (--bound == 0) {
-        refusal_say_at_end();
+        control_end();
         card_stop();
         destroy_methods();
     }
@@ -109,9 +110,9 @@ static int set_up(ENGINE *engine)
            ENGINE_set_RSA(engine, rsa_method()) && ENGINE_set_ciphers(engine, cipher_list) &&
            ENGINE_set_pkey_meths(engine, rsa_pkey_methods) && ENGINE_set_digests(engine, digest_list) &&
            ENGINE_set_init_function(engine, init) && ENGINE_set_finish_function(engine, finish) &&
-           ENGINE_set_cmd_defns(engine, command_definitions) &&
-           ENGINE_set_flags(engine, ENGINE_FLAGS_MANUAL_CMD_CTRL) /* see command_table.c */ &&
-           ENGINE_set_ctrl_function(engine, command_run) && ENGINE_set_destroy_function(engine, destroy);
+           ENGINE_set_cmd_defns(engine, control_definitions()) &&
+           ENGINE_set_flags(engine, ENGINE_FLAGS_MANUAL_CMD_CTRL) /* see control.c */ &&
+           ENGINE_set_ctrl_function(engine, control) && ENGINE_set_destroy_function(engine, destroy);
 }
 
 static const char *file_name(const char *path)
@@ -140,6 +141,8 @@ static bool is_ours(const char *id)
 /* Under the lock. */
 static bool load(ENGINE *engine, const char *id)
 {
+    struct ersatz_error error;
+
     error_load();
     if (!is_ours(id))
         return false;
@@ -150,9 +153,9 @@ static bool load(ENGINE *engine, const char *id)
     if (!create_methods())
         return false;
     if (bound == 0) { /* the settings are the card's: of one that others use, they stay */
-        card_set_defaults();
-        thresholds_reset();
-        if (!commands_from_environment()) {
+        commands_reset();
+        if (!commands_from_environment(&error)) {
+            error_raise_error(&error);
             card_stop(); /* a command may have started it */
             return false;
         }

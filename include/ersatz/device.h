@@ -41,12 +41,13 @@ enum ersatz_result {
     ERSATZ_DEVICE_ERROR,   /* the card failed at it; only by an injected fault, as the next two: faults.h */
     ERSATZ_DEVICE_RESET,   /* the card was reset before it took up the request, or is still being reset */
     ERSATZ_DEVICE_GONE,    /* the card is gone */
+    ERSATZ_TOO_LATE,       /* the setting is fixed while the device runs, and has another value */
 };
 
-/* A fault that a sentence describes better than a code. */
+/* An error that a sentence describes better than a code. */
 struct ersatz_error {
     enum ersatz_result result;
-    char text[240]; /* one sentence: cause and remedy; always terminated */
+    char text[1024]; /* mostly one sentence: cause and remedy; always terminated */
 };
 
 /* A constant sentence for result, never NULL. */

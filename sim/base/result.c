@@ -40,6 +40,8 @@ const char *ersatz_result_text(enum ersatz_result result)
         return "the card was reset";
     case ERSATZ_DEVICE_GONE:
         return "the card is gone";
+    case ERSATZ_TOO_LATE:
+        return "the setting has another value while the device runs";
     }
     return "unknown result";
 }

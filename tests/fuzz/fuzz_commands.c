@@ -16,51 +16,10 @@
 #include <string.h>
 
 #include "driver/card.h"
-#include "driver/thresholds.h"
-#include "ersatz/commands.h"
+#include "driver/commands.h"
 #include "fuzz.h"
 
 #define TEXT_MAX 4096u
-
-enum takes { NOTHING, NUMBER, STRING, POINTER, QUERY };
-
-static const struct {
-    const char *name;
-    enum takes takes;
-} commands[] = {
-#define ENTRY_OF(name, takes, description) {#name, takes},
-    ERSATZ_COMMANDS(ENTRY_OF)
-#undef ENTRY_OF
-};
-
-static void reset_config(struct ersatz_config *config, unsigned value)
-{
-    (void)value;
-    ersatz_config_init(config, card_stats());
-    config->polling = card_polling();
-}
-
-/* What an input left behind must not be there for the next one: a finding would not repeat. */
-static void reset_settings(void)
-{
-    struct card_policy *policy = card_policy();
-    struct ersatz_polling *polling = card_polling();
-
-    atomic_store(&policy->fallback, false);
-    atomic_store(&policy->sync_offload, false);
-    atomic_store(&policy->spin, false);
-    atomic_store(&policy->max_retries, -1);
-    atomic_store(&polling->timed, false);
-    atomic_store(&polling->interval_ns, 10000);
-    atomic_store(&polling->timeout_ms, 0);
-    FUZZ_SAME(card_configure(reset_config, 0));
-    FUZZ_SAME(card_set_stats_file("/dev/null"));
-    FUZZ_SAME(thresholds_parse(
-        "AES-128-CBC:2048,AES-192-CBC:2048,AES-256-CBC:2048,AES-128-CTR:2048,AES-192-CTR:2048,"
-        "AES-256-CTR:2048,AES-128-GCM:2048,AES-192-GCM:2048,AES-256-GCM:2048,AES-128-XTS:2048,"
-        "AES-256-XTS:2048"));
-    ERR_clear_error();
-}
 
 /* A call with everything the command may want to follow: text, or room for any of the answers. */
 static int call(ENGINE *engine, const char *name, char *value)
@@ -75,8 +34,10 @@ static int call(ENGINE *engine, const char *name, char *value)
     BIO *bio = NULL;
     int done;
 
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(commands[i].name, name) == 0 && commands[i].takes == STRING)
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        bool is_text = command->takes == TAKES_TEXT || command->takes == TAKES_CHOICE;
+
+        if (strcmp(command->name, name) == 0 && is_text)
             pointer = number == -7 ? NULL : value; /* one value stands for no text at all */
     }
     if (strcmp(name, "STATS") == 0)
@@ -131,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     card_stop(); /* a refused ERSATZ_CTRL may have started it */
     if (engine != NULL)
         ENGINE_free(engine);
-    reset_settings();
+    commands_reset(); /* what an input left behind would keep a finding from repeating */
+    ERR_clear_error();
     return 0;
 }

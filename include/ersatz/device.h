@@ -78,7 +78,6 @@ struct ersatz_config {
     unsigned instances;    /* ring pairs: 1 to ERSATZ_INSTANCES_MAX */
     unsigned ring_depth;   /* requests in flight per instance: a power of two, 1 to ERSATZ_RING_DEPTH_MAX */
     bool external_polling; /* callbacks run in ersatz_device_poll() only, not on a thread of the device */
-    bool watch;            /* keep the times of every request, for whoever asks the device for them */
     struct ersatz_stats *stats; /* counted into; the caller's, must outlive the device and its requests */
     const struct ersatz_profile *profile; /* the timing of a modelled card, see profile.h; NULL: as fast as it
                                              goes. The caller's, looked at only while the device opens */

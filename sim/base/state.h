@@ -22,7 +22,7 @@
 enum request_state { REQUEST_PENDING, REQUEST_COMPLETE, REQUEST_SIGNALLING, REQUEST_SIGNALLED };
 
 #define REQUEST_STATE_MASK 0x3u
-#define REQUEST_WATCHED 0x10u /* a thread sleeps on the state word: every step wakes it */
+#define REQUEST_AWAITED 0x10u /* a thread sleeps on the state word: every step wakes it */
 #define REQUEST_MUTED 0x20u   /* do not signal */
 
 /* Acquire: pairs with the release of the last step; what the stepping thread wrote before is visible. */

@@ -135,8 +135,8 @@ static enum ersatz_result open_device(
     device->config = *config;
     device->generation = process_generation();
     device->cores = cores();
-    device->watched = config->watch || config->profile != NULL || config->faults != NULL ||
-                      config->findings != NULL || config->trace != NULL;
+    device->keeps_times = config->profile != NULL || config->faults != NULL || config->findings != NULL ||
+                          config->trace != NULL;
     atomic_init(&device->references, 1);
     sem_init(&device->all_but_caller, 0, 0);
     pool_init(&device->pool);

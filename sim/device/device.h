@@ -14,7 +14,7 @@ struct ersatz_device {
     struct ersatz_config config;
     unsigned generation;    /* of the process that opened it */
     unsigned cores;         /* that it may run on; constant */
-    bool watched;           /* times are kept: see times.h; constant */
+    bool keeps_times;       /* see times.h; constant */
     struct check *check;    /* of the application, or NULL; constant */
     struct faults *faults;  /* NULL: none are injected; constant */
     struct timing *timing;  /* the timing of a modelled card; NULL: as fast as it goes */

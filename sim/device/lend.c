@@ -24,7 +24,7 @@ static bool may_lend(const struct ersatz_request *request)
 {
     struct ersatz_device *device = request->device;
 
-    return !request_is_inherited(request) && request->group_next == NULL && !device->watched &&
+    return !request_is_inherited(request) && request->group_next == NULL && !device->keeps_times &&
            atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_NONE &&
            atomic_load_explicit(&device_stats(device)->in_flight[ERSATZ_FLIGHT_ALL], memory_order_relaxed) <
                (int)device->config.workers &&

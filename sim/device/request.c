@@ -36,7 +36,7 @@ uint32_t request_step(struct ersatz_request *request, enum request_state from)
     uint32_t before = atomic_fetch_add_explicit(&request->state, 1, memory_order_acq_rel);
 
     ASSERT((before & REQUEST_STATE_MASK) == from);
-    if (before & REQUEST_WATCHED)
+    if (before & REQUEST_AWAITED)
         syscall(SYS_futex, &request->state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
     return before;
 }
@@ -47,9 +47,9 @@ void request_sleep_until(struct ersatz_request *request, enum request_state stat
     uint32_t word = atomic_load_explicit(&request->state, memory_order_acquire);
 
     while ((word & REQUEST_STATE_MASK) < (uint32_t)state) {
-        if (!(word & REQUEST_WATCHED)) {
-            word = atomic_fetch_or_explicit(&request->state, REQUEST_WATCHED, memory_order_acq_rel) |
-                   REQUEST_WATCHED;
+        if (!(word & REQUEST_AWAITED)) {
+            word = atomic_fetch_or_explicit(&request->state, REQUEST_AWAITED, memory_order_acq_rel) |
+                   REQUEST_AWAITED;
             continue;
         }
         if (syscall(SYS_futex, &request->state, FUTEX_WAIT_PRIVATE, word, timeout_ms < 0 ? NULL : &timeout,

@@ -92,7 +92,7 @@ static enum ersatz_result submit(struct ersatz_request *request, enum notify_kin
     /* Of a parent's: a job that waited there for room is resumed in the child. */
     if (request_is_inherited(request) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
-    for (struct ersatz_request *each = request; device->watched && each != NULL; each = each->group_next)
+    for (struct ersatz_request *each = request; device->keeps_times && each != NULL; each = each->group_next)
         times_submit(each);
     if (device->faults != NULL &&
         (result = faults_admit(device->faults, request, notify == NOTIFY_FD, wait_in_line)) != ERSATZ_OK)

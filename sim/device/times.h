@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When what happened to a request. Kept for those who look at time: the model of a card, its faults, the
- * trace, and the check of the application. Where nobody does, the device is not watched and a mark costs one
- * branch.
+ * The timestamps of a request. The timing of a modelled card, faults, the trace, and the check of the
+ * application need them; a device without any of these keeps none, and a timestamp costs it one branch.
  */
 #ifndef ERSATZ_SIM_DEVICE_TIMES_H
 #define ERSATZ_SIM_DEVICE_TIMES_H
@@ -14,33 +13,33 @@
 #include "ersatz/trace.h"
 
 /*
- * Plain fields, each written by whoever has the request at that point, before the step of its state that
- * hands it on: who sees the step sees them.
+ * Plain fields. The thread that has the request at a point writes them, before the step of the request's
+ * state that hands it on: a thread that sees the step sees them.
  */
 struct times {
-    uint64_t number; /* in the order of submission on this device, from 1; 0: not submitted, or not watched */
+    uint64_t number; /* in the order of submission on this device, from 1; 0: not submitted, or none kept */
     uint64_t at[ERSATZ_POINTS]; /* nanoseconds of CLOCK_MONOTONIC; 0: has not happened */
     pid_t submitter;            /* the thread that submitted it */
     pid_t returner;             /* the thread that its results were returned on */
-    unsigned worker;            /* which worker took it up, from 0 */
-    unsigned batch;             /* how many that worker took up together */
+    unsigned worker;            /* the index of the worker that computes it */
+    unsigned batch;             /* how many requests that worker took together */
 };
 
 struct ersatz_request;
 
-/* Forget what was, for a request that starts anew. */
+/* For a new request: clear all, and note when it was created. Like the rest, nothing where none are kept. */
 void times_reset(struct ersatz_request *request);
 
-/* Give it its number, and note who submits it. */
+/* The calling thread submits it: give it its number, unless it has one. */
 void times_submit(struct ersatz_request *request);
 
-/* A worker takes it up now, with others: all of a batch at the same time. */
+/* A worker takes it at `now`, in a batch of that many. */
 void times_take_up(struct ersatz_request *request, unsigned worker, unsigned batch, uint64_t now);
 
-/* Its results are handed out. */
+/* Its results are returned, on the calling thread. */
 void times_return(struct ersatz_request *request);
 
-/* It is at that point, now. Does nothing where the device is not watched. */
+/* It reaches that point now. */
 void times_mark(struct ersatz_request *request, enum ersatz_point point);
 
 #endif

@@ -92,7 +92,7 @@ static void compute(struct worker *worker, struct batch *batch)
     const struct ersatz_op *ops[WORKER_BATCH];
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
-    uint64_t now = worker->device->watched ? clock_now() : 0, begun_alone = 0;
+    uint64_t now = worker->device->keeps_times ? clock_now() : 0, begun_alone = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;

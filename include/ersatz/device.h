@@ -122,7 +122,8 @@ bool ersatz_device_stop(struct ersatz_device *device);
  * Give the device up. Stops it first if that was not done. Its descriptors are closed and its threads have
  * ended when this returns, so no other thread may be submitting or polling. In a callback on a thread of the
  * device, and where a callback does not return for five seconds, both come later, by themselves: when that
- * callback has returned. NULL is allowed.
+ * callback has returned. With external polling, callbacks that no ersatz_device_poll() has run by then do not
+ * run any more. NULL is allowed.
  */
 void ersatz_device_free(struct ersatz_device *device);
 

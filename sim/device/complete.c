@@ -5,6 +5,8 @@
 #include "base/assertion.h"
 #include "device.h"
 #include "instance.h"
+#include "poster.h"
+#include "reaper.h"
 #include "times.h"
 #include "waker.h"
 
@@ -94,9 +96,18 @@ void complete_end(struct ersatz_request *request)
 
 void complete_park(struct ersatz_request *request)
 {
+    struct instance *instance = request->instance; /* once parked, the request may be gone at any time */
+
     ASSERT(request_state(request) == REQUEST_COMPLETE);
     ASSERT(request->notify == NOTIFY_CALLBACK);
-    instance_park(request->instance, request);
+    instance_park(instance, request);
+    /* Sequentially consistent: see reaper_leave(). */
+    if (!atomic_load(&instance->unattended))
+        return;
+    if (device_polled_externally(instance->device))
+        poster_mark_apart(instance->device);
+    else
+        reaper_take_over(instance);
 }
 
 void complete_by_hand(struct ersatz_request *request)

@@ -44,7 +44,7 @@ bool complete_begin(struct ersatz_request *request);
 void complete_end(struct ersatz_request *request);
 
 /* Park a COMPLETE request with a callback, where no message to the response ring can be sent. It keeps its
- * slot. Any thread. */
+ * slot. Where the device has stopped, sees to it that the callback runs or can be polled. Any thread. */
 void complete_park(struct ersatz_request *request);
 
 /* Everything after complete_result(), on a thread that has no poster: signal without io_uring, or park. */

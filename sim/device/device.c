@@ -166,6 +166,12 @@ enum ersatz_result ersatz_device_open(
     return result;
 }
 
+void device_reference(struct ersatz_device *device)
+{
+    /* Relaxed: the caller holds a reference, or the device is not being freed. */
+    atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+}
+
 void device_release(struct ersatz_device *device)
 {
     /* Acquire and release: the last one sees what the others did to the device. */
@@ -242,8 +248,7 @@ struct ersatz_request *device_take(struct ersatz_device *device)
 
     if (request != NULL) {
         request->device = device;
-        /* Relaxed: whoever takes a request holds a reference, or the device is not being freed. */
-        atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+        device_reference(device);
     }
     return request;
 }

@@ -58,6 +58,10 @@ struct ersatz_device {
 struct ersatz_request *device_take(struct ersatz_device *device);
 void device_return(struct ersatz_request *request);
 
+/* Add a reference to the device, and drop one; the last one frees its memory. */
+void device_reference(struct ersatz_device *device);
+void device_release(struct ersatz_device *device);
+
 /* Wake one sleeping worker, if any sleeps: after work was put where workers look. */
 void device_ring_doorbell(struct ersatz_device *device);
 
@@ -77,10 +81,10 @@ bool device_is_asleep(struct ersatz_device *device);
 /* Whether there are requests in a ring that a worker may take. */
 bool device_has_work(struct ersatz_device *device);
 
-/* Have a worker look for instances that want a mark. Any thread. */
+/* Have the first worker look for instances that want a mark. Any thread. */
 void device_ask_for_marks(struct ersatz_device *device);
 
-/* For a worker: whether it is to do so. */
+/* For the first worker: whether it is to do so. */
 bool device_takes_up_marks(struct ersatz_device *device);
 
 /* Count a request as in flight, and as no longer in flight. */

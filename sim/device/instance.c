@@ -24,6 +24,7 @@ enum ersatz_result instance_init(
     atomic_init(&instance->reaper_runs, false);
     atomic_init(&instance->reaper_stops, false);
     atomic_init(&instance->wants_mark, false);
+    atomic_init(&instance->unattended, false);
     doorbell_init(&instance->reaper_bell);
     instance->line_first = NULL;
     instance->line_end = &instance->line_first;
@@ -133,6 +134,13 @@ void instance_not_marked(struct instance *instance)
     nanosleep(&pause, NULL); /* the kernel is short of memory: again */
     atomic_store(&instance->wants_mark, true);
     device_ask_for_marks(instance->device);
+}
+
+void instance_cannot_be_marked(struct instance *instance)
+{
+    pthread_mutex_lock(&instance->reap_lock);
+    instance->marked = false; /* the next completion that is parked asks again */
+    pthread_mutex_unlock(&instance->reap_lock);
 }
 
 /* Have an empty completion sent to the ring, so that its descriptor becomes readable, unless there is one.

@@ -52,6 +52,7 @@ struct instance {
     struct doorbell reaper_bell; /* where the reaper sleeps */
     _Atomic bool reaper_stops;   /* sequentially consistent; the bell is rung after it */
     _Atomic bool reaper_runs;    /* set under reap_lock; release, after the thread is there */
+    _Atomic bool unattended;     /* sequentially consistent, see reaper_leave() */
 };
 
 /* On failure nothing is left behind. */
@@ -106,9 +107,11 @@ struct ersatz_request *instance_take_back(struct instance *instance);
  * becomes readable. */
 void instance_park(struct instance *instance, struct ersatz_request *request);
 
-/* For the worker: whether to send that now; and that it was not taken. */
+/* For the first worker: whether to send that now; that it was not taken, and is to be sent again; and that no
+ * worker can send it. */
 bool instance_wants_mark(struct instance *instance);
 void instance_not_marked(struct instance *instance);
+void instance_cannot_be_marked(struct instance *instance);
 
 /* After completions were sent to the ring. */
 void instance_wake_reaper(struct instance *instance);

@@ -140,7 +140,7 @@ static void enter(struct poster *poster, unsigned wanted)
 
     ersatz_count(&device_stats(poster->device)->io_uring_enters, 1);
     if (err >= 0) {
-        poster->refusals = 0;
+        poster->refusals = poster->renewals = 0;
         return;
     }
     if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
@@ -208,6 +208,36 @@ void poster_post(struct poster *poster, struct ersatz_request *const *requests, 
         instance_wake_reaper(instances[i]);
 }
 
+/* A new ring in place of one that is broken. What broke it may have been temporary. */
+static bool renew(struct poster *poster)
+{
+    struct ersatz_error error; /* was reported when the ring broke */
+
+    if (++poster->renewals > REFUSALS_MAX)
+        return false;
+    poster_exit(poster);
+    poster->has_ring = uring_init_worker(&poster->uring, poster->batch, &error) == ERSATZ_OK;
+    poster->broken = !poster->has_ring;
+    return poster->has_ring;
+}
+
+static void mark_apart(void *device)
+{
+    struct poster poster;
+    struct ersatz_error error; /* nobody to report it to */
+
+    poster_open(&poster, device);
+    if (poster_init(&poster, 1, false, &error) == ERSATZ_OK) {
+        poster_mark(&poster);
+        poster_exit(&poster);
+    }
+}
+
+void poster_mark_apart(struct ersatz_device *device)
+{
+    (void)uring_apart(mark_apart, device);
+}
+
 void poster_mark(struct poster *poster)
 {
     struct ersatz_device *device = poster->device;
@@ -216,8 +246,12 @@ void poster_mark(struct poster *poster)
         struct instance *instance = &device->instances[i];
         struct io_uring_sqe *sqe;
 
-        if (!instance_wants_mark(instance) || poster->broken)
+        if (!instance_wants_mark(instance))
             continue;
+        if (poster->broken && !renew(poster)) {
+            instance_cannot_be_marked(instance);
+            continue;
+        }
         sqe = get_sqe(poster);
         io_uring_prep_msg_ring(sqe, instance->responses.ring_fd, 0, 0, 0);
         sqe->user_data = (uintptr_t)instance | POSTED_MARK;
@@ -247,7 +281,7 @@ void poster_init_without(struct poster *poster)
 {
     poster->has_ring = false;
     poster->broken = true;
-    poster->refusals = 0;
+    poster->refusals = poster->renewals = 0;
     prctl(PR_SET_TIMERSLACK, 1UL); /* of this thread: its sleep is to end on time */
 }
 
@@ -257,6 +291,7 @@ enum ersatz_result poster_init(
     enum ersatz_result result;
 
     poster_init_without(poster);
+    poster->batch = batch;
     result = uring_init_worker(&poster->uring, batch, error);
     poster->has_ring = result == ERSATZ_OK;
     poster->broken = !poster->has_ring;

@@ -24,6 +24,8 @@ struct poster {
     bool broken; /* no ring, or io_uring_enter is refused for good: every signal goes by hand */
     struct io_uring uring;
     unsigned refusals; /* of io_uring_enter, in a row */
+    unsigned batch;
+    unsigned renewals; /* of the ring, since io_uring_enter last worked */
 };
 
 /* The doorbell; by whoever starts the thread. */
@@ -41,8 +43,12 @@ void poster_init_without(struct poster *poster);
  * slot back. All are told when this returns. */
 void poster_post(struct poster *poster, struct ersatz_request *const *requests, unsigned count);
 
-/* Make the descriptors of response rings readable where that was asked for: see instance_park(). */
+/* Make the descriptors of response rings readable where that was asked for: see instance_park(). A ring that
+ * is broken is made anew for this. */
 void poster_mark(struct poster *poster);
+
+/* The same on a thread of its own, for a device that has stopped. */
+void poster_mark_apart(struct ersatz_device *device);
 
 /* Sleep until the doorbell rings, or until that time (nanoseconds of CLOCK_MONOTONIC) has come. May return
  * sooner. */

@@ -86,18 +86,27 @@ static unsigned take_ring(
     return requests;
 }
 
-/* Those that were parked, then the ring's. Out of the lock, so that callbacks run without it. */
-static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
+/* Under the reap lock. */
+static unsigned take_parked(struct instance *instance, struct ersatz_request **taken)
 {
     unsigned count = 0;
 
-    pthread_mutex_lock(&instance->reap_lock);
     for (; instance->parked_first != NULL && count < TAKEN_AT_ONCE; count++) {
         taken[count] = instance->parked_first;
         instance->parked_first = taken[count]->next;
     }
     if (instance->parked_first == NULL)
         instance->parked_end = &instance->parked_first;
+    return count;
+}
+
+/* Take the parked requests, then those on the ring. The callbacks run without the lock. */
+static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&instance->reap_lock);
+    count = take_parked(instance, taken);
     count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, false);
     pthread_mutex_unlock(&instance->reap_lock);
     complete_give_slots(taken, count, true); /* before any callback runs, which may submit */
@@ -118,11 +127,48 @@ unsigned reaper_take(struct instance *instance)
     return total;
 }
 
-void reaper_take_last(struct instance *instance)
+void reaper_leave(struct instance *instance)
 {
+    /* Sequentially consistent: we say that we leave, then look what is parked; a thread that parks a request
+     * looks afterwards whether we have left. One of the two takes care of the request. */
+    atomic_store(&instance->unattended, true);
+    if (device_polled_externally(instance->device))
+        return; /* the first worker marks the ring, see stop_threads() */
     own_delivery()->instance = instance;
     reaper_take(instance);
     own_delivery()->instance = NULL;
+}
+
+/* Not from the ring, which may be closed by now. */
+static void *run_parked(void *arg)
+{
+    struct instance *instance = arg;
+    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    unsigned count;
+
+    own_delivery()->instance = instance;
+    do {
+        pthread_mutex_lock(&instance->reap_lock);
+        count = take_parked(instance, taken);
+        pthread_mutex_unlock(&instance->reap_lock);
+        complete_give_slots(taken, count, true);
+        for (unsigned i = 0; i < count; i++)
+            deliver(taken[i]);
+    } while (count > 0);
+    own_delivery()->instance = NULL;
+    device_release(instance->device);
+    return NULL;
+}
+
+void reaper_take_over(struct instance *instance)
+{
+    pthread_t thread;
+
+    device_reference(instance->device); /* the thread's */
+    if (thread_start(&thread, run_parked, instance))
+        pthread_detach(thread);
+    else
+        run_parked(instance); /* better than never */
 }
 
 /* Move what is on the ring to those that are parked; their slots are still to be given back. */

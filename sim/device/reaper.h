@@ -14,8 +14,12 @@ void reaper_stop(struct instance *instance);
 /* Take what is on the response ring now. Returns how many completions there were. */
 unsigned reaper_take(struct instance *instance);
 
-/* The same when there is no reaper any more, on a thread of the device that takes its place. */
-void reaper_take_last(struct instance *instance);
+/* The device has stopped, and its reapers have ended: no thread of the device looks at the instance after
+ * this. Without external polling, runs the callbacks that are left, as the reaper would. */
+void reaper_leave(struct instance *instance);
+
+/* Run the callbacks that were parked after reaper_leave(), on a thread that is started for that. */
+void reaper_take_over(struct instance *instance);
 
 /* Make room on the response ring: what is there gives its slots back now, and its callbacks run in the next
  * reaper_take(). */

@@ -33,6 +33,7 @@
 #include "watch/thread_state.h"
 
 #define PATIENCE_S 5
+#define MARKS_MAX 100u /* attempts */
 
 /* Devices that are being freed, newest first. Their descriptors are open for as long as they are listed. */
 static pthread_mutex_t leaving_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -113,7 +114,8 @@ static void stop_reapers(struct ersatz_device *device)
     go_on(device);
 }
 
-static void stop_threads(struct ersatz_device *device)
+/* poster: the first worker's; NULL where there is none. */
+static void stop_threads(struct ersatz_device *device, struct poster *poster)
 {
     for (unsigned i = 1; i < device->workers_started; i++)
         worker_join(&device->workers[i]);
@@ -124,8 +126,11 @@ static void stop_threads(struct ersatz_device *device)
     go_on(device);
     complete_cancel_all(device);
     stop_reapers(device);
-    for (unsigned i = 0; !device->config.external_polling && i < device->instances_ready; i++)
-        reaper_take_last(&device->instances[i]);
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        reaper_leave(&device->instances[i]);
+    /* The application may be waiting at the descriptors of the response rings. */
+    for (unsigned i = 0; i < MARKS_MAX && poster != NULL && device_takes_up_marks(device); i++)
+        poster_mark(poster);
     device->stopped = true;
 }
 
@@ -152,12 +157,13 @@ static void give_up(struct ersatz_device *device)
     device_release(device);
 }
 
-void stop_ends(struct ersatz_device *device)
+void stop_ends(struct ersatz_device *device, struct poster *poster)
 {
     bool give = device->free_when_stopped;
 
     library_context_disown(); /* callbacks that are still due run here */
-    stop_threads(device);
+    stop_threads(device, poster);
+    poster_exit(poster);
     if (!give)
         return;
     give_up(device);
@@ -229,7 +235,7 @@ bool ersatz_device_stop(struct ersatz_device *device)
     prepare(device, false);
     if (device->workers_started == 0) { /* it did not come to that: nobody has used the device */
         stop_begins(device);
-        stop_threads(device);
+        stop_threads(device, NULL);
         return true;
     }
     tell_worker(device);
@@ -268,7 +274,7 @@ void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending
         pthread_mutex_unlock(&leaving_lock);
         if (!asked) {
             stop_begins(device);
-            stop_threads(device);
+            stop_threads(device, NULL);
         }
         give_up(device);
         atomic_fetch_sub(&leaving_count, 1);

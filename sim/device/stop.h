@@ -6,14 +6,13 @@
 #include <stdbool.h>
 
 struct ersatz_device;
+struct poster;
 
 /* By the first worker, when it sees that the device is to stop: from now on it takes no more requests. */
 void stop_begins(struct ersatz_device *device);
 
-/* By the first worker, as the last thing it does: everything else ends. The device may be gone afterwards. */
-void stop_ends(struct ersatz_device *device);
-
-/* Drop a reference to the device; the last one frees its memory. */
-void device_release(struct ersatz_device *device);
+/* By the first worker, as the last thing it does: everything else ends, and its poster. The device may be
+ * gone afterwards. */
+void stop_ends(struct ersatz_device *device, struct poster *poster);
 
 #endif

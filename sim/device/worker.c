@@ -266,7 +266,7 @@ static void *work(void *arg)
             tell_or_hold(worker, &batch);
         }
         busy |= tell_held(worker);
-        if (device_takes_up_marks(worker->device))
+        if (first && device_takes_up_marks(worker->device)) /* it has a ring; others may have none */
             poster_mark(&worker->poster);
         if (busy) {
             worker->early = false;
@@ -278,10 +278,11 @@ static void *work(void *arg)
             sleep_until_rung(worker);
     }
     pool_cleanse(&device->pool, never, device);
-    poster_exit(&worker->poster);
     compute_lanes_free(worker->lanes);
     if (first)
-        stop_ends(device); /* which may free this worker, too */
+        stop_ends(device, &worker->poster); /* which may free this worker, too */
+    else
+        poster_exit(&worker->poster);
     return NULL;
 }
 

@@ -259,8 +259,8 @@ enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct er
     *device = NULL;
     if (!hold(anew)) {
         snprintf(error->text, sizeof(error->text),
-            "the engine was given back by its last user (ENGINE_finish), and the card has stopped; "
-            "ENGINE_init() or INIT_ENGINE comes first");
+            "the engine's last user has called ENGINE_finish(), and the card has stopped; call ENGINE_init() "
+            "or INIT_ENGINE first");
         return error->result = ERSATZ_STOPPED;
     }
     result = card_device(device, error);
@@ -439,7 +439,7 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
     if (card.traced && ersatz_record_reserve_trace(&card.place, error))
         config.trace = &record->trace;
     else if (card.traced)
-        ersatz_say("TRACE: %s; going on without", error->text);
+        ersatz_say("TRACE: %s; continuing without a trace", error->text);
     result = ersatz_device_open(&config, device, error);
     if (result == ERSATZ_OK) {
         atomic_store_explicit(&record->head.seed, config.seed, memory_order_relaxed);
@@ -460,7 +460,7 @@ static enum ersatz_result start_device(struct ersatz_device **device, struct ers
     if (!ersatz_lock(&card.lock, &locked)) {
         result = error->result = ERSATZ_STOPPED;
         snprintf(error->text, sizeof(error->text),
-            "the card was used by a handler of a signal that had interrupted its start");
+            "a signal handler used the card while it had interrupted the card's start");
     } else if ((*device = atomic_load_explicit(&card.device, memory_order_relaxed)) != NULL &&
                !atomic_load(&card.exiting)) {
         result = ERSATZ_OK;

@@ -71,7 +71,7 @@ static int compute(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNU
     if (copy == NULL)
         return 0;
     if (is_private && copy->blinding == NULL) {
-        error_raise(REASON_OPERATION, "the RSA key takes no blinding, so there is no private operation");
+        error_raise(REASON_OPERATION, "the RSA key cannot be blinded, so no private operation is possible");
         return 0;
     }
     BN_CTX_start(ctx);

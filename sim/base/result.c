@@ -16,12 +16,12 @@ const char *ersatz_result_text(enum ersatz_result result)
     case ERSATZ_BAD_KEY:
         return "the key lacks a part that the operation needs, or its parts do not fit together";
     case ERSATZ_BAD_INPUT:
-        return "the input has a length or a value that the operation does not take";
+        return "the input has a length or a value that the operation does not accept";
     case ERSATZ_BAD_TAG:
         return "the authentication tag does not match";
     case ERSATZ_LOST:
         return "the process forked while the card had a piece of this message, which is lost in the child; "
-               "begin it anew";
+               "start the message again";
     case ERSATZ_COMPUTE_FAILED:
         return "the computation failed or its result did not verify";
     case ERSATZ_NO_MEMORY:
@@ -33,7 +33,7 @@ const char *ersatz_result_text(enum ersatz_result result)
     case ERSATZ_NO_URING:
         return "io_uring is not available to this process";
     case ERSATZ_STOPPED:
-        return "the device was stopped before it took up the request";
+        return "the device was stopped before a worker took the request";
     case ERSATZ_DEVICE_ERROR:
         return "the card failed at the operation";
     case ERSATZ_DEVICE_RESET:

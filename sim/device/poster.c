@@ -148,7 +148,7 @@ static void enter(struct poster *poster, unsigned wanted)
         nanosleep(&pause, NULL); /* short of memory, or of room that take_all() makes */
         return;
     }
-    device_complain("io_uring_enter failed, a thread of the card goes on without it", -err);
+    device_complain("io_uring_enter failed; a thread of the card continues without io_uring", -err);
     poster->broken = true;
 }
 

@@ -162,7 +162,7 @@ static enum ersatz_result submit_with_retries(struct ersatz_request *request, in
 static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
 {
     if (request->device->check != NULL && !request_is_inherited(request))
-        check_reentry(request->device->check, "submitted an operation, and waited for it");
+        check_reentry(request->device->check, "submitted an operation and waited for it");
     if (lend(request, &request->device->instances[own_seat() % request->device->config.instances]))
         return ERSATZ_OK;
     return submit_with_retries(request, retries);

@@ -288,7 +288,7 @@ static enum ersatz_result start_thread(struct timers *timers, struct ersatz_erro
 {
     timers->start_error = error;
     if (!thread_start(&timers->thread, run, timers))
-        return threads_explain(error, "the thread of the timers line");
+        return threads_explain(error, "the timer thread");
     while (sem_wait(&timers->started) != 0)
         ; /* interrupted by a signal of the application's */
     if (timers->start_result != ERSATZ_OK)
@@ -304,7 +304,7 @@ enum ersatz_result timers_start(struct ersatz_device *device, struct timers **ou
     *out = NULL;
     if (timers == NULL) {
         error->result = ERSATZ_NO_MEMORY;
-        snprintf(error->text, sizeof(error->text), "no memory for the timers line");
+        snprintf(error->text, sizeof(error->text), "no memory for the timers");
         return ERSATZ_NO_MEMORY;
     }
     timers->device = device;

@@ -21,21 +21,20 @@ static const struct {
     bool takes_time;
     const char *text;
 } faults_known[ERSATZ_FAULTS] = {
-    [ERSATZ_FAULT_RING_FULL] = {"ring_full", 0, true,
-        "the request finds its ring full, once, or for so long"},
-    [ERSATZ_FAULT_LATE] = {"late", 1 * MS, true, "its completion comes later by so much"},
+    [ERSATZ_FAULT_RING_FULL] = {"ring_full", 0, true, "the request finds its ring full, once or for TIME"},
+    [ERSATZ_FAULT_LATE] = {"late", 1 * MS, true, "its completion comes TIME later"},
     [ERSATZ_FAULT_REORDER] = {"reorder", 1 * MS, true,
-        "its completion waits until others have overtaken it, for so long at most"},
+        "its completion waits until others have overtaken it, at most for TIME"},
     [ERSATZ_FAULT_BURST] = {"burst", 1 * MS, true,
-        "so many completions come at once, when there are enough, or the first has waited for so long"},
+        "completions come COUNT at once, or when the first of them has waited for TIME"},
     [ERSATZ_FAULT_SPURIOUS] = {"spurious", 1 * MS, true,
-        "its descriptor is readable at once, and its completion comes so much later"},
+        "its descriptor is readable at once, and its completion comes TIME later"},
     [ERSATZ_FAULT_FAIL] = {"fail", 0, false, "its operation fails"},
     [ERSATZ_FAULT_CORRUPT] = {"corrupt", 0, false, "its result is wrong"},
     [ERSATZ_FAULT_RESET] = {"reset", 100 * MS, true,
-        "the card resets: it and all in flight fail, and the card takes nothing for so long"},
+        "the card resets: this request and all in flight fail, and the card accepts nothing for TIME"},
     [ERSATZ_FAULT_GONE] = {"gone", 0, false,
-        "the card is gone: it and all in flight fail, and all that follow"},
+        "the card is gone: this request, all in flight and all later ones fail"},
     [ERSATZ_FAULT_HANG] = {"hang", 0, false, "it does not complete until the card is reset, gone or stopped"},
 };
 
@@ -99,7 +98,7 @@ static bool read_number(struct reader *reader, const char *expected, uint64_t *n
     if (units_digits(reader->at) == 0)
         return wrong(reader, reader->at, "expected %s", expected);
     if (end == NULL)
-        return wrong(reader, reader->at, "a number of at most 18 digits was expected");
+        return wrong(reader, reader->at, "expected a number of at most 18 digits");
     reader->at = end;
     return true;
 }

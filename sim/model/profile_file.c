@@ -376,7 +376,7 @@ static bool check_whole(struct reader *reader)
         return refuse(reader, "units is for everything; expected either units, or rsa_units and aes_units");
     if ((profile->software & 1u << ERSATZ_REQUEST_RSA_PRIV && profile->rsa_private.count > 0) ||
         (profile->software & 1u << ERSATZ_REQUEST_RSA_PUB && profile->rsa_public.count > 0))
-        return refuse(reader, "RSA is done in software, and has a time on the card");
+        return refuse(reader, "RSA is computed in software, but has a time on the card");
     return true;
 }
 

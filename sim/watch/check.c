@@ -312,7 +312,7 @@ static bool end_polling(struct check *check, struct check_entry *entry, struct c
     if (!was_counted && !count_polling(check, entry))
         return false;
     report_fill(report, entry, ERSATZ_FOUND_BUSY_POLLING);
-    note_polling(entry, "before it was told", report->note, sizeof(report->note));
+    note_polling(entry, "before its signal", report->note, sizeof(report->note));
     if (was_counted)
         sighting_amend(entry->polling, report->note);
     return !was_counted;
@@ -407,7 +407,7 @@ void check_answered(struct check *check, struct watched *request)
     if (entry == NULL)
         return;
     if (ended.has_report)
-        snprintf(ended.report.note, sizeof(ended.report.note), "resumed about %llu ms after it was told",
+        snprintf(ended.report.note, sizeof(ended.report.note), "resumed about %llu ms after its signal",
             (unsigned long long)(ended.alone_ns / NS_PER_MS));
     report_ended(check, &ended, ended.alone_ns);
 }
@@ -433,7 +433,7 @@ void check_orphaned(struct check *check, struct watched *request, bool reused)
     if (ended.has_report) {
         ended.report.happened = happened;
         snprintf(ended.report.note, sizeof(ended.report.note), "%s, its wait context was %s by thread %d",
-            told ? "told that it may go on" : "with the card", reused ? "given to another job" : "freed",
+            told ? "after its signal" : "while the card worked", reused ? "given to another job" : "freed",
             (int)thread_self());
     }
     report_ended(check, &ended, 0);
@@ -468,9 +468,8 @@ void check_settle(struct check *check, pid_t stopper)
         pthread_mutex_unlock(&check->lock);
         if (ended.has_report)
             snprintf(ended.report.note, sizeof(ended.report.note),
-                "%s, and not resumed when the device stopped",
-                finding == ERSATZ_FOUND_EAGAIN_IGNORED ? "refused by a full ring (EAGAIN)"
-                                                       : "told that it may go on");
+                "%s, and not resumed by the time the device stopped",
+                finding == ERSATZ_FOUND_EAGAIN_IGNORED ? "refused by a full ring (EAGAIN)" : "signalled");
         report_ended(check, &ended, 0);
         pthread_mutex_lock(&check->lock);
     }
@@ -490,7 +489,7 @@ void check_forking(struct check *check)
     if (in_flight == 0)
         return;
     report.at_ns = clock_now() - check->findings->began_ns;
-    snprintf(report.note, sizeof(report.note), "it forked with %u operations in flight", in_flight);
+    snprintf(report.note, sizeof(report.note), "the process forked with %u operations in flight", in_flight);
     atomic_fetch_add_explicit(
         &check->findings->of[ERSATZ_FOUND_FORK_IN_FLIGHT].times, in_flight, memory_order_relaxed);
     finding_report(check, &report, 0);
@@ -670,7 +669,7 @@ void check_reentry(struct check *check, const char *what)
     /* In a job that was resumed there, the stack is the job's: then it is the callback's function. */
     if (callers_on_stack_of_thread())
         callers_take(&report.happened);
-    snprintf(report.note, sizeof(report.note), "its callback, on the card's thread, %s", what);
+    snprintf(report.note, sizeof(report.note), "its callback %s on the card's thread", what);
     finding_report(check, &report, 0);
 }
 

@@ -166,10 +166,11 @@ static bool has_lock(struct check *check, struct suspects *suspects, struct chec
     report->finding = ERSATZ_FOUND_LOCK_HELD;
     if (waiter == report->thread)
         snprintf(report->note, sizeof(report->note),
-            "paused with a lock held, and its own thread waits for that lock");
+            "paused while it held a lock, and its own thread waits for that lock");
     else
         snprintf(report->note, sizeof(report->note),
-            "paused with a lock held, for which thread %d waits, while its own thread sleeps", (int)waiter);
+            "paused while it held a lock; thread %d waits for that lock, and the job's own thread sleeps",
+            (int)waiter);
     return true;
 }
 
@@ -182,7 +183,7 @@ static bool expects_descriptor(
         return false;
     report->finding = ERSATZ_FOUND_DESCRIPTOR_EXPECTED;
     snprintf(report->note, sizeof(report->note),
-        "its callback has run, it was not resumed, and its thread waits in %s",
+        "its callback has run, but the job was not resumed, and its thread waits in %s",
         thread_call_name(state, text, sizeof(text)));
     return true;
 }
@@ -197,8 +198,8 @@ static void diagnose(struct check *check, struct suspects *suspects, struct susp
     if (suspect->refused) {
         report->finding = ERSATZ_FOUND_EAGAIN_IGNORED;
         snprintf(report->note, sizeof(report->note),
-            "refused by a full ring (EAGAIN), and not resumed though there has been room; %s",
-            suspect->callback_due ? "callbacks of other jobs are due" : "no callback is due to wait for");
+            "refused by a full ring (EAGAIN), and not resumed although there has been room since; %s",
+            suspect->callback_due ? "callbacks of other jobs will come" : "no callback will come");
         return;
     }
     thread_look(report->thread, &state);
@@ -206,8 +207,8 @@ static void diagnose(struct check *check, struct suspects *suspects, struct susp
         cannot_see(check, ERSATZ_BLIND_THREADS);
     if (has_lock(check, suspects, report, &state) || expects_descriptor(suspect, report, &state))
         return;
-    snprintf(report->note, sizeof(report->note),
-        "told that it may go on, and not resumed for %u ms or longer", check->findings->limits.answer_ms);
+    snprintf(report->note, sizeof(report->note), "signalled, and not resumed for %u ms or longer",
+        check->findings->limits.answer_ms);
 }
 
 /* Under the lock: it is over the limit. */
@@ -306,13 +307,13 @@ static bool judge_callback(struct check *check, struct check_report *report, uns
     if (*asleep >= ASLEEP_LOOKS) {
         report->finding = ERSATZ_FOUND_BLOCKED_CALLBACK;
         snprintf(report->note, sizeof(report->note),
-            "its callback has kept the card's thread for %llu ms so far, and sleeps in %s",
+            "its callback has run on the card's thread for %llu ms so far, and sleeps in %s",
             (unsigned long long)(ran_ns / NS_PER_MS), sleeps_in);
         return true;
     }
     if (cpu_ns >= check->findings->limits.callback_ms * NS_PER_MS) {
         snprintf(report->note, sizeof(report->note),
-            "its callback computes on the card's thread, for %llu ms so far",
+            "its callback has computed on the card's thread for %llu ms so far",
             (unsigned long long)(cpu_ns / NS_PER_MS));
         return true;
     }

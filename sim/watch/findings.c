@@ -14,22 +14,23 @@ static const struct {
     const char *name;
     const char *description;
 } kinds[ERSATZ_FINDINGS] = {
-    [ERSATZ_FOUND_NEVER_RESUMED] = {"never_resumed", "a job was told that it may go on, and was not resumed"},
+    [ERSATZ_FOUND_NEVER_RESUMED] = {"never_resumed", "a job was signalled and never resumed"},
     [ERSATZ_FOUND_FREED_IN_FLIGHT] = {"freed_in_flight",
         "a wait context was freed while the card worked for its job"},
     [ERSATZ_FOUND_CONTEXT_REUSED] = {"context_reused",
-        "a wait context was given to another job while the first was not finished"},
-    [ERSATZ_FOUND_BUSY_POLLING] = {"busy_polling", "a job was resumed over and over before it was told"},
-    [ERSATZ_FOUND_LATE_ANSWER] = {"late_answer", "a job was resumed long after it was told"},
-    [ERSATZ_FOUND_LONG_CALLBACK] = {"long_callback", "a callback computed for long on the card's thread"},
+        "a wait context was given to another job before the first one had finished"},
+    [ERSATZ_FOUND_BUSY_POLLING] = {"busy_polling", "a job was resumed again and again before its signal"},
+    [ERSATZ_FOUND_LATE_ANSWER] = {"late_answer", "a job was resumed long after its signal"},
+    [ERSATZ_FOUND_LONG_CALLBACK] = {"long_callback",
+        "a callback computed for a long time on the card's thread"},
     [ERSATZ_FOUND_BLOCKED_CALLBACK] = {"blocked_callback", "a callback slept on the card's thread"},
     [ERSATZ_FOUND_CALLBACK_REENTERS] = {"callback_reenters",
-        "a callback called back into the engine on the card's thread"},
+        "a callback used the engine on the card's thread"},
     [ERSATZ_FOUND_EAGAIN_IGNORED] = {"eagain_ignored",
         "a job that a full ring had refused (EAGAIN) was not resumed when there was room"},
     [ERSATZ_FOUND_DESCRIPTOR_EXPECTED] = {"descriptor_expected",
-        "a job's callback ran, and its thread waits on descriptors, of which there is none in callback mode"},
-    [ERSATZ_FOUND_LOCK_HELD] = {"lock_held", "a job paused while it held a lock that somebody waits for"},
+        "a job has a callback, but its thread waits on descriptors; in callback mode there are none"},
+    [ERSATZ_FOUND_LOCK_HELD] = {"lock_held", "a job paused while it held a lock that a thread waits for"},
     [ERSATZ_FOUND_FORK_IN_FLIGHT] = {"fork_in_flight", "the process forked while the card worked for it"},
 };
 
@@ -150,17 +151,15 @@ static void write_found(const struct ersatz_findings *findings, enum ersatz_find
     fprintf(stream, "  %s, %" PRIu64 " time%s: %s\n", kinds[finding].name, count, count == 1 ? "" : "s",
         kinds[finding].description);
     if (finding == ERSATZ_FOUND_NEVER_RESUMED && open > 0)
-        fprintf(stream, "    (%" PRIu64 " of these may still be resumed, if the process lives)\n", open);
+        fprintf(stream, "    (%" PRIu64 " of these may still be resumed, if the process still runs)\n", open);
     if (finding == ERSATZ_FOUND_BUSY_POLLING)
         fprintf(stream,
-            "    %" PRIu64
-            " resumptions for nothing, in %.3f s that these jobs were waited for; %.3f s of it "
-            "processor time\n",
+            "    %" PRIu64 " early resumptions in %.3f s of waiting, which took %.3f s of processor time\n",
             times, (double)read_counter(&found->lasted_ns) / 1e9, (double)ns / 1e9);
     else if (finding == ERSATZ_FOUND_FORK_IN_FLIGHT)
         fprintf(stream, "    %" PRIu64 " operations were in flight\n", times);
     else if (ns > 0)
-        fprintf(stream, "    at the longest %.3f s\n", (double)ns / 1e9);
+        fprintf(stream, "    the longest took %.3f s\n", (double)ns / 1e9);
     for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
         if (!is_kept(&found->first[i]))
             continue;
@@ -169,7 +168,7 @@ static void write_found(const struct ersatz_findings *findings, enum ersatz_find
     }
     if (shown > 0 && shown < count)
         fprintf(stream, "    ... and %" PRIu64 " more\n", count - shown);
-    fprintf(stream, "    What it means, and what to do: docs/findings.md#%s\n", kinds[finding].name);
+    fprintf(stream, "    Explanation and remedy: docs/findings.md#%s\n", kinds[finding].name);
 }
 
 bool ersatz_findings_write(const struct ersatz_findings *findings, FILE *stream)

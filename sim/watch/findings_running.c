@@ -38,15 +38,15 @@ bool ersatz_findings_write_running(const struct ersatz_findings *findings, FILE 
 
         if (!runs(running))
             continue;
-        fputs("    the callback of an operation: ", stream);
+        fputs("    callback of ", stream);
         findings_write_request(running->request, running->operation, running->bytes, stream);
         fprintf(stream,
-            ", submitted %.3f s after the start; the callback began at %.3f s, on thread %" PRId32 ", %s\n",
+            ", submitted %.3f s after the start; the callback began at %.3f s on thread %" PRId32 " (%s)\n",
             (double)running->at_ns / 1e9, (double)running->began_ns / 1e9, running->thread,
-            running->is_applications ? "which polls the card" : "which is the card's");
+            running->is_applications ? "the application's, which polls" : "the card's");
         name = name_of(findings, running->function);
         if (name[0] != '\0')
-            fprintf(stream, "      its function: %.*s\n", (int)strnlen(name, ERSATZ_CALLBACK_TEXT), name);
+            fprintf(stream, "      function: %.*s\n", (int)strnlen(name, ERSATZ_CALLBACK_TEXT), name);
     }
     return !ferror(stream);
 }

@@ -39,8 +39,8 @@ static bool complain_of_file_system(struct ersatz_error *error, const char *dire
 {
     error->result = ERSATZ_BAD_INPUT;
     snprintf(error->text, sizeof(error->text),
-        "the file system of %.80s may need room to write to a page again, and on a full disk that would end "
-        "the program; expected one of tmpfs, ext4 or xfs, as /dev/shm is",
+        "the file system of %.80s may need new space to rewrite a page, which on a full disk would kill the "
+        "program; use one of tmpfs, ext4 or xfs, such as /dev/shm",
         directory);
     return false;
 }
@@ -210,7 +210,7 @@ bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory
     fd = open_directory(directory);
     copy = strdup(directory);
     if (copy == NULL)
-        complain(error, directory, "no memory for the name of", ENOMEM);
+        complain(error, directory, "out of memory for the name of", ENOMEM);
     else if (fd < 0 || fstat(fd, &status) != 0)
         complain(error, directory, "expected a directory that exists, got", errno);
     else if (!ersatz_record_suits(fd))

@@ -391,8 +391,8 @@ static void write_request_slice(struct writer *writer, const struct event *event
         [ERSATZ_POINT_CREATED] = "submitted",
         [ERSATZ_POINT_SUBMITTED] = "in the ring",
         [ERSATZ_POINT_STARTED] = "computed",
-        [ERSATZ_POINT_COMPUTED] = "kept by the card",
-        [ERSATZ_POINT_SIGNALLED] = "told, not resumed",
+        [ERSATZ_POINT_COMPUTED] = "delayed by the card",
+        [ERSATZ_POINT_SIGNALLED] = "signalled, not resumed",
         [ERSATZ_POINT_RESUMED] = "returned",
     };
     const struct ersatz_trace_entry *request = &writer->requests[event->request];

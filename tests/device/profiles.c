@@ -147,7 +147,7 @@ static void check_errors(void)
         "the size of the key is \"20480\"; expected a number from 1 to 16384");
     refuse("rsa_private 2048 = 0us\n", 1, "the time must not be 0");
     refuse("rsa_private 2048 = 1us\nrsa_private 2048 = 2us\n", 2, "rsa_private 2048 is given twice");
-    refuse("rsa_public = software\nrsa_public 2048 = 2us\n", 2, "in software, and has a time");
+    refuse("rsa_public = software\nrsa_public 2048 = 2us\n", 2, "in software, but has a time");
     refuse("rsa_privat 2048 = 1us\n", 1, "unknown key");
     refuse("aes = fast\n", 1, "aes is \"fast\"; expected TIME, TIME + TIME/byte");
     refuse("aes = 1us +\n", 1, "TIME + TIME/byte");

@@ -267,7 +267,7 @@ static void refused(void)
 {
     refuse("/nowhere", "expected a directory that exists, got");
     refuse("/dev/null", "Not a directory");
-    refuse("/proc", "expected one of tmpfs, ext4 or xfs"); /* a page there may not stay */
+    refuse("/proc", "use one of tmpfs, ext4 or xfs"); /* a page there may not stay */
     end(start(be_limited), 7 << 8);
 }
 

@@ -126,8 +126,8 @@ static void wait_for_others(struct ending *ending, const sigset_t *set, const ch
 
         if (!told)
             fprintf(stderr,
-                "ersatz-run: the program went on in the background as process %ld; the report comes when it "
-                "ends\n",
+                "ersatz-run: the program continues in the background as process %ld; the report follows when "
+                "that process ends\n",
                 (long)pid);
         told = true;
         signal = sigtimedwait(set, NULL, &interval);
@@ -143,13 +143,13 @@ struct ending child_run(char **command, const char *const *environment, const ch
     int complaint[2], err;
 
     if (pipe2(complaint, O_CLOEXEC) != 0)
-        give_up("no descriptor is free: %s", strerror(errno));
+        give_up("cannot make a pipe: %s", strerror(errno));
     fill_set(&set);
     sigprocmask(SIG_BLOCK, &set, &before);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     ending.pid = fork();
     if (ending.pid < 0)
-        give_up("no process can be started: %s", strerror(errno));
+        give_up("cannot start a process: %s", strerror(errno));
     if (ending.pid == 0)
         become(command, environment, &before, complaint[1]);
     close(complaint[1]);

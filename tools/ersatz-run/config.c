@@ -25,7 +25,7 @@ static char *users_file(void)
         give_up("out of memory");
     path = realpath(name, NULL);
     if (path == NULL && getenv("OPENSSL_CONF") != NULL)
-        fprintf(stderr, "ersatz-run: OPENSSL_CONF %s: %s; OpenSSL goes on without, and so do we\n", name,
+        fprintf(stderr, "ersatz-run: OPENSSL_CONF %s: %s; continuing without it, as OpenSSL does\n", name,
             strerror(errno));
     OPENSSL_free(name);
     return path;

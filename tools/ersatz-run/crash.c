@@ -89,11 +89,11 @@ static void write_process(const struct ending *ending, const struct ersatz_recor
     if (running > 0) {
         fprintf(stream, ", while %s:\n", running == 1 ? "a callback ran" : "callbacks ran");
         ersatz_findings_write_running(&record->findings, stream);
-        fputs("    What it means, and what to do: docs/findings.md#crashes\n", stream);
+        fputs("    Explanation and remedy: docs/findings.md#crashes\n", stream);
     } else {
         fprintf(stream, "; %s\n",
             has_work(record) ? "no callback of its jobs ran at that moment"
-                             : "no job of its had gone to the card");
+                             : "none of its jobs had used the card");
     }
 }
 

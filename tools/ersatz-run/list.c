@@ -23,7 +23,7 @@ static void list_faults(FILE *stream)
 
 static void list_checks(FILE *stream)
 {
-    fputs("\nWhat the program is watched for (see docs/findings.md):\n", stream);
+    fputs("\nFindings: mistakes that the check looks for (see docs/findings.md):\n", stream);
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
         fprintf(stream, "  %-22s %s\n", ersatz_finding_name(finding), ersatz_finding_description(finding));
 }

@@ -14,27 +14,29 @@
 static const char usage[] =
     "ersatz-run [OPTION ...] [--] PROGRAM [ARGUMENT ...]\n"
     "\n"
-    "Runs a program that uses OpenSSL on ersatz's simulated card, and says on standard error what the card\n"
-    "did and what the program did wrong, whichever way it ends. The program's own configuration of OpenSSL\n"
-    "stays in force; its exit status, or the signal that ended it, is passed on.\n"
+    "Runs a program that uses OpenSSL on ersatz's simulated card. When the program has ended, ersatz-run "
+    "reports\n"
+    "on standard error what the card did and which mistakes the program made. The program keeps its own "
+    "OpenSSL\n"
+    "configuration. ersatz-run ends with the program's exit status, or by the signal that ended it.\n"
     "\n"
-    "  --profile NAME|FILE  time the card as this one\n"
-    "  --faults LIST        let it misbehave: ring_full=1%,late=5%:2ms\n"
-    "  --seed NUMBER        what is random follows from this number; without it one is chosen and shown\n"
-    "  --no-check           do not watch the program for mistakes\n"
-    "  --strict             where the program ended well (with 0, or by a signal that was sent to "
-    "ersatz-run),\n"
-    "                       exit with 3 if it made mistakes, and with 4 if no job of its used the card\n"
-    "  --allow FINDING      with --strict: this mistake is known; may be given several times\n"
-    "  --trace FILE         write the timeline there (a file in TMPDIR)\n"
-    "  --no-trace           keep no timeline\n"
-    "  --json               the report as JSON\n"
-    "  --report FILE        the report to this file\n"
-    "  --ctrl 'NAME:VALUE;...'  more control commands for the engine\n"
-    "  --module FILE        the engine's module (the one built with this program, else the installed one)\n"
-    "  --list               show profiles, faults and what is checked\n"
+    "  --profile NAME|FILE  model this card's speed\n"
+    "  --faults LIST        make the card misbehave: ring_full=1%,late=5%:2ms\n"
+    "  --seed NUMBER        repeat the random choices of a run; without it, a seed is chosen and shown\n"
+    "  --no-check           do not look for the program's mistakes\n"
+    "  --strict             for a program that ended with 0, or by a signal that was sent to ersatz-run:\n"
+    "                       exit with 3 if it made mistakes, with 4 if none of its jobs used the card\n"
+    "  --allow FINDING      with --strict: do not count this mistake; may be given several times\n"
+    "  --trace FILE         write the timeline to this file (default: a new file in TMPDIR)\n"
+    "  --no-trace           write no timeline\n"
+    "  --json               write the report as JSON\n"
+    "  --report FILE        write the report to this file\n"
+    "  --ctrl 'NAME:VALUE;...'  give the engine more control commands\n"
+    "  --module FILE        use this engine module (default: the one built with this program, or the "
+    "installed one)\n"
+    "  --list               show profiles, faults and findings\n"
     "  --version            show the version\n"
-    "  --help, -h           show this\n";
+    "  --help, -h           show this text\n";
 
 enum {
     PROFILE = 256,
@@ -75,17 +77,17 @@ static const struct option known[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* A value on its way through ERSATZ_CTRL, which separates commands by semicolons. */
+/* Checks a value that is passed on in ERSATZ_CTRL, which separates commands by semicolons. */
 static const char *value_of(const char *option, const char *value)
 {
     if (value[0] == '\0')
         give_up("--%s is empty", option);
     if (strchr(value, ';') != NULL)
-        give_up("--%s: \"%s\" has a semicolon in it; other commands go into --ctrl", option, value);
+        give_up("--%s: \"%s\" contains a semicolon; use --ctrl for other commands", option, value);
     return value;
 }
 
-/* A profile that is built in has no path, even where a file is called the same. */
+/* The absolute path of a profile file. A built-in profile has no path, even if a file has its name. */
 static const char *profile_path(const char *value)
 {
     const struct ersatz_profile *profile;
@@ -96,7 +98,7 @@ static const char *profile_path(const char *value)
             return value;
     }
     path = realpath(value, NULL);
-    return path == NULL ? value : value_of("profile", path); /* without one the engine says what is wrong */
+    return path == NULL ? value : value_of("profile", path); /* NULL: the engine reports the error */
 }
 
 static _Noreturn void show(void (*write)(FILE *))
@@ -127,13 +129,13 @@ static void allow(struct options *options, const char *name)
     give_up("--allow %s: unknown finding; ersatz-run --list shows all", name);
 }
 
-/* A number that everybody can type. */
+/* A random number that is short enough to type. */
 static const char *chosen_seed(void)
 {
     uint32_t number;
 
     if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
-        give_up("no random number for a seed: %s", strerror(errno));
+        give_up("cannot choose a seed: %s", strerror(errno));
     return text("%" PRIu32, number % 1000000 + 1);
 }
 
@@ -186,8 +188,8 @@ static void take(struct options *options, int option, const char *value)
     case HELP:
     case 'h':
         show(write_usage);
-    default: /* getopt has said what is wrong */
-        fputs("ersatz-run --help shows how it is called\n", stderr);
+    default: /* getopt has printed the error */
+        fputs("see ersatz-run --help\n", stderr);
         exit(EXIT_TROUBLE);
     }
 }
@@ -201,11 +203,11 @@ void options_read(struct options *options, int argc, char **argv)
         take(options, option, optarg);
     options->command = argv + optind;
     if (options->command[0] == NULL)
-        give_up("no program given; ersatz-run --help shows how it is called");
+        give_up("no program given; see ersatz-run --help");
     if (options->strict && !options->check)
-        give_up("--strict judges by what the check finds, and --no-check turns that off");
+        give_up("--strict needs the check, which --no-check turns off");
     if (options->allows && !options->strict)
-        give_up("--allow is an exception to --strict, which is not given");
+        give_up("--allow needs --strict");
     options->seed_chosen = options->seed == NULL;
     if (options->seed == NULL)
         options->seed = chosen_seed();

@@ -63,7 +63,7 @@ void records_read(struct records *records, int directory)
 
     *records = (struct records){0};
     if (stream == NULL)
-        give_up("the directory of records: %s", strerror(errno));
+        give_up("cannot read the directory of records: %s", strerror(errno));
     while ((entry = readdir(stream)) != NULL) {
         struct ersatz_error error;
         struct ersatz_record *record;
@@ -82,11 +82,10 @@ void records_read(struct records *records, int directory)
     }
     closedir(stream);
     if (found > RECORDS_MAX)
-        add_trouble(
-            records, text("%u records more than the %u that are read", found - RECORDS_MAX, RECORDS_MAX));
+        add_trouble(records, text("%u more records; only %u are read", found - RECORDS_MAX, RECORDS_MAX));
     if (traced > traces && traces == TRACES_MAX)
-        add_trouble(records, text("the timelines of %u processes more than the %u that are read",
-                                 traced - traces, TRACES_MAX));
+        add_trouble(records,
+            text("the timelines of %u more processes; only %u are read", traced - traces, TRACES_MAX));
 }
 
 void records_free(struct records *records)

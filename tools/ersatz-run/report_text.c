@@ -77,8 +77,8 @@ static void write_work(const struct totals *totals, FILE *stream)
         fprintf(stream, ", of which %" PRIu64 " failed", totals->failed);
     fprintf(stream, "; at most %" PRIu64 " in flight at a time\n", totals->in_flight_max);
     if (totals->wakeups + totals->callbacks == 0)
-        fputs(
-            "  jobs:     none was woken; the operations were called outside of jobs, and the thread waited\n",
+        fputs("  jobs:     none was woken: the operations were called outside of jobs, and the calling "
+              "thread waited\n",
             stream);
     else
         fprintf(stream,
@@ -86,8 +86,8 @@ static void write_work(const struct totals *totals, FILE *stream)
             totals->wakeups, plural(totals->wakeups), totals->callbacks, plural(totals->callbacks));
     if (totals->orphans > 0)
         fprintf(stream,
-            "            %" PRIu64 " operation%s lost the job: its wait context was freed, or used again, "
-            "before the job was resumed\n",
+            "            %" PRIu64 " operation%s lost its job: the wait context was freed or used again "
+                                   "before the job was resumed\n",
             totals->orphans, plural(totals->orphans));
     if (totals->retries > 0)
         fprintf(stream, "            an operation found the request ring full %" PRIu64 " time%s\n",
@@ -109,15 +109,15 @@ static void write_no_work(const struct totals *totals, const struct records *rec
         refused = records->of[i]->head.refused[0] != '\0' ? records->of[i]->head.refused : refused;
     fputs("  THE CARD DID NO WORK.\n", stream);
     if (refused[0] != '\0') {
-        fprintf(stream, "    It could not be started: %s\n", refused);
+        fprintf(stream, "    The card could not be started: %s\n", refused);
     } else if (totals->loaded == 0) {
         fputs("    No process loaded the engine. The likely causes:\n"
               "    - the program does not use OpenSSL's libcrypto, or has its own copy linked in;\n"
               "    - it does not read OpenSSL's configuration (the file that OPENSSL_CONF names);\n"
-              "    - it clears its environment, or gains rights when it starts (set-user-ID), so that\n"
-              "      OPENSSL_CONF does not count;\n"
+              "    - it clears its environment, or it is a set-user-ID program, for which OpenSSL\n"
+              "      ignores OPENSSL_CONF;\n"
               "    - it ended before it used OpenSSL.\n"
-              "    If the program has an option to load an engine, give it the name ersatz.\n",
+              "    If the program has an option that loads an engine, use the name ersatz.\n",
             stream);
     } else if (totals->computed_inline > 0) {
         fprintf(stream,
@@ -179,9 +179,9 @@ static void write_nothing_found(const struct totals *totals, enum crash_doubt do
 {
     static const char *const but[] = {
         [CRASH_NONE] = "no mistake found",
-        [CRASH_SIGNAL] = "nothing found, and then it CRASHED: no clean bill",
-        [CRASH_IN_CALLBACK] = "nothing found, and then a process ENDED IN A CALLBACK: no clean bill",
-        [CRASH_UNSEEN] = "no mistake found, unless it is how the process below ended",
+        [CRASH_SIGNAL] = "nothing found before the program CRASHED",
+        [CRASH_IN_CALLBACK] = "nothing found before a process ENDED IN A CALLBACK",
+        [CRASH_UNSEEN] = "no mistake found, except perhaps in how the process below ended",
     };
 
     if (!totals->checked)

@@ -61,7 +61,7 @@ void status_explain(const struct outcome *outcome, const struct totals *totals, 
         if (WIFSIGNALED(ended))
             fprintf(stream, "was ended by signal %d (%s)", WTERMSIG(ended), strsignal(WTERMSIG(ended)));
         else
-            fprintf(stream, "ended with it");
+            fprintf(stream, "exited with this status");
     } else if (status == EXIT_FINDINGS) {
         fputs("--strict, and mistakes were found: ", stream);
         for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {

@@ -40,6 +40,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 
 static struct ersatz_device *open_card(struct ersatz_stats *stats, bool external)
 {
+    static struct ersatz_trace trace;
     struct ersatz_config config;
     struct ersatz_device *device;
     struct ersatz_error error;
@@ -48,7 +49,7 @@ static struct ersatz_device *open_card(struct ersatz_stats *stats, bool external
     config.workers = 2;
     config.instances = 1;
     config.external_polling = external;
-    config.watch = true; /* so that a submitter looks at the clock */
+    config.trace = &trace; /* so that a submitter looks at the clock */
     CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
     return device;
 }

@@ -176,7 +176,7 @@ static bool run(struct aes_cbc_hmac *hmac, const struct ersatz_op *ops, unsigned
 
     for (unsigned i = 0; i < count; i++)
         size += ops[i].u.cipher.len;
-    result = offload_all(ops, count, threshold_keeps(hmac->mode, hmac->key_size, size));
+    result = offload(ops, count, threshold_keeps(hmac->mode, hmac->key_size, size));
     /* On the card, refused text never left the card's memory; but the caller shall see no difference. */
     for (unsigned i = 0; i < count && result == ERSATZ_BAD_TAG; i++)
         OPENSSL_cleanse(ops[i].u.cipher.out, ops[i].u.cipher.len);

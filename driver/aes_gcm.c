@@ -176,7 +176,8 @@ static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum ae
             op->u.cipher.aad_len = gcm->aad_len;
         }
     }
-    result = offload(op, threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len));
+    result =
+        offload(op, 1, threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len));
     gcm->stage = next;
     if (result != ERSATZ_OK)
         end_message(gcm);

@@ -37,7 +37,7 @@ static __attribute__((noinline)) bool run_on_card(
 {
     struct ersatz_op op = ersatz_text_op(text->state, iv, out, in, len);
 
-    return offload(&op, false) == ERSATZ_OK;
+    return offload(&op, 1, false) == ERSATZ_OK;
 }
 
 static __attribute__((noinline)) bool refuse_unkeyed(const struct aes_text *text)

@@ -13,4 +13,8 @@ void findings_begin(struct ersatz_findings *findings, const struct ersatz_check_
 /* Write what was found to standard error, if it is more than the last time. */
 void findings_say(const struct ersatz_findings *findings);
 
+/* A pause that returns in fewer nanoseconds, reading the clock included, did not pause. 0 inside a job, where
+ * it cannot be measured. */
+uint32_t findings_measure_pause(void);
+
 #endif

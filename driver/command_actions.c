@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "card.h"
+#include "check.h"
 #include "command_functions.h"
 #include "error.h"
 #include "ersatz/output.h"
 #include "ersatz/undisturbed.h"
-#include "offload.h"
 
 static bool answer_number(const struct command_call *call, int number)
 {
@@ -252,7 +252,7 @@ bool keep_record(const struct command_call *call)
  * so it is done when the command comes and not when the device starts. */
 bool measure_pause(const struct command_call *call)
 {
-    uint32_t pause_ns = call->number == 1 ? offload_measure_pause() : 0;
+    uint32_t pause_ns = call->number == 1 ? findings_measure_pause() : 0;
 
     if (pause_ns != 0)
         atomic_store(&card_policy()->pause_ns, pause_ns);

@@ -9,20 +9,15 @@
 #include "ersatz/device.h"
 
 /*
- * Do op and return what came of it; anything but success or a wrong tag is on the error queue. small: the
- * operation is not worth the way to the card. May pause the current job: the caller must hold no lock, and
- * must keep op and what it points to until this returns.
+ * Do count operations, 1 or more, and return the first result that is not a success. Anything but success or
+ * a wrong tag is on the error queue. Several operations are of one kind, on states of their own: the card
+ * gets them all before the job pauses, and the job pauses once, until all are done. If one fails, the outputs
+ * are as they were, or some of them are computed.
+ *
+ * small: the operations are not worth the way to the card. May pause the current job: the caller must hold no
+ * lock, and must keep ops and what they point to until this returns.
  */
-enum ersatz_result offload(const struct ersatz_op *op, bool small);
-
-/* The same for count operations of one kind, 1 or more, on states of their own: the card has them all before
- * the job pauses, once, until all are done. Returns the first result that is not a success; then outputs are
- * as they were, or some of them computed. */
-enum ersatz_result offload_all(const struct ersatz_op *ops, unsigned count, bool small);
-
-/* In how many nanoseconds, the clock included, a pause comes back only if it did not pause; 0 inside a job,
- * where it cannot be measured. */
-uint32_t offload_measure_pause(void);
+enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool small);
 
 /* Whether a cipher's operation that is not small would leave the calling core now: where it would not,
  * nothing pauses. */

@@ -85,7 +85,7 @@ static int compute(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNU
     op.u.rsa.key = copy->key;
     size = (int)ersatz_rsa_key_size(copy->key);
     /* Room for any result: libcrypto looks into the words of one even if it is zero. */
-    ok = ok && BN_bn2binpad(base, in, size) == size && offload(&op, false) == ERSATZ_OK &&
+    ok = ok && BN_bn2binpad(base, in, size) == size && offload(&op, 1, false) == ERSATZ_OK &&
          BN_lshift(result, BN_value_one(), 8 * size - 1) && BN_bin2bn(out, size, result) != NULL &&
          (!is_private || rsa_blinding_remove(copy->blinding, result, unblind, ctx));
     OPENSSL_cleanse(in, (size_t)size);
@@ -165,7 +165,7 @@ static int verify_bytes(int len, const unsigned char *from, unsigned char *to, R
     op.u.rsa.key = copy->key;
     if ((size_t)len != ersatz_rsa_key_size(op.u.rsa.key) || !ersatz_rsa_key_takes(op.u.rsa.key, from))
         return CANNOT;
-    if (offload(&op, false) != ERSATZ_OK)
+    if (offload(&op, 1, false) != ERSATZ_OK)
         return -1;
     got = RSA_padding_check_PKCS1_type_1(to, len, out, len, len);
     if (got < 0)

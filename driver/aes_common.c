@@ -24,7 +24,7 @@ bool aes_set_key(
 
     if (key == NULL) {
         if (*state != NULL)
-            result = ersatz_cipher_turn(*state, encrypt);
+            result = ersatz_cipher_set_direction(*state, encrypt);
         return result == ERSATZ_OK || refuse_key(mode, result);
     }
     if (*state != NULL) {

@@ -126,7 +126,7 @@ bool set_thresholds(const struct command_call *call)
 
 /* ------------------------------------------------------------------------------------------------ KERNELS */
 
-/* "portable, ipsec-mb": the names of a set of kernels. */
+/* "portable, x86": the names of a set of kernels. */
 static const char *kernel_names(unsigned set, char *out, size_t size)
 {
     size_t used = 0;

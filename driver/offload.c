@@ -205,33 +205,12 @@ static enum ersatz_result run_on_card(struct ersatz_device *device, const struct
     return result != ERSATZ_OK ? result : finished;
 }
 
-/* Whether libcrypto's kernels may leave an error of a wrong tag on the queue; the card leaves none. */
-static bool may_refuse(const struct ersatz_op *op)
-{
-    return op->kind == ERSATZ_CIPHER && (op->u.cipher.tag != NULL || op->u.cipher.aad != NULL);
-}
-
-static enum ersatz_result run_one_here(const struct ersatz_op *op)
-{
-    enum ersatz_result result;
-
-    if (!may_refuse(op))
-        return ersatz_compute(op, card_stats());
-    ERR_set_mark();
-    result = ersatz_compute(op, card_stats());
-    if (result == ERSATZ_BAD_TAG)
-        ERR_pop_to_mark();
-    else
-        ERR_clear_last_mark();
-    return result;
-}
-
 static enum ersatz_result run_here(const struct ersatz_op *ops, unsigned count)
 {
     enum ersatz_result result = ERSATZ_OK;
 
     for (unsigned i = 0; i < count && result == ERSATZ_OK; i++)
-        result = run_one_here(&ops[i]);
+        result = ersatz_compute(&ops[i], card_stats());
     return result;
 }
 
@@ -262,7 +241,7 @@ bool offload_may_pause(void)
 static bool is_faster_here(const struct ersatz_op *ops, unsigned count, const ASYNC_JOB *job)
 {
     return count == 1 && atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed) &&
-           (job == NULL || ersatz_op_is_parallel(ops));
+           (job == NULL || ersatz_op_is_fastest_alone(ops));
 }
 
 /* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */

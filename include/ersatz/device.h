@@ -290,7 +290,7 @@ enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const
 /* Use the key that is set for the other direction. The modes that encrypt with the block cipher both ways
  * (CTR, GCM, CCM, CFB, OFB) take it for their next message; for the others the key must be set anew, as in
  * libcrypto. ERSATZ_BUSY. */
-enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt);
+enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, bool encrypt);
 
 /* An independent copy, in the middle of a GCM message too. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
@@ -360,9 +360,9 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
 
-/* Whether one core computes op as fast by itself as in a batch: the blocks of one message side by side,
- * instead of several messages. */
-bool ersatz_op_is_parallel(const struct ersatz_op *op);
+/* Whether one core computes op as fast by itself as in a batch: because it computes the blocks of one message
+ * side by side, or because no kernel computes several such messages side by side. */
+bool ersatz_op_is_fastest_alone(const struct ersatz_op *op);
 
 /* Under which name the statistics count op. */
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op);

@@ -36,12 +36,13 @@ const char *ersatz_request_name_title(enum ersatz_request_name name);
 /* The code that computes. */
 enum ersatz_kernel {
     ERSATZ_KERNEL_PORTABLE, /* libcrypto: computes everything, on every processor */
-    ERSATZ_KERNEL_IPSEC_MB, /* AES by Intel's multi-buffer library, with wide vectors */
+    ERSATZ_KERNEL_X86,      /* AES, one operation at a time, with the processor's AES instructions */
+    ERSATZ_KERNEL_IPSEC_MB, /* AES by Intel's multi-buffer library, several at once */
     ERSATZ_KERNEL_IFMA,     /* RSA, several at once, with AVX-512 multiply-add of 52-bit integers */
     ERSATZ_KERNELS
 };
 
-/* "portable", "ipsec-mb", "ifma". */
+/* "portable", "x86", "ipsec-mb", "ifma". */
 const char *ersatz_kernel_name(enum ersatz_kernel kernel);
 
 /* Kinds of request whose number in flight an application can watch; the values are those that

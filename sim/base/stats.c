@@ -76,6 +76,7 @@ uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kerne
 
 static const char *const kernel_names[ERSATZ_KERNELS] = {
     [ERSATZ_KERNEL_PORTABLE] = "portable",
+    [ERSATZ_KERNEL_X86] = "x86",
     [ERSATZ_KERNEL_IPSEC_MB] = "ipsec-mb",
     [ERSATZ_KERNEL_IFMA] = "ifma",
 };

@@ -80,7 +80,7 @@ void request_reference(struct ersatz_request *request)
 void request_idle(struct ersatz_request *request)
 {
     if (request->op.kind == ERSATZ_CIPHER)
-        cipher_leave(request->op.u.cipher.cipher);
+        cipher_release(request->op.u.cipher.cipher);
 }
 
 static void release_group(struct ersatz_request *request)
@@ -269,14 +269,14 @@ enum ersatz_result ersatz_request_new(
     struct ersatz_request *request;
 
     *out = NULL;
-    if (op->kind == ERSATZ_CIPHER && !cipher_lengths_exist(op))
+    if (op->kind == ERSATZ_CIPHER && !cipher_lengths_possible(op))
         return ERSATZ_BAD_INPUT;
-    if (op->kind == ERSATZ_CIPHER && !cipher_enter(op->u.cipher.cipher))
+    if (op->kind == ERSATZ_CIPHER && !cipher_claim(op->u.cipher.cipher))
         return ERSATZ_BUSY;
     request = device_take(device);
     if (request == NULL) {
         if (op->kind == ERSATZ_CIPHER)
-            cipher_leave(op->u.cipher.cipher);
+            cipher_release(op->u.cipher.cipher);
         return ERSATZ_NO_MEMORY;
     }
     request->op = *op;
@@ -304,7 +304,7 @@ enum ersatz_result ersatz_request_new(
         request->caller_op = *op;
         take_buffer(request);
         request->leaves_ciphertext =
-            op->kind == ERSATZ_CIPHER && cipher_leaves_ciphertext(op->u.cipher.cipher);
+            op->kind == ERSATZ_CIPHER && cipher_writes_ciphertext(op->u.cipher.cipher);
         if (!(op->kind == ERSATZ_CIPHER ? copy_cipher(request) : copy_rsa(request))) {
             request->copied = false;
             request_idle(request);
@@ -474,7 +474,7 @@ static void lose_group(struct ersatz_request *request)
 {
     for (; request != NULL; request = request->group_next) {
         if (request->op.kind == ERSATZ_CIPHER)
-            cipher_lose(request->op.u.cipher.cipher);
+            cipher_release_lost(request->op.u.cipher.cipher);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "aes.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,27 +71,27 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     if (cipher == NULL || atomic_fetch_sub_explicit(&cipher->references, 1, memory_order_acq_rel) != 1)
         return;
     cipher->functions->freectx(cipher->context); /* cleanses the key */
-    imb_state_free(cipher->imb);
+    x86_state_free(cipher->x86);
     OPENSSL_cleanse(&cipher->ccm, sizeof(cipher->ccm));
     OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
     free(cipher);
 }
 
-void cipher_lose(struct ersatz_cipher *cipher)
+void cipher_release_lost(struct ersatz_cipher *cipher)
 {
     cipher->message = MESSAGE_LOST;
-    cipher_leave(cipher);
+    cipher_release(cipher);
 }
 
-/* After entering a state that owner had: in the child of a fork it may be a worker's of the parent, and the
- * message somewhere in between. */
-static void look_at_owner(struct ersatz_cipher *cipher, unsigned owner)
+/* After claiming a state that owner had: in the child of a fork, a worker of the parent may have been in the
+ * middle of an operation on it. */
+static void note_previous_owner(struct ersatz_cipher *cipher, unsigned owner)
 {
     if (owner != IDLE)
         cipher->message = MESSAGE_LOST;
 }
 
-bool cipher_enter(struct ersatz_cipher *cipher)
+bool cipher_claim(struct ersatz_cipher *cipher)
 {
     unsigned self = process_generation();
     unsigned owner = atomic_load_explicit(&cipher->owner, memory_order_relaxed);
@@ -98,32 +99,34 @@ bool cipher_enter(struct ersatz_cipher *cipher)
     if (owner == self || !atomic_compare_exchange_strong_explicit(
                              &cipher->owner, &owner, self, memory_order_acquire, memory_order_relaxed))
         return false;
-    look_at_owner(cipher, owner);
+    note_previous_owner(cipher, owner);
     return true;
 }
 
-void cipher_leave(struct ersatz_cipher *cipher)
+void cipher_release(struct ersatz_cipher *cipher)
 {
     atomic_store_explicit(&cipher->owner, IDLE, memory_order_release);
 }
 
-bool cipher_is_parallel(const struct ersatz_cipher *cipher)
+bool cipher_has_lanes(const struct ersatz_cipher *cipher)
 {
     switch (cipher->mode) {
-    case ERSATZ_CTR:
-    case ERSATZ_GCM:
-    case ERSATZ_XTS:
-    case ERSATZ_ECB:
-        return true;
     case ERSATZ_CBC:
     case ERSATZ_CFB:
-        return !cipher->encrypt;
+        return cipher->encrypt;
+    case ERSATZ_OFB:
+        return true;
     default:
         return false;
     }
 }
 
-bool cipher_leaves_ciphertext(const struct ersatz_cipher *cipher)
+bool cipher_is_fastest_alone(const struct ersatz_cipher *cipher)
+{
+    return !cipher_has_lanes(cipher) && !cipher_mode_has_mac_key(cipher->mode);
+}
+
+bool cipher_writes_ciphertext(const struct ersatz_cipher *cipher)
 {
     /* In CTR and OFB both directions are the same, and some programs say to encrypt when they decrypt. */
     return cipher->encrypt && cipher->mode != ERSATZ_CTR && cipher->mode != ERSATZ_OFB;
@@ -157,44 +160,75 @@ bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in,
     return cipher->functions->cipher(cipher->context, out, &out_len, len, in, len) == 1;
 }
 
-/* False: libcrypto is to do all by itself; there may be no memory for anything else. */
-static bool set_imb_key(struct ersatz_cipher *cipher, const uint8_t *key)
+bool cipher_checked_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len)
 {
-    if (!kernel_in_use(ERSATZ_KERNEL_IPSEC_MB)) {
-        imb_state_free(cipher->imb);
-        cipher->imb = NULL;
-        return false;
-    }
-    if (cipher->imb == NULL)
-        cipher->imb = imb_state_new(cipher->mode, cipher->key_len);
-    if (cipher->imb != NULL)
-        imb_state_set_key(cipher->imb, key);
-    return cipher->imb != NULL;
+    bool done;
+
+    ERR_set_mark();
+    done = cipher_piece(cipher, out, in, len);
+    if (done)
+        ERR_clear_last_mark();
+    else
+        ERR_pop_to_mark();
+    return done;
+}
+
+/* The kernel for single operations in this mode; *useful: whether it is in use, or the state is of use to
+ * Intel's library, whose lanes take their keys from it. */
+static enum ersatz_kernel choose_kernel(enum ersatz_mode mode, bool *useful)
+{
+    bool x86 = kernel_in_use(ERSATZ_KERNEL_X86), library = kernel_in_use(ERSATZ_KERNEL_IPSEC_MB);
+
+    *useful = x86 || library;
+    return mode != ERSATZ_GCM || (x86 && (x86_has_vaes() || !library)) ? ERSATZ_KERNEL_X86
+                                                                       : ERSATZ_KERNEL_IPSEC_MB;
+}
+
+static void drop_x86(struct ersatz_cipher *cipher)
+{
+    x86_state_free(cipher->x86);
+    cipher->x86 = NULL;
+}
+
+/* False: libcrypto does everything; there may be no memory for anything else. */
+static bool set_x86_key(struct ersatz_cipher *cipher, const uint8_t *key)
+{
+    bool useful;
+    enum ersatz_kernel kernel = choose_kernel(cipher->mode, &useful);
+
+    if (!useful || cipher->kernel != kernel)
+        drop_x86(cipher);
+    if (useful && cipher->x86 == NULL)
+        cipher->x86 = x86_state_new(cipher->mode, cipher->key_len, kernel);
+    cipher->kernel = kernel;
+    if (cipher->x86 != NULL)
+        x86_state_set_key(cipher->x86, key);
+    return cipher->x86 != NULL;
 }
 
 /* Many a program sets the same key for every message. */
 static bool has_key_already(const struct ersatz_cipher *cipher, const uint8_t *key)
 {
-    return cipher->keyed && cipher->key_pending && cipher_has_imb(cipher) &&
+    return cipher->keyed && cipher->key_pending && cipher_has_x86(cipher) &&
            CRYPTO_memcmp(cipher->waiting_key, key, cipher->key_len) == 0;
 }
 
 /* Whenever key or direction have changed. */
-static void select_short_path(struct ersatz_cipher *cipher)
+static void select_function(struct ersatz_cipher *cipher)
 {
-    cipher->way = cipher->keyed && cipher->imb != NULL ? imb_short_for(cipher->imb, cipher->encrypt)
-                                                       : (struct imb_short){NULL, 0, 0};
+    cipher->function = cipher->keyed && cipher->x86 != NULL ? x86_function_for(cipher->x86, cipher->encrypt)
+                                                            : (struct x86_function){NULL, 0, 0};
 }
 
 static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
 {
-    bool has_imb;
+    bool has_x86;
 
     if (has_key_already(cipher, key)) {
         cipher->message = MESSAGE_NONE;
         return true;
     }
-    has_imb = set_imb_key(cipher, key);
+    has_x86 = set_x86_key(cipher, key);
 
     cipher->key_pending = false;
     cipher->message = MESSAGE_NONE;
@@ -202,7 +236,7 @@ static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
         cipher_ccm_set_key(cipher, key);
         return true;
     }
-    if (!has_imb || cipher->mode == ERSATZ_XTS) /* of which libcrypto refuses some keys */
+    if (!has_x86 || cipher->mode == ERSATZ_XTS) /* of which libcrypto refuses some keys */
         return cipher_init(cipher, key, NULL, 0);
     memcpy(cipher->waiting_key, key, cipher->key_len);
     cipher->key_pending = true;
@@ -216,17 +250,17 @@ enum ersatz_result ersatz_cipher_set_key(
 
     if (key_len != cipher->key_len)
         return ERSATZ_BAD_KEY;
-    if (!cipher_enter(cipher))
+    if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
     set = set_key(cipher, key);
     cipher->keyed = set;
-    select_short_path(cipher);
-    cipher_leave(cipher);
+    select_function(cipher);
+    cipher_release(cipher);
     return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
 
-/* The caller has entered the state. */
+/* The caller has claimed the state. */
 static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_cipher **out)
 {
     enum ersatz_result result = make(
@@ -235,14 +269,15 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     if (result == ERSATZ_OK) {
         (*out)->encrypt = cipher->encrypt;
         (*out)->keyed = cipher->keyed;
-        if (cipher->imb != NULL)
-            (*out)->imb = imb_state_dup(cipher->imb);
-        select_short_path(*out);
+        if (cipher->x86 != NULL)
+            (*out)->x86 = x86_state_dup(cipher->x86);
+        (*out)->kernel = cipher->kernel;
+        select_function(*out);
         (*out)->message = cipher->message;
         (*out)->key_pending = cipher->key_pending;
         memcpy((*out)->waiting_key, cipher->waiting_key, sizeof(cipher->waiting_key));
-        if (cipher->message == MESSAGE_IMB &&
-            (*out)->imb == NULL) { /* libcrypto knows nothing of the message */
+        if (cipher->message == MESSAGE_X86 &&
+            (*out)->x86 == NULL) { /* libcrypto knows nothing of the message */
             ersatz_cipher_free(*out);
             *out = NULL;
             result = ERSATZ_NO_MEMORY;
@@ -251,16 +286,16 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     return result;
 }
 
-enum ersatz_result ersatz_cipher_turn(struct ersatz_cipher *cipher, bool encrypt)
+enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, bool encrypt)
 {
     if (cipher->encrypt == encrypt)
         return ERSATZ_OK; /* written on the caller's side only, never by a worker */
-    if (!cipher_enter(cipher))
+    if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
-    select_short_path(cipher);
+    select_function(cipher);
     cipher->ccm.iv_len = 0; /* libcrypto sets CCM's key up for one direction */
-    cipher_leave(cipher);
+    cipher_release(cipher);
     return ERSATZ_OK;
 }
 
@@ -271,14 +306,14 @@ enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz
     *out = NULL;
     if (cipher->mode != ERSATZ_CCM && cipher->functions->dupctx == NULL)
         return ERSATZ_COMPUTE_FAILED;
-    if (!cipher_enter(cipher))
+    if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
     result = cipher->mode == ERSATZ_CCM ? cipher_ccm_dup(cipher, out) : dup(cipher, out);
-    cipher_leave(cipher);
+    cipher_release(cipher);
     return result;
 }
 
-bool cipher_lengths_exist(const struct ersatz_op *op)
+bool cipher_lengths_possible(const struct ersatz_op *op)
 {
     return ((op->u.cipher.len | op->u.cipher.aad_len | op->u.cipher.iv_len | op->u.cipher.tag_len) &
                ~(SIZE_MAX >> 3)) == 0;
@@ -299,17 +334,6 @@ static bool length_fits(enum ersatz_mode mode, size_t len)
     }
 }
 
-/* False: libcrypto is to do it. */
-static bool compute_imb(struct ersatz_cipher *cipher, const struct ersatz_op *op)
-{
-    size_t len = op->u.cipher.len;
-
-    if (!imb_short_takes(&cipher->way, len))
-        return imb_compute_one(cipher->imb, op, cipher->encrypt);
-    cipher->way.run(cipher->imb, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in, len);
-    return true;
-}
-
 enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     struct ersatz_cipher *cipher = op->u.cipher.cipher;
@@ -317,19 +341,20 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel
     *kernel = ERSATZ_KERNEL_PORTABLE;
     if (!cipher->keyed)
         return ERSATZ_BAD_KEY;
-    if (!cipher_lengths_exist(op) || !length_fits(cipher->mode, op->u.cipher.len))
+    if (!cipher_lengths_possible(op) || !length_fits(cipher->mode, op->u.cipher.len))
         return ERSATZ_BAD_INPUT;
     if (cipher->mode == ERSATZ_GCM)
         return cipher_gcm(op, kernel);
     if (cipher->mode == ERSATZ_CCM)
-        return cipher_ccm(op);
+        return cipher_ccm(op, kernel);
     if (cipher_mode_has_mac_key(cipher->mode))
         return cipher_cbc_hmac(op);
     if (op->u.cipher.len == 0)
         return ERSATZ_OK;
-    if (cipher_has_imb(cipher) && compute_imb(cipher, op)) {
-        *kernel = ERSATZ_KERNEL_IPSEC_MB;
-        return ERSATZ_OK;
+    if (cipher_has_x86(cipher) && x86_function_takes(&cipher->function, op->u.cipher.len)) {
+        *kernel = ERSATZ_KERNEL_X86;
+        return cipher->function.run(
+            cipher->x86, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
     }
     if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK) ||
         !cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
@@ -343,7 +368,7 @@ static bool is_in_flight(struct ersatz_cipher *cipher)
 }
 
 /* False: a request in flight has the state. The caller is known to be alone with it but for that. */
-static bool enter_alone(struct ersatz_cipher *cipher)
+static bool claim_alone(struct ersatz_cipher *cipher)
 {
     unsigned self = process_generation();
     unsigned owner = atomic_load_explicit(&cipher->owner, memory_order_acquire);
@@ -351,7 +376,7 @@ static bool enter_alone(struct ersatz_cipher *cipher)
     if (owner == self)
         return false;
     atomic_store_explicit(&cipher->owner, self, memory_order_relaxed);
-    look_at_owner(cipher, owner);
+    note_previous_owner(cipher, owner);
     return true;
 }
 
@@ -361,10 +386,10 @@ enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_
     enum ersatz_result result;
 
     *kernel = ERSATZ_KERNEL_PORTABLE;
-    if (!enter_alone(cipher))
+    if (!claim_alone(cipher))
         return ERSATZ_BUSY;
     result = cipher_compute(op, kernel);
-    cipher_leave(cipher);
+    cipher_release(cipher);
     return result;
 }
 
@@ -379,7 +404,7 @@ struct ersatz_op ersatz_text_op(
     return op;
 }
 
-/* Apart, so that a short text's way past it is short. */
+/* Not inlined, so that the path of a short text past it is short. */
 static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
     const uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
 {
@@ -391,9 +416,9 @@ static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_c
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[BLOCK], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats)
 {
-    if (!imb_short_takes(&cipher->way, len) || is_in_flight(cipher) ||
-        !kernel_was_found(ERSATZ_KERNEL_IPSEC_MB))
+    if (!x86_function_takes(&cipher->function, len) || is_in_flight(cipher) ||
+        !kernel_was_found(ERSATZ_KERNEL_X86))
         return compute_long(cipher, iv, out, in, len, stats);
-    stats_count_inline(stats, ERSATZ_KERNEL_IPSEC_MB);
-    return cipher->way.run(cipher->imb, iv, out, in, len);
+    stats_count_inline(stats, ERSATZ_KERNEL_X86);
+    return cipher->function.run(cipher->x86, iv, out, in, len);
 }

@@ -7,30 +7,35 @@
 
 void cipher_reference(struct ersatz_cipher *cipher);
 
-/* Claim the state for one request; false while another has it. Leave it when the computation is over. */
-bool cipher_enter(struct ersatz_cipher *cipher);
-void cipher_leave(struct ersatz_cipher *cipher);
+/* Claim the state for one request; false while another request has it. Release it when the computation is
+ * over. */
+bool cipher_claim(struct ersatz_cipher *cipher);
+void cipher_release(struct ersatz_cipher *cipher);
 
-/* False: of lengths that nothing in memory has, and whose sum is none. */
-bool cipher_lengths_exist(const struct ersatz_op *op);
+/* Whether buffers of op's lengths can exist in memory; if so, sums of these lengths do not overflow. */
+bool cipher_lengths_possible(const struct ersatz_op *op);
 
-/* In the child of a fork, for a request of the parent's: whether it was computed is not known. Leaves the
- * state, without the message it carried. */
-void cipher_lose(struct ersatz_cipher *cipher);
+/* In the child of a fork, for a request of the parent's, of which nobody knows whether it was computed:
+ * release the state, and drop the message that it carried. */
+void cipher_release_lost(struct ersatz_cipher *cipher);
 
-/* op->u.cipher on op->u.cipher.cipher: start, associated data, text, end, as far as op asks for them.
- * *kernel: which one computed it. */
+/* Compute op on its state, which the caller has claimed: start, associated data, text, end, as far as op
+ * asks for them. *kernel: the kernel that computed it. */
 enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 
-/* The same on the calling core: enters the state, and leaves it. No other thread enters it meanwhile, so this
- * is done without locked instructions, which would wait for all that a short operation has written. */
+/* The same on the calling core: claims the state, and releases it. No other thread claims it meanwhile, so
+ * this takes no locked instructions, which would wait until all stores of a short operation are done. */
 enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 
-/* Whether a block can be computed before the one in front of it is. */
-bool cipher_is_parallel(const struct ersatz_cipher *cipher);
+/* Whether a batch kernel does operations on such a state side by side: those of which each block waits for
+ * the one before it. */
+bool cipher_has_lanes(const struct ersatz_cipher *cipher);
 
-/* Whether what the state's operations write, if they succeed, is ciphertext. */
-bool cipher_leaves_ciphertext(const struct ersatz_cipher *cipher);
+/* Whether a single operation on such a state uses all that one core has, or nothing better is known. */
+bool cipher_is_fastest_alone(const struct ersatz_cipher *cipher);
+
+/* Whether the output of the state's operations, if they succeed, is ciphertext. */
+bool cipher_writes_ciphertext(const struct ersatz_cipher *cipher);
 
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
 

@@ -27,10 +27,10 @@ enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const
 
     if (!cipher_mode_has_mac_key(cipher->mode) || !cipher->keyed)
         return ERSATZ_BAD_KEY;
-    if (!cipher_enter(cipher))
+    if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
     set = set_octets(cipher, OSSL_CIPHER_PARAM_AEAD_MAC_KEY, (uint8_t *)key, len); /* is only read */
-    cipher_leave(cipher);
+    cipher_release(cipher);
     return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
 
@@ -52,7 +52,7 @@ enum ersatz_result cipher_cbc_hmac(const struct ersatz_op *op)
         if (!set_octets(cipher, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad, sizeof(aad)))
             return ERSATZ_BAD_INPUT;
     }
-    done = cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
+    done = cipher_checked_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
     cipher->message = MESSAGE_NONE; /* with the record, its length is forgotten */
     if (done)
         return ERSATZ_OK;

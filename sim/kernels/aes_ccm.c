@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CCM: a message is one operation, since its length goes into the first block that is computed. So do the
- * lengths of nonce and tag, and libcrypto wants them before the key: it is kept, and set up again when an
- * operation brings other lengths than the last one.
+ * lengths of nonce and tag, and libcrypto wants them before the key: the key is kept, and given to libcrypto
+ * again when an operation has other lengths than the last one.
  */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -85,19 +85,16 @@ static bool take_tag(struct ersatz_cipher *cipher, uint8_t *tag, size_t len)
     return cipher->functions->get_ctx_params(cipher->context, params) == 1;
 }
 
-enum ersatz_result cipher_ccm(const struct ersatz_op *op)
+static enum ersatz_result compute_portable(struct ersatz_cipher *cipher, const struct ersatz_op *op)
 {
-    struct ersatz_cipher *cipher = op->u.cipher.cipher;
     size_t len = op->u.cipher.len;
     uint8_t nothing = 0; /* stands for a text of no bytes: NULL means something else */
     const uint8_t *in = len > 0 ? op->u.cipher.in : &nothing;
     uint8_t *out = len > 0 ? op->u.cipher.out : &nothing;
 
-    if (!lengths_fit(op))
-        return ERSATZ_BAD_INPUT;
     if (!begin(cipher, op))
         return ERSATZ_COMPUTE_FAILED;
-    if (!cipher_piece(cipher, out, in, len)) {
+    if (!cipher_checked_piece(cipher, out, in, len)) {
         if (cipher->encrypt)
             return ERSATZ_COMPUTE_FAILED;
         OPENSSL_cleanse(out, len);
@@ -106,4 +103,32 @@ enum ersatz_result cipher_ccm(const struct ersatz_op *op)
     if (cipher->encrypt && !take_tag(cipher, op->u.cipher.tag, op->u.cipher.tag_len))
         return ERSATZ_COMPUTE_FAILED;
     return ERSATZ_OK;
+}
+
+static enum ersatz_result compute_x86(const struct ersatz_cipher *cipher, const struct ersatz_op *op)
+{
+    uint8_t tag[TAG_MAX];
+    enum ersatz_result result = ERSATZ_OK;
+
+    x86_ccm(cipher->x86, op, cipher->encrypt, tag);
+    if (cipher->encrypt)
+        memcpy(op->u.cipher.tag, tag, op->u.cipher.tag_len);
+    else if (CRYPTO_memcmp(op->u.cipher.tag, tag, op->u.cipher.tag_len) != 0)
+        result = ERSATZ_BAD_TAG;
+    OPENSSL_cleanse(tag, sizeof(tag)); /* of a forged message, it is secret */
+    if (result == ERSATZ_BAD_TAG && op->u.cipher.len > 0)
+        OPENSSL_cleanse(op->u.cipher.out, op->u.cipher.len);
+    return result;
+}
+
+enum ersatz_result cipher_ccm(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    struct ersatz_cipher *cipher = op->u.cipher.cipher;
+
+    if (!lengths_fit(op))
+        return ERSATZ_BAD_INPUT;
+    if (!cipher_has_x86(cipher))
+        return compute_portable(cipher, op);
+    *kernel = ERSATZ_KERNEL_X86;
+    return compute_x86(cipher, op);
 }

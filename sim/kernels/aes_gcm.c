@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM: a message may come in pieces; in between, its state stays with the kernel it began with. The
- * multi-buffer library takes all associated data at once, with the first text or with the tag. A message that
- * begins otherwise is libcrypto's.
+ * x86 kernel takes all associated data at once, with the first text or with the tag. A message that begins
+ * otherwise is libcrypto's.
  */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -24,7 +24,7 @@ static enum ersatz_result end_portable(struct ersatz_cipher *cipher, uint8_t *ta
     if (!cipher->encrypt) {
         if (cipher->functions->set_ctx_params(cipher->context, params) != 1)
             return ERSATZ_BAD_INPUT;
-        return cipher_piece(cipher, NULL, NULL, 0) ? ERSATZ_OK : ERSATZ_BAD_TAG;
+        return cipher_checked_piece(cipher, NULL, NULL, 0) ? ERSATZ_OK : ERSATZ_BAD_TAG;
     }
     if (!cipher_piece(cipher, NULL, NULL, 0) ||
         cipher->functions->get_ctx_params(cipher->context, params) != 1)
@@ -42,16 +42,16 @@ static enum ersatz_result go_on_portable(struct ersatz_cipher *cipher, const str
                                     : ERSATZ_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------- ipsec-mb */
+/* ---------------------------------------------------------------------------------------------------- x86 */
 
-static enum ersatz_result end_imb(struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len)
+static enum ersatz_result end_x86(struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len)
 {
     uint8_t whole[TAG_MAX];
     enum ersatz_result result = ERSATZ_OK;
 
     if (tag_len < 1 || tag_len > TAG_MAX)
         return cipher->encrypt ? ERSATZ_COMPUTE_FAILED : ERSATZ_BAD_INPUT; /* as libcrypto has it */
-    imb_gcm_end(cipher->imb, whole);
+    x86_gcm_end(cipher->x86, whole);
     if (cipher->encrypt)
         memcpy(tag, whole, tag_len);
     else if (CRYPTO_memcmp(tag, whole, tag_len) != 0)
@@ -60,14 +60,14 @@ static enum ersatz_result end_imb(struct ersatz_cipher *cipher, uint8_t *tag, si
     return result;
 }
 
-static enum ersatz_result go_on_imb(struct ersatz_cipher *cipher, const struct ersatz_op *op)
+static enum ersatz_result go_on_x86(struct ersatz_cipher *cipher, const struct ersatz_op *op)
 {
     if (op->u.cipher.aad_len > 0 && op->u.cipher.long_iv == NULL)
         return ERSATZ_COMPUTE_FAILED; /* it comes before the text */
     if (op->u.cipher.len > 0 &&
-        !imb_gcm_text(cipher->imb, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
+        !x86_gcm_text(cipher->x86, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
         return ERSATZ_COMPUTE_FAILED;
-    return op->u.cipher.tag != NULL ? end_imb(cipher, op->u.cipher.tag, op->u.cipher.tag_len) : ERSATZ_OK;
+    return op->u.cipher.tag != NULL ? end_x86(cipher, op->u.cipher.tag, op->u.cipher.tag_len) : ERSATZ_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------------- both
@@ -82,9 +82,9 @@ static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersat
 
     if (iv_len < 1 || iv_len > GCM_IV_MAX)
         return ERSATZ_BAD_INPUT;
-    cipher->message = has_all_aad && cipher_has_imb(cipher) ? MESSAGE_IMB : MESSAGE_PORTABLE;
-    if (cipher->message == MESSAGE_IMB)
-        imb_gcm_begin(cipher->imb, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len, cipher->encrypt);
+    cipher->message = has_all_aad && cipher_has_x86(cipher) ? MESSAGE_X86 : MESSAGE_PORTABLE;
+    if (cipher->message == MESSAGE_X86)
+        x86_gcm_begin(cipher->x86, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len, cipher->encrypt);
     else if (!cipher_init(cipher, NULL, iv, iv_len))
         return ERSATZ_COMPUTE_FAILED;
     return ERSATZ_OK;
@@ -103,8 +103,8 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
         return ERSATZ_LOST;
     if (cipher->message == MESSAGE_NONE)
         return ERSATZ_COMPUTE_FAILED; /* libcrypto would make up an IV and tell nobody */
-    result = cipher->message == MESSAGE_IMB ? go_on_imb(cipher, op) : go_on_portable(cipher, op);
-    *kernel = cipher->message == MESSAGE_IMB ? ERSATZ_KERNEL_IPSEC_MB : ERSATZ_KERNEL_PORTABLE;
+    result = cipher->message == MESSAGE_X86 ? go_on_x86(cipher, op) : go_on_portable(cipher, op);
+    *kernel = cipher->message == MESSAGE_X86 ? cipher->kernel : ERSATZ_KERNEL_PORTABLE;
     if (op->u.cipher.tag != NULL && result != ERSATZ_BAD_INPUT)
         cipher->message = MESSAGE_NONE;
     /* What this operation deciphered must not be used; earlier pieces of a message are the caller's already.

@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An AES state from within: what aes.c keeps and the modes' own files work on. */
+/* The inside of an AES state, for aes.c and the files of the modes. */
 #ifndef ERSATZ_SIM_KERNELS_AES_STATE_H
 #define ERSATZ_SIM_KERNELS_AES_STATE_H
 
 #include <stdatomic.h>
 
 #include "aes.h"
-#include "imb.h"
 #include "openssl_aes.h"
 #include "selection.h"
+#include "x86.h"
 
 #define CIPHER_KEY_MAX 32u /* of the modes that keep their key */
 
 struct ersatz_cipher {
     _Atomic unsigned references;
-    /* IDLE, or the generation of the process whose request has the state: in the child of a fork the parent's
-     * request does not count. Acquire on entering, release on leaving: what one operation wrote the next one
-     * reads. */
+    /* IDLE, or the generation of the process whose request has claimed the state: in the child of a fork the
+     * parent's request does not count. Acquire when claimed, release when released: an operation reads what
+     * the one before it wrote. */
     _Atomic unsigned owner;
-    struct imb_short way; /* as set up for its key and direction; none while it has no key */
+    struct x86_function function; /* for its key and direction; none while it has no key */
     enum ersatz_mode mode;
     size_t key_len;
     bool encrypt, keyed;
     const struct libcrypto_cipher *functions;
-    void *context; /* libcrypto's; touched by whoever has entered, or by set_key and dup on the caller's
-                      thread */
-    uint8_t waiting_key[CIPHER_KEY_MAX]; /* for libcrypto's context, which may never be needed beside imb */
-    bool key_pending;
-    struct imb_state *imb; /* NULL: libcrypto does everything */
+    void *context;                       /* libcrypto's; used only by the thread that has claimed the state */
+    uint8_t waiting_key[CIPHER_KEY_MAX]; /* to be given to libcrypto's context when that is first needed */
+    bool key_pending;                    /* it was not given yet */
+    struct x86_state *x86;               /* NULL: libcrypto does everything */
+    enum ersatz_kernel kernel;           /* that x86 is for: x86, or ipsec-mb for GCM by Intel's library */
     enum {
         MESSAGE_NONE,
         MESSAGE_PORTABLE,
-        MESSAGE_IMB,
+        MESSAGE_X86,
         MESSAGE_LOST /* in any mode: at a fork, a request of the parent's had the state */
     } message;       /* GCM: whose the one under way is, to its end */
     struct {
@@ -46,15 +46,18 @@ bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t
 /* One piece of text. out NULL: associated data; in NULL: the end of the message. */
 bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len);
 
-/* Whether operations that begin now may be imb's. */
-static inline bool cipher_has_imb(const struct ersatz_cipher *cipher)
+/* The same where libcrypto checks a tag: if that is wrong, the thread's error queue does not say so. */
+bool cipher_checked_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len);
+
+/* Whether operations that begin now are for cipher->x86. */
+static inline bool cipher_has_x86(const struct ersatz_cipher *cipher)
 {
-    return cipher->imb != NULL && kernel_in_use(ERSATZ_KERNEL_IPSEC_MB);
+    return cipher->x86 != NULL && kernel_in_use(cipher->kernel);
 }
 
 /* The modes' own kernels. */
 enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *kernel);
-enum ersatz_result cipher_ccm(const struct ersatz_op *op);
+enum ersatz_result cipher_ccm(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 enum ersatz_result cipher_cbc_hmac(const struct ersatz_op *op);
 
 static inline bool cipher_mode_has_mac_key(enum ersatz_mode mode)

@@ -52,7 +52,7 @@ static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, u
         ersatz_count(&stats->by_kernel[kernel], (uint64_t)__builtin_popcount(done));
 }
 
-/* Do op by itself; its cipher state has been entered. */
+/* Do op by itself; its cipher state has been claimed. */
 static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     if (op->kind == ERSATZ_CIPHER)
@@ -75,7 +75,7 @@ static enum ersatz_result compute_timed(
 unsigned compute_lanes_for(const struct ersatz_op *op)
 {
     if (op->kind == ERSATZ_CIPHER)
-        return kernel_in_use(ERSATZ_KERNEL_IPSEC_MB) && !cipher_is_parallel(op->u.cipher.cipher) ? 8 : 1;
+        return kernel_in_use(ERSATZ_KERNEL_IPSEC_MB) && cipher_has_lanes(op->u.cipher.cipher) ? 8 : 1;
     if (!kernel_in_use(ERSATZ_KERNEL_IFMA))
         return 1;
     return op->kind == ERSATZ_RSA_PRIVATE ? 4 : 8;
@@ -167,9 +167,9 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     return result;
 }
 
-bool ersatz_op_is_parallel(const struct ersatz_op *op)
+bool ersatz_op_is_fastest_alone(const struct ersatz_op *op)
 {
-    return op->kind == ERSATZ_CIPHER && cipher_is_parallel(op->u.cipher.cipher);
+    return op->kind == ERSATZ_CIPHER && cipher_is_fastest_alone(op->u.cipher.cipher);
 }
 
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op)

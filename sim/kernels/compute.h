@@ -30,10 +30,10 @@ unsigned compute_lanes_for(const struct ersatz_op *op);
 /* Whether the portable kernel does an operation like this one when it is alone, and does it best. */
 bool compute_is_portable(const struct ersatz_op *op);
 
-/* Do an operation by itself, on whichever thread; a cipher's state has been entered. */
+/* Do an operation by itself, on whichever thread; a cipher's state has been claimed. */
 enum ersatz_result compute_alone(const struct ersatz_op *op, struct ersatz_stats *stats);
 
-/* Do the operations, COMPUTE_BATCH_MAX at most, whose cipher states the caller has entered. Those for which
+/* Do the operations, COMPUTE_BATCH_MAX at most, whose cipher states the caller has claimed. Those for which
  * there is a batch kernel are done by it, the others one by one. Counted in stats->by_kernel. */
 void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats);

@@ -616,7 +616,7 @@ void montgomery_subtract_once(struct montgomery *mont, __m512i *a)
         a[i] = _mm512_mask_mov_epi64(difference[i], below, a[i]);
 }
 
-void montgomery_leave(struct montgomery *mont, __m512i *out, const __m512i *a)
+void montgomery_convert_back(struct montgomery *mont, __m512i *out, const __m512i *a)
 {
     const unsigned digits = shape_digits(mont->shape);
 

@@ -80,8 +80,8 @@ void montgomery_reduce(struct montgomery *mont, __m512i *out, const __m512i *wid
 /* product = a * b of twice the digits, carries not propagated. */
 void montgomery_product(struct montgomery *mont, __m512i *product, const __m512i *a, const __m512i *b);
 
-/* out = a / R modulo m, fully reduced: below m. This is how a residue leaves Montgomery's form. */
-void montgomery_leave(struct montgomery *mont, __m512i *out, const __m512i *a);
+/* out = a / R modulo m, fully reduced: below m. Converts a residue from Montgomery's form. */
+void montgomery_convert_back(struct montgomery *mont, __m512i *out, const __m512i *a);
 
 /* a below 2m becomes a below m. */
 void montgomery_subtract_once(struct montgomery *mont, __m512i *a);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "imb.h"
 #include "imb_feedback.h"
 
 /* Two streams by the library are no faster than one after the other; nor are short ones. */
@@ -16,9 +17,9 @@
 
 #define KEY_LENGTHS 3u /* 16, 24, 32 bytes */
 
-static const struct imb_state *state_of(const struct ersatz_op *op)
+static const struct x86_state *state_of(const struct ersatz_op *op)
 {
-    return op->u.cipher.cipher->imb;
+    return op->u.cipher.cipher->x86;
 }
 
 /* Of a state and a length that are fit for lanes at all. */
@@ -42,12 +43,12 @@ static bool is_feedback(const struct ersatz_op *op)
     return cipher->mode == ERSATZ_OFB || (cipher->mode == ERSATZ_CFB && cipher->encrypt);
 }
 
-void imb_describe_cbc(IMB_JOB *job, const struct imb_state *state)
+void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state)
 {
     memset(job, 0, sizeof(*job));
-    job->enc_keys = state->blocks.encrypt_keys;
-    job->dec_keys = state->blocks.decrypt_keys;
-    job->key_len_in_bytes = state->block_key_len;
+    job->enc_keys = state->keys.encrypt;
+    job->dec_keys = state->keys.decrypt;
+    job->key_len_in_bytes = state->key_len;
     job->iv_len_in_bytes = IMB_BLOCK;
     job->cipher_mode = IMB_CIPHER_CBC;
     job->cipher_direction = IMB_DIR_ENCRYPT;
@@ -127,9 +128,9 @@ uint32_t imb_compute(
         if (!is_long(ops[i]))
             continue;
         if (is_cbc(ops[i]))
-            cbc[state_of(ops[i])->block_key_len / 8 - 2] |= UINT32_C(1) << i;
+            cbc[state_of(ops[i])->key_len / 8 - 2] |= UINT32_C(1) << i;
         else if (is_feedback(ops[i]))
-            feedback[state_of(ops[i])->block_key_len / 8 - 2] |= UINT32_C(1) << i;
+            feedback[state_of(ops[i])->key_len / 8 - 2] |= UINT32_C(1) << i;
     }
     for (unsigned i = 0; i < KEY_LENGTHS; i++) {
         unsigned key_len = 16 + 8 * i;

@@ -21,7 +21,7 @@ struct stream {
     uint8_t *out;
     size_t left;
     bool is_ofb;
-    const struct imb_state *state;
+    const struct x86_state *state;
     uint8_t *key_stream; /* IMB_CHUNK, and the block after it, which the next chunk begins with */
 };
 
@@ -59,7 +59,7 @@ static bool begin(struct imb *imb, struct stream *streams, const struct ersatz_o
             .out = op->u.cipher.out,
             .left = op->u.cipher.len,
             .is_ofb = op->u.cipher.cipher->mode == ERSATZ_OFB,
-            .state = op->u.cipher.cipher->imb,
+            .state = op->u.cipher.cipher->x86,
             .key_stream = imb->key_streams[i]};
         describe(&jobs[i], &streams[i], op->u.cipher.iv, zeros, streams[i].key_stream, IMB_BLOCK);
     }

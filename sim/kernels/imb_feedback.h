@@ -5,7 +5,7 @@
 
 #include "aes_state.h"
 #include "imb_manager.h"
-#include "imb_state.h"
+#include "x86_state.h"
 
 /* The members of the batch, CFB to encrypt or OFB, all with keys of this length, none empty. Returns those
  * that were done. */
@@ -13,6 +13,6 @@ uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum
     uint32_t members, unsigned key_len);
 
 /* imb_batch.c: a job of CBC to encrypt, all but its IV and text. */
-void imb_describe_cbc(IMB_JOB *job, const struct imb_state *state);
+void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state);
 
 #endif

@@ -11,14 +11,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static IMB_ARCH wanted = IMB_ARCH_NONE; /* NONE: the widest; for tests only */
 static IMB_ARCH architecture = IMB_ARCH_NONE;
 
-static pthread_once_t functions_once = PTHREAD_ONCE_INIT;
-static IMB_MGR *functions; /* constant once made; lives as long as the process */
-
-static _Thread_local struct imb *own;
-static pthread_once_t own_once = PTHREAD_ONCE_INIT;
-static pthread_key_t own_key; /* whose destructor frees it when the thread ends */
-static bool has_own_key;
-
 static bool has(uint64_t features, uint64_t needed)
 {
     return (features & needed) == needed;
@@ -87,7 +79,7 @@ void imb_clear_upper_halves(void)
         clear_upper_halves();
 }
 
-static IMB_MGR *new_manager(void)
+IMB_MGR *imb_new_manager(void)
 {
     IMB_MGR *manager = imb_is_available() ? alloc_mb_mgr(0) : NULL;
 
@@ -115,23 +107,6 @@ static IMB_MGR *new_manager(void)
     return NULL;
 }
 
-static void find_functions(void)
-{
-    functions = new_manager();
-}
-
-const IMB_MGR *imb_functions(void)
-{
-    pthread_once(&functions_once, find_functions);
-    return functions;
-}
-
-bool imb_has_vaes(void)
-{
-    return architecture == IMB_ARCH_AVX512 &&
-           has(imb_functions()->features, IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ);
-}
-
 struct imb *imb_new(void)
 {
     return calloc(1, sizeof(struct imb));
@@ -150,39 +125,6 @@ void imb_free(struct imb *imb)
 bool imb_make_ready(struct imb *imb)
 {
     if (imb->manager == NULL)
-        imb->manager = new_manager();
+        imb->manager = imb_new_manager();
     return imb->manager != NULL;
-}
-
-static void free_own(void *imb)
-{
-    own = NULL;
-    imb_free(imb);
-}
-
-static void make_own_key(void)
-{
-    has_own_key = pthread_key_create(&own_key, free_own) == 0;
-}
-
-static struct imb *make_own(void)
-{
-    struct imb *imb;
-
-    pthread_once(&own_once, make_own_key);
-    imb = has_own_key ? imb_new() : NULL;
-    if (imb == NULL)
-        return NULL;
-    if (!imb_make_ready(imb) || pthread_setspecific(own_key, imb) != 0) {
-        imb_free(imb);
-        return NULL;
-    }
-    own = imb;
-    return imb;
-}
-
-/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
-__attribute__((noinline)) struct imb *imb_own(void)
-{
-    return own != NULL ? own : make_own();
 }

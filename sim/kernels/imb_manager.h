@@ -24,18 +24,12 @@ struct imb {
 /* False: there is no memory for the manager, or the processor has not what it takes. */
 bool imb_make_ready(struct imb *imb);
 
-/* The calling thread's own, ready; it ends with the thread. NULL: as above. */
-struct imb *imb_own(void);
-
-/* Of this one only the table of functions is used, which is constant: any thread, at any time. */
-const IMB_MGR *imb_functions(void);
+/* A manager that uses the library's code for this processor. NULL: no memory, or there is no such code. */
+IMB_MGR *imb_new_manager(void);
 
 /* After each call of the library's code: some of it leaves the upper halves of vector registers in use (2.0
  * in lanes of AVX2), and then every SSE instruction waits for them, the application's too. */
 void imb_clear_upper_halves(void);
-
-/* Whether there are AES and carry-less multiplication for registers of 512 bits. Once there are functions. */
-bool imb_has_vaes(void);
 
 /* For tests: use the library's code for this architecture instead of the widest. Before anything else; false:
  * this processor does not run it. */

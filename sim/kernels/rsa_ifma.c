@@ -2,7 +2,7 @@
 /*
  * RSA in batches. A private operation is two exponentiations, modulo p and modulo q: the halves. Eight halves
  * fill the lanes, whichever requests they belong to, so four requests are done in one pass and not in two.
- * What follows, putting the halves together and verifying, is done with one request to a lane.
+ * The steps after it, combining the halves and verifying the result, are done with one request to a lane.
  */
 #include "rsa_ifma.h"
 
@@ -147,15 +147,15 @@ static void exponentiate(struct rsa_ifma *ifma, unsigned first, unsigned count)
     montgomery_load(ifma->b, r_cubed.digits, digits);
     montgomery_multiply(mont, ifma->a, ifma->a, ifma->b);
     /* R^3 / R / R: one in Montgomery's form. */
-    montgomery_leave(mont, ifma->one, ifma->b);
-    montgomery_leave(mont, ifma->one, ifma->one);
+    montgomery_convert_back(mont, ifma->one, ifma->b);
+    montgomery_convert_back(mont, ifma->one, ifma->one);
     montgomery_power(mont, ifma->b, ifma->a, ifma->one, exponents, bits, ifma->table);
-    montgomery_leave(mont, ifma->b, ifma->b);
+    montgomery_convert_back(mont, ifma->b, ifma->b);
     montgomery_store(results, ifma->b, digits);
 }
 
 /* Garner's formula, RFC 8017, 5.1.2: output = m2 + q * ((m1 - m2) * iqmp modulo p). */
-static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
+static void combine_halves(struct rsa_ifma *ifma, unsigned first, unsigned count)
 {
     struct montgomery *mont = &ifma->mont;
     const struct shape shape = ifma->jobs[0].key->half_shape;
@@ -177,9 +177,9 @@ static void put_together(struct rsa_ifma *ifma, unsigned first, unsigned count)
     }
     montgomery_set_moduli(mont, shape, primes.digits, k0);
     montgomery_load(ifma->a, m1.digits, digits);
-    montgomery_leave(mont, ifma->a, ifma->a); /* m1 / R modulo p */
+    montgomery_convert_back(mont, ifma->a, ifma->a); /* m1 / R modulo p */
     montgomery_load(ifma->wide, m2.digits, digits);
-    montgomery_leave(mont, ifma->b, ifma->wide); /* m2 / R modulo p: q may be longer than p */
+    montgomery_convert_back(mont, ifma->b, ifma->wide); /* m2 / R modulo p: q may be longer than p */
     for (unsigned i = 0; i < digits; i++)
         ifma->a[i] = _mm512_add_epi64(_mm512_sub_epi64(ifma->a[i], ifma->b[i]), mont->m[i]);
     montgomery_carry(ifma->a, digits);
@@ -206,7 +206,7 @@ static void exponentiate_public(struct rsa_ifma *ifma, unsigned first, unsigned 
     const unsigned digits = shape_digits(shape);
     struct sources moduli, bases, ones, r_to_e;
     uint64_t k0[LANES], exponents[LANES];
-    bool alike = true;
+    bool same_exponents = true;
 
     for (unsigned lane = 0; lane < LANES; lane++) {
         struct job *job = job_in_lane(ifma, first, count, lane);
@@ -217,13 +217,13 @@ static void exponentiate_public(struct rsa_ifma *ifma, unsigned first, unsigned 
         r_to_e.digits[lane] = job->key->r_to_e;
         exponents[lane] = job->key->e;
         k0[lane] = job->key->k0;
-        alike &= exponents[lane] == exponents[0];
+        same_exponents &= exponents[lane] == exponents[0];
     }
     montgomery_set_moduli(mont, shape, moduli.digits, k0);
     montgomery_load(ifma->b, bases.digits, digits);
-    if (!alike)
+    if (!same_exponents)
         montgomery_load(ifma->one, ones.digits, digits);
-    montgomery_public_power(mont, ifma->a, ifma->b, alike ? NULL : ifma->one, exponents);
+    montgomery_public_power(mont, ifma->a, ifma->b, same_exponents ? NULL : ifma->one, exponents);
     montgomery_load(ifma->b, r_to_e.digits, digits);
     montgomery_multiply(mont, ifma->a, ifma->a, ifma->b);
     montgomery_subtract_once(mont, ifma->a);
@@ -247,8 +247,8 @@ static unsigned verify(struct rsa_ifma *ifma, unsigned first, unsigned count)
 
 /* ------------------------------------------------------------------------------------------------- groups */
 
-/* Returns the operations that were done. */
-static uint32_t give_out(
+/* Writes the outputs of the lanes in good. Returns the operations that were done. */
+static uint32_t write_results(
     struct rsa_ifma *ifma, unsigned first, unsigned count, unsigned good, enum ersatz_result results[])
 {
     uint32_t done = 0;
@@ -279,8 +279,8 @@ static uint32_t compute_private(struct rsa_ifma *ifma, enum ersatz_result result
     for (unsigned first = 0; first < ifma->count; first += LANES) {
         unsigned count = lanes_from(first, ifma->count);
 
-        put_together(ifma, first, count);
-        done |= give_out(ifma, first, count, verify(ifma, first, count), results);
+        combine_halves(ifma, first, count);
+        done |= write_results(ifma, first, count, verify(ifma, first, count), results);
     }
     return done;
 }
@@ -297,7 +297,7 @@ static uint32_t compute_public(struct rsa_ifma *ifma, enum ersatz_result results
         for (unsigned lane = 0; lane < LANES; lane++)
             outputs[lane] = job_in_lane(ifma, first, count, lane)->output;
         montgomery_store(outputs, ifma->a, shape_digits(ifma->jobs[0].key->shape));
-        done |= give_out(ifma, first, count, (1u << LANES) - 1, results);
+        done |= write_results(ifma, first, count, (1u << LANES) - 1, results);
     }
     return done;
 }
@@ -312,8 +312,8 @@ static const struct rsa_ifma_key *key_for(const struct ersatz_op *op)
     return key != NULL && (op->kind == ERSATZ_RSA_PUBLIC || key->is_private) ? key : NULL;
 }
 
-/* Whether both are done in the same passes. */
-static bool alike(const struct ersatz_op *a, const struct ersatz_op *b)
+/* Whether both can be computed in the same pass. */
+static bool fit_together(const struct ersatz_op *a, const struct ersatz_op *b)
 {
     const struct rsa_ifma_key *key_a = key_for(a), *key_b = key_for(b);
 
@@ -390,7 +390,7 @@ uint32_t rsa_ifma_compute(struct rsa_ifma *ifma, const struct ersatz_op *const o
             continue;
         }
         for (uint32_t rest = open; rest != 0; rest &= rest - 1)
-            if (alike(first, ops[__builtin_ctz(rest)]))
+            if (fit_together(first, ops[__builtin_ctz(rest)]))
                 group |= rest & (0 - rest);
         done |= compute_group(ifma, ops, results, group, with_others);
         open &= ~group;

@@ -7,6 +7,7 @@
 
 #include "imb.h"
 #include "rsa_ifma.h"
+#include "x86.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static unsigned available; /* constant once pthread_once has filled it */
@@ -18,6 +19,8 @@ _Atomic unsigned kernels_now;
 static void look(void)
 {
     available = 1u << ERSATZ_KERNEL_PORTABLE;
+    if (x86_is_available())
+        available |= 1u << ERSATZ_KERNEL_X86;
     if (imb_is_available())
         available |= 1u << ERSATZ_KERNEL_IPSEC_MB;
     if (rsa_ifma_is_available())

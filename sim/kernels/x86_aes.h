@@ -1,63 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What x86_aes.c and x86_vaes.c share: keys, and which texts they take. */
+/* AES, one block to a register of 128 bits: for every processor with AES instructions. See x86_vectors.h. */
 #ifndef ERSATZ_SIM_KERNELS_X86_AES_H
 #define ERSATZ_SIM_KERNELS_X86_AES_H
 
-#include <immintrin.h>
-#include <string.h>
+#include "x86_state.h"
 
-#include "imb_state.h"
+#define TARGET __attribute__((target("aes,sse4.1")))
+#define INLINE TARGET static inline __attribute__((always_inline))
 
-/* As the library expands them: round keys in the order of use, those for decryption with the inverse mix of
- * columns already applied. */
-struct round_keys {
-    const __m128i *key;
-    unsigned rounds; /* 10, 12 or 14 */
-};
+typedef __m128i vector;
+#define VECTOR 16u
+#define VECTORS 8u
 
-static inline struct round_keys round_keys_from(const struct imb_state *state, const uint32_t *words)
+INLINE vector load(const uint8_t *in)
 {
-    return (struct round_keys){(const __m128i *)words, imb_rounds(state->block_key_len)};
+    return _mm_loadu_si128((const __m128i *)in);
 }
 
-/* Cleanse a block of key stream on the stack. Not by OPENSSL_cleanse(): a call costs as much as a block. */
-static inline void imb_cleanse_block(uint8_t block[16])
+INLINE void store(uint8_t *out, vector block)
 {
-    memset(block, 0, 16);
-    __asm__ volatile("" : : "r"(block) : "memory"); /* else the compiler leaves it out */
+    _mm_storeu_si128((__m128i *)out, block);
 }
 
-/* A loop over registers, of which count is a constant. */
-#define EACH(i, count) _Pragma("GCC unroll 8") for (unsigned i = 0; i < (count); i++)
+INLINE vector load_part(const uint8_t *in, size_t len)
+{
+    uint8_t bytes[VECTOR] = {0};
+    vector block;
 
-/* All rounds but the last: those of a key of 128 bits, and two more, and two more. one_round(keys, blocks,
- * count, round). */
-#define ROUNDS(one_round, keys, blocks, count)                                                               \
-    do {                                                                                                     \
-        _Pragma("GCC unroll 9") for (unsigned round = 1; round < 10; round++)                                \
-            one_round(keys, blocks, count, round);                                                           \
-        LONG_KEY_ROUNDS(one_round, keys, blocks, count);                                                     \
-    } while (0)
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = in[i];
+    block = load(bytes);
+    x86_cleanse_block(bytes);
+    return block;
+}
 
-/* Of these, the ones that a key of 128 bits has not. */
-#define LONG_KEY_ROUNDS(one_round, keys, blocks, count)                                                      \
-    do {                                                                                                     \
-        if ((keys).rounds > 10) {                                                                            \
-            one_round(keys, blocks, count, 10);                                                              \
-            one_round(keys, blocks, count, 11);                                                              \
-        }                                                                                                    \
-        if ((keys).rounds > 12) {                                                                            \
-            one_round(keys, blocks, count, 12);                                                              \
-            one_round(keys, blocks, count, 13);                                                              \
-        }                                                                                                    \
-    } while (0)
+INLINE void store_part(uint8_t *out, vector block, size_t len)
+{
+    uint8_t bytes[VECTOR];
 
-/* For struct imb_short: bits that a length must not have. */
-#define ANY_LENGTH 0u
-#define WHOLE_BLOCKS (IMB_BLOCK - 1) /* of XTS too, which would else steal ciphertext: left to libcrypto */
+    store(bytes, block);
+    for (size_t i = 0; i < len; i++)
+        out[i] = bytes[i];
+    x86_cleanse_block(bytes);
+}
 
-/* x86_vaes.c: imb_short_for() on processors that have VAES; run NULL: not on this one, or not in this mode.
- */
-struct imb_short imb_vaes_for(enum ersatz_mode mode, bool encrypting);
+INLINE vector spread(__m128i block)
+{
+    return block;
+}
+
+INLINE vector xor_vectors(vector a, vector b)
+{
+    return _mm_xor_si128(a, b);
+}
+
+INLINE vector swap_bytes(vector block)
+{
+    return _mm_shuffle_epi8(block, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+INLINE vector encrypt_round(vector block, vector key)
+{
+    return _mm_aesenc_si128(block, key);
+}
+
+INLINE vector encrypt_last_round(vector block, vector key)
+{
+    return _mm_aesenclast_si128(block, key);
+}
+
+INLINE vector decrypt_round(vector block, vector key)
+{
+    return _mm_aesdec_si128(block, key);
+}
+
+INLINE vector decrypt_last_round(vector block, vector key)
+{
+    return _mm_aesdeclast_si128(block, key);
+}
+
+#include "x86_vectors.h"
 
 #endif

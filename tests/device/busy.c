@@ -38,7 +38,7 @@ static void check_refused(struct ersatz_device *device, struct state *state, con
     CHECK(memcmp(text, before, SHORT) == 0);
     CHECK_EQ(ersatz_request_new(device, &another, true, &second), ERSATZ_BUSY);
     CHECK_EQ(ersatz_cipher_set_key(state->cipher, state->key, state->key_len, false), ERSATZ_BUSY);
-    CHECK_EQ(ersatz_cipher_turn(state->cipher, false), ERSATZ_BUSY);
+    CHECK_EQ(ersatz_cipher_set_direction(state->cipher, false), ERSATZ_BUSY);
     CHECK_EQ(ersatz_cipher_dup(state->cipher, &copy), ERSATZ_BUSY);
 }
 

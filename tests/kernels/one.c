@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Single operations by Intel's library against libcrypto's: every mode, key size and length, in place and
- * apart; counters that wrap.
+ * Single operations by our own code and by Intel's library against libcrypto's: every mode, key size and
+ * length, in place and apart; counters that wrap.
  *
- * one ARCHITECTURE
+ * one aes | vaes | ARCHITECTURE of the library
  */
 #include "pairs.h"
 
-#include "kernels/imb_manager.h"
+#include "kernels/imb.h"
+#include "kernels/x86.h"
 
 /* What is not left to libcrypto. */
 static bool is_fast(const struct pair *pair, size_t len)
@@ -16,9 +17,9 @@ static bool is_fast(const struct pair *pair, size_t len)
     case ERSATZ_CBC:
         return !pair->encrypt || len <= 1024;
     case ERSATZ_XTS:
-        return (len <= 1024 || imb_has_vaes()) && len % 16 == 0;
-    case ERSATZ_CCM:
-        return false;
+        return len % 16 == 0 && (len <= 512 || x86_has_vaes());
+    case ERSATZ_GCM:
+        return x86_has_vaes() || imb_is_available();
     default:
         return true;
     }
@@ -63,21 +64,21 @@ static void compute_and_count(
 
 static void turn(struct pair *pair, bool encrypt)
 {
-    CHECK_EQ(ersatz_cipher_turn(pair->portable, encrypt), ERSATZ_OK);
-    CHECK_EQ(ersatz_cipher_turn(pair->fast, encrypt), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_direction(pair->portable, encrypt), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_set_direction(pair->fast, encrypt), ERSATZ_OK);
     pair->encrypt = encrypt;
 }
 
 /* Sealed, opened, and refused with a wrong tag. */
 static void check_sealed(struct pair *pair, size_t len, bool in_place)
 {
-    static uint8_t text[PAIR_TEXT_MAX];
-    uint8_t iv[12], aad[40], tag[16];
+    static uint8_t text[PAIR_TEXT_MAX], aad[70000];
+    uint8_t iv[13], tag[16];
     struct ersatz_op op = {.kind = ERSATZ_CIPHER,
         .u.cipher = {.long_iv = iv,
-            .iv_len = sizeof(iv),
+            .iv_len = 7 + pair_random(7),
             .aad = aad,
-            .aad_len = pair_random(sizeof(aad) + 1),
+            .aad_len = pair_random(100) == 0 ? 0xff00 - 20 + pair_random(4000) : pair_random(70),
             .in = random_text(),
             .out = text,
             .len = len,
@@ -85,7 +86,7 @@ static void check_sealed(struct pair *pair, size_t len, bool in_place)
             .tag_len = 4 + 2 * pair_random(7)}};
 
     pair_random_bytes(iv, sizeof(iv));
-    pair_random_bytes(aad, sizeof(aad));
+    pair_random_bytes(aad, op.u.cipher.aad_len);
     compute_and_count(pair, op, in_place, ERSATZ_OK);
     turn(pair, false);
     op.u.cipher.in = text;
@@ -127,12 +128,6 @@ static void check_lengths(enum ersatz_mode mode, unsigned bits, bool encrypt)
     pair_free(&pair);
 }
 
-/* The library's own counters do not carry from the last 32 bits into the rest; those of the short way do. */
-static bool counts_fast(size_t len, unsigned left)
-{
-    return len > 0 && (len <= 256 || imb_has_vaes() || (len + 15) / 16 <= left + 1);
-}
-
 /* The last 32, 64 or 96 bits of the counter, and all of it, run over inside the text or just not. */
 static void check_counters(unsigned bits)
 {
@@ -148,7 +143,7 @@ static void check_counters(unsigned bits)
                 memset(op.u.cipher.iv + 16 - ones, 0xFF, ones);
                 op.u.cipher.iv[15] = (uint8_t)(0xFF - left);
                 CHECK_EQ(pair_compute(&pair, op, len % 2 == 0), ERSATZ_OK);
-                CHECK_EQ(pair_fast_count() - before, counts_fast(len, left));
+                CHECK_EQ(pair_fast_count() - before, len > 0);
             }
         }
     }
@@ -162,7 +157,7 @@ int main(int argc, char **argv)
 
     test_begin(120);
     CHECK_EQ(argc, 2);
-    pair_use_architecture(argv[1]);
+    pair_use_code(argv[1]);
     for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         for (unsigned bits = 128; bits <= 256; bits += 64) {
             if (modes[i] == ERSATZ_XTS && bits == 192)
@@ -174,6 +169,6 @@ int main(int argc, char **argv)
     }
     for (unsigned bits = 128; bits <= 256; bits += 64)
         check_counters(bits);
-    printf("%llu operations by the library's code for %s\n", (unsigned long long)pair_fast_count(), argv[1]);
+    printf("%llu operations by the code for %s\n", (unsigned long long)pair_fast_count(), argv[1]);
     return 0;
 }

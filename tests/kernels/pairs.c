@@ -2,7 +2,10 @@
 /* See pairs.h. */
 #include "pairs.h"
 
+#include "kernels/x86.h"
+#ifdef HAVE_IPSEC_MB
 #include "kernels/imb_manager.h"
+#endif
 
 #define SKIPPED 77
 
@@ -116,7 +119,8 @@ enum ersatz_result pair_compute(struct pair *pair, struct ersatz_op op, bool in_
 
 uint64_t pair_fast_count(void)
 {
-    return ersatz_stats_inline(&pair_stats, ERSATZ_KERNEL_IPSEC_MB);
+    return ersatz_stats_inline(&pair_stats, ERSATZ_KERNEL_X86) +
+           ersatz_stats_inline(&pair_stats, ERSATZ_KERNEL_IPSEC_MB);
 }
 
 const char *pair_mode_name(enum ersatz_mode mode)
@@ -133,7 +137,8 @@ const char *pair_mode_name(enum ersatz_mode mode)
     return names[mode];
 }
 
-void pair_use_architecture(const char *name)
+#ifdef HAVE_IPSEC_MB
+static bool use_library(const char *name)
 {
     static const struct {
         const char *name;
@@ -145,13 +150,31 @@ void pair_use_architecture(const char *name)
         {"avx2", IMB_ARCH_AVX2}, {"avx512", IMB_ARCH_AVX512}};
 
     for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(name, known[i].name) != 0)
-            continue;
-        if (!imb_use_architecture(known[i].architecture)) {
-            printf("this processor does not run the code for %s\n", name);
-            exit(SKIPPED);
-        }
-        return;
+        if (strcmp(name, known[i].name) == 0)
+            return imb_use_architecture(known[i].architecture);
     }
-    FAIL("expected sse, avx, avx2 or avx512");
+    FAIL("expected aes, vaes, sse, avx, avx2 or avx512");
+}
+#else
+static bool use_library(const char *name)
+{
+    (void)name;
+    FAIL("expected aes or vaes");
+}
+#endif
+
+void pair_use_code(const char *name)
+{
+    bool runs;
+
+    if (strcmp(name, "vaes") != 0)
+        x86_forbid_vaes();
+    if (strcmp(name, "aes") == 0)
+        runs = x86_is_available();
+    else
+        runs = strcmp(name, "vaes") == 0 ? x86_has_vaes() : use_library(name);
+    if (runs)
+        return;
+    printf("this processor does not run the code for %s\n", name);
+    exit(SKIPPED);
 }

@@ -16,7 +16,8 @@
 #define SIZE 256
 #define SECRET 48
 #define LONG 16384
-#define SHORT 13 /* no whole block: the key stream's end is on the stack */
+#define SHORT 13   /* no whole block: the key stream's end is on the stack */
+#define CCM_TAG 12 /* the default length */
 
 static ENGINE *engine;
 static bool in_a_job;
@@ -97,11 +98,17 @@ static int len;
 
 static int run_aes(bool encrypt, const unsigned char *in, unsigned char *out)
 {
+    static unsigned char tag[CCM_TAG];
+    bool is_ccm = EVP_CIPHER_get_mode(mode) == EVP_CIPH_CCM_MODE;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int got, ok;
 
-    ok = EVP_CipherInit_ex(ctx, mode, engine, key, iv, encrypt) && EVP_CIPHER_CTX_set_padding(ctx, 0) &&
-         EVP_CipherUpdate(ctx, out, &got, in, len) && got == len;
+    ok = EVP_CipherInit_ex(ctx, mode, engine, key, iv, encrypt) && EVP_CIPHER_CTX_set_padding(ctx, 0);
+    if (is_ccm && !encrypt)
+        ok = ok && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CCM_TAG, tag);
+    ok = ok && EVP_CipherUpdate(ctx, out, &got, in, len) && got == len;
+    if (is_ccm && encrypt)
+        ok = ok && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, CCM_TAG, tag);
     EVP_CIPHER_CTX_free(ctx);
     return ok;
 }
@@ -141,8 +148,8 @@ static void look_at_aes(const EVP_CIPHER *which, int bytes)
 
 int main(int argc, char **argv)
 {
-    const EVP_CIPHER *const modes[] = {
-        EVP_aes_128_cbc(), EVP_aes_128_ctr(), EVP_aes_128_gcm(), EVP_aes_128_cfb128(), EVP_aes_128_ofb()};
+    const EVP_CIPHER *const modes[] = {EVP_aes_128_cbc(), EVP_aes_128_ctr(), EVP_aes_128_gcm(),
+        EVP_aes_128_ccm(), EVP_aes_128_cfb128(), EVP_aes_128_ofb()};
     char command[64];
 
     test_begin(120);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-GCM, by x86_vaes_gcm.c or by Intel's library. */
+#include <openssl/crypto.h>
+
+#include "x86_state.h"
+
+/* NIST SP 800-38D, 5.2.1.1: 2^39 - 256 bits */
+#define TEXT_MAX ((UINT64_C(1) << 36) - 32)
+
+void x86_gcm_set_key(struct x86_gcm *gcm, const uint8_t *key, size_t key_len)
+{
+    if (gcm->library != NULL) {
+        imb_gcm_set_key(gcm->library, key, key_len);
+        return;
+    }
+    x86_expand_key(key, key_len, gcm->key.round_keys);
+    gcm->key.rounds = x86_rounds(key_len);
+    vaes_gcm_make_powers(&gcm->key);
+}
+
+void x86_gcm_begin(struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
+    size_t aad_len, bool encrypt)
+{
+    struct x86_gcm *gcm = &state->gcm;
+
+    gcm->encrypt = encrypt;
+    gcm->text_len = 0;
+    if (gcm->library != NULL)
+        imb_gcm_begin(gcm->library, iv, iv_len, aad, aad_len);
+    else
+        vaes_gcm_begin(&gcm->key, &gcm->message, iv, iv_len, aad, aad_len);
+}
+
+bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct x86_gcm *gcm = &state->gcm;
+
+    if (len > TEXT_MAX - gcm->text_len)
+        return false;
+    gcm->text_len += len;
+    if (gcm->library != NULL)
+        imb_gcm_text(gcm->library, out, in, len, gcm->encrypt);
+    else
+        vaes_gcm_text(&gcm->key, &gcm->message, out, in, len, gcm->encrypt);
+    return true;
+}
+
+void x86_gcm_end(struct x86_state *state, uint8_t tag[16])
+{
+    struct x86_gcm *gcm = &state->gcm;
+
+    if (gcm->library != NULL)
+        imb_gcm_end(gcm->library, tag);
+    else
+        vaes_gcm_end(&gcm->key, &gcm->message, tag);
+    OPENSSL_cleanse(&gcm->message, sizeof(gcm->message));
+}

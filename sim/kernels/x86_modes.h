@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The modes in which no block waits for the one before it, on registers of whatever width: included by
+ * x86_aes.c after x86_aes.h, and by x86_vaes.c after x86_vaes.h. These define before:
+ *
+ *   counters_from(counter)       the counters of a register's blocks, from that of the first; counters are
+ *                                numbers, of which only the last 64 bits count
+ *   next_counters(counters)      of the register after it
+ *   carried(counter)             the last 64 bits zero, and the first ones one more
+ *   blocks_before(last, cipher)  of each block of ciphertext the one before it; last is the register before
+ *   first_tweaks(tweak)          XTS: the tweaks of a register's blocks, from that of the first
+ *   next_tweaks(tweaks)          of the register after it
+ *
+ * What is left at the end of a text is one more register, of which there are only the first bytes.
+ */
+#ifndef ERSATZ_SIM_KERNELS_X86_MODES_H
+#define ERSATZ_SIM_KERNELS_X86_MODES_H
+
+/* What is left to do, and what one register has for the next: counters, tweaks or ciphertext. */
+struct text {
+    uint8_t *out;
+    const uint8_t *in;
+    size_t len;
+    vector chain;
+};
+
+/* All of a text. step(text, count, len, ...) does count registers, len bytes, and advances text by them. */
+#define IN_STEPS(step, text, ...)                                                                            \
+    do {                                                                                                     \
+        while ((text)->len >= VECTORS * VECTOR)                                                              \
+            step(text, VECTORS, (VECTORS * VECTOR), __VA_ARGS__);                                            \
+        if (VECTORS > 4 && (text)->len >= VECTORS / 2 * VECTOR)                                              \
+            step(text, VECTORS / 2, (VECTORS / 2 * VECTOR), __VA_ARGS__);                                    \
+        while ((text)->len > VECTOR)                                                                         \
+            step(text, 1, VECTOR, __VA_ARGS__);                                                              \
+        if ((text)->len == VECTOR)                                                                           \
+            step(text, 1, VECTOR, __VA_ARGS__);                                                              \
+        else if ((text)->len > 0)                                                                            \
+            step(text, 1, (text)->len, __VA_ARGS__);                                                         \
+    } while (0)
+
+INLINE void advance(struct text *text, size_t len)
+{
+    text->in += len;
+    text->out += len;
+    text->len -= len;
+}
+
+/* ---------------------------------------------------------------------------------------------------- steps
+ *
+ * With E and D for the block cipher in both directions, P for plaintext and C for ciphertext: */
+
+/* C = E(P), P = D(C) */
+INLINE void ecb(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypt)
+{
+    vector blocks[VECTORS];
+
+    load_all(text->in, blocks, count, len);
+    if (encrypt)
+        encrypt_all(keys, blocks, count);
+    else
+        decrypt_all(keys, blocks, count);
+    store_all(text->out, blocks, count, len);
+    advance(text, len);
+}
+
+/* C[i] = P[i] ^ E(counter + i); the chain is the counters of the next register. */
+INLINE void ctr(struct text *text, unsigned count, size_t len, struct round_keys keys)
+{
+    vector stream[VECTORS], blocks[VECTORS];
+
+    load_all(text->in, blocks, count, len);
+    EACH (i, count) {
+        stream[i] = swap_bytes(text->chain);
+        text->chain = next_counters(text->chain);
+    }
+    encrypt_all(keys, stream, count);
+    xor_all(blocks, stream, count);
+    store_all(text->out, blocks, count, len);
+    advance(text, len);
+}
+
+/* Loads ciphertext, and of each block the one before it; the chain is the last register of ciphertext, in
+ * which the last block is the one before the next register. */
+INLINE void load_with_before(struct text *text, vector cipher[], vector before[], unsigned count, size_t len)
+{
+    load_all(text->in, cipher, count, len);
+    EACH (i, count) {
+        before[i] = blocks_before(text->chain, cipher[i]);
+        text->chain = cipher[i];
+    }
+}
+
+/* P[i] = D(C[i]) ^ C[i-1] */
+INLINE void cbc_decrypt(struct text *text, unsigned count, size_t len, struct round_keys keys)
+{
+    vector before[VECTORS], blocks[VECTORS];
+
+    load_with_before(text, blocks, before, count, len);
+    decrypt_all(keys, blocks, count);
+    xor_all(blocks, before, count);
+    store_all(text->out, blocks, count, len);
+    advance(text, len);
+}
+
+/* P[i] = C[i] ^ E(C[i-1]) */
+INLINE void cfb_decrypt(struct text *text, unsigned count, size_t len, struct round_keys keys)
+{
+    vector before[VECTORS], blocks[VECTORS];
+
+    load_with_before(text, blocks, before, count, len);
+    encrypt_all(keys, before, count);
+    xor_all(blocks, before, count);
+    store_all(text->out, blocks, count, len);
+    advance(text, len);
+}
+
+/* C[i] = E(P[i] ^ T[i]) ^ T[i]; T[i+1] = T[i] times x. The chain is the tweaks of the next register. */
+INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypt)
+{
+    vector tweaks[VECTORS], blocks[VECTORS];
+
+    EACH (i, count) {
+        tweaks[i] = text->chain;
+        text->chain = next_tweaks(text->chain);
+    }
+    load_all(text->in, blocks, count, len);
+    xor_all(blocks, tweaks, count);
+    if (encrypt)
+        encrypt_all(keys, blocks, count);
+    else
+        decrypt_all(keys, blocks, count);
+    xor_all(blocks, tweaks, count);
+    store_all(text->out, blocks, count, len);
+    advance(text, len);
+}
+
+/* ---------------------------------------------------------------------------------------------- whole texts
+ */
+
+/* The IV in every lane; only the last lane's is a chain's. */
+INLINE struct text text_after_iv(const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return (struct text){out, in, len, spread(_mm_loadu_si128((const __m128i *)iv))};
+}
+
+TARGET static enum ersatz_result run_ecb_encrypt(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = {.out = out, .in = in, .len = len};
+
+    (void)iv;
+    IN_STEPS(ecb, &text, round_keys_from(state, state->keys.encrypt), true);
+    return ERSATZ_OK;
+}
+
+TARGET static enum ersatz_result run_ecb_decrypt(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = {.out = out, .in = in, .len = len};
+
+    (void)iv;
+    IN_STEPS(ecb, &text, round_keys_from(state, state->keys.decrypt), false);
+    return ERSATZ_OK;
+}
+
+/* All in this function: gcc clears the upper halves of registers neither in one that is given a wide vector
+ * by value nor after its call. tests/kernels/upper_halves sees it. */
+TARGET static enum ersatz_result run_ctr(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct round_keys keys = round_keys_from(state, state->keys.encrypt);
+    vector counter = swap_bytes(spread(_mm_loadu_si128((const __m128i *)iv)));
+    /* How many blocks there are, but for one, until the last 64 bits carry into the first. */
+    uint64_t left = ~last_64_bits(counter);
+    size_t before_carry = left < (len - 1) / X86_BLOCK ? (size_t)(left + 1) * X86_BLOCK : len;
+    struct text text = {.out = out, .in = in, .len = before_carry};
+
+    for (;;) {
+        text.chain = counters_from(counter);
+        IN_STEPS(ctr, &text, keys);
+        if (text.in == in + len)
+            return ERSATZ_OK;
+        counter = carried(counter);
+        text.len = len - before_carry;
+    }
+}
+
+TARGET static enum ersatz_result run_cbc_decrypt(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_after_iv(iv, out, in, len);
+
+    IN_STEPS(cbc_decrypt, &text, round_keys_from(state, state->keys.decrypt));
+    return ERSATZ_OK;
+}
+
+TARGET static enum ersatz_result run_cfb_decrypt(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_after_iv(iv, out, in, len);
+
+    IN_STEPS(cfb_decrypt, &text, round_keys_from(state, state->keys.encrypt));
+    return ERSATZ_OK;
+}
+
+/* The first tweak is the IV, encrypted with the second key. */
+INLINE struct text text_with_tweaks(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_after_iv(iv, out, in, len);
+
+    encrypt_all(round_keys_from(state, state->keys.tweak), &text.chain, 1);
+    text.chain = first_tweaks(text.chain);
+    return text;
+}
+
+TARGET static enum ersatz_result run_xts_encrypt(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_with_tweaks(state, iv, out, in, len);
+
+    IN_STEPS(xts, &text, round_keys_from(state, state->keys.encrypt), true);
+    return ERSATZ_OK;
+}
+
+TARGET static enum ersatz_result run_xts_decrypt(
+    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_with_tweaks(state, iv, out, in, len);
+
+    IN_STEPS(xts, &text, round_keys_from(state, state->keys.decrypt), false);
+    return ERSATZ_OK;
+}
+
+#endif

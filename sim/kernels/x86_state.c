@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the processor has; states of this kernel: made, keyed, copied, freed. */
+#include "x86_state.h"
+
+#include <cpuid.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define ALIGNMENT 64u /* what struct vaes_gcm_key asks for */
+
+#define LEAF_1_ECX_AES (1u << 25)
+#define LEAF_7_ECX_VAES (1u << 9)
+#define LEAF_7_ECX_VPCLMULQDQ (1u << 10)
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool has_aes, has_vaes; /* constant once pthread_once has filled them */
+static bool vaes_forbidden;
+
+/* CPUID for what compilers do not all know by name; where registers are concerned, libgcc asks too whether
+ * the system saves them across a switch of threads. */
+static void look(void)
+{
+    const unsigned wide = LEAF_7_ECX_VAES | LEAF_7_ECX_VPCLMULQDQ;
+    unsigned eax, ebx, ecx, edx;
+
+    has_aes = __builtin_cpu_supports("sse4.1") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) &&
+              (ecx & LEAF_1_ECX_AES) != 0;
+    has_vaes = has_aes && !vaes_forbidden && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) &&
+               (ecx & wide) == wide;
+}
+
+bool x86_is_available(void)
+{
+    pthread_once(&once, look);
+    return has_aes;
+}
+
+bool x86_has_vaes(void)
+{
+    pthread_once(&once, look);
+    return has_vaes;
+}
+
+void x86_forbid_vaes(void)
+{
+    vaes_forbidden = true;
+}
+
+static bool has_mode(enum ersatz_mode mode)
+{
+    switch (mode) {
+    case ERSATZ_CBC:
+    case ERSATZ_CTR:
+    case ERSATZ_XTS:
+    case ERSATZ_ECB:
+    case ERSATZ_CFB:
+    case ERSATZ_OFB:
+    case ERSATZ_CCM:
+        return x86_is_available();
+    case ERSATZ_GCM:
+        return x86_has_vaes();
+    default:
+        return false;
+    }
+}
+
+static bool decrypts_blocks(enum ersatz_mode mode)
+{
+    return mode == ERSATZ_CBC || mode == ERSATZ_ECB || mode == ERSATZ_XTS;
+}
+
+static bool has_library(const struct x86_state *state)
+{
+    return state->mode == ERSATZ_GCM && state->gcm.library != NULL;
+}
+
+static struct x86_state *allocate(void)
+{
+    return aligned_alloc(ALIGNMENT, (sizeof(struct x86_state) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+}
+
+struct x86_state *x86_state_new(enum ersatz_mode mode, size_t key_len, enum ersatz_kernel kernel)
+{
+    bool by_library = mode == ERSATZ_GCM && kernel == ERSATZ_KERNEL_IPSEC_MB;
+    struct x86_state *state = by_library || has_mode(mode) ? allocate() : NULL;
+
+    if (state == NULL)
+        return NULL;
+    memset(state, 0, sizeof(*state));
+    if (by_library && (state->gcm.library = imb_gcm_new()) == NULL) {
+        free(state);
+        return NULL;
+    }
+    state->mode = mode;
+    state->key_len = mode == ERSATZ_XTS ? key_len / 2 : key_len;
+    return state;
+}
+
+struct x86_state *x86_state_dup(const struct x86_state *state)
+{
+    struct x86_state *copy = allocate();
+
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, state, sizeof(*copy));
+    if (has_library(state) && (copy->gcm.library = imb_gcm_dup(state->gcm.library)) == NULL) {
+        x86_state_free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+void x86_state_free(struct x86_state *state)
+{
+    if (state == NULL)
+        return;
+    if (has_library(state))
+        imb_gcm_free(state->gcm.library);
+    OPENSSL_cleanse(state, sizeof(*state));
+    free(state);
+}
+
+/* FIPS 197, 5.2. A word's first byte is its lowest. */
+__attribute__((target("aes,sse4.1"))) void x86_expand_key(
+    const uint8_t *key, size_t key_len, uint32_t words[X86_ROUND_KEYS])
+{
+    unsigned key_words = (unsigned)key_len / 4, count = 4 * (x86_rounds(key_len) + 1);
+    uint32_t constant = 1;
+
+    memcpy(words, key, key_len);
+    for (unsigned i = key_words; i < count; i++) {
+        uint32_t word = words[i - 1];
+        unsigned at = i % key_words;
+
+        if (at == 0 || (key_words > 6 && at == 4)) {
+            /* {SubWord(word), RotWord(SubWord(word)), and both again} */
+            __m128i substituted = _mm_aeskeygenassist_si128(_mm_set1_epi32((int)word), 0);
+
+            word = (uint32_t)(at == 0 ? _mm_extract_epi32(substituted, 1) : _mm_cvtsi128_si32(substituted));
+        }
+        if (at == 0) {
+            word ^= constant;
+            constant = constant << 1 ^ (constant >> 7) * 0x11b; /* times x in the field of FIPS 197, 4.2 */
+        }
+        words[i] = words[i - key_words] ^ word;
+    }
+}
+
+/* FIPS 197, 5.3.5: the same keys the other way round, all but the first and the last with the inverse mix of
+ * columns. */
+__attribute__((target("aes,sse4.1"))) static void invert_key(
+    const uint32_t *encrypt, unsigned rounds, uint32_t *decrypt)
+{
+    const __m128i *from = (const __m128i *)encrypt;
+    __m128i *to = (__m128i *)decrypt;
+
+    to[0] = from[rounds];
+    for (unsigned i = 1; i < rounds; i++)
+        to[i] = _mm_aesimc_si128(from[rounds - i]);
+    to[rounds] = from[0];
+}
+
+void x86_state_set_key(struct x86_state *state, const uint8_t *key)
+{
+    struct x86_keys *keys = &state->keys;
+
+    if (state->mode == ERSATZ_GCM) {
+        x86_gcm_set_key(&state->gcm, key, state->key_len);
+        return;
+    }
+    x86_expand_key(key, state->key_len, keys->encrypt);
+    if (decrypts_blocks(state->mode))
+        invert_key(keys->encrypt, x86_rounds(state->key_len), keys->decrypt);
+    if (state->mode == ERSATZ_XTS)
+        x86_expand_key(key + state->key_len, state->key_len, keys->tweak);
+}

@@ -98,7 +98,7 @@ struct ersatz_stats {
     _Atomic uint64_t sleeps;    /* times a worker found nothing to do and slept, in io_uring_enter too */
     _Atomic uint64_t callbacks; /* written by whoever reaps */
     _Atomic uint64_t faults[ERSATZ_FAULTS]; /* injected */
-    /* how the card's answers kept the times of its profile; written by workers and the delay line */
+    /* how the card's answers kept the times of its profile; written by workers and the timer thread */
     _Alignas(64) _Atomic uint64_t profile_name[ERSATZ_STATS_NAME_WORDS]; /* text; empty: there is none */
     _Atomic uint64_t profile_told;        /* requests told of; a group is one */
     _Atomic uint64_t profile_late;        /* of these: computed only after they were due */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Faults of the device: what is drawn when a request is submitted, and the lives of a card that is reset. */
+/* Draws the faults of a request at its submission; resets of the card, requests that hang, and full rings. */
 #include "faults.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "timers.h"
 #include "waker.h"
 
-#define SHUT_NS UINT64_C(1000000) /* how long a ring is full if the rule does not say */
+#define SHUT_NS NS_PER_MS /* for how long a ring is full where the rule has no time */
 
 bool faults_new(struct ersatz_device *device, struct faults **out)
 {
@@ -57,7 +57,7 @@ void faults_begin(struct ersatz_request *request)
         memset(&request->faults, 0, sizeof(request->faults));
 }
 
-/* ------------------------------------------------------------------------------------------ lives of a card
+/* -------------------------------------------------------------------------------------------------- resets
  */
 
 bool faults_have_card_down(const struct faults *faults)
@@ -67,20 +67,20 @@ bool faults_have_card_down(const struct faults *faults)
     return until != 0 && (until == UINT64_MAX || clock_now() < until);
 }
 
-/* The card's answer to all that was in flight when it went down. */
-static enum ersatz_result answer(const struct faults *faults)
+/* The result of all requests that were in flight when the card went down. */
+static enum ersatz_result result_of_reset(const struct faults *faults)
 {
     return faults->ended_by == ERSATZ_FAULT_GONE ? ERSATZ_DEVICE_GONE : ERSATZ_DEVICE_RESET;
 }
 
-/* Under the lock. */
-static enum ersatz_result blame_the_end(struct faults *faults, struct ersatz_request *request)
+/* Under the lock. Returns the request's result. */
+static enum ersatz_result blame_reset(struct faults *faults, struct ersatz_request *request)
 {
     fault_blame(request, faults->ended_by, faults->ended_on);
-    return answer(faults);
+    return result_of_reset(faults);
 }
 
-/* Out of the lock. */
+/* Not under the lock. */
 static void end_all(struct ersatz_request *request, enum ersatz_result result)
 {
     while (request != NULL) {
@@ -94,7 +94,7 @@ static void end_all(struct ersatz_request *request, enum ersatz_result result)
     }
 }
 
-/* Under the lock: those that hang, as a list. */
+/* Under the lock: take the requests that hang, as a list. */
 static struct ersatz_request *take_hung(struct faults *faults)
 {
     struct ersatz_request *hung = faults->hung_first;
@@ -104,7 +104,7 @@ static struct ersatz_request *take_hung(struct faults *faults)
     return hung;
 }
 
-/* The request resets the card. A card that is down cannot be reset; it may still go for good. */
+/* The request resets the card. A card that is down cannot be reset again, but it may still go for good. */
 static void end_by_reset(
     struct faults *faults, const struct ersatz_request *request, const struct ersatz_fault_rule *rule)
 {
@@ -122,9 +122,9 @@ static void end_by_reset(
         atomic_fetch_add(&faults->resets, 1);
         hung = take_hung(faults);
         for (struct ersatz_request *each = hung; each != NULL; each = each->next)
-            blame_the_end(faults, each);
+            blame_reset(faults, each);
     }
-    result = answer(faults);
+    result = result_of_reset(faults);
     pthread_mutex_unlock(&faults->lock);
     end_all(hung, result);
 }
@@ -149,7 +149,7 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
         return result;
     pthread_mutex_lock(&faults->lock);
     if (request->faults.resets != atomic_load(&faults->resets)) {
-        result = blame_the_end(faults, request);
+        result = blame_reset(faults, request);
     } else {
         *hangs = true;
         fault_count(faults, ERSATZ_FAULT_HANG);
@@ -175,7 +175,7 @@ static void draw(struct faults *faults, struct ersatz_request *request, bool by_
         if ((faults->present & 1u << fault) == 0)
             continue;
         if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
-            continue; /* not one request's; not to be had */
+            continue; /* a burst is not of one request; a callback cannot be spurious */
         rule = ersatz_fault_strikes(&faults->rules, faults->seed, request->times.number, fault);
         if (rule == NULL)
             continue;
@@ -191,8 +191,8 @@ static void draw(struct faults *faults, struct ersatz_request *request, bool by_
     }
 }
 
-/* Whether the ring is full for this request. Where nobody waits, the caller comes again, and is let in the
- * next time, or when the rule's time has passed. */
+/* Whether the ring is full for this request, which does not wait in line. Its submitter tries again, and
+ * succeeds the next time, or when the rule's time has passed. */
 static bool is_refused(struct faults *faults, struct ersatz_request *request)
 {
     struct request_faults *own = &request->faults;
@@ -215,7 +215,7 @@ static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *r
     enum ersatz_result result;
 
     pthread_mutex_lock(&faults->lock);
-    result = blame_the_end(faults, request);
+    result = blame_reset(faults, request);
     pthread_mutex_unlock(&faults->lock);
     return result;
 }
@@ -228,7 +228,7 @@ enum ersatz_result faults_admit(
             draw(faults, each, by_fd && each == request); /* the first is the one that is told of */
     }
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
-        each->faults.resets = atomic_load(&faults->resets); /* then look whether it is down */
+        each->faults.resets = atomic_load(&faults->resets); /* before the look whether the card is down */
     if (faults_have_card_down(faults))
         return refuse(faults, request);
     if (request_is_struck(&request->faults, ERSATZ_FAULT_RING_FULL) && !wait_in_line &&

@@ -23,7 +23,7 @@ static void flip(uint8_t *bytes, size_t len, uint64_t draw)
     bytes[draw / 8 % len] ^= (uint8_t)(1u << draw % 8);
 }
 
-/* The text deciphered is refused. */
+/* As if the text that was deciphered had a wrong tag. */
 static enum ersatz_result refuse_text(const struct ersatz_op *op)
 {
     if (op->u.cipher.len > 0)
@@ -32,8 +32,9 @@ static enum ersatz_result refuse_text(const struct ersatz_op *op)
 }
 
 /*
- * Text or tag, by the draw. Deciphering, a wrong tag is one that does not match. So is wrong text where the
- * tag is made of the text (CCM, CBC with HMAC); GCM's is made of the ciphertext and does not notice.
+ * Turn a bit of the text or of the tag; the draw decides. When deciphering, a wrong tag does not match. Wrong
+ * text does not match its tag where that is computed from the text (CCM, CBC with HMAC); GCM computes it from
+ * the ciphertext, and the wrong text goes unnoticed.
  */
 static enum ersatz_result corrupt_cipher(const struct ersatz_op *op, uint64_t draw, bool *done)
 {
@@ -54,7 +55,7 @@ static enum ersatz_result corrupt_cipher(const struct ersatz_op *op, uint64_t dr
     return ERSATZ_OK;
 }
 
-/* What is to be computed for a request: its operation, or the same with a key that is wrong. */
+/* The operation to compute for a request: its own, or a copy of it with a wrong key. */
 struct planned {
     struct ersatz_op op;
     struct ersatz_rsa_key *wrong; /* or NULL */
@@ -89,7 +90,8 @@ static enum ersatz_result corrupt(
     if (result != ERSATZ_OK)
         return result;
     if (request->op.kind == ERSATZ_RSA_PRIVATE && rsa_key_has_halves(request->op.u.rsa.key))
-        return result; /* there was no memory for a wrong key, and this result may not leave but right */
+        return result; /* there was no memory for a wrong key; a wrong result of CRT must not leave the card
+                        */
     if (request->op.kind == ERSATZ_CIPHER)
         result = corrupt_cipher(&request->op, draw, &done);
     else /* the last bit: the number stays below the modulus */
@@ -99,7 +101,8 @@ static enum ersatz_result corrupt(
     return result;
 }
 
-/* Take out what is not to be computed: those that hang leave the batch, those that fail get their result. */
+/* Take out the requests that are not to be computed: those that hang leave the batch, and those that fail get
+ * their result. */
 static unsigned take_up(
     struct faults *faults, struct ersatz_request *requests[], enum ersatz_result results[], unsigned count)
 {

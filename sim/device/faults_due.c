@@ -2,24 +2,23 @@
 /*
  * Faults of completion: when a request is due that completes late, after others, or in a burst.
  *
- * All that these faults do is to move a request's time in the delay line. What waits there is PENDING to its
- * submitter, keeps its slot, and is due at some time whatever else happens: no request waits for others for
- * ever. A device that reorders completions or has them come in bursts sends all of them through the line; so
- * they come one after the other, on one thread, and what is noted here needs no lock.
+ * These faults do no more than change a request's time in the timers. A request that waits there is PENDING,
+ * keeps its slot, and is due at some time whatever else happens: no request waits for others for ever. A
+ * device that reorders completions, or makes bursts, sends every request through the timers. So requests come
+ * one after the other, on one thread, and the fields of struct faults that are used here need no lock.
  *
  *   late      the request is due that much later
- *   reorder   when its time has come, it is due the rule's TIME later; or as soon as another request passes
- *             it, right behind that one
- *   burst     the first of a burst is due the rule's TIME later, and the others with it; with the last of
- *             them all are due at once
+ *   reorder   when the request is due, it is put back by the rule's TIME; when another request passes it, it
+ * is due right behind that one burst     the first request of a burst is put back by the rule's TIME, and the
+ * others until the same moment; when the last one comes, all of them are due
  */
 #include "faults.h"
 #include "faults_inside.h"
 #include "timers.h"
 
-#define OVERDUE 1u /* a time that has passed: in front of all that became due since */
+#define OVERDUE 1u /* a time in the past: in front of every event that became due since */
 
-bool faults_keep_order(const struct faults *faults)
+bool faults_order_completions(const struct faults *faults)
 {
     return (faults->present & (1u << ERSATZ_FAULT_REORDER | 1u << ERSATZ_FAULT_BURST)) != 0;
 }
@@ -54,14 +53,14 @@ static void end_burst(struct faults *faults)
     faults->burst_count = 0;
 }
 
-/* When a request that is due completes with its burst; 0: now. */
+/* When a request that is due completes, where there are bursts; 0: now. */
 static uint64_t due_with_burst(struct faults *faults, struct ersatz_request *request, uint64_t now)
 {
     struct request_faults *own = &request->faults;
 
     if (faults->burst_size == 0)
         return 0;
-    if (own->burst != 0) { /* it comes from its burst, which is whole, or whose time is over */
+    if (own->burst != 0) { /* it was put back before: the burst is complete, or its time has come */
         if (own->burst == faults->burst && faults->burst_count > 0)
             end_burst(faults);
         return 0;
@@ -75,7 +74,7 @@ static uint64_t due_with_burst(struct faults *faults, struct ersatz_request *req
         return faults->burst_due;
     end_burst(faults);
     timers_hasten(faults->device->timers, is_in_burst, OVERDUE);
-    return OVERDUE; /* behind the others, and so in one batch with them */
+    return OVERDUE; /* behind the others, and in one batch with them */
 }
 
 uint64_t faults_due_anew(struct faults *faults, struct ersatz_request *request)
@@ -92,7 +91,8 @@ uint64_t faults_due_anew(struct faults *faults, struct ersatz_request *request)
     }
     if (faults->postponed && !own->was_postponed && own->burst == 0) {
         faults->postponed = false;
-        timers_hasten(faults->device->timers, waits_to_be_passed, now); /* behind what is due already */
+        timers_hasten(
+            faults->device->timers, waits_to_be_passed, now); /* behind requests that are due already */
     }
     return due_with_burst(faults, request, now);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files about faults share. */
+/* Shared by the files that inject faults. */
 #ifndef ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
 #define ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
 
@@ -16,32 +16,32 @@ struct faults {
     uint32_t present; /* a bit for each fault that has a rule */
 
     /*
-     * How often the card has been reset. A submitter reads `resets`, then `down_until`; whoever resets the
-     * card writes `down_until`, then `resets`; all of it sequentially consistent. So an admitted request was
-     * either accepted before the newest reset, and fails when a worker takes it up, or after the card was
+     * How often the card has been reset. A submitter reads `resets`, then `down_until`; the thread that
+     * resets the card writes `down_until`, then `resets`; all sequentially consistent. So an admitted request
+     * was either accepted before the newest reset, and fails when a worker takes it, or after the card was
      * back.
      */
     _Atomic unsigned resets;
     _Atomic uint64_t down_until; /* of CLOCK_MONOTONIC, in ns; 0: it was never down; UINT64_MAX: gone */
 
-    pthread_mutex_t lock; /* for what follows */
+    pthread_mutex_t lock; /* for the next four */
     enum ersatz_fault ended_by;
     uint64_t ended_on;                 /* the number of the request that reset the card last */
-    struct ersatz_request *hung_first; /* in the order in which they were taken up */
+    struct ersatz_request *hung_first; /* in the order in which workers took them */
     struct ersatz_request **hung_end;
 
     uint64_t burst_size; /* how many completions come together; 0: each as it is due; constant, as burst_ns */
     uint64_t burst_ns;
 
-    /* The delay line's thread's own. */
-    bool postponed;       /* there may be requests in the line that wait for another to pass them */
+    /* For the timer thread alone. */
+    bool postponed;       /* there may be reordered requests in the timers that no other has passed yet */
     uint64_t burst;       /* the number of the newest burst */
     uint64_t burst_count; /* how many requests it has so far; 0: it has ended, the next request begins one */
     uint64_t burst_due;
 };
 
-/* A worker has taken the request up. Anything but ERSATZ_OK is its result, not to be computed. *hangs: nor
- * is it, and it is no longer the worker's. */
+/* A worker has taken the request. A value other than ERSATZ_OK is its result; it is not to be computed. Where
+ * *hangs is set, it is not to be computed either, and no longer the worker's. */
 enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *request, bool *hangs);
 
 /* Count a fault as injected. */
@@ -50,7 +50,7 @@ static inline void fault_count(struct faults *faults, enum ersatz_fault fault)
     ersatz_count(&device_stats(faults->device)->faults[fault], 1);
 }
 
-/* It was a fault of that request's that made this one fail. */
+/* Note that this request fails because of that fault, of the request with that number. */
 static inline void fault_blame(struct ersatz_request *request, enum ersatz_fault fault, uint64_t number)
 {
     request->faults.by = fault;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Things that wait for their time: a heap, and the thread that sleeps until the first of them is due. */
+/* See timers.h: a heap of events, and the thread that sleeps until the first of them is due. */
 #include "timers.h"
 
 #include <pthread.h>
@@ -13,12 +13,12 @@
 
 #define BATCH POSTER_BATCH_MAX
 #define ROOM_AT_FIRST 64u
-#define LEAD_MAX UINT64_C(25000) /* nanoseconds; no longer does the thread ever spin */
+#define LEAD_MAX UINT64_C(25000) /* nanoseconds; the thread never spins for longer */
 
-/* A request to tell of, or a function to call. */
+/* An event: a request to complete, or a function to call. */
 struct entry {
     uint64_t due;
-    uint64_t turn; /* of those due at the same time, the first to come is the first to go */
+    uint64_t turn; /* of events that are due at the same time, the one that was put in first runs first */
     struct ersatz_request *request;
     void (*run)(void *);
     void *arg;
@@ -29,13 +29,13 @@ struct timers {
     struct poster poster;
     pthread_t thread;
 
-    uint64_t lead; /* the thread's own: see sleep_until() */
+    uint64_t lead; /* used by the timer thread alone: see sleep_until() */
 
     pthread_mutex_t lock; /* what follows */
-    struct entry *heap;   /* the one that is due first at 0; those at 2i + 1 and 2i + 2 are due after i */
+    struct entry *heap; /* the first to be due is at 0; those at 2i + 1 and 2i + 2 are due after that at i */
     size_t count, room;
     uint64_t turns;
-    uint64_t asleep_until; /* what is due sooner rings the doorbell; 0: the thread is up, and will look */
+    uint64_t asleep_until; /* an event that is due sooner wakes the thread; 0: it is awake, and will look */
     bool ending;
 
     /* Between the starter and the thread, until `started` is posted. */
@@ -184,7 +184,7 @@ void timers_flush(struct timers *timers)
 
 /* ------------------------------------------------------------------------------------------------- thread */
 
-/* Take what is due. Where nothing is, note until when the thread will sleep. */
+/* Take the events that are due. Where none is, note until when the thread will sleep. */
 static unsigned take_due(struct timers *timers, struct entry *due, uint64_t *next, bool *end)
 {
     uint64_t now = clock_now();
@@ -200,7 +200,7 @@ static unsigned take_due(struct timers *timers, struct entry *due, uint64_t *nex
     return count;
 }
 
-/* Whether a fault has given the request another time, at which it will be here again. */
+/* Whether a fault gave the request another time, and it is back in the heap. */
 static bool is_put_back(struct timers *timers, struct ersatz_request *request)
 {
     struct faults *faults = timers->device->faults;
@@ -228,9 +228,9 @@ static void do_due(struct timers *timers, const struct entry *due, unsigned coun
 }
 
 /*
- * A thread runs some time after its timer has fired: tens of microseconds, most of it the same each time. So
- * the timer is set early by what that took lately, or a little less, and the rest of it, if there is one, is
- * spun away. The estimate goes down at once when the thread was up too soon, and up slowly.
+ * A thread begins to run some time after its sleep should have ended: tens of microseconds, much the same
+ * each time. So it sleeps for less, by what this delay was lately or a little less (the lead), and spins for
+ * the rest of the time. The lead goes down fast when the thread was awake too soon, and up slowly.
  */
 static void sleep_until(struct timers *timers, uint64_t next)
 {
@@ -248,7 +248,7 @@ static void sleep_until(struct timers *timers, uint64_t next)
     poster_sleep(&timers->poster, next - lead);
     now = clock_now();
     if (now < next - lead)
-        return; /* the doorbell */
+        return; /* the doorbell has rung */
     late = now - (next - lead);
     timers->lead = late < lead ? lead - (lead - late) / 4
                                : lead + (late < LEAD_MAX ? late - lead : LEAD_MAX - lead) / 16;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a modelled card would have answered: units that are busy, a latency, jitter. */
+/* See timing.h: units that are busy, a latency, jitter. */
 #include "timing.h"
 
 #include <math.h>
@@ -10,10 +10,10 @@
 #include "device.h"
 #include "times.h"
 
-/* Units of one kind: a heap of when each is free, the one that is free first at 0; those at 2i + 1 and 2i + 2
- * are free no sooner than i. */
+/* Units of one kind: a heap of the times at which they are free. The first to be free is at 0; those at 2i +
+ * 1 and 2i + 2 are free no sooner than that at i. */
 struct units {
-    unsigned count; /* 0: always one to be had */
+    unsigned count; /* 0: one is always free */
     uint64_t *free_at;
 };
 
@@ -21,7 +21,7 @@ struct timing {
     struct ersatz_profile profile;
     uint64_t seed;
     pthread_mutex_t lock;  /* what follows */
-    struct units rsa, aes; /* rsa for everything where the profile does not tell them apart */
+    struct units rsa, aes; /* where the profile has units for everything, they are in rsa */
 };
 
 /* --------------------------------------------------------------------------------------------------- units
@@ -34,7 +34,7 @@ static bool units_init(struct units *units, unsigned count)
     return count == 0 || units->free_at != NULL;
 }
 
-/* The unit that is free first gets an operation; returns when it has served it. */
+/* Give an operation to the unit that is free first. Returns when the unit has served it. */
 static uint64_t units_serve(struct units *units, uint64_t now, uint64_t service)
 {
     uint64_t *free_at = units->free_at;
@@ -44,7 +44,7 @@ static uint64_t units_serve(struct units *units, uint64_t now, uint64_t service)
     if (units->count == 0)
         return now + service;
     end = (free_at[0] > now ? free_at[0] : now) + service;
-    /* It takes its place in the heap anew. */
+    /* The unit moves to its new place in the heap. */
     for (; (next = 2 * at + 1) < units->count; at = next) {
         if (next + 1 < units->count && free_at[next + 1] < free_at[next])
             next++;
@@ -152,7 +152,7 @@ uint64_t timing_computed(struct ersatz_request *request)
     struct ersatz_stats *stats = device_stats(request->device);
     uint64_t now = clock_now(), due = 0;
 
-    /* Each was due for itself; told of is the group, with the last of them. */
+    /* Each request of a group has its own time. The group is signalled once, with the last of them. */
     for (const struct ersatz_request *each = request; each != NULL; each = each->group_next)
         due = each->due > due ? each->due : due;
     request->due = due;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring of the trace. */
+/* See trace.h. The trace is a ring: a request takes the place of the one that came a whole ring earlier. */
 #include "trace.h"
 
 #include <string.h>
@@ -7,10 +7,6 @@
 #include "device.h"
 #include "kernels/rsa_key.h"
 
-_Static_assert((int)ERSATZ_POINTS == (int)ERSATZ_POINTS &&
-                   (int)ERSATZ_POINT_SIGNALLED == (int)ERSATZ_POINT_SIGNALLED &&
-                   (int)ERSATZ_POINT_RETURNED == (int)ERSATZ_POINT_RETURNED,
-    "the points are the same");
 _Static_assert(sizeof(struct ersatz_trace_entry) == 128, "two cache lines");
 
 #define TAKEN 1u
@@ -20,7 +16,7 @@ static struct ersatz_trace_entry *entry_of(struct ersatz_trace *trace, uint64_t 
     return &trace->entries[turn / 2 % ERSATZ_TRACE_ENTRIES];
 }
 
-/* Have the entry to oneself, if its turn is what was expected. */
+/* Take the entry for this thread alone, if it is at the expected turn. */
 static bool take(struct ersatz_trace_entry *entry, uint64_t expected, uint64_t turn)
 {
     /* Acquire: pairs with the release in give(). */
@@ -30,7 +26,7 @@ static bool take(struct ersatz_trace_entry *entry, uint64_t expected, uint64_t t
 
 static void give(struct ersatz_trace_entry *entry, uint64_t turn)
 {
-    /* Release: the entry is whole for the next one who takes it, or who reads the file. */
+    /* Release: a thread that takes the entry next, or a reader of the file, sees all of it. */
     atomic_store_explicit(&entry->turn, turn, memory_order_release);
 }
 
@@ -60,14 +56,14 @@ static enum ersatz_told_by told_by(const struct ersatz_request *request)
 
 void trace_begin(struct ersatz_trace *trace, struct ersatz_request *request)
 {
-    /* Relaxed: a place is only to be had once. */
+    /* Relaxed: it is enough that each place is given once. */
     uint64_t turn = 2 * (atomic_fetch_add_explicit(&trace->begun, 1, memory_order_relaxed) + 1);
     struct ersatz_trace_entry *entry = entry_of(trace, turn);
     uint64_t before = atomic_load_explicit(&entry->turn, memory_order_relaxed);
 
     request->trace_turn = turn;
     if ((before & TAKEN) != 0 || before > turn || !take(entry, before, turn)) {
-        count_late(trace); /* somebody is at it who came a whole ring earlier or later: rare */
+        count_late(trace); /* rare: a request of a whole ring earlier or later is being written there */
         request->trace_turn = 0;
         return;
     }
@@ -90,7 +86,7 @@ void trace_begin(struct ersatz_trace *trace, struct ersatz_request *request)
 void trace_end(struct ersatz_trace *trace, const struct ersatz_request *request)
 {
     struct ersatz_trace_entry *entry = entry_of(trace, request->trace_turn);
-    /* Of a group, the first is told of, resumed and returned for all. It goes last, so it is still there. */
+    /* Of a group, the first request is signalled, resumed and returned for all. It is released last. */
     const struct ersatz_request *first = request->first;
 
     if (request->trace_turn == 0)

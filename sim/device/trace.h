@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filling the trace: a place when a request was accepted, the rest when it ends. */
+/* Fills the trace: a request gets an entry when it is accepted, and the rest is written when it is released.
+ */
 #ifndef ERSATZ_SIM_DEVICE_TRACE_H
 #define ERSATZ_SIM_DEVICE_TRACE_H
 
@@ -7,10 +8,11 @@
 
 struct ersatz_request;
 
-/* Its submitter, once the request was accepted: note it as open, so that one which never ends is seen too. */
+/* The request was accepted: write what is known by now, so that one which is never released is seen, too. For
+ * its submitter. */
 void trace_begin(struct ersatz_trace *trace, struct ersatz_request *request);
 
-/* Whoever drops the last reference. */
+/* Write the rest. For the thread that drops the last reference. */
 void trace_end(struct ersatz_trace *trace, const struct ersatz_request *request);
 
 #endif

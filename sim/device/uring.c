@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets rings up, and finds out why where that fails. */
+/* See uring.h. */
 #include "uring.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define RESPONSE_SUBMISSIONS 1u /* nothing is ever submitted to a response ring itself */
 #define PROBE_SUBMISSIONS 4u
 
-/* A worker's ring takes two pages. So many processes of one user may each have their fair share of rings. */
+/* A worker's ring takes two pages. The limit is shared out to this many processes of one user. */
 #define RING_BYTES 8192u
 #define PROCESSES 64u
 
@@ -35,7 +35,7 @@ static int read_sysctl_disabled(void)
     return value;
 }
 
-/* Says what a failed io_uring_setup(2) means. */
+/* Explains the error of io_uring_setup(2). */
 static enum ersatz_result explain(int err, struct ersatz_error *error)
 {
     struct utsname kernel;
@@ -104,7 +104,7 @@ static enum ersatz_result lacks(const char *what, struct ersatz_error *error)
     return ERSATZ_NO_URING;
 }
 
-/* Everything the card asks of io_uring, so that nothing is found missing in the middle of work. */
+/* Check for every operation that the card uses, so that it does not fail at one later. */
 static enum ersatz_result check_operations(struct io_uring *ring, struct ersatz_error *error)
 {
     static const struct {
@@ -135,8 +135,8 @@ static enum ersatz_result init(
     return err == 0 ? ERSATZ_OK : explain(-err, error);
 }
 
-/* Known by an index from here on. The descriptor is closed; the ring stays, as the index and the mappings do.
- */
+/* Register the ring with the thread, which then knows it by an index, and close the descriptor. The index and
+ * the mappings keep the ring. */
 static enum ersatz_result give_up_descriptor(struct io_uring *ring, struct ersatz_error *error)
 {
     int err = io_uring_register_ring_fd(ring);
@@ -152,8 +152,8 @@ static enum ersatz_result give_up_descriptor(struct io_uring *ring, struct ersat
 
 enum ersatz_result uring_init_worker(struct io_uring *ring, unsigned entries, struct ersatz_error *error)
 {
-    /* The worker is the only one who submits, and asks for completions whenever it enters: the kernel need
-     * not interrupt it to deliver them. */
+    /* Only the worker submits, and it waits for completions whenever it enters: Linux need not interrupt it
+     * to deliver them. */
     struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
     enum ersatz_result result = init(ring, entries, &params, error);
 
@@ -208,7 +208,7 @@ bool uring_apart(void (*run)(void *arg), void *arg)
 
     if (!thread_start(&thread, run_apart, &apart))
         return false;
-    /* The thread has what is on this one's stack. */
+    /* Not cancelled while the new thread uses this thread's stack. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     pthread_join(thread, NULL);
     pthread_setcancelstate(cancel, NULL);
@@ -246,6 +246,6 @@ enum ersatz_result ersatz_device_probe(struct ersatz_error *error)
     struct probe asked = {.error = error};
 
     if (!uring_apart(probe, &asked))
-        return threads_explain(error, "a thread that asks the kernel for io_uring");
+        return threads_explain(error, "a thread that checks for io_uring");
     return asked.result;
 }

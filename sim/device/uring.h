@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* io_uring as the device needs it: set up, or refused with a reason a person can act on. */
+/* Sets up io_uring as the device needs it; where that fails, the error says what to do about it. */
 #ifndef ERSATZ_SIM_DEVICE_URING_H
 #define ERSATZ_SIM_DEVICE_URING_H
 
@@ -8,25 +8,26 @@
 
 #include "ersatz/device.h"
 
-/* A worker's ring: submitted to by the thread that calls this and no other, which ends it, too. It has no
- * descriptor (the kernel knows it by an index of the thread's own), so nobody can close it, and a child of a
- * fork has nothing of it. Says why in *error if the kernel lacks an operation that the device needs. */
+/* Set up a worker's ring. Only the calling thread may submit to it and exit it. It has no descriptor (Linux
+ * knows it by an index that belongs to the thread), so no program can close it, and the child of a fork has
+ * nothing of it. On failure, or where Linux lacks an operation that the device needs, *error says why. */
 enum ersatz_result uring_init_worker(struct io_uring *ring, unsigned entries, struct ersatz_error *error);
 
-/* A response ring: other rings send messages to it, any thread takes them off. completions: how many must
- * fit. Its descriptor is above 2. A child of a fork has the descriptor only. On a thread that ends before the
- * ring does: see uring_apart(). */
+/* Set up a response ring: other rings send messages to it, and any thread takes completions off it.
+ * completions: for how many it has room. Its descriptor is above 2; the child of a fork inherits the
+ * descriptor, but not the memory. Call this on a thread that ends before the ring is closed: see
+ * uring_apart(). */
 enum ersatz_result uring_init_response(
     struct io_uring *ring, unsigned completions, struct ersatz_error *error);
 
-/* Call run(arg) on a thread made for it, and wait for it to end. A ring that is closed is taken apart by the
- * kernel a little later, which interrupts the thread that made it, or submitted to it: were that one of the
- * application's, its system calls would return EINTR though no signal came. False: no thread could be
- * made, and errno says why. */
+/* Call run(arg) on a new thread, and wait until that has ended. Linux takes a closed ring apart a little
+ * later, and interrupts each thread that made the ring or submitted to it. If that were a thread of the
+ * application, its system calls would return EINTR although no signal came. False: no thread could be
+ * started, and errno says why. */
 bool uring_apart(void (*run)(void *arg), void *arg);
 
-/* How many rings of workers this process may make. Since Linux 6.14 they count as memory that is locked
- * by its user, all processes together. */
+/* How many rings for workers this process should make at most. Since Linux 6.14 their memory counts against
+ * RLIMIT_MEMLOCK, for all processes of a user together. */
 unsigned uring_fair_share(void);
 
 #endif

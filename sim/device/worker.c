@@ -122,11 +122,11 @@ static void compute(struct worker *worker, struct batch *batch)
 
 /* --------------------------------------------------------------------------------------------------- tell */
 
-/* Leave to the delay line the requests that are not due yet; what stays in the batch is due. */
+/* Leave to the timers the requests that are not due yet; those that stay in the batch are due. */
 static void defer_early(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
-    bool all = device->faults != NULL && faults_keep_order(device->faults);
+    bool all = device->faults != NULL && faults_order_completions(device->faults);
     unsigned due_now = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {

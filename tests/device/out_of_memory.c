@@ -145,7 +145,7 @@ int main(void)
     CHECK(portable >= 7); /* device, instances, workers, a ring, state, waker, pool, buffer */
     all = fail_each(false);
     CHECK_EQ(all, portable);
-    /* The model, its units, the delay line. Where the line has no room, the answer comes at once. */
+    /* The timing, its units, the timers. Where these have no room, the answer comes at once. */
     modelled = true;
     CHECK_EQ(fail_each(true), portable + 3);
     return 0;

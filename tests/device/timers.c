@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The delay line: nothing comes before its time or out of order, nothing is lost, and what waits in it is in
+/* The timers: nothing comes before its time or out of order, nothing is lost, and what waits in it is in
  * nobody's way. */
 #include <poll.h>
 #include <semaphore.h>

@@ -79,7 +79,7 @@ static bool start(long failing, bool modelled, int *failures)
     if (ersatz_device_open(&config, &device, &error) == ERSATZ_OK) {
         bool without_ring = error_number == ENOMEM && refused_ring != 0;
 
-        /* The delay line comes first, then the workers. */
+        /* The timer thread comes first, then the workers. */
         CHECK(!without_ring || refused_ring != (modelled ? 2 : 1));
         CHECK(countdown > 0 || failing == 0 || without_ring);
         if (without_ring)
@@ -109,7 +109,7 @@ int main(void)
                 CHECK_EQ(count_descriptors(), before);
         }
     }
-    /* A thread and a ring for each worker, and for the delay line; rings but the first may lack memory. */
+    /* A thread and a ring for each worker, and for the timers; rings but the first may lack memory. */
     CHECK_EQ(failures[0], 4 * 2 * WORKERS - (WORKERS - 1));
     CHECK_EQ(failures[1], failures[0] + 4 * 2 - 1);
     printf("%d starts refused\n", failures[0] + failures[1]);

@@ -64,7 +64,7 @@ static void operate(struct ersatz_device *device, struct ersatz_waker *waker, bo
     ersatz_cipher_free(op.u.cipher.cipher);
 }
 
-/* Modelled: the delay line's thread tells, and its timer is in the calls that fail. */
+/* Modelled: the timer thread signals, and its timer is in the calls that fail. */
 static void run(bool by_callback, bool modelled, uint8_t *text)
 {
     static const struct ersatz_profile profile = {.name = "test", .latency_ns = 300000};

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device: a simulated asynchronous crypto card. A program describes an operation (struct ersatz_op),
- * makes a request of it, submits the request to an instance and is told when it is complete: by an eventfd,
- * by a callback, or by waiting for it. This header is all that a front door (the OpenSSL ENGINE in engine/, a
- * test, a program of twenty lines) needs; it knows C and POSIX only.
+ * makes a request from it and submits the request to an instance. When the request is complete, the device
+ * signals that by an eventfd or a callback, or the program waits for it. This header is all that a front door
+ * (the OpenSSL ENGINE in engine/, a test, a program of twenty lines) needs. It uses C and POSIX only.
  *
  * Unless a function says otherwise: any thread may call it; lengths are in bytes; numbers are big-endian; a
- * pointer argument must not be NULL; nothing is kept of the caller's memory after the call returns.
+ * pointer argument must not be NULL; the device does not use the caller's memory after the call returns.
  */
 #ifndef ERSATZ_DEVICE_H
 #define ERSATZ_DEVICE_H
@@ -22,38 +22,38 @@
 
 struct ersatz_profile;
 
-/* What came of an operation, or of a call. ersatz_result_text() says it in words. */
+/* The result of an operation or of a call; ersatz_result_text() describes it. */
 enum ersatz_result {
     ERSATZ_OK = 0,
-    ERSATZ_RING_FULL,      /* the instance has RING_DEPTH requests in flight; try again when one is done */
-    ERSATZ_BUSY,           /* the cipher state is in use by a request that is still in flight */
-    ERSATZ_BAD_CONFIG,     /* a size is out of range; struct ersatz_error names it */
-    ERSATZ_BAD_KEY,        /* the key lacks a part the operation needs, or its parts do not fit together */
-    ERSATZ_BAD_INPUT,      /* a length or a number is out of the range the operation takes */
-    ERSATZ_BAD_TAG,        /* authenticated decryption: the tag does not match; the output is cleansed */
-    ERSATZ_LOST,           /* a fork caught a piece of the message on the card; in the child it is over */
+    ERSATZ_RING_FULL,  /* the instance has RING_DEPTH requests in flight; try again when one is done */
+    ERSATZ_BUSY,       /* the cipher state is in use by a request that is still in flight */
+    ERSATZ_BAD_CONFIG, /* a size is out of range; struct ersatz_error names it */
+    ERSATZ_BAD_KEY,    /* the key lacks a part the operation needs, or its parts do not fit together */
+    ERSATZ_BAD_INPUT,  /* a length or a number is out of the range the operation takes */
+    ERSATZ_BAD_TAG,    /* authenticated decryption: the tag does not match; the output is cleansed */
+    ERSATZ_LOST,       /* the process forked while the card had a piece of this message; lost in the child */
     ERSATZ_COMPUTE_FAILED, /* libcrypto refused the computation, or its result did not verify */
     ERSATZ_NO_MEMORY,
     ERSATZ_NO_DESCRIPTORS, /* no file descriptor was free for an eventfd or a ring */
     ERSATZ_NO_THREADS,     /* a worker or reaper thread could not be started */
     ERSATZ_NO_URING,       /* io_uring is missing, forbidden or too old; struct ersatz_error names which */
-    ERSATZ_STOPPED,        /* the device was closed before it took up the request, or the process forked */
-    ERSATZ_DEVICE_ERROR,   /* the card failed at it; only by an injected fault, as the next two: faults.h */
-    ERSATZ_DEVICE_RESET,   /* the card was reset before it took up the request, or is still being reset */
+    ERSATZ_STOPPED,        /* the device stopped before a worker took the request, or the process forked */
+    ERSATZ_DEVICE_ERROR,   /* the card failed; like the next two, only by an injected fault (faults.h) */
+    ERSATZ_DEVICE_RESET,   /* the card was reset before a worker took the request, or is being reset */
     ERSATZ_DEVICE_GONE,    /* the card is gone */
-    ERSATZ_TOO_LATE,       /* the setting is fixed while the device runs, and has another value */
+    ERSATZ_TOO_LATE,       /* the setting cannot change while the device runs */
 };
 
-/* An error that a sentence describes better than a code. */
+/* An error with a description. */
 struct ersatz_error {
     enum ersatz_result result;
-    char text[1024]; /* mostly one sentence: cause and remedy; always terminated */
+    char text[1024]; /* cause and remedy, usually one sentence; always terminated */
 };
 
-/* A constant sentence for result, never NULL. */
+/* A constant text that describes result; never NULL. */
 const char *ersatz_result_text(enum ersatz_result result);
 
-/* True where result is the device's own fault, so that the calling core may do the work instead. */
+/* True if the device is at fault, so that the calling core may compute the operation instead. */
 bool ersatz_result_is_device_fault(enum ersatz_result result);
 
 /* ------------------------------------------------------------------------------------------------ device */
@@ -62,13 +62,13 @@ bool ersatz_result_is_device_fault(enum ersatz_result result);
 #define ERSATZ_INSTANCES_MAX 64u
 #define ERSATZ_RING_DEPTH_MAX 32768u /* io_uring's own limit on completion-queue entries is twice that */
 
-/* How the device's own threads take completions off the response rings. May be changed while the device runs;
- * each field is relaxed and stands for itself. */
+/* How the device's own threads take completions off the response rings. May be changed while the device runs.
+ * Each field is relaxed and independent of the others. */
 struct ersatz_polling {
-    _Atomic bool timed;           /* at ticks of the interval, instead of when a completion arrives */
+    _Atomic bool timed;           /* at every interval, instead of when a completion arrives */
     _Atomic uint32_t interval_ns; /* 1 to 10,000,000 */
-    _Atomic int
-        timeout_ms; /* look at least so often even if nothing arrived; 0: sleep until something does */
+    _Atomic int timeout_ms; /* look at least this often even if nothing has arrived; 0: sleep until something
+                               arrives */
 };
 
 struct ersatz_faults;
@@ -78,18 +78,21 @@ struct ersatz_config {
     unsigned instances;    /* ring pairs: 1 to ERSATZ_INSTANCES_MAX */
     unsigned ring_depth;   /* requests in flight per instance: a power of two, 1 to ERSATZ_RING_DEPTH_MAX */
     bool external_polling; /* callbacks run in ersatz_device_poll() only, not on a thread of the device */
-    struct ersatz_stats *stats; /* counted into; the caller's, must outlive the device and its requests */
-    const struct ersatz_profile *profile; /* the timing of a modelled card, see profile.h; NULL: as fast as it
-                                             goes. The caller's, looked at only while the device opens */
-    const struct ersatz_faults *faults;   /* to inject, see faults.h; NULL: none. As the profile */
-    uint64_t seed;                        /* what is random in the card's behaviour follows from it */
-    const struct ersatz_polling
-        *polling; /* the caller\'s, must outlive the device; NULL: when completions arrive */
-    struct ersatz_findings *findings; /* check the application, and write down here what it does wrong; the
-                                         caller's, must outlive the device and its requests; NULL: do not */
-    uint32_t pause_ns; /* for the check: what is back sooner after a pause has not paused; 0: has */
-    struct ersatz_trace
-        *trace; /* filled; the caller's, must outlive the device and its requests; NULL: no trace */
+    uint64_t seed;         /* of the card's random choices: faults, jitter */
+
+    /* Read only while the device opens. NULL: as fast as possible (profile.h); no faults (faults.h). */
+    const struct ersatz_profile *profile;
+    const struct ersatz_faults *faults;
+
+    /* Owned by the caller; must outlive the device and its requests. */
+    struct ersatz_stats *stats;           /* the device counts here */
+    const struct ersatz_polling *polling; /* NULL: take completions when they arrive */
+    struct ersatz_findings *findings; /* NULL: no check. Else check the application, report mistakes here */
+    struct ersatz_trace *trace;       /* NULL: no trace */
+
+    /* For the check: a pause that returns faster than this did not pause (ASYNC_block_pause). 0: assume that
+     * every pause did. */
+    uint32_t pause_ns;
 };
 
 struct ersatz_device;
@@ -97,38 +100,40 @@ struct ersatz_device;
 /* The defaults: one worker and one instance per core, depth 512, callbacks on the device's own threads. */
 void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats);
 
-/* Whether this kernel gives the process the io_uring that the device needs: ERSATZ_OK, or ERSATZ_NO_URING,
- * ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY, ERSATZ_NO_THREADS with *error filled in. Asks on a thread of its
- * own: what the kernel does to one that makes a ring is not for the application's. */
+/* Checks that this process can use the io_uring features that the device needs: ERSATZ_OK, or
+ * ERSATZ_NO_URING, ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY or ERSATZ_NO_THREADS with *error filled in. Does
+ * so on a temporary thread, because Linux interrupts a thread that has made a ring when the ring is taken
+ * apart. */
 enum ersatz_result ersatz_device_probe(struct ersatz_error *error);
 
-/* Start a device: its threads run when this returns. On failure *device is NULL, everything that was started
- * is stopped again, and *error says what is wrong (ERSATZ_BAD_CONFIG, _NO_MEMORY, _NO_DESCRIPTORS,
- * _NO_THREADS, _NO_URING). The caller closes the device with ersatz_device_close(). */
+/* Starts a device; its threads run when this returns. On failure *device is NULL, everything that was started
+ * is stopped again, and *error describes the error (ERSATZ_BAD_CONFIG, _NO_MEMORY, _NO_DESCRIPTORS,
+ * _NO_THREADS, _NO_URING). The caller frees the device with ersatz_device_free(). */
 enum ersatz_result ersatz_device_open(
     const struct ersatz_config *config, struct ersatz_device **device, struct ersatz_error *error);
 
 /*
- * Stop: requests that no worker has taken up complete with ERSATZ_STOPPED, those being computed finish, every
- * thread ends. Requests that are still out stay valid; the memory goes when the last of them is freed and
- * ersatz_device_free() was called. For the end of a process: the calling thread may be in a callback, in a
- * handler of a signal, or hold what a callback is waiting for. So nothing of the device's is locked here, and
- * this returns after five seconds at the latest. False: not every thread has ended, the calling one if it is
- * in a callback, or one whose callback does not return; they are left alone from then on.
+ * Stops the device: requests that no worker has taken complete with ERSATZ_STOPPED, requests that are being
+ * computed finish, every thread ends. Requests that the caller still has stay valid; their memory is freed
+ * with the last of them, after ersatz_device_free(). For the end of a process: the calling thread may be in a
+ * callback, in a signal handler, or hold a lock that a callback is waiting for. So this takes none of the
+ * device's locks, and returns after five seconds at the latest. False: some thread has not ended (the calling
+ * one, if it is in a callback, or one whose callback does not return); such threads are abandoned.
  */
 bool ersatz_device_stop(struct ersatz_device *device);
 
 /*
- * Give the device up. Stops it first if that was not done. Its descriptors are closed and its threads have
- * ended when this returns, so no other thread may be submitting or polling. In a callback on a thread of the
- * device, and where a callback does not return for five seconds, both come later, by themselves: when that
- * callback has returned. With external polling, callbacks that no ersatz_device_poll() has run by then do not
- * run any more. NULL is allowed.
+ * Frees the device, and stops it first if it runs. When this returns, its descriptors are closed and its
+ * threads have ended; so no other thread may be submitting or polling. If this is called in a callback on a
+ * thread of the device, or if a callback does not return for five seconds, the device closes its descriptors
+ * and ends its threads later, when that callback has returned. With external polling, callbacks that no
+ * ersatz_device_poll() has run by then do not run any more. NULL is allowed.
  */
 void ersatz_device_free(struct ersatz_device *device);
 
-/* The same in two parts, for who holds a lock that a callback may want: begin under the lock, which waits for
- * nobody, and wait for the end without. A fork that comes between them finds the device. */
+/* ersatz_device_free() in two parts, for a caller with a lock that a callback may want. Call the first under
+ * the lock: it waits for nobody. Call the second without the lock: it waits. A fork between the two still
+ * finds the device. */
 struct ersatz_ending {
     bool wait;
     pthread_t thread;
@@ -136,72 +141,74 @@ struct ersatz_ending {
 void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending *ending);
 void ersatz_device_end_free(const struct ersatz_ending *ending);
 
-/* Wait until all devices that are being freed, by whatever thread, are gone; for five seconds at the most. */
+/* Waits until all devices that any thread is freeing are gone, but at most five seconds. */
 void ersatz_devices_wait_for_end(void);
 
-/* Whether the calling thread is a device's own, in a callback. */
+/* True if the calling thread belongs to a device and is in a callback. */
 bool ersatz_thread_is_the_cards(void);
 
-/* Before a fork, in the parent: nothing is done but by the check, which notes what is in flight. */
+/* Call in the parent before fork(2). Only the check uses it: it records the requests in flight. */
 void ersatz_device_forking(struct ersatz_device *device);
 
-/* In the child of a fork: close the descriptors inherited with the parent's device. Its memory is given up,
- * since a thread that is not here may hold its locks. Nothing else may be called on it afterwards, but
- * requests that were in flight may still be asked for their state: they are ERSATZ_STOPPED. */
+/* Call in the child of a fork. Closes the descriptors of the parent's device that the child inherited. The
+ * device's memory is leaked, since a thread that does not exist in the child may hold its locks. Call nothing
+ * else on the device afterwards; requests that were in flight can still be asked for their state, which is
+ * ERSATZ_STOPPED. */
 void ersatz_device_forget(struct ersatz_device *device);
 
+/* How many instances the device has. */
 unsigned ersatz_device_instances(const struct ersatz_device *device);
 
-/* Let the calling thread submit to this instance from now on, modulo the number of instances. Threads that
- * never call this are spread over the instances in turn. */
+/* The calling thread submits to this instance from now on, modulo the number of instances. Threads that never
+ * call this are distributed over the instances in turn. */
 void ersatz_thread_bind(unsigned instance);
 
-/* External polling: take completions off every response ring and run their callbacks here, on the calling
- * thread. Returns how many were taken. Any thread may poll; no lock is held while a callback runs, so a
- * callback may submit, poll, or resume the job it belongs to. */
+/* External polling: takes completions off every response ring and runs their callbacks on the calling thread.
+ * Returns the number of completions. Any thread may poll. No lock is held while a callback runs, so a
+ * callback may submit, poll, or resume its job. */
 unsigned ersatz_device_poll(struct ersatz_device *device);
 
-/* External polling: take completions off every response ring, so that their slots come free, but leave their
- * callbacks to the next ersatz_device_poll(). For a thread that waits for a slot and may be the very one that
- * polls. Without external polling, does the same for a callback that runs on a thread of the device, with
- * what that thread would take next. Otherwise does nothing. */
+/* External polling: takes completions off every response ring, which frees their slots, but leaves their
+ * callbacks to the next ersatz_device_poll(). For a thread that waits for a slot and may itself be the thread
+ * that polls. Without external polling, and in a callback on a thread of the device: does this for the
+ * completions that this thread would take next. Otherwise does nothing. */
 void ersatz_device_make_room(struct ersatz_device *device);
 
-/* The descriptor of an instance's response ring, for poll(2) and its like: readable while completions wait to
- * be taken with ersatz_device_poll(). It belongs to the device. -1: there is no such instance, or
- * no descriptor or no memory for a ring. */
+/* The descriptor of an instance's response ring, for poll(2) and the like: readable while completions wait
+ * for ersatz_device_poll(). The device owns it. -1: there is no such instance, or no descriptor, thread or
+ * memory for a ring. */
 int ersatz_device_response_fd(struct ersatz_device *device, unsigned instance);
 
-/* Whether the device takes requests: it was not stopped, and no injected fault has it reset or gone. */
+/* True if the device accepts requests: it was not stopped, and no injected fault has reset or removed it. */
 bool ersatz_device_is_running(const struct ersatz_device *device);
 
 /* Where ersatz_device_hold() stops a request. */
 enum ersatz_hold {
     ERSATZ_HOLD_NONE = 0,
-    ERSATZ_HOLD_COMPUTE, /* in the request ring, before a worker takes it up */
-    ERSATZ_HOLD_SIGNAL,  /* computed and complete, before the waiting job is told */
+    ERSATZ_HOLD_COMPUTE, /* in the request ring, before a worker takes it */
+    ERSATZ_HOLD_SIGNAL,  /* computed, before it is signalled */
 };
 
-/* For tests: hold every request at a point of its life until it is released. ERSATZ_HOLD_NONE lets everything
- * go. Release lets count requests pass, in the order in which they came to that point in their worker. */
+/* For tests: ersatz_device_hold() stops every request at one point until it is released; ERSATZ_HOLD_NONE
+ * releases all. ersatz_device_release() lets count requests pass, in the order in which they reached that
+ * point in their worker. */
 void ersatz_device_hold(struct ersatz_device *device, enum ersatz_hold where);
 void ersatz_device_release(struct ersatz_device *device, unsigned count);
 
 /* ----------------------------------------------------------------------------------------------- kernels */
 
-/* Sets of kernels have a bit 1 << kernel for each. */
+/* A set of kernels is a mask with bit 1 << kernel for each. */
 #define ERSATZ_KERNELS_ALL ((1u << ERSATZ_KERNELS) - 1)
 
-/* Those that were built in and that this processor runs; the portable one is always among them. */
+/* The kernels that were built in and that this processor can run; always includes the portable kernel. */
 unsigned ersatz_kernels_available(void);
 
-/* Let operations from now on be computed by kernels of this set, on the card and on calling cores. The
- * portable kernel does whatever no other one of them does, in the set or not; what is not available is left
- * out. A message that comes in pieces stays with the kernel it began with. For the whole process; all, until
- * this is called. */
+/* Sets the kernels that compute from now on, on the card and on calling cores, for the whole process. The
+ * portable kernel computes everything that no kernel in the set computes, even if it is not in the set.
+ * Unavailable kernels are ignored. A message in pieces stays with the kernel it began with. Default: all. */
 void ersatz_kernels_choose(unsigned set);
 
-/* Those in use: chosen and available. */
+/* The kernels in use: chosen and available. */
 unsigned ersatz_kernels_in_use(void);
 
 /* ---------------------------------------------------------------------------------------------- RSA keys */
@@ -211,10 +218,10 @@ struct ersatz_bytes {
     size_t len;
 };
 
-#define ERSATZ_RSA_EXTRA_PRIMES_MAX 3u /* RFC 8017 multi-prime keys, as many as OpenSSL takes */
+#define ERSATZ_RSA_EXTRA_PRIMES_MAX 3u /* RFC 8017 multi-prime keys, up to OpenSSL's limit */
 
-/* The numbers of a key, RFC 8017 section 3. n and e are needed; d for a private key; p, q, dmp1, dmq1 and
- * iqmp together or not at all. */
+/* The numbers of a key, RFC 8017 section 3. n and e are required, d for a private key too; p, q, dmp1, dmq1
+ * and iqmp either all or not at all. */
 struct ersatz_rsa_numbers {
     struct ersatz_bytes n, e, d, p, q, dmp1, dmq1, iqmp;
     unsigned extra_primes;
@@ -225,24 +232,26 @@ struct ersatz_rsa_numbers {
 
 struct ersatz_rsa_key;
 
-/* A copy of the key in the device's memory, with one reference that belongs to the caller. ERSATZ_BAD_KEY if
- * the numbers do not make a key of 512 to 16,384 bits, ERSATZ_NO_MEMORY. */
+/* Copies the key into the device's memory. The caller owns one reference. ERSATZ_BAD_KEY if the numbers are
+ * not a key of 512 to 16,384 bits, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, struct ersatz_rsa_key **key);
 
-/* Add a reference, for ersatz_rsa_key_free() to drop. */
+/* Adds a reference; ersatz_rsa_key_free() drops it. */
 void ersatz_rsa_key_reference(struct ersatz_rsa_key *key);
 
-/* Drop a reference; requests in flight keep theirs. The last one cleanses the key. NULL is allowed. */
+/* Drops a reference; requests in flight keep theirs. Dropping the last one cleanses the key. NULL is allowed.
+ */
 void ersatz_rsa_key_free(struct ersatz_rsa_key *key);
 
-/* The length of the modulus, which is the length of every input and output of the key. */
+/* The length of the modulus, and so of every input and output of the key. */
 size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key);
 
-/* Whether a public operation takes in: ersatz_rsa_key_size() bytes, a number below the modulus. Its time
- * depends on in. */
+/* True if in (ersatz_rsa_key_size() bytes) is a number below the modulus, so that a public operation accepts
+ * it. The time that this takes depends on in. */
 bool ersatz_rsa_key_takes(const struct ersatz_rsa_key *key, const uint8_t *in);
 
-/* False in the child of a fork for a key made before it: make it anew, its locks may be held by nobody. */
+/* False in the child of a fork, for a key made before the fork: make a new key, because a thread that does
+ * not exist in the child may hold this key's locks. */
 bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key);
 
 /* --------------------------------------------------------------------------------------------- AES states */
@@ -261,50 +270,50 @@ enum ersatz_mode {
     ERSATZ_MODES
 };
 
-/* A keyed AES state. For GCM it also carries a message from one operation to the next; the other modes carry
- * nothing over, each operation brings its IV, and for CCM the whole message. One operation at a time: a
- * second one while the first is in flight is refused with ERSATZ_BUSY. In the child of a fork that took place
- * while the card had an operation on it, its message is lost: whatever would go on with it gets ERSATZ_LOST.
- */
+/* An AES state with its key. For GCM it also carries a message from one operation to the next. In the other
+ * modes it carries nothing: each operation has its own IV, and for CCM the whole message. One operation at a
+ * time: a second one while the first is in flight is refused with ERSATZ_BUSY. If the process forks while the
+ * card has an operation on the state, the message is lost in the child: an operation that continues it fails
+ * with ERSATZ_LOST. */
 struct ersatz_cipher;
 
-/* Whether there is a kernel for it: CBC with HMAC needs AES instructions of the processor's. */
+/* True if a kernel computes this mode: CBC with HMAC needs a processor with AES instructions. */
 bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits);
 
-/* key_bits: 128, 192 or 256; for XTS (where the key itself is twice that: IEEE 1619) and CBC with HMAC, 128
- * or 256. One reference, the caller's. ERSATZ_BAD_KEY for other sizes, ERSATZ_NO_MEMORY,
- * ERSATZ_COMPUTE_FAILED if libcrypto's default provider cannot be had or has no such cipher. */
+/* key_bits: 128, 192 or 256; for XTS (whose key is twice as long: IEEE 1619) and CBC with HMAC, 128 or 256.
+ * The caller owns one reference. ERSATZ_BAD_KEY for other sizes, ERSATZ_NO_MEMORY, ERSATZ_COMPUTE_FAILED if
+ * libcrypto's default provider cannot be loaded or lacks the cipher. */
 enum ersatz_result ersatz_cipher_new(enum ersatz_mode mode, unsigned key_bits, struct ersatz_cipher **cipher);
 void ersatz_cipher_free(struct ersatz_cipher *cipher);
 
-/* Set the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: halves that are equal), ERSATZ_BUSY. The
- * state that GCM carries is dropped: the next operation must bring an IV. CBC with HMAC: set the MAC key anew
- * after it. */
+/* Sets the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: equal halves), ERSATZ_BUSY. Drops the
+ * message that GCM carries: the next operation must have an IV. CBC with HMAC: set the MAC key again after
+ * this. */
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt);
 
-/* CBC with HMAC: set the key of the HMAC, of any length. ERSATZ_BAD_KEY: no cipher key was set, or the mode
- * has no MAC key. ERSATZ_BUSY. */
+/* CBC with HMAC: sets the HMAC key, of any length. ERSATZ_BAD_KEY: no cipher key was set, or the mode has no
+ * MAC key. ERSATZ_BUSY. */
 enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const uint8_t *key, size_t len);
 
-/* Use the key that is set for the other direction. The modes that encrypt with the block cipher both ways
- * (CTR, GCM, CCM, CFB, OFB) take it for their next message; for the others the key must be set anew, as in
- * libcrypto. ERSATZ_BUSY. */
+/* Switches to the other direction with the same key. The modes that use the block cipher's encryption in both
+ * directions (CTR, GCM, CCM, CFB, OFB) use it for their next message; in the others the key must be set
+ * again, as in libcrypto. ERSATZ_BUSY. */
 enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, bool encrypt);
 
-/* An independent copy, in the middle of a GCM message too. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
+/* Makes an independent copy, also in the middle of a GCM message. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **copy);
 
 /* ---------------------------------------------------------------------------------------- random numbers */
 
-/* Bytes from a generator that is the device's own, seeded by the operating system; in the child of a fork
- * from another one. secret: for a key, as RAND_priv_bytes(3). Not from the card: on the calling core. Any
- * thread. ERSATZ_COMPUTE_FAILED: libcrypto's default provider cannot be had, or the system gives no seed. */
+/* Fills out from the device's own generator, which the operating system seeds; the child of a fork has
+ * another one. secret: for a key, as RAND_priv_bytes(3). Computed on the calling core, on any thread.
+ * ERSATZ_COMPUTE_FAILED: libcrypto's default provider cannot be loaded, or the system gives no seed. */
 enum ersatz_result ersatz_random(uint8_t *out, size_t len, bool secret);
 
-/* Let libcrypto's functions on the calling thread take random numbers from the device's generator, by a
- * library context of the device's own, until ersatz_random_leave() with what this returned. A generator of
- * the application's could be built on an engine in front of this device. No job may pause in between. */
+/* Makes libcrypto's functions on the calling thread use the device's generator, through a library context of
+ * the device's own. ersatz_random_leave() with the returned value ends that. (The application's generator
+ * could be built on an engine in front of this device.) No job may pause in between. */
 void *ersatz_random_enter(void);
 void ersatz_random_leave(void *before);
 
@@ -312,7 +321,7 @@ void ersatz_random_leave(void *before);
 
 enum ersatz_op_kind { ERSATZ_RSA_PRIVATE, ERSATZ_RSA_PUBLIC, ERSATZ_CIPHER };
 
-/* One operation. in and out may be the same; otherwise they must not overlap. */
+/* One operation. in and out may be equal; otherwise they must not overlap. */
 struct ersatz_op {
     enum ersatz_op_kind kind;
     union {
@@ -320,137 +329,137 @@ struct ersatz_op {
             struct ersatz_rsa_key *key;
             const uint8_t *in; /* ersatz_rsa_key_size() bytes, a number below the modulus */
             uint8_t *out;      /* ersatz_rsa_key_size() bytes */
-            bool blinded;      /* the caller has blinded the input: the card need not do so again */
+            bool blinded;      /* the caller has blinded the input, so the card does not */
         } rsa;
         struct {
             struct ersatz_cipher *cipher;
             uint8_t iv[16]; /* CBC (with HMAC too), CFB, OFB, XTS: the IV; CTR: the first counter block; GCM,
-                               CCM: see long_iv; ECB: not looked at */
-            const uint8_t *long_iv; /* GCM: a new message with this IV; NULL: go on with the message. CCM: the
-                                       nonce, always */
+                               CCM: see long_iv; ECB: ignored */
+            const uint8_t *long_iv; /* GCM: begin a message with this IV; NULL: continue the message. CCM: the
+                                       nonce, required */
             size_t iv_len;          /* GCM: 1 to 128; CCM: 7 to 13 */
             const uint8_t *aad;     /* GCM: more associated data, before any text. The portable kernel
                                        computes a message whose first operation has neither text nor tag,
                                        since more associated data may follow it. CCM: all of it; NULL with
                                        length 0. CBC with HMAC: the 13 bytes of RFC 5246, 6.2.3.1, with the
-                                       record's length as libssl gives it, and in and out are a record; NULL:
+                                       record's length as libssl gives it; in and out are then a record. NULL:
                                        plain CBC */
             size_t aad_len;
             const uint8_t *in; /* len bytes: CBC, ECB a multiple of 16, XTS 16 to 2^24, CCM less than
-                                  256^(15 - iv_len), else any; may be 0 for GCM and CCM */
+                                  256^(15 - iv_len), else any; 0 only for GCM and CCM */
             uint8_t *out;
             size_t len;
-            uint8_t *tag;   /* GCM: end the message, encrypting: written; decrypting: compared; NULL: go on.
-                               CCM: always */
+            uint8_t *tag;   /* GCM: ends the message; written when encrypting, compared when decrypting; NULL:
+                               the   message continues. CCM: required */
             size_t tag_len; /* GCM: 1 to 16; CCM: 4 to 16 and even */
         } cipher;
     } u;
 };
 
-/* The operation on a text by itself in CBC, CTR, ECB, XTS, CFB or OFB. iv: for ECB it may be NULL. */
+/* Describes an operation on one text in CBC, CTR, ECB, XTS, CFB or OFB. iv may be NULL for ECB. */
 struct ersatz_op ersatz_text_op(
     struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out, const uint8_t *in, size_t len);
 
-/* Do op on the calling core, with the same code the card runs. Counted in stats->computed_inline. A cipher
- * state that a request in flight has is ERSATZ_BUSY; no other thread may be using it. */
+/* Computes op on the calling core, with the code that the card runs. Counted in stats->computed_inline.
+ * ERSATZ_BUSY if a request in flight uses the cipher state. No other thread may be using the state. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
-/* The same for what ersatz_text_op() would make. For short texts, where the way to the kernel takes as long
- * as the kernel. */
+/* ersatz_compute() of an operation that ersatz_text_op() would describe. For short texts, where the call
+ * takes as long as the kernel. */
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
 
-/* Whether one core computes op as fast by itself as in a batch: because it computes the blocks of one message
+/* True if one core computes op as fast alone as in a batch: because it computes the blocks of one message
  * side by side, or because no kernel computes several such messages side by side. */
 bool ersatz_op_is_fastest_alone(const struct ersatz_op *op);
 
-/* Under which name the statistics count op. */
+/* The name under which the statistics count op. */
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op);
 
 /* ---------------------------------------------------------------------------------------------- requests */
 
 struct ersatz_request;
 
-/* A request for op. With copy, everything op points to is copied into the device's memory now, and the
- * results reach op's output pointers in ersatz_request_finish(): for a caller that may go away. Without, the
- * card works on the caller's memory, which must stay until the request is complete: for a thread that waits.
- * ERSATZ_NO_MEMORY, ERSATZ_BUSY, ERSATZ_BAD_INPUT (lengths that nothing in memory has). The caller ends the
- * request with ersatz_request_finish(). */
+/* Makes a request for op. With copy, everything that op points to is copied into the device's memory now, and
+ * ersatz_request_finish() writes the results to op's output pointers; for a caller that may go away. Without
+ * copy, the card works on the caller's memory, which must stay valid until the request is complete; for a
+ * thread that waits. ERSATZ_NO_MEMORY, ERSATZ_BUSY, ERSATZ_BAD_INPUT (impossible lengths). The caller ends
+ * the request with ersatz_request_finish(). */
 enum ersatz_result ersatz_request_new(
     struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **request);
 
-/* Make request part of first's group, which is submitted, waited for and finished as one, through first: told
- * of once, when all are complete. Each is computed by whichever worker takes it up. The operations are of one
- * kind, on states of their own. Before submission; first may not itself be in another's group. */
+/* Adds request to the group of first. A group is submitted, waited for and finished as one, through first,
+ * and is signalled once, when all of its requests are complete. Any worker may compute any of them. The
+ * operations are of one kind, each on a state of its own. Call before submission; first must not be a member
+ * of another group. */
 void ersatz_request_join(struct ersatz_request *first, struct ersatz_request *request);
 
-/* Submit, and be told through the waker's eventfd. A full ring does not refuse the request: it waits in line
- * at the instance and is taken up in order. Always accepted, unless the device has stopped (ERSATZ_STOPPED).
- */
+/* Submits the request; the waker's eventfd signals its completion. If the ring is full, the request waits in
+ * line at the instance and is admitted in order. Always accepted, unless the device has stopped
+ * (ERSATZ_STOPPED). */
 struct ersatz_waker;
 enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersatz_waker *waker);
 
-/* Submit, and be told by callback(arg), exactly once, after the request is complete: on a thread of the
- * device, or in ersatz_device_poll() with external polling. ERSATZ_RING_FULL: not accepted, no callback will
- * come, submit again later. ERSATZ_STOPPED. */
+/* Submits the request; callback(arg) runs exactly once, after the request is complete: on a thread of the
+ * device, or with external polling in ersatz_device_poll(). ERSATZ_RING_FULL: not accepted, no callback will
+ * come; submit again later. ERSATZ_STOPPED. */
 enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*callback)(void *), void *arg);
 
-/* For the check of the application: the wait context that the callback of a request tells is gone, or was
- * given to another request (reused), and the request is not finished. silence: its callback is not to run any
- * more, unless it runs already; what it works on is gone. Any thread; the request stays the submitter's. */
+/* For the check: the wait context of a request with a callback was freed, or is used for another request
+ * (reused), before the request was finished. silence: its callback must not run any more, unless it runs
+ * already, because its argument is gone. Any thread; the submitter still owns the request. */
 void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silence);
 
-/* Submit and wait. retries: how often to try again while the ring is full, 100 microseconds apart; -1 waits
- * in line for as long as it takes. ERSATZ_RING_FULL, ERSATZ_STOPPED, or ERSATZ_OK when the request is
- * complete. */
+/* Submits the request and waits for it. retries: how often to try again while the ring is full, every 100
+ * microseconds; -1: wait in line without limit. ERSATZ_RING_FULL, ERSATZ_STOPPED, or ERSATZ_OK when the
+ * request is complete. */
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries);
 
-/* The same, but the thread spins instead of sleeping: the quickest answer, for a core that has nothing else
+/* ersatz_submit_wait() that spins instead of sleeping: the lowest latency, for a core that has nothing else
  * to do. */
 enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries);
 
-/* Whether the caller may go on: true when the request is complete and no signal for it can still arrive.
- * Called by the one who submitted, each time it is resumed. For an eventfd this clears the signal. For a
- * callback it is true from the moment the callback runs on this very thread, or has returned on another. */
+/* True when the request is complete and no signal for it can still arrive, so that the submitter may finish
+ * it. The submitter calls this each time it is resumed. With an eventfd, this clears the signal. With a
+ * callback, it is true once the callback runs on this very thread, or has returned on another. */
 bool ersatz_request_is_done(struct ersatz_request *request);
 
-/* Sleep until ersatz_request_is_done() may have become true, or for at most timeout_ms. Takes the place of a
- * pause where a job cannot pause. With external polling and a callback, the request is taken from the
- * response ring by its submitter instead, and its callback does not run: nobody was told to wait for it. */
+/* Sleeps until ersatz_request_is_done() may have become true, but at most timeout_ms. Replaces a pause where
+ * a job cannot pause. With external polling and a callback, the submitter takes the request itself, and its
+ * callback does not run: the application was never told to wait for it. */
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms);
 
-/* End a request that is done, or that was never accepted: copies the results to the outputs of its op, gives
- * the memory back (cleansed) and returns what came of the operation. Of a group: the first result that is not
- * a success; results are copied only if all were. */
+/* Ends a request that is done or was never accepted: copies the results to the outputs of its op, cleanses
+ * and returns its memory, and returns the result of the operation. For a group: the first result that is not
+ * ERSATZ_OK; outputs are written only if all succeeded. */
 enum ersatz_result ersatz_request_finish(struct ersatz_request *request);
 
 /* ------------------------------------------------------------------------------------------------ wakers */
 
-/* An eventfd that tells one waiting context (an ASYNC_WAIT_CTX, say) of its requests, one after the other.
- * The descriptor stays the same for the waker's life, whatever happens; it is non-blocking and close-on-exec.
+/* A waker is an eventfd that signals the requests of one waiting context (such as an ASYNC_WAIT_CTX), one
+ * after the other. The descriptor stays the same for the waker's life; it is non-blocking and close-on-exec.
  */
 
-/* ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY. */
+/* Makes a waker. ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **waker);
 
-/* The descriptor; the waker owns it. Readable from when a request is complete until its submitter has seen
- * that. */
+/* The descriptor, which the waker owns. It is readable from the completion of a request until its submitter
+ * has called ersatz_request_is_done(). */
 int ersatz_waker_fd(const struct ersatz_waker *waker);
 
-/* Close the descriptor and free the waker. Requests submitted with it that were not finished become orphans:
- * the card still computes them, nobody is told, and their memory comes back by itself. No signal goes to the
- * descriptor's number after this returns. Not while another thread uses the waker. */
+/* Closes the descriptor and frees the waker. Requests submitted with it that were not finished become
+ * orphans: the card still computes them, does not signal them, and frees their memory. After this returns, no
+ * signal goes to the descriptor's number. No other thread may be using the waker. */
 void ersatz_waker_free(struct ersatz_waker *waker);
 
-/* Whether the descriptor is still the waker's. False: the program closed it (closefrom(3), say), and the
- * number may be another file's. Such a waker cannot tell of anything; free it, which leaves the number alone,
+/* False if the program has closed the waker's descriptor (by closefrom(3), for example), so that the number
+ * may belong to another file. Such a waker cannot signal anything. Free it, which leaves the number alone,
  * and make another. */
 bool ersatz_waker_is_whole(const struct ersatz_waker *waker);
 
-/* In the child of a fork, before use of a waker that is whole: put an eventfd of the child's own behind the
- * same descriptor number, and forget the parent's requests. Does nothing in the process that made the waker.
- * ERSATZ_NO_DESCRIPTORS.
- */
+/* Call in the child of a fork before using a waker that is whole. Puts an eventfd of the child's own behind
+ * the descriptor's number and forgets the parent's requests. Does nothing in the process that made the waker.
+ * ERSATZ_NO_DESCRIPTORS. */
 enum ersatz_result ersatz_waker_after_fork(struct ersatz_waker *waker);
 
 #endif

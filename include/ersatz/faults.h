@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Faults: what the card is told to do wrong, to which requests. A list of rules is made from text and given
- * to a device in its configuration (struct ersatz_config). Requests are numbered as they are submitted, from
- * 1, each once however often it is tried again; which of them a rule strikes follows from the configuration's
- * seed and the number alone. docs/faults.md says what each fault does.
+ * Faults: which mistakes the card makes, on which requests. A list of rules is parsed from text and given to
+ * a device in its configuration (struct ersatz_config). Requests are numbered from 1 in the order of
+ * submission; a request that is submitted again keeps its number. Which requests a rule strikes depends only
+ * on the number and on the configuration's seed. docs/faults.md describes each fault.
  *
  * C and POSIX only, and the conventions of device.h.
  */
@@ -19,43 +19,43 @@ enum ersatz_fault_when {
     ERSATZ_WHEN_ALWAYS, /* burst */
 };
 
-#define ERSATZ_FAULT_CERTAIN 1000000000u /* chances are out of so many */
+#define ERSATZ_FAULT_CERTAIN 1000000000u /* a probability of 1 */
 
 struct ersatz_fault_rule {
     enum ersatz_fault fault;
     enum ersatz_fault_when when;
-    uint64_t value;   /* the chance, how many, the number; burst: how many come together */
-    uint64_t time_ns; /* how long it lasts; 0 for a fault that takes no time */
+    uint64_t value;   /* the probability, the count, or the number; burst: completions per burst */
+    uint64_t time_ns; /* how long the fault lasts; 0 for a fault without a time */
 };
 
 #define ERSATZ_FAULT_RULES_MAX 32u
 
-/* Plain data, to be copied at will. */
+/* Plain data; may be copied. */
 struct ersatz_faults {
     unsigned count;
     struct ersatz_fault_rule rules[ERSATZ_FAULT_RULES_MAX];
 };
 
-/* Read a list: "late=5%:2ms, fail=#100". "none" is the empty one. ERSATZ_BAD_CONFIG: it is wrong at *offset,
- * and error->text says what was expected there; *faults is not to be used. */
+/* Parses a list such as "late=5%:2ms, fail=#100"; "none" is the empty list. ERSATZ_BAD_CONFIG: there is an
+ * error at *offset, error->text says what was expected there, and *faults must not be used. */
 enum ersatz_result ersatz_faults_parse(
     const char *text, struct ersatz_faults *faults, size_t *offset, struct ersatz_error *error);
 
-/* The whole grammar, lines of it without a newline at the end. */
+/* The whole grammar, in several lines, without a newline at the end. */
 extern const char ersatz_faults_grammar[];
 
 /* "ring_full", "late", ... */
 const char *ersatz_fault_name(enum ersatz_fault fault);
 
-/* What it does, in a sentence. */
+/* A description of the fault. */
 const char *ersatz_fault_text(enum ersatz_fault fault);
 
-/* The first rule by which request `number` has that fault, or NULL. A pure function. */
+/* The first rule that strikes request `number` with that fault, or NULL. A pure function. */
 const struct ersatz_fault_rule *ersatz_fault_strikes(
     const struct ersatz_faults *faults, uint64_t seed, uint64_t number, enum ersatz_fault fault);
 
-/* Whether it was an injected fault that made a request, or one of its group, fail or be refused: then
- * error->text says which, and the request's number. Before ersatz_request_finish(). */
+/* True if an injected fault made the request, or one of its group, fail or be refused; error->text then names
+ * the fault and the request's number. Call before ersatz_request_finish(). */
 bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_error *error);
 
 #endif

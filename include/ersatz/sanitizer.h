@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of the compilers' sanitizers are built in, in the words of gcc and of clang. */
+/* Which sanitizers are compiled in, for gcc and for clang. */
 #ifndef ERSATZ_SANITIZER_H
 #define ERSATZ_SANITIZER_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the card did, counted. The counters live apart from any device, so that they span a device's restart
- * and include what the calling core computed by itself.
+ * Counters of the card's work. They exist apart from any device, so they include several devices, one after
+ * the other, and operations that the calling core computed.
  */
 #ifndef ERSATZ_STATS_H
 #define ERSATZ_STATS_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Names of operations, as they stand in the statistics' "requests" object. */
+/* Names of operations, as in the "requests" object of the statistics. */
 enum ersatz_request_name {
     ERSATZ_REQUEST_RSA_PRIV,
     ERSATZ_REQUEST_RSA_PUB,
@@ -30,12 +30,12 @@ enum ersatz_request_name {
 /* "rsa_priv", ... */
 const char *ersatz_request_name_text(enum ersatz_request_name name);
 
-/* The same for people: "RSA private-key", "AES-GCM", ... */
+/* A title for reports: "RSA private-key", "AES-GCM", ... */
 const char *ersatz_request_name_title(enum ersatz_request_name name);
 
-/* The code that computes. */
+/* Kernels: the code that computes operations. */
 enum ersatz_kernel {
-    ERSATZ_KERNEL_PORTABLE, /* libcrypto: computes everything, on every processor */
+    ERSATZ_KERNEL_PORTABLE, /* libcrypto: any operation, on any processor */
     ERSATZ_KERNEL_X86,      /* AES, one operation at a time, with the processor's AES instructions */
     ERSATZ_KERNEL_IPSEC_MB, /* AES by Intel's multi-buffer library, several at once */
     ERSATZ_KERNEL_IFMA,     /* RSA, several at once, with AVX-512 multiply-add of 52-bit integers */
@@ -45,8 +45,8 @@ enum ersatz_kernel {
 /* "portable", "x86", "ipsec-mb", "ifma". */
 const char *ersatz_kernel_name(enum ersatz_kernel kernel);
 
-/* Kinds of request whose number in flight an application can watch; the values are those that
- * GET_NUM_REQUESTS_IN_FLIGHT takes in Intel's QAT_Engine (docs/engine_specific_messages.md there). */
+/* Kinds of request whose number in flight an application can read. The values are those of
+ * GET_NUM_REQUESTS_IN_FLIGHT in Intel's QAT_Engine (docs/engine_specific_messages.md there). */
 enum ersatz_flight {
     ERSATZ_FLIGHT_ALL = 0,
     ERSATZ_FLIGHT_ASYM = 1,
@@ -55,80 +55,77 @@ enum ersatz_flight {
     ERSATZ_FLIGHTS
 };
 
-/* What FAULTS can make the card do wrong: see faults.h. */
+/* The mistakes that FAULTS can make the card make: see faults.h. */
 enum ersatz_fault {
     ERSATZ_FAULT_RING_FULL, /* a request finds its ring full */
     ERSATZ_FAULT_LATE,      /* a completion comes late */
     ERSATZ_FAULT_REORDER,   /* a completion is overtaken by others */
-    ERSATZ_FAULT_BURST,     /* completions are kept back and come together; counted once a burst */
+    ERSATZ_FAULT_BURST,     /* completions are held back and come together; counted once per burst */
     ERSATZ_FAULT_SPURIOUS,  /* a descriptor is readable before its request is complete */
     ERSATZ_FAULT_FAIL,      /* an operation fails */
     ERSATZ_FAULT_CORRUPT,   /* a result is wrong */
-    ERSATZ_FAULT_RESET,     /* the card resets, and is back after a while */
+    ERSATZ_FAULT_RESET,     /* the card resets, and works again after a while */
     ERSATZ_FAULT_GONE,      /* the card is gone for good */
     ERSATZ_FAULT_HANG,      /* a request does not complete */
     ERSATZ_FAULTS
 };
 
-#define ERSATZ_STATS_NAME_WORDS 4u /* of a profile: 31 characters and the end */
-#define ERSATZ_STATS_SHARDS 64u    /* the last one is for all threads that have none of their own */
+#define ERSATZ_STATS_NAME_WORDS 4u /* of a profile: 31 characters and a zero */
+#define ERSATZ_STATS_SHARDS 64u    /* the last shard is for all threads that have none of their own */
 
-/*
- * Every counter is relaxed: it orders nothing, and a reader may see one counter ahead of another. All may be
- * read at any time. A zeroed structure is ready for use.
- */
+/* All counters are relaxed: they order nothing, and a reader may see one updated before another. All may be
+ * read at any time. A zeroed structure is ready for use. */
 struct ersatz_stats {
     /* written by submitters */
     _Alignas(64) _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES]; /* accepted by a request ring */
     _Atomic uint64_t retries;                                     /* times a request found its ring full */
     _Atomic uint64_t early_resumes; /* times a job was resumed before its request was done */
-    _Atomic uint64_t
-        orphans; /* requests whose wait context went away, or was used again, before they were done */
+    _Atomic uint64_t orphans; /* requests whose wait context was freed or used again before they were done */
     _Atomic uint64_t in_flight_max;
     /* the application may hold the address of these (heuristic polling), hence int */
     _Alignas(64) _Atomic int in_flight[ERSATZ_FLIGHTS];
     /* written by workers, once a batch */
-    _Alignas(64) _Atomic uint64_t completed;    /* computed, whatever came of it */
-    _Atomic uint64_t failed;                    /* of these: with a result other than ERSATZ_OK */
-    _Atomic uint64_t by_kernel[ERSATZ_KERNELS]; /* of these: which kernel computed them */
+    _Alignas(64) _Atomic uint64_t completed;    /* computed, with any result */
+    _Atomic uint64_t failed;                    /* how many of these had another result than ERSATZ_OK */
+    _Atomic uint64_t by_kernel[ERSATZ_KERNELS]; /* how many of these each kernel computed */
     _Atomic uint64_t batches;
-    _Atomic uint64_t io_uring_enters; /* io_uring_enter calls of workers that posted completions */
-    _Atomic uint64_t wakeups;         /* eventfd signals posted */
-    _Atomic uint64_t messages;        /* completions sent to a response ring */
-    _Atomic uint64_t sleeps;    /* times a worker found nothing to do and slept, in io_uring_enter too */
-    _Atomic uint64_t callbacks; /* written by whoever reaps */
+    _Atomic uint64_t io_uring_enters;       /* io_uring_enter calls of workers that posted completions */
+    _Atomic uint64_t wakeups;               /* eventfd signals posted */
+    _Atomic uint64_t messages;              /* completions sent to a response ring */
+    _Atomic uint64_t sleeps;                /* times a worker found nothing to do and slept */
+    _Atomic uint64_t callbacks;             /* written by the thread that reaps */
     _Atomic uint64_t faults[ERSATZ_FAULTS]; /* injected */
-    /* how the card's answers kept the times of its profile; written by workers and the timer thread */
-    _Alignas(64) _Atomic uint64_t profile_name[ERSATZ_STATS_NAME_WORDS]; /* text; empty: there is none */
-    _Atomic uint64_t profile_told;        /* requests told of; a group is one */
-    _Atomic uint64_t profile_late;        /* of these: computed only after they were due */
-    _Atomic uint64_t profile_late_max_ns; /* by how much at most */
-    _Atomic uint64_t profile_asked_ns;    /* sum over those told of, from acceptance: until they were due, */
-    _Atomic uint64_t profile_reached_ns;  /* and until they were told of */
-    /* done by calling cores, each counting for itself: see ersatz_stats_inline() */
+    /* how well the card kept the times of its profile; written by workers and the timer thread */
+    _Alignas(64) _Atomic uint64_t profile_name[ERSATZ_STATS_NAME_WORDS]; /* text; empty: no profile */
+    _Atomic uint64_t profile_told;        /* requests that were signalled; a group is one */
+    _Atomic uint64_t profile_late;        /* how many of these were computed after they were due */
+    _Atomic uint64_t profile_late_max_ns; /* the longest delay among these */
+    _Atomic uint64_t profile_asked_ns;    /* sums over the signalled requests: from acceptance until due, */
+    _Atomic uint64_t profile_reached_ns;  /* and from acceptance until signalled */
+    /* operations of calling cores; each thread counts for itself: see ersatz_stats_inline() */
     struct {
         _Alignas(64) _Atomic uint64_t by_kernel[ERSATZ_KERNELS];
     } computed_inline[ERSATZ_STATS_SHARDS];
 };
 
-/* How many operations calling cores have done with this kernel. */
+/* How many operations calling cores have computed with this kernel. */
 uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
 struct ersatz_findings;
 
-/* Write the counters as one JSON object and a newline, with what was found about the application in it,
- * unless findings is NULL. Kernels that computed nothing are listed if their bit is set in `kernels` (bit 0:
- * the portable one). False: the stream reported an error. */
+/* Writes the counters as one JSON object and a newline, including the findings unless that is NULL. Kernels
+ * that computed nothing are listed if their bit is set in `kernels` (bit 0: the portable one). False: the
+ * stream reported an error. */
 int ersatz_stats_write(
     const struct ersatz_stats *stats, const struct ersatz_findings *findings, unsigned kernels, FILE *stream);
 
-/* Add to a counter. */
+/* Adds to a counter. */
 static inline void ersatz_count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* Raise a maximum. */
+/* Raises a maximum to at least value. */
 static inline void ersatz_count_max(_Atomic uint64_t *max, uint64_t value)
 {
     uint64_t now = atomic_load_explicit(max, memory_order_relaxed);

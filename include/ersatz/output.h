@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What leaves the device by writing: lines on standard error, and files. Whoever uses the device lives in a
- * process that is not its own, so nothing here ends it by SIGPIPE or SIGXFSZ, keeps it waiting for a reader
- * that does not read, or writes to what is not ours. Any thread; errno is left as it was unless said
- * otherwise.
+ * Writes lines to standard error, and files. The device runs inside somebody else's process. So no function
+ * here kills that process by SIGPIPE or SIGXFSZ, blocks on a reader that does not read, or writes to a file
+ * that is not meant. Any thread may call them; errno is unchanged unless said otherwise.
  */
 #ifndef ERSATZ_OUTPUT_H
 #define ERSATZ_OUTPUT_H
@@ -12,21 +11,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "ersatz/device.h"
 
 /*
- * Say a line on standard error (printf style), with "ersatz: " before it; a long one is cut. A process says
- * the same line once. Nothing is written where descriptor 2 is not what it was when this code was loaded: a
- * daemon may have closed it, and the number be a file of the application's by now.
+ * Writes a line to standard error (printf style), prefixed with "ersatz: "; a long line is cut. A process
+ * writes each different line once. Nothing is written if descriptor 2 is another file than when this code was
+ * loaded: a daemon may have closed it, and the number may now be a file of the application.
  */
 void ersatz_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Write a text of several lines there, as it is, however often. */
+/* Writes a text of several lines to standard error, unchanged, and every time that it is called. */
 void ersatz_say_text(const char *text, size_t len);
 
-/* For a write that is done elsewhere: between the two calls SIGPIPE and SIGXFSZ wait, and what the write
- * raised is taken away. `failed`: something did not succeed, so that there may be one. Both on one thread. */
+/* For a write that is done elsewhere: between these two calls SIGPIPE and SIGXFSZ are blocked, and the second
+ * removes the signal that the write has raised. failed: a write failed, so it may have raised one. Call both
+ * on one thread. */
 struct ersatz_writing {
     sigset_t before, pending;
 };
@@ -34,19 +35,23 @@ void ersatz_writing_begin(struct ersatz_writing *writing);
 void ersatz_writing_end(const struct ersatz_writing *writing, bool failed);
 
 /*
- * Fill a file, made anew if need be, by fill(arg, stream), which says whether that went well. Nobody but its
- * owner may write to a file that is made, whatever the umask.
+ * Writes a file, which it creates if necessary. fill(arg, stream) writes the content and returns false on
+ * failure. Only its owner can write to a new file, whatever the umask.
  *
- * Where only this user and root may write to the directory, the path is opened as it stands: a link is
- * followed, a pipe or /dev/stdout is written to. Elsewhere (/tmp) somebody may have put a link there: the
- * file is made under a name that cannot be guessed and then takes the place of an older one; what is there
- * and is no plain file is left alone, which is a failure. False: *error says why.
+ * If only this user and root can write to the directory, the path is opened as it is: a link is followed, and
+ * a pipe or /dev/stdout is written to. In other directories (/tmp) somebody may have put a link there. So the
+ * file is made under a name that cannot be guessed, and then replaces an older file of that name; if
+ * something else than a regular file has the name, it is left alone, and this fails. False: *error says why.
  */
 bool ersatz_write_file(
     const char *path, bool (*fill)(void *arg, FILE *stream), void *arg, struct ersatz_error *error);
 
-/* Write a JSON string of at most size bytes of text, which ends before its first zero, if there is one. UTF-8
- * stays as it is; each byte that is none becomes U+FFFD. Errors stay in the stream. */
+/* Writes a JSON string of at most size bytes of text, or up to its first zero. Valid UTF-8 stays as it is;
+ * each other byte becomes U+FFFD. Errors stay in the stream. */
 void ersatz_json_string(const char *text, size_t size, FILE *stream);
+
+/* Whether another user than root may make, rename or remove files in a directory with this status. The sticky
+ * bit does not matter: it lets everybody make files. */
+bool ersatz_others_may_write(const struct stat *directory);
 
 #endif

@@ -215,8 +215,7 @@ static int open_directory(const char *path, const char **name)
     return fd;
 }
 
-/* Whether somebody else, who is not root, may put names into it. */
-static bool others_may_write(const struct stat *directory)
+bool ersatz_others_may_write(const struct stat *directory)
 {
     return (directory->st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
            (directory->st_uid != 0 && directory->st_uid != geteuid());
@@ -253,13 +252,13 @@ static bool open_output(const char *path, struct output *output, int *fd, struct
     output->directory = open_directory(path, &output->name);
     if (output->directory < 0 || fstat(output->directory, &directory) != 0)
         return complain(error, path, strerror(errno));
-    if (!others_may_write(&directory)) {
+    if (!ersatz_others_may_write(&directory)) {
         *fd = open_as_it_stands(output);
     } else {
         if (fstatat(output->directory, output->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
             !S_ISREG(there.st_mode))
             return complain(
-                error, path, "it is a link or no plain file, in a directory that others may write to");
+                error, path, "it is a link or not a regular file, and others may write to its directory");
         *fd = open_new(output);
     }
     *fd = descriptor_above_standard_streams(*fd);

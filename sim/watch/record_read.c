@@ -124,14 +124,14 @@ static bool is_named_after(const char *name, int64_t pid)
 static const char *read_parts(int fd, struct ersatz_record *record, bool with_trace)
 {
     if (!read_exactly(fd, record, offsetof(struct ersatz_record, trace)))
-        return "it could not be read to its end";
+        return "it could not be read completely";
     if (memcmp(record->head.magic, ERSATZ_RECORD_MAGIC, sizeof(record->head.magic)) != 0 ||
         record->head.size != sizeof(*record))
-        return "it is not a record, or the process ended while it made it";
+        return "it is not a record, or the process ended while it was writing it";
     clean_flag(&record->head.traced);
     if (with_trace && record->head.traced) {
         if (!read_exactly(fd, &record->trace, sizeof(record->trace)))
-            return "it could not be read to its end";
+            return "it could not be read completely";
     } else {
         record->trace.begun = record->trace.late = 0; /* the entries stay as they are: nobody looks at them */
     }
@@ -153,7 +153,7 @@ struct ersatz_record *ersatz_record_read(
     else
         wrong = read_parts(fd, record, with_trace);
     if (wrong == NULL && !is_named_after(name, record->head.pid))
-        wrong = "it tells of another process than the one in its name";
+        wrong = "it describes another process than its name says";
     if (fd >= 0)
         close(fd);
     if (wrong == NULL) {

@@ -239,9 +239,9 @@ static void files(bool shared)
     CHECK_EQ(linkat(fd, "victim", fd, "hard", 0), 0);
     before = count_files();
     if (shared) {
-        refuse("link", "it is a link or no plain file");
-        refuse("dangling", "it is a link or no plain file");
-        refuse("pipe", "it is a link or no plain file");
+        refuse("link", "it is a link or not a regular file");
+        refuse("dangling", "it is a link or not a regular file");
+        refuse("pipe", "it is a link or not a regular file");
         accept_as("hard", "a file of its own");
     } else {
         refuse("pipe", "No such device or address"); /* nobody reads it, and nobody waits for that */

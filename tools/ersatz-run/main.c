@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ersatz-run: runs a program on the simulated card, and says afterwards how it went. */
+/* ersatz-run: runs a program on the simulated card and reports afterwards what happened. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ersatz/output.h"
 #include "symbols.h"
 #include "totals.h"
 
@@ -36,7 +37,8 @@ char *text(const char *format, ...)
     return made;
 }
 
-/* What the options ask of the engine. `records` NULL: without what leaves files, for a trial. */
+/* The control commands that the options stand for. records: the directory of records; NULL: without commands
+ * that make files, for a trial. */
 static char *control_of_options(const struct options *options, const char *records)
 {
     char *control = text("%s", ""), *shorter;
@@ -64,8 +66,8 @@ static char *control_of_options(const struct options *options, const char *recor
     return control;
 }
 
-/* The user's own commands come before, so that what the options say counts; and a seed that nobody asked for
- * before these. */
+/* All control commands. The user's own commands come before the options', so that options win; a seed that we
+ * chose comes first, so that both win over it. */
 static char *control_commands(const struct options *options, const char *records)
 {
     const char *users = getenv("ERSATZ_CTRL");
@@ -77,36 +79,65 @@ static char *control_commands(const struct options *options, const char *records
     return control;
 }
 
-/* The path of the timeline, which the caller frees; NULL: there is none, for a reason that was said. */
-static char *write_trace(const struct options *options, const struct records *records)
+static bool fill_trace(void *records, FILE *stream)
 {
-    char *path = NULL;
+    return records_write_trace(records, stream);
+}
+
+/* Write the timeline to a new file of a name that nobody can guess. Returns its path; NULL: *error says why.
+ */
+static char *write_temporary_trace(const struct records *records, struct ersatz_error *error)
+{
     const char *why;
-    FILE *stream;
+    char *path;
+    FILE *stream = file_temporary(&path, &why);
     bool ok;
 
-    if (options->no_trace || !records_any_trace(records))
-        return NULL;
-    if (options->trace != NULL)
-        path = text("%s", options->trace);
-    stream = options->trace != NULL ? file_open(path, &why) : file_temporary(&path, &why);
     if (stream == NULL) {
-        fprintf(stderr, "ersatz-run: the timeline cannot be written to %s: %s\n", path, why);
+        snprintf(error->text, sizeof(error->text), "%.140s: %s", path, why);
         free(path);
         return NULL;
     }
     ok = records_write_trace(records, stream);
     if (fclose(stream) != 0 || !ok)
-        fprintf(stderr, "ersatz-run: the timeline in %s is not whole: %s\n", path, strerror(errno));
+        fprintf(stderr, "ersatz-run: the timeline in %s is incomplete: %s\n", path, strerror(errno));
     return path;
 }
 
+/* The path of the timeline, which the caller frees; NULL: there is none, and the reason was printed. */
+static char *write_trace(const struct options *options, struct records *records)
+{
+    struct ersatz_error error;
+    char *path = NULL;
+
+    if (options->no_trace || !records_any_trace(records))
+        return NULL;
+    if (options->trace == NULL)
+        path = write_temporary_trace(records, &error);
+    else if (ersatz_write_file(options->trace, fill_trace, records, &error))
+        path = text("%s", options->trace);
+    if (path == NULL)
+        fprintf(stderr, "ersatz-run: cannot write the timeline to %s\n", error.text);
+    return path;
+}
+
+static bool fill_report(void *arg, FILE *stream)
+{
+    const struct outcome *outcome = arg;
+
+    if (outcome->options->json)
+        report_json(outcome, stream);
+    else
+        report_text(outcome, stream);
+    return !ferror(stream);
+}
+
 /* Returns the status to end with; -1: that of the program. */
-static int report(const struct options *options, const struct ending *ending, const struct records *records)
+static int report(const struct options *options, const struct ending *ending, struct records *records)
 {
     char *trace = write_trace(options, records);
     struct totals totals;
-    const char *why;
+    struct ersatz_error error;
     struct outcome outcome = {
         .options = options,
         .ending = ending,
@@ -114,27 +145,18 @@ static int report(const struct options *options, const struct ending *ending, co
         .totals = &totals,
         .trace = trace,
     };
-    FILE *stream = options->report == NULL ? stderr : file_open(options->report, &why);
 
     totals_of(&totals, records, options->seed);
     outcome.status = status_of(&outcome, &totals);
-    if (stream == NULL) {
-        fprintf(stderr, "ersatz-run: --report %s: %s; here it is\n", options->report, why);
-        stream = stderr;
-    }
-    if (options->json)
-        report_json(&outcome, stream);
-    else
-        report_text(&outcome, stream);
-    if (stream != stderr) {
-        if ((ferror(stream) | fclose(stream)) != 0)
-            fprintf(
-                stderr, "ersatz-run: the report in %s is not whole: %s\n", options->report, strerror(errno));
-        if (outcome.status != 0) {
-            fputs("ersatz-run: ", stderr);
-            status_explain(&outcome, &totals, outcome.status, stderr);
-            fprintf(stderr, "; the report is in %s\n", options->report);
-        }
+    if (options->report == NULL) {
+        fill_report(&outcome, stderr);
+    } else if (!ersatz_write_file(options->report, fill_report, &outcome, &error)) {
+        fprintf(stderr, "ersatz-run: cannot write the report to %s; this is the report:\n", error.text);
+        fill_report(&outcome, stderr);
+    } else if (outcome.status != 0) {
+        fputs("ersatz-run: ", stderr);
+        status_explain(&outcome, &totals, outcome.status, stderr);
+        fprintf(stderr, "; the report is in %s\n", options->report);
     }
     free(trace);
     return status_is_our_own(&outcome, outcome.status) ? outcome.status : -1;
@@ -143,7 +165,7 @@ static int report(const struct options *options, const struct ending *ending, co
 int main(int argc, char **argv)
 {
     struct options options;
-    static struct place place; /* gone through at exit */
+    static struct place place; /* removed at exit */
     struct ending ending;
     struct records records;
     char *module, *control;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the engine's module, and tries it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <openssl/engine.h>
@@ -65,13 +66,13 @@ char *module_find(const char *wanted)
     if (found == NULL)
         found = installed();
     if (found == NULL)
-        give_up("the engine's module is neither beside this program nor in %s; say where it is with --module",
-            MODULE_DIRECTORY);
+        give_up(
+            "the engine's module is neither beside this program nor in %s; use --module", MODULE_DIRECTORY);
     return found;
 }
 
-/* What OpenSSL says, in as many lines. */
-static void print_errors(void)
+/* Print OpenSSL's error queue, a line for each error. */
+static void print_errors(FILE *stream)
 {
     const char *data;
     int flags;
@@ -81,15 +82,29 @@ static void print_errors(void)
         const char *reason = ERR_reason_error_string(code);
 
         if ((flags & ERR_TXT_STRING) != 0 && data[0] != '\0')
-            fprintf(stderr, "ersatz-run: %s\n", data);
+            fprintf(stream, "ersatz-run: %s\n", data);
         else if (reason != NULL)
-            fprintf(stderr, "ersatz-run: %s\n", reason);
+            fprintf(stream, "ersatz-run: %s\n", reason);
     }
 }
 
-/* In the process of its own. Leaves without exit handlers: the engine's would write files of statistics. */
+/* A stream to our standard error, after descriptor 2 was pointed at /dev/null: the engine would print its
+ * errors there, which print_errors() prints from the queue. */
+static FILE *silence_engine(void)
+{
+    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    FILE *stream = copy < 0 ? NULL : fdopen(copy, "w");
+
+    if (stream == NULL || null < 0 || dup2(null, STDERR_FILENO) < 0)
+        return stderr;
+    return stream;
+}
+
+/* Runs in a child process. Leaves without exit handlers: the engine's would write files of statistics. */
 static _Noreturn void load(const char *module, const char *control)
 {
+    FILE *errors = silence_engine();
     ENGINE *engine;
 
     unsetenv("OPENSSL_CONF");
@@ -99,8 +114,9 @@ static _Noreturn void load(const char *module, const char *control)
     engine = ENGINE_by_id("dynamic");
     if (engine == NULL || !ENGINE_ctrl_cmd_string(engine, "SO_PATH", module, 0) ||
         !ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0) || !ENGINE_init(engine)) {
-        fprintf(stderr, "ersatz-run: %s does not start\n", module);
-        print_errors();
+        fprintf(errors, "ersatz-run: the engine %s does not start:\n", module);
+        print_errors(errors);
+        fflush(errors);
         _exit(EXIT_TROUBLE);
     }
     _exit(0);
@@ -112,15 +128,15 @@ void module_try(const char *module, const char *control)
     int status;
 
     if (pid < 0)
-        give_up("no process can be started: %s", strerror(errno));
+        give_up("cannot start a process: %s", strerror(errno));
     if (pid == 0)
         load(module, control);
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
-            give_up("the process that tries the module cannot be waited for: %s", strerror(errno));
+            give_up("cannot wait for the process that loads the module: %s", strerror(errno));
     }
     if (WIFSIGNALED(status))
-        give_up("%s does not start: signal %d", module, WTERMSIG(status));
+        give_up("loading %s ended with signal %d", module, WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)
         exit(EXIT_TROUBLE);
 }

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ersatz/output.h"
 #include "run.h"
 
 #define CONFIG "openssl.cnf"
@@ -29,7 +30,7 @@
 static void cannot_make(const char *path)
 {
     give_up("%s: %s%s", path, strerror(errno),
-        errno == ENOSPC || errno == EDQUOT ? "; ersatz-run needs a few MiB there, so make room" : "");
+        errno == ENOSPC || errno == EDQUOT ? "; free a few MiB there" : "");
 }
 
 /* Whether a directory made in there stays what it is: nobody else may rename it. */
@@ -37,7 +38,7 @@ static bool is_a_safe_parent(int fd)
 {
     struct stat status;
 
-    return fstat(fd, &status) == 0 && (!directory_is_shared(&status) || (status.st_mode & S_ISVTX) != 0);
+    return fstat(fd, &status) == 0 && (!ersatz_others_may_write(&status) || (status.st_mode & S_ISVTX) != 0);
 }
 
 /* Make the directory in one of three places: in memory rather than on a disk, for the records are written to
@@ -66,8 +67,7 @@ static void make_directory(struct place *place)
             close(place->parent);
         free(place->directory);
     }
-    give_up("no directory can be made in /dev/shm, in TMPDIR or in /tmp, at last because: %s%s",
-        strerror(err),
+    give_up("cannot make a directory in /dev/shm, TMPDIR or /tmp; the last error: %s%s", strerror(err),
         err == ENOSPC || err == EDQUOT ? "; make room in one of them"
                                        : "; set TMPDIR to a directory that only you can write to");
 }
@@ -192,7 +192,7 @@ void place_remove(struct place *place)
         close(place->fd);
     }
     if (unlinkat(place->parent, basename(place->directory), AT_REMOVEDIR) != 0)
-        fprintf(stderr, "ersatz-run: %s stays, with what is in it: %s\n", place->directory, strerror(errno));
+        fprintf(stderr, "ersatz-run: cannot remove %s: %s\n", place->directory, strerror(errno));
     close(place->parent);
     free(place->directory);
     free(place->records_name);

@@ -64,22 +64,12 @@ void config_write(FILE *stream, const char *module, const char *control);
 
 /* --------------------------------------------------------------------------------------------- files.c */
 
-/* A new file in an open directory, with this mode whatever the umask. NULL: errno says why. */
+/* Makes a file in an open directory, with this mode whatever the umask. NULL: see errno. */
 FILE *file_make(int directory, const char *name, mode_t mode);
 
-/*
- * The file that the user named, to be written from its beginning: a new one that nobody else may write to, or
- * what is there. In a directory that others may write to, no link is followed and no file of another user is
- * written to. NULL: *why says why, a constant text.
- */
-FILE *file_open(const char *path, const char **why);
-
-/* A new file in TMPDIR, or /tmp, that only this user may read, and whose name nobody could know before. The
- * caller frees *path. NULL: *why says why, a constant text. */
+/* Makes a file in TMPDIR, or /tmp, that only this user can read and whose name nobody can guess. The caller
+ * frees *path and closes the file. NULL: *why is the reason, a constant text; there is no file. */
 FILE *file_temporary(char **path, const char **why);
-
-/* Whether others may make, rename or remove files in a directory with this status. */
-bool directory_is_shared(const struct stat *status);
 
 /* --------------------------------------------------------------------------------------------- place.c */
 

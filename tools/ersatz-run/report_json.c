@@ -1,35 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The report for programs: one JSON object. */
+/* Writes the report as one JSON object. */
 #include <inttypes.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "crash.h"
 #include "ersatz/faults.h"
+#include "ersatz/output.h"
 #include "totals.h"
 
-/* Higher when a field goes or means something else; not for one that is added. docs/ersatz-run.md has them.
+/* Rises when a field is removed or changes its meaning, not when one is added. docs/ersatz-run.md lists all.
  */
 #define JSON_VERSION 1
 
-/* Arguments and paths may be any bytes; what is not ASCII is taken for Latin-1. */
+/* NULL: null. Arguments and paths may contain any bytes. */
 static void write_string(const char *value, FILE *stream)
 {
-    if (value == NULL) {
+    if (value == NULL)
         fputs("null", stream);
-        return;
-    }
-    fputc('"', stream);
-    for (; *value != '\0'; value++) {
-        unsigned char byte = (unsigned char)*value;
-
-        if (byte == '"' || byte == '\\')
-            fprintf(stream, "\\%c", byte);
-        else if (byte < 0x20 || byte >= 0x7f)
-            fprintf(stream, "\\u%04x", byte);
-        else
-            fputc(byte, stream);
-    }
-    fputc('"', stream);
+    else
+        ersatz_json_string(value, strlen(value), stream);
 }
 
 static void write_named(const char *name, const char *value, FILE *stream)

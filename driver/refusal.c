@@ -19,9 +19,8 @@ void refusal_say(void)
 
     text = (flags & ERR_TXT_STRING) != 0 && data[0] != '\0' ? data : ERR_reason_error_string(error);
     if (text == NULL)
-        text = "for a reason that libcrypto does not name";
-    ersatz_say(
-        "refused, so that the program may go on without this engine: %.*s", (int)strcspn(text, "\n"), text);
+        text = "libcrypto gave no reason";
+    ersatz_say("refused; the program may continue without this engine: %.*s", (int)strcspn(text, "\n"), text);
 }
 
 void refusal_say_command(void)

@@ -216,8 +216,7 @@ void control_end(void)
     const struct command *command = atomic_exchange_explicit(&expected, NULL, memory_order_relaxed);
 
     if (command != NULL && !refusal_is_over())
-        ersatz_say("was refused, and the program went on without this engine: %s was given a value that it "
-                   "does not take, or lacked one",
+        ersatz_say("was refused, and the program continued without this engine: %s had a wrong value or none",
             command->name);
 }
 

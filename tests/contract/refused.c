@@ -23,8 +23,8 @@ static const struct {
     {"FAULTS:late=1", "", "FAULTS is wrong at character"},
     {NULL, "WORKERS = 99", "WORKERS is 99; it must be from 1 to 64"},
     {NULL, "WORKERS = many", "WORKERS is \"many\"; expected a number"},
-    {NULL, "WORKERS = EMPTY", "WORKERS was given a value that it does not take, or lacked one"},
-    {NULL, "ENABLE_SW_FALLBACK = 1", "ENABLE_SW_FALLBACK was given a value"},
+    {NULL, "WORKERS = EMPTY", "WORKERS had a wrong value or none"},
+    {NULL, "ENABLE_SW_FALLBACK = 1", "ENABLE_SW_FALLBACK had a wrong value"},
     {NULL, "NO_SUCH = 1", "unknown command \"NO_SUCH\""}, {NULL, "PROFILE = /nowhere/card", "/nowhere/card"},
     {NULL, "RECORD = /nowhere", "RECORD: expected a directory that exists, got /nowhere"},
     {"FORBIDDEN", "", "io_uring is forbidden"}, /* see below */

@@ -51,11 +51,11 @@ is_listening() {
 }
 
 # A port of 127.0.0.1 that nobody listens on, below those the kernel gives to clients: one that lingers after its connection
-# would keep a server from binding.
+# would keep a server from binding. Drives that run at the same time look in different ranges.
 free_port() {
     local port
     while :; do
-        port=$((12000 + RANDOM % 20000))
+        port=$((12000 + $$ % 20 * 1000 + RANDOM % 1000))
         if ! is_listening "$port"; then
             echo "$port"
             return

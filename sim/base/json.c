@@ -8,46 +8,25 @@
 
 #include "clock.h"
 #include "ersatz/output.h"
-
-/* How many bytes a character takes that begins here and is right UTF-8 (RFC 3629); 0: it is not. */
-static size_t utf8_length(const unsigned char *text, size_t size)
-{
-    unsigned char first = text[0];
-    size_t length = first < 0x80   ? 1
-                    : first < 0xc2 ? 0
-                    : first < 0xe0 ? 2
-                    : first < 0xf0 ? 3
-                    : first < 0xf5 ? 4
-                                   : 0;
-
-    if (length > size)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90) || /* longer than need be */
-        (first == 0xed && text[1] > 0x9f) || (first == 0xf4 && text[1] > 0x8f))   /* no characters */
-        return 0;
-    return length;
-}
+#include "utf8.h"
 
 void ersatz_json_string(const char *text, size_t size, FILE *stream)
 {
-    const unsigned char *at = (const unsigned char *)text, *end = at + strnlen(text, size);
+    const char *at = text, *end = text + strnlen(text, size);
 
     fputc('"', stream);
     while (at < end) {
-        size_t length = utf8_length(at, (size_t)(end - at));
+        uint32_t point;
+        size_t length = utf8_character(at, (size_t)(end - at), &point);
 
         if (length == 0)
-            fputs("\\ufffd", stream); /* "replacement character" */
-        else if (*at == '"' || *at == '\\')
+            fputs("\\ufffd", stream); /* the replacement character */
+        else if (point == '"' || point == '\\')
             fprintf(stream, "\\%c", *at);
-        else if (*at == '\n')
+        else if (point == '\n')
             fputs("\\n", stream);
-        else if (*at < 0x20 || *at == 0x7f)
-            fprintf(stream, "\\u%04x", *at);
+        else if (point < 0x20 || point == 0x7f)
+            fprintf(stream, "\\u%04x", (unsigned)point);
         else
             fwrite(at, 1, length, stream);
         at += length == 0 ? 1 : length;

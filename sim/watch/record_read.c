@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 static bool read_exactly(int fd, void *to, size_t size)
 {
     char *at = to;
@@ -31,24 +33,13 @@ static bool read_exactly(int fd, void *to, size_t size)
     return true;
 }
 
-/* The length of the UTF-8 sequence at the beginning of the text; 0: it is none, or one that controls a
- * terminal. */
-static size_t printable_sequence(const unsigned char *text, size_t size)
+/* The length of the character at the beginning of the text; 0: it is not UTF-8, or controls a terminal. */
+static size_t printable_character(const char *text, size_t size)
 {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-    uint32_t point = length == 1 ? text[0] : text[0] & (0x7fu >> length);
+    uint32_t point;
+    size_t length = utf8_character(text, size, &point);
 
-    if (length == 0 || length > size)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | (text[i] & 0x3f);
-    }
-    if (point < smallest[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-        return 0;
-    return point < 0x20 || (point >= 0x7f && point < 0xa0) ? 0 : length;
+    return length > 0 && (point < 0x20 || (point >= 0x7f && point < 0xa0)) ? 0 : length;
 }
 
 void ersatz_text_clean(char *text, size_t size, bool lines)
@@ -57,7 +48,7 @@ void ersatz_text_clean(char *text, size_t size, bool lines)
 
     text[size - 1] = '\0';
     while (text[i] != '\0') {
-        size_t length = printable_sequence((const unsigned char *)text + i, size - 1 - i);
+        size_t length = printable_character(text + i, size - 1 - i);
 
         if (length == 0 && (text[i] != '\n' || !lines))
             text[i] = '?';

@@ -48,6 +48,7 @@ static void test_strings(void)
         {"\xe0\x80\xaf", "\"\\ufffd\\ufffd\\ufffd\""},            /* the same */
         {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},            /* half a surrogate pair */
         {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* beyond U+10FFFF */
+        {"\xfc\x88\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* no first byte */
         {"\xff", "\"\\ufffd\""},
     };
 

@@ -25,7 +25,7 @@ static inline bool is_small(const struct aes_text *text, enum ersatz_mode mode, 
 static inline bool run_here(
     struct aes_text *text, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
-    enum ersatz_result result = ersatz_compute_text(text->state, iv, out, in, len, card_stats());
+    enum ersatz_result result = ersatz_compute_text(text->state, iv, out, in, len, text->stats);
 
     if (result != ERSATZ_OK)
         error_raise_result(result);
@@ -70,21 +70,21 @@ static bool is_whole_blocks(const char *mode, size_t len)
     return false;
 }
 
-static bool cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static int cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     uint8_t last[BLOCK];
     bool encrypt = text->encrypt;
 
     if (!is_whole_blocks("CBC", len))
-        return false;
+        return 0;
     if (len == 0)
-        return true;
+        return 1;
     if (!encrypt)
         memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
     if (!run(text, ERSATZ_CBC, out, in, len, false))
-        return false;
+        return 0;
     memcpy(text->iv, encrypt ? out + len - BLOCK : last, BLOCK);
-    return true;
+    return 1;
 }
 
 /*
@@ -97,20 +97,20 @@ static bool cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t l
  */
 #define GENERATOR_ECB_MAX 48u
 
-static bool ecb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static int ecb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     return is_whole_blocks("ECB", len) && run(text, ERSATZ_ECB, out, in, len, len <= GENERATOR_ECB_MAX);
 }
 
-static bool xts(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static int xts(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     if (!text->iv_set) {
         error_raise(REASON_INPUT, "no IV was set for this data unit of AES-XTS");
-        return false;
+        return 0;
     }
     if (len < BLOCK) {
         error_raise(REASON_INPUT, "%zu bytes for AES-XTS; a data unit has at least 16", len);
-        return false;
+        return 0;
     }
     return run(text, ERSATZ_XTS, out, in, len, false);
 }
@@ -161,7 +161,8 @@ static void add_to_counter(uint8_t *counter, uint64_t blocks)
 
 /* The last bytes of a call that ends inside a block. The rest of the block's key stream stays for the next
  * call. */
-static bool ctr_tail(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static __attribute__((noinline)) bool ctr_tail(
+    struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     memset(text->stream, 0, BLOCK);
     if (!run(text, ERSATZ_CTR, text->stream, text->stream, BLOCK, true))
@@ -179,23 +180,32 @@ static bool ctr_stays_here(const struct aes_text *text, const uint8_t *out, cons
     return is_small(text, ERSATZ_CTR, len) || (offload_may_pause() && is_key_stream(out, in, len));
 }
 
-static bool ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);
+
+/* The call begins inside a block: first what is left of its key stream. */
+static __attribute__((noinline)) int ctr_in_block(
+    struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    size_t whole;
+    unsigned num = text->num;
 
-    if (text->num >= BLOCK)
-        return false;
-    if (text->num != 0) {
-        unsigned num = text->num;
+    if (num >= BLOCK)
+        return 0;
+    for (; num != 0 && len > 0; len--, num = (num + 1) % BLOCK)
+        *out++ = *in++ ^ text->stream[num];
+    text->num = num;
+    return len == 0 || ctr(text, out, in, len);
+}
 
-        for (; num != 0 && len > 0; len--, num = (num + 1) % BLOCK)
-            *out++ = *in++ ^ text->stream[num];
-        text->num = num;
-    }
-    whole = len - len % BLOCK;
+/* The way for whole blocks is kept short: a short text takes no longer than the way to here. */
+static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    size_t whole = len - len % BLOCK;
+
+    if (text->num != 0)
+        return ctr_in_block(text, out, in, len);
     if (whole > 0) {
         if (!run(text, ERSATZ_CTR, out, in, whole, ctr_stays_here(text, out, in, whole)))
-            return false;
+            return 0;
         add_to_counter(text->iv, whole / BLOCK);
     }
     return len == whole || ctr_tail(text, out + whole, in + whole, len - whole);
@@ -253,33 +263,33 @@ static bool whole_blocks(
     return true;
 }
 
-static inline bool feedback(
+static inline int feedback(
     struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
 {
     size_t done = 0, whole;
 
     if (text->num >= BLOCK)
-        return false;
+        return 0;
     if (text->num != 0)
         done = within_block(text, mode, out, in, len);
     whole = (len - done) - (len - done) % BLOCK;
     if (whole > 0 && !whole_blocks(text, mode, out + done, in + done, whole))
-        return false;
+        return 0;
     done += whole;
     if (done == len)
-        return true;
+        return 1;
     if (!turn_iv(text, mode))
-        return false;
+        return 0;
     within_block(text, mode, out + done, in + done, len - done);
-    return true;
+    return 1;
 }
 
-static bool cfb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static int cfb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     return feedback(text, ERSATZ_CFB, out, in, len);
 }
 
-static bool ofb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+static int ofb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     return feedback(text, ERSATZ_OFB, out, in, len);
 }
@@ -288,7 +298,7 @@ static bool ofb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t l
 
 void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len, uint8_t *iv)
 {
-    static bool (*const updates[ERSATZ_MODES])(struct aes_text *, uint8_t *, const uint8_t *, size_t) = {
+    static int (*const updates[ERSATZ_MODES])(struct aes_text *, uint8_t *, const uint8_t *, size_t) = {
         [ERSATZ_CBC] = cbc,
         [ERSATZ_ECB] = ecb,
         [ERSATZ_XTS] = xts,
@@ -301,6 +311,7 @@ void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len,
     *text = (struct aes_text){
         .iv = iv,
         .update = updates[mode],
+        .stats = card_stats(),
         .mode = mode,
         .key_size = threshold_size((unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1)),
         .key_len = key_len,

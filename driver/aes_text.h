@@ -17,7 +17,8 @@ struct aes_text {
      * OFB with num > 0 it holds, from byte num on, the rest of the block's key stream, and before that what
      * the block has fed back so far, as in libcrypto. */
     uint8_t *iv;
-    bool (*update)(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);
+    int (*update)(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);
+    struct ersatz_stats *stats; /* card_stats(), which never changes: to call it takes too long */
     enum ersatz_mode mode;
     unsigned key_size; /* as thresholds.h counts key sizes */
     size_t key_len;
@@ -44,8 +45,9 @@ bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt);
 void aes_text_set_iv(struct aes_text *text, const uint8_t *iv);
 
 /* Encrypt or decrypt len bytes. CBC, ECB: a multiple of 16. XTS: a data unit, 16 bytes to 16 MiB. in and out
- * are the same, or do not overlap. */
-static inline bool aes_text_update(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+ * are the same, or do not overlap. Returns 1, or 0 if it failed, as EVP's functions do: an adaptor that ends
+ * with this call can jump here. */
+static inline int aes_text_update(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     return text->update(text, out, in, len);
 }

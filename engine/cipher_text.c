@@ -80,21 +80,36 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     return aes_text_update(text_of(ctx), out, in, len);
 }
 
-/* For modes that may stop inside a block: the number is the context's. */
-static int update_stream(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+/* For modes that may stop inside a block: how far that was used is the context's number. */
+static __attribute__((noinline)) int update_block(
+    EVP_CIPHER_CTX *ctx, struct aes_text *text, unsigned char *out, const unsigned char *in, size_t len)
 {
-    struct aes_text *text = text_of(ctx);
-    unsigned before;
-    int done;
+    unsigned before = text->num;
+    int done = aes_text_update(text, out, in, len);
 
-    /* CTR without a started block ignores the context's number: to ask would take as long as a short text. */
-    if (text->num != 0 || text->mode != ERSATZ_CTR)
-        text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
-    before = text->num;
-    done = aes_text_update(text, out, in, len);
     if (text->num != before)
         EVP_CIPHER_CTX_set_num(ctx, (int)text->num);
     return done;
+}
+
+static int update_feedback(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    struct aes_text *text = text_of(ctx);
+
+    text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
+    return update_block(ctx, text, out, in, len);
+}
+
+/* Without a started block the context's number is not looked at: that would take as long as a short text. */
+static int update_ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    struct aes_text *text = text_of(ctx);
+
+    if (text->num != 0)
+        text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
+    else if (len % AES_BLOCK == 0)
+        return aes_text_update(text, out, in, len);
+    return update_block(ctx, text, out, in, len);
 }
 
 int cipher_text_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
@@ -105,10 +120,10 @@ int cipher_text_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
     } own[ERSATZ_MODES] = {
         /* Where the direction matters, init() is called for it without a key, too. */
         [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update},
-        [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, update_stream},
+        [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, update_ctr},
         [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update},
-        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update_stream},
-        [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE, update_stream},
+        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update_feedback},
+        [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE, update_feedback},
         [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, update},
     };
 

@@ -8,13 +8,13 @@
  */
 #include "aes_cbc_hmac.h"
 
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/tls1.h>
 #include <string.h>
 
 #include "aes_common.h"
 #include "error.h"
+#include "ersatz/assertion.h"
 #include "offload.h"
 #include "thresholds.h"
 
@@ -44,7 +44,7 @@ static void drop_records(struct aes_cbc_hmac *hmac)
 
 void aes_cbc_hmac_init(struct aes_cbc_hmac *hmac, enum ersatz_mode mode, size_t key_len, uint8_t *iv)
 {
-    assert(mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256);
+    ASSERT(mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256);
     *hmac = (struct aes_cbc_hmac){
         .iv = iv, .mode = mode, .key_size = threshold_size((unsigned)key_len * 8), .key_len = key_len};
 }
@@ -203,7 +203,7 @@ static bool run_records(struct aes_cbc_hmac *hmac, uint8_t *const *outs, const u
 {
     struct ersatz_op ops[PIPES_MAX];
 
-    assert(count >= 1 && count <= PIPES_MAX);
+    ASSERT(count >= 1 && count <= PIPES_MAX);
     for (unsigned i = 0; i < count; i++) {
         if (!aes_takes_length(lens[i]))
             return false;

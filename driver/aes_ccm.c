@@ -2,12 +2,12 @@
 /* A message in AES-CCM. */
 #include "aes_ccm.h"
 
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
 #include "aes_common.h"
 #include "error.h"
+#include "ersatz/assertion.h"
 #include "offload.h"
 #include "thresholds.h"
 
@@ -160,7 +160,7 @@ static bool run(struct aes_ccm *ccm, struct ersatz_op *op)
     size_t size = op->u.cipher.len + op->u.cipher.aad_len;
     enum ersatz_result result;
 
-    assert(op->u.cipher.tag != NULL);
+    ASSERT(op->u.cipher.tag != NULL);
     op->kind = ERSATZ_CIPHER;
     op->u.cipher.cipher = ccm->state;
     op->u.cipher.long_iv = ccm->nonce;

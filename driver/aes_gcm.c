@@ -2,12 +2,12 @@
 /* A message in AES-GCM. */
 #include "aes_gcm.h"
 
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
 #include "aes_common.h"
 #include "error.h"
+#include "ersatz/assertion.h"
 #include "offload.h"
 #include "thresholds.h"
 
@@ -165,7 +165,7 @@ static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum ae
 {
     enum ersatz_result result;
 
-    assert(gcm->stage != AES_GCM_NO_IV && next >= gcm->stage);
+    ASSERT(gcm->stage != AES_GCM_NO_IV && next >= gcm->stage);
     op->kind = ERSATZ_CIPHER;
     op->u.cipher.cipher = gcm->state;
     if (gcm->stage == AES_GCM_GATHER) {

@@ -2,13 +2,13 @@
 /* AES-CBC, ECB, CTR, CFB, OFB and XTS. */
 #include "aes_text.h"
 
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
 #include "aes_common.h"
 #include "card.h"
 #include "error.h"
+#include "ersatz/assertion.h"
 #include "offload.h"
 #include "thresholds.h"
 
@@ -307,7 +307,7 @@ void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len,
         [ERSATZ_OFB] = ofb,
     };
 
-    assert(updates[mode] != NULL);
+    ASSERT(updates[mode] != NULL);
     *text = (struct aes_text){
         .iv = iv,
         .update = updates[mode],

@@ -2,7 +2,6 @@
 /* The one device handle, with its lock beside it. */
 #include "card.h"
 
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "ersatz/assertion.h"
 #include "ersatz/output.h"
 #include "ersatz/undisturbed.h"
 #include "report.h"
@@ -230,7 +230,7 @@ void card_leave(void)
     uint64_t uses = atomic_load(&card.uses), after;
 
     do {
-        assert(uses >= USER);
+        ASSERT(uses >= USER);
         after = uses - USER;
         if (after < USER)
             after |= GIVEN_BACK;
@@ -273,7 +273,7 @@ void card_release_held(void)
 {
     uint64_t before = atomic_fetch_sub(&card.uses, HOLD);
 
-    assert((before & (GIVEN_BACK - HOLD)) != 0);
+    ASSERT((before & (GIVEN_BACK - HOLD)) != 0);
     if (before - HOLD == GIVEN_BACK)
         stop_if_unused();
 }

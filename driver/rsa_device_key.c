@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keeps the device's copy of an RSA key with the key itself, and renews it when the key's numbers change. */
-#include <assert.h>
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "ersatz/assertion.h"
 #include "ersatz/undisturbed.h"
 #include "rsa.h"
 #include "rsa_blinding.h"
@@ -129,7 +129,7 @@ void rsa_device_key_detach(RSA *rsa)
         return;
     RSA_set_ex_data(rsa, ex_index, NULL);
     ersatz_lock(&all_lock, &locked);
-    assert(*attached->link == attached);
+    ASSERT(*attached->link == attached);
     *attached->link = attached->next;
     if (attached->next != NULL)
         attached->next->link = attached->link;

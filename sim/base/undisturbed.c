@@ -2,10 +2,10 @@
 /* Blocks signals and cancellation for a while, and locks that are held meanwhile. */
 #include "ersatz/undisturbed.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "ersatz/assertion.h"
 #include "ersatz/sanitizer.h"
 
 #define RENEWED_MAX 8u
@@ -56,7 +56,7 @@ void ersatz_unlock(const struct ersatz_locked *locked)
     if (locked->lock != NULL) {
         int error = pthread_mutex_unlock(&locked->lock->mutex);
 
-        assert(error == 0); /* nobody else has given it back */
+        ASSERT(error == 0); /* nobody else has given it back */
         (void)error;
     }
     ersatz_undisturbed_end(&locked->before);

@@ -2,8 +2,8 @@
 /* The end of a request: result, slot, states, signal, reference. */
 #include "complete.h"
 
-#include "base/assertion.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "instance.h"
 #include "poster.h"
 #include "reaper.h"

@@ -13,6 +13,7 @@
 #include "base/fork.h"
 #include "base/stats.h"
 #include "base/threads.h"
+#include "ersatz/assertion.h"
 #include "ersatz/output.h"
 #include "faults.h"
 #include "reaper.h"
@@ -169,13 +170,18 @@ enum ersatz_result ersatz_device_open(
 void device_reference(struct ersatz_device *device)
 {
     /* Relaxed: the caller holds a reference, or the device is not being freed. */
-    atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+
+    ASSERT(before >= 1);
 }
 
 void device_release(struct ersatz_device *device)
 {
     /* Acquire and release: the last one sees what the others did to the device. */
-    if (atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel) != 1)
+    uint32_t before = atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel);
+
+    ASSERT(before >= 1);
+    if (before != 1)
         return;
     for (unsigned i = 0; i < device->instances_ready; i++)
         instance_destroy(&device->instances[i]);
@@ -374,16 +380,22 @@ void device_flight_began(struct ersatz_request *request)
     ersatz_count_max(&stats->in_flight_max, now);
 }
 
+static void lower(_Atomic int *in_flight, int by)
+{
+    int before = atomic_fetch_sub_explicit(in_flight, by, memory_order_relaxed);
+
+    ASSERT(before >= by);
+}
+
 void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned cipher)
 {
     struct ersatz_stats *stats = device_stats(device);
 
     if (asym > 0)
-        atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_ASYM], (int)asym, memory_order_relaxed);
+        lower(&stats->in_flight[ERSATZ_FLIGHT_ASYM], (int)asym);
     if (cipher > 0)
-        atomic_fetch_sub_explicit(&stats->in_flight[ERSATZ_FLIGHT_CIPHER], (int)cipher, memory_order_relaxed);
-    atomic_fetch_sub_explicit(
-        &stats->in_flight[ERSATZ_FLIGHT_ALL], (int)(asym + cipher), memory_order_relaxed);
+        lower(&stats->in_flight[ERSATZ_FLIGHT_CIPHER], (int)cipher);
+    lower(&stats->in_flight[ERSATZ_FLIGHT_ALL], (int)(asym + cipher));
 }
 
 void device_flight_ended(struct ersatz_request *request)

@@ -9,6 +9,7 @@
 
 #include "complete.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "timing.h"
 #include "uring.h"
 
@@ -160,6 +161,7 @@ void instance_park(struct instance *instance, struct ersatz_request *request)
 
     request->next = NULL;
     pthread_mutex_lock(&instance->reap_lock);
+    ASSERT((instance->parked_first == NULL) == (instance->parked_end == &instance->parked_first));
     *instance->parked_end = request;
     instance->parked_end = &request->next;
     wanted = device_polled_externally(instance->device) && mark(instance);
@@ -192,6 +194,7 @@ static bool take_slot(struct instance *instance)
 /* Put a request that has a slot into the ring. There is room: the ring is as long as there are slots. */
 static void push(struct instance *instance, struct ersatz_request *request)
 {
+    ASSERT(!request->has_slot);
     request->has_slot = true;
     if (instance->device->timing != NULL)
         timing_accept(request); /* before a worker can have it */
@@ -203,6 +206,7 @@ static void push(struct instance *instance, struct ersatz_request *request)
 static struct ersatz_request *leave_line(struct instance *instance)
 {
     struct ersatz_request *request;
+    unsigned length;
 
     pthread_mutex_lock(&instance->line_lock);
     request = instance->line_first;
@@ -210,7 +214,8 @@ static struct ersatz_request *leave_line(struct instance *instance)
         instance->line_first = request->next;
         if (instance->line_first == NULL)
             instance->line_end = &instance->line_first;
-        atomic_fetch_sub(&instance->line_length, 1);
+        length = atomic_fetch_sub(&instance->line_length, 1);
+        ASSERT(length >= 1);
     }
     pthread_mutex_unlock(&instance->line_lock);
     return request;
@@ -266,6 +271,7 @@ void instance_line_up(struct instance *instance, struct ersatz_request *request)
     ersatz_count(&device_stats(instance->device)->retries, 1);
     request->next = NULL;
     pthread_mutex_lock(&instance->line_lock);
+    ASSERT((instance->line_first == NULL) == (instance->line_end == &instance->line_first));
     *instance->line_end = request;
     instance->line_end = &request->next;
     atomic_fetch_add(&instance->line_length, 1);
@@ -287,13 +293,17 @@ void instance_open(struct instance *instance)
 {
     /* Then look at the line. Whoever found it shut meanwhile has joined the line before, or given a slot
      * back. */
-    atomic_fetch_sub(&instance->shut, 1);
+    unsigned before = atomic_fetch_sub(&instance->shut, 1);
+
+    ASSERT(before >= 1);
     admit(instance);
 }
 
 void instance_give_slots(struct instance *instance, unsigned count)
 {
-    atomic_fetch_sub(&instance->in_flight, count);
+    unsigned before = atomic_fetch_sub(&instance->in_flight, count);
+
+    ASSERT(before >= count);
     admit(instance);
 }
 

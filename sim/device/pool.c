@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ersatz/assertion.h"
+
 static struct ersatz_request *at(struct pool *pool, uint32_t index)
 {
     return &pool->chunks[index / POOL_CHUNK][index % POOL_CHUNK];
@@ -89,6 +91,7 @@ void pool_return(struct pool *pool, struct ersatz_request *request)
     uint64_t head = atomic_load_explicit(&pool->head, memory_order_relaxed);
     uint64_t wanted;
 
+    ASSERT(atomic_load_explicit(&request->references, memory_order_relaxed) == 0);
     do {
         atomic_store_explicit(&request->pool_next, (uint32_t)head, memory_order_relaxed);
         wanted = (((head >> 32) + 1) << 32) | (request->pool_index + 1);

@@ -9,6 +9,7 @@
 #include "base/kernel_order.h"
 #include "complete.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "timing.h"
 #include "uring.h"
 #include "waker.h"
@@ -27,8 +28,10 @@ static const uint64_t one = 1; /* what a signal adds to an eventfd */
 
 static struct io_uring_sqe *get_sqe(struct poster *poster)
 {
-    /* Never NULL: the ring has room for a batch, and is submitted whole. */
-    return io_uring_get_sqe(&poster->uring);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&poster->uring);
+
+    ASSERT(sqe != NULL); /* the ring has room for a batch, and each batch is submitted as a whole */
+    return sqe;
 }
 
 /* ------------------------------------------------------------------------------------------------ prepare */

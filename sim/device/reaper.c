@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "complete.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "watch/check.h"
 
 #define TAKEN_AT_ONCE 32u
@@ -52,6 +53,7 @@ static void deliver(struct ersatz_request *request)
 {
     /* Acquire: pairs with the step to COMPLETE. The C language does not know the io_uring in between. */
     (void)request_state(request);
+    ASSERT(request->notify == NOTIFY_CALLBACK);
     if (complete_begin(request)) {
         ersatz_count(&device_stats(request->device)->callbacks, 1);
         run_callback(request);
@@ -178,6 +180,7 @@ static unsigned park(struct instance *instance, struct ersatz_request **taken)
 
     pthread_mutex_lock(&instance->reap_lock);
     count = take_ring(instance, taken, TAKEN_AT_ONCE, device_polled_externally(instance->device));
+    ASSERT((instance->parked_first == NULL) == (instance->parked_end == &instance->parked_first));
     for (unsigned i = 0; i < count; i++) {
         taken[i]->has_slot = false; /* given back below */
         taken[i]->next = NULL;

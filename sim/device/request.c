@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/assertion.h"
 #include "base/fork.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "instance.h"
 #include "kernels/aes.h"
 #include "kernels/rsa_key.h"
@@ -73,8 +73,10 @@ bool request_mute(struct ersatz_request *request)
 
 void request_reference(struct ersatz_request *request)
 {
-    /* Relaxed: whoever adds a reference holds one. */
-    atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+    /* Relaxed: the caller holds a reference already. */
+    uint32_t before = atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+
+    ASSERT(before >= 1);
 }
 
 void request_idle(struct ersatz_request *request)
@@ -175,8 +177,12 @@ static void leave_buffer(struct ersatz_request *request)
 void request_release(struct ersatz_request *request)
 {
     /* Acquire and release: the last one sees all that the others did to the request. */
-    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) != 1)
+    uint32_t before = atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel);
+
+    ASSERT(before >= 1);
+    if (before != 1)
         return;
+    ASSERT(!request->has_slot);
     if (request->device->config.trace != NULL && request->instance != NULL)
         trace_end(request->device->config.trace, request);
     if (request->first == request)
@@ -320,6 +326,7 @@ void ersatz_request_join(struct ersatz_request *first, struct ersatz_request *re
 {
     struct ersatz_request **end = &first->group_next;
 
+    ASSERT(request->first == request && request->group_next == NULL && request->instance == NULL);
     while (*end != NULL)
         end = &(*end)->group_next;
     *end = request;

@@ -2,7 +2,6 @@
 /* Eventfds that belong to waiting contexts, and what becomes of requests whose context goes away. */
 #include "waker.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/descriptor.h"
 #include "base/fork.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "watch/check.h"
 
 enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **out)
@@ -97,7 +97,7 @@ void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request)
     struct ersatz_request *each = request;
     struct ersatz_locked locked;
 
-    assert(request->waker == waker);
+    ASSERT(request->waker == waker);
     request->waker = NULL;
     if (atomic_load_explicit(&request->waker_older, memory_order_acquire) == NULL &&
         atomic_compare_exchange_strong_explicit(
@@ -106,7 +106,7 @@ void waker_detach(struct ersatz_waker *waker, struct ersatz_request *request)
     ersatz_lock(&waker->lock, &locked);
     /* It is not alone, or was not when this began. */
     while ((each = atomic_load_explicit(link, memory_order_acquire)) != request) {
-        assert(each != NULL); /* it is attached */
+        ASSERT(each != NULL); /* it is attached */
         link = &each->waker_older;
     }
     atomic_store_explicit(

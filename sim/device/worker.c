@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "complete.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "kernels/compute.h"
 #include "kernels/openssl_context.h"
 #include "linger.h"
@@ -162,6 +163,7 @@ static void tell_or_hold(struct worker *worker, const struct batch *batch)
         }
         complete_answer(request);
         request->next = NULL;
+        ASSERT((worker->held_first == NULL) == (worker->held_end == &worker->held_first));
         *worker->held_end = request;
         worker->held_end = &request->next;
     }

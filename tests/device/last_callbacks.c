@@ -145,11 +145,8 @@ int main(void)
 {
     test_begin(60);
     stop_with_requests(false);
-    puts("stop with requests: callbacks");
     stop_with_requests(true);
-    puts("stop with requests: polled");
     stop_before_submission(false);
-    puts("stop before the submission: callbacks");
     stop_before_submission(true);
     return 0;
 }

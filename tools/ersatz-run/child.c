@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the program as if nobody stood in between. */
+/* Runs the program, and passes on signals and its exit status. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,11 +13,11 @@
 
 #include "run.h"
 
-/* Those that people and supervisors send to a program. Stop and continue act on us as on any process. */
+/* Signals that people and supervisors send to a program. Stop and continue act on this process as usual. */
 static const int passed_on[] = {
     SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGURG, SIGIO, SIGPWR};
 
-static struct sigaction inherited; /* what was to be done at a SIGCHLD */
+static struct sigaction inherited; /* the disposition of SIGCHLD before we changed it */
 
 void child_expect(void)
 {
@@ -42,7 +42,7 @@ static void fill_set(sigset_t *set)
         sigaddset(set, passed_on[i]);
 }
 
-/* In the child. Does not return; what is wrong goes through the pipe. */
+/* Runs in the child. Sends errno through the pipe if the program cannot be started. */
 static _Noreturn void become(
     char **command, const char *const *environment, const sigset_t *mask, int complaint)
 {
@@ -61,7 +61,7 @@ static _Noreturn void become(
     _exit(EXIT_NO_PROGRAM);
 }
 
-/* Whether exec failed, and with what error; 0: the program runs. */
+/* The error with which exec failed; 0: the program runs. */
 static int exec_error(int pipe_end)
 {
     int err = 0;
@@ -73,21 +73,22 @@ static int exec_error(int pipe_end)
     return got == (ssize_t)sizeof(err) ? err : 0;
 }
 
-/* A signal from the terminal went to the whole group: to the program, too, if it is still in ours. */
+/* True for a signal from the terminal if the program is still in our process group: the program got it too.
+ */
 static bool has_it_already(pid_t pid, const siginfo_t *info)
 {
     return info->si_code == SI_KERNEL && getpgid(pid) == getpgrp();
 }
 
-/* Take in whoever has ended: our child, whose end is noted, and those whose own parents are gone. True if any
- * is left. */
+/* Waits for all children that have ended: ours, whose status is stored, and those whose own parents have
+ * ended. True if any child is left. */
 static bool bury(struct ending *ending, bool *ended)
 {
     int status;
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (*ended || pid != ending->pid) /* the number may come again */
+        if (*ended || pid != ending->pid) /* a later process may get the same number */
             continue;
         ending->status = status;
         *ended = true;
@@ -113,8 +114,8 @@ static void wait_for_program(struct ending *ending, const sigset_t *set)
     }
 }
 
-/* A program that put itself into the background has left processes behind that still use the card. They have
- * come to us, or a parent of theirs has; if nobody has, nobody is there. */
+/* A program that put itself into the background has left processes that still use the card. They, or a parent
+ * of theirs, have become our children. If there are no children, there are no such processes. */
 static void wait_for_others(struct ending *ending, const sigset_t *set, const char *records)
 {
     static const struct timespec interval = {.tv_nsec = 250000000};
@@ -157,7 +158,7 @@ struct ending child_run(char **command, const char *const *environment, const ch
     close(complaint[0]);
     wait_for_program(&ending, &set);
     if (err != 0) {
-        /* Nothing was run, nothing is to be reported. The directory goes on the way out. */
+        /* No program ran, so there is no report. The directory is removed at exit. */
         ending.status = (err == ENOENT ? EXIT_NO_PROGRAM : EXIT_NO_PERMIT) << 8;
         fprintf(stderr, "ersatz-run: %s: %s\n", command[0], strerror(err));
         ending.pid = -1;
@@ -179,11 +180,11 @@ void child_end_like(const struct ending *ending)
     if (!WIFSIGNALED(ending->status))
         exit(WEXITSTATUS(ending->status));
     signal = WTERMSIG(ending->status);
-    setrlimit(RLIMIT_CORE, &none); /* the program's own dump is the one to look at */
+    setrlimit(RLIMIT_CORE, &none); /* only the program's own core dump is useful */
     prctl(PR_SET_DUMPABLE, 0);
     sigfillset(&set);
     sigdelset(&set, signal);
-    sigaction(signal, &usual, NULL); /* it may have been ignored when we were started */
+    sigaction(signal, &usual, NULL); /* our parent may have had it ignored */
     (void)!sigprocmask(SIG_SETMASK, &set, NULL);
     kill(getpid(), signal);
     exit(128 + signal);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes an openssl.cnf that is the user's own and loads the engine besides: it includes the user's file, and
- * then gives the section that openssl_conf names another list of engines, with those of the user's in it. All
- * else, providers, ssl_conf and so on, stays as the user has it.
+ * Writes an openssl.cnf that contains the user's and also loads the engine. It includes the user's file, and
+ * then gives the section that openssl_conf names another list of engines, which contains the user's engines.
+ * Everything else (providers, ssl_conf and so on) stays.
  */
 #include <errno.h>
 #include <openssl/conf.h>
@@ -14,7 +14,7 @@
 #include "run.h"
 
 #define ENGINE_ID "ersatz"
-#define OWN "ersatz_run_" /* what our own sections begin with */
+#define OWN "ersatz_run_" /* prefix of our own sections */
 
 /* The path of the user's file, or NULL if there is none. The caller frees it. */
 static char *users_file(void)
@@ -46,7 +46,7 @@ static CONF *read_file(const char *path)
     return conf;
 }
 
-/* Where there is none, that is no error. */
+/* NULL: there is no such value; that is not an error. */
 static const char *find(const CONF *conf, const char *section, const char *name)
 {
     const char *value;
@@ -57,7 +57,7 @@ static const char *find(const CONF *conf, const char *section, const char *name)
     return value;
 }
 
-/* A value, with what the file's syntax would take for its own escaped. */
+/* Writes a value, and escapes the characters that have a meaning in the file. */
 static void write_value(FILE *stream, const char *value)
 {
     for (; *value != '\0'; value++) {
@@ -78,7 +78,7 @@ static void write_line(FILE *stream, const char *name, const char *value)
     write_value(stream, value);
 }
 
-/* Which engine an entry in the list of engines is about: as libcrypto reads it. */
+/* The id of the engine that an entry in the list of engines loads, as libcrypto reads it. */
 static const char *engine_of(const CONF *conf, const CONF_VALUE *entry)
 {
     const char *dot = strchr(entry->name, '.'), *id = find(conf, entry->value, "engine_id");
@@ -86,8 +86,8 @@ static const char *engine_of(const CONF *conf, const CONF_VALUE *entry)
     return id != NULL ? id : dot != NULL ? dot + 1 : entry->name;
 }
 
-/* Whether a list NAME:VALUE;... has a command that a configuration calls by this name: libcrypto skips what
- * comes before a dot. */
+/* True if a list NAME:VALUE;... contains the command that has this name in a configuration, where libcrypto
+ * ignores everything up to a dot. */
 static bool control_has(const char *control, const char *name)
 {
     const char *dot = strchr(name, '.');
@@ -103,7 +103,7 @@ static bool control_has(const char *control, const char *name)
     return false;
 }
 
-/* The section of our engine: the user's commands, where there is one, but our module. */
+/* Writes the section of our engine: our module, and the commands of the user's section if there is one. */
 static void write_engine(
     FILE *stream, const CONF *conf, const char *users, const char *module, const char *control)
 {
@@ -125,7 +125,7 @@ static void write_engine(
     }
 }
 
-/* Our engine comes first, so that it has the algorithms unless another one asks for them too. */
+/* Our engine comes first, so that it gets the algorithms unless another engine asks for them too. */
 static void write_engines(
     FILE *stream, const CONF *conf, const char *list, const char *module, const char *control)
 {

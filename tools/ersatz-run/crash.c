@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is said of processes that did not come to their end by themselves. */
+/* Reports processes that crashed, or ended in a callback. */
 #include "crash.h"
 
 #include <inttypes.h>
@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* Those that the kernel sends for what a program did, or that it sends to itself: abort(3), assert(3),
- * sanitizers. */
+/* Signals that Linux sends because of a program's mistake, or that the program sends to itself: abort(3),
+ * assert(3), sanitizers. */
 static const int by_mistake[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 
 int crash_signal(const struct ending *ending)
 {
-    /* A shell ends so for the program that it ran. */
+    /* A shell exits like this if its program crashed. */
     int signal = WIFSIGNALED(ending->status) ? WTERMSIG(ending->status) : WEXITSTATUS(ending->status) - 128;
 
     for (unsigned i = 0; i < sizeof(by_mistake) / sizeof(by_mistake[0]); i++) {
@@ -23,7 +23,7 @@ int crash_signal(const struct ending *ending)
     return 0;
 }
 
-/* By exit(3), that is. */
+/* True if the process ended by exit(3). */
 static bool has_ended(const struct ersatz_record *record)
 {
     return atomic_load_explicit(&record->head.state, memory_order_relaxed) == ERSATZ_RECORD_ENDED;
@@ -39,13 +39,13 @@ unsigned crash_running(const struct ersatz_record *record)
     return has_ended(record) ? 0 : ersatz_findings_running(&record->findings);
 }
 
-/* It is the one that was started, of which it is known how it ended. */
+/* True for the process that we started, whose status we know. */
 static bool is_first(const struct ending *ending, const struct ersatz_record *record)
 {
     return record->head.pid == ending->pid;
 }
 
-/* Callbacks that ran when it ended say something: not where somebody sent it a signal to end it. */
+/* Callbacks that ran when the process ended matter, unless somebody ended it by a signal. */
 static bool ended_in_callback(const struct ending *ending, const struct ersatz_record *record)
 {
     bool was_ended = is_first(ending, record) && WIFSIGNALED(ending->status) && crash_signal(ending) == 0;
@@ -53,7 +53,7 @@ static bool ended_in_callback(const struct ending *ending, const struct ersatz_r
     return !was_ended && crash_running(record) > 0;
 }
 
-/* By a signal or by _exit(2), and nobody knows by which. */
+/* True if the process ended by a signal or by _exit(2), and we cannot know which. */
 static bool ended_unseen(const struct ending *ending, const struct ersatz_record *record)
 {
     return !has_ended(record) && !is_first(ending, record) && has_work(record);

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes that did not come to their end by themselves: a program that crashed gets no clean bill. */
+/* Processes that crashed or ended in a callback: the report then does not say that it found no mistake. */
 #ifndef ERSATZ_RUN_CRASH_H
 #define ERSATZ_RUN_CRASH_H
 
 #include "run.h"
 
-/* The signal by which the program crashed, if it did, or 0. A status that a shell would give counts as well.
+/* The signal by which the program crashed, or 0. A status by which a shell reports a crash counts too.
  */
 int crash_signal(const struct ending *ending);
 
-/* How many callbacks ran in a process when it ended in the middle of them. */
+/* How many callbacks ran in a process when it ended. */
 unsigned crash_running(const struct ersatz_record *record);
 
-/* Why it may say little that no mistake was found. */
+/* Reasons why the program may be wrong although no mistake was found. */
 enum crash_doubt {
     CRASH_NONE,
-    CRASH_SIGNAL,      /* the program crashed, */
-    CRASH_IN_CALLBACK, /* or one of its processes ended while a callback ran in it, */
-    CRASH_UNSEEN       /* or one of them ended by a signal or by _exit(2), and only its parent knows which */
+    CRASH_SIGNAL,      /* the program crashed */
+    CRASH_IN_CALLBACK, /* a process ended while a callback ran in it */
+    CRASH_UNSEEN       /* a process ended by a signal or by _exit(2); only its parent knows which */
 };
 
 enum crash_doubt crash_doubt(const struct ending *ending, const struct records *records);
 
-/* For people: of each process that crashed, or ended in a callback, where. */
+/* Writes about each process that crashed or ended in a callback. */
 void crash_write(const struct ending *ending, const struct records *records, FILE *stream);
 
 #endif

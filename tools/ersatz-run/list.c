@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* --list: what there is to choose from, and what is checked. */
+/* --list: profiles, faults and findings. */
 #include "ersatz/faults.h"
 #include "ersatz/profile.h"
 #include "run.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the engine's module, and tries it. */
+/* Finds the engine's module, and loads it as a trial. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -13,8 +13,8 @@
 
 #include "run.h"
 
-/* Whether a file may be loaded that was looked for beside this program: it belongs to root, to this user, or
- * to whoever this program belongs to. */
+/* True if a module that lies beside this program may be loaded: its owner is root, this user, or the owner of
+ * this program. */
 static bool is_trusted(const char *path)
 {
     struct stat own, status;
@@ -23,7 +23,7 @@ static bool is_trusted(const char *path)
            (status.st_uid == 0 || status.st_uid == geteuid() || status.st_uid == own.st_uid);
 }
 
-/* The module in the tree this program was built in, if it runs from there. NULL: it does not. */
+/* The module in the build directory, if this program runs from there; else NULL. */
 static char *built_with_this(void)
 {
     char self[PATH_MAX], *path, *found;
@@ -71,7 +71,7 @@ char *module_find(const char *wanted)
     return found;
 }
 
-/* Print OpenSSL's error queue, a line for each error. */
+/* Prints OpenSSL's error queue, a line for each error. */
 static void print_errors(FILE *stream)
 {
     const char *data;
@@ -88,8 +88,8 @@ static void print_errors(FILE *stream)
     }
 }
 
-/* A stream to our standard error, after descriptor 2 was pointed at /dev/null: the engine would print its
- * errors there, which print_errors() prints from the queue. */
+/* Points descriptor 2 at /dev/null, because the engine would print there the errors that print_errors()
+ * prints from the queue. Returns a stream to the old standard error. */
 static FILE *silence_engine(void)
 {
     int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

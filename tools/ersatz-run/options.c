@@ -101,10 +101,12 @@ static const char *profile_path(const char *value)
     return path == NULL ? value : value_of("profile", path); /* NULL: the engine reports the error */
 }
 
-static _Noreturn void show(void (*write)(FILE *))
+static _Noreturn void show(void (*write)(FILE *), const char *what)
 {
     write(stdout);
-    exit(fflush(stdout) == 0 && !ferror(stdout) ? 0 : EXIT_TROUBLE);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        give_up("cannot write %s to standard output: %s", what, strerror(errno));
+    exit(0);
 }
 
 static void write_usage(FILE *stream)
@@ -182,12 +184,12 @@ static void take(struct options *options, int option, const char *value)
         options->module = value;
         break;
     case LIST:
-        show(list_all);
+        show(list_all, "the list");
     case SHOW_VERSION:
-        show(write_version);
+        show(write_version, "the version");
     case HELP:
     case 'h':
-        show(write_usage);
+        show(write_usage, "the help text");
     default: /* getopt has printed the error */
         fputs("see ersatz-run --help\n", stderr);
         exit(EXIT_TROUBLE);

@@ -2,14 +2,14 @@
 /*
  * The directory in which the program finds its configuration and leaves its records.
  *
- * A server that root starts changes its user, and maybe its root, and its children make their records as that
- * user. So root's records lie in a directory that everybody may make files in, and which nobody else can
- * name: its name is random, and the directory above it may be passed through but not listed. Whoever learns
- * the name can look into the memory or the environment of one of the program's processes, and could do to
- * that process whatever he could do to its record.
+ * A server that root starts changes its user, and perhaps its root directory, and its children make their
+ * records as that user. So root's records lie in a directory in which everybody may make files, but whose
+ * name nobody else knows: the name is random, and the directory above can be traversed but not listed.
+ * Somebody who learns the name can read the memory or the environment of one of the program's processes, and
+ * could harm that process as well as its record.
  *
- * Everything is made and removed by descriptors of directories, not by paths: what a name leads to can change
- * between two looks at it. Nothing is removed but what was made here, and records.
+ * Everything is made and removed through descriptors of directories, not by paths, because the target of a
+ * name can change between two accesses. Only files that were made here, and records, are removed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -33,7 +33,7 @@ static void cannot_make(const char *path)
         errno == ENOSPC || errno == EDQUOT ? "; free a few MiB there" : "");
 }
 
-/* Whether a directory made in there stays what it is: nobody else may rename it. */
+/* True if nobody else can rename a directory that we make in this one. */
 static bool is_a_safe_parent(int fd)
 {
     struct stat status;
@@ -41,8 +41,8 @@ static bool is_a_safe_parent(int fd)
     return fstat(fd, &status) == 0 && (!ersatz_others_may_write(&status) || (status.st_mode & S_ISVTX) != 0);
 }
 
-/* Make the directory in one of three places: in memory rather than on a disk, for the records are written to
- * all the time. */
+/* Makes the directory in one of three places, preferably in memory and not on a disk, because records are
+ * written to all the time. */
 static void make_directory(struct place *place)
 {
     const char *const places[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
@@ -72,7 +72,7 @@ static void make_directory(struct place *place)
                                        : "; set TMPDIR to a directory that only you can write to");
 }
 
-/* Make a directory with exactly this mode. Returns it open. */
+/* Makes a directory with exactly this mode. Returns its descriptor. */
 static int make_inner(const struct place *place, const char *name, mode_t mode)
 {
     int fd = -1;
@@ -84,8 +84,8 @@ static int make_inner(const struct place *place, const char *name, mode_t mode)
     return fd;
 }
 
-/* For programs that name engines: those that OpenSSL has, and ours. A link must not hang on the directory
- * that we were started in. */
+/* Makes links to OpenSSL's engines and to ours, for programs that load engines by name. The links are
+ * absolute, since the program may change its directory. */
 static void link_engines(int directory, const char *module)
 {
     const char *named = getenv("OPENSSL_ENGINES");
@@ -107,7 +107,7 @@ static void link_engines(int directory, const char *module)
     free(from);
 }
 
-/* Whatever ends the program, give_up() too, it leaves nothing behind. */
+/* Removed at exit, also after give_up(). */
 static struct place *made;
 
 static void remove_at_exit(void)
@@ -153,7 +153,7 @@ void place_make(struct place *place, const char *module, const char *control)
         cannot_make(place->directory);
 }
 
-/* Remove the files in a directory that `wanted` accepts; never anything below it. */
+/* Removes the files in a directory that `wanted` accepts, but nothing in directories below it. */
 static void remove_files(int directory, bool (*wanted)(const char *name))
 {
     int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads what the processes have left. */
+/* Reads the records that the processes have left. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static void *grown(void *array, unsigned count, size_t size)
     return more;
 }
 
-/* Of many the first ones: the text is taken over. */
+/* Adds a text about a record that cannot be read, and takes ownership of it. Keeps the first TROUBLES_MAX. */
 static void add_trouble(struct records *records, char *trouble)
 {
     if (records->trouble_count == TROUBLES_MAX) {
@@ -38,7 +38,7 @@ static void add_trouble(struct records *records, char *trouble)
     records->troubles[records->trouble_count++] = trouble;
 }
 
-/* Insert it before those that were made later. */
+/* Inserts a record before those that were made later. */
 static void add_record(struct records *records, struct ersatz_record *record, uid_t owner)
 {
     unsigned at = records->count;
@@ -99,8 +99,8 @@ void records_free(struct records *records)
     free(records->troubles);
 }
 
-/* Whether a process has a record of this directory in its memory: its own, or for an instant after a fork its
- * parent's. One that has become another program since has none. */
+/* True if a process has mapped a record in this directory: its own, or for a moment after a fork its
+ * parent's. A process that has become another program since has none. */
 static bool maps_a_record(const char *pid, const char *directory)
 {
     char path[64], line[PATH_MAX + 128];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The report for people. */
+/* Writes the report as text. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void write_ending(const struct outcome *outcome, FILE *stream)
         outcome->ending->seconds, totals->loaded, totals->loaded == 1 ? "" : "es", totals->started);
 }
 
-/* How the card was set. The seed matters where something is random. */
+/* The settings of the card. The seed is shown if something is random. */
 static void write_settings(const struct outcome *outcome, FILE *stream)
 {
     const struct options *options = outcome->options;
@@ -87,7 +87,7 @@ static void write_work(const struct totals *totals, FILE *stream)
     if (totals->orphans > 0)
         fprintf(stream,
             "            %" PRIu64 " operation%s lost its job: the wait context was freed or used again "
-                                   "before the job was resumed\n",
+            "before the job was resumed\n",
             totals->orphans, plural(totals->orphans));
     if (totals->retries > 0)
         fprintf(stream, "            an operation found the request ring full %" PRIu64 " time%s\n",
@@ -100,7 +100,7 @@ static void write_work(const struct totals *totals, FILE *stream)
             totals->computed_inline, plural(totals->computed_inline));
 }
 
-/* Why there may be nothing. Most common first. */
+/* The likely reasons why the card did no work, most common first. */
 static void write_no_work(const struct totals *totals, const struct records *records, FILE *stream)
 {
     const char *refused = "";
@@ -135,7 +135,7 @@ static void write_no_work(const struct totals *totals, const struct records *rec
     }
 }
 
-/* Whether this host was as fast as the modelled card, by process. */
+/* For each process: whether this host was as fast as the modelled card. */
 static void write_profile(const struct records *records, FILE *stream)
 {
     for (unsigned i = 0; i < records->count; i++) {
@@ -174,7 +174,7 @@ static void write_faults(const struct totals *totals, FILE *stream)
         fputc('\n', stream);
 }
 
-/* Nothing was found; which has several meanings. */
+/* The verdict if there are no findings, which has several reasons. */
 static void write_nothing_found(const struct totals *totals, enum crash_doubt doubt, FILE *stream)
 {
     static const char *const but[] = {
@@ -194,7 +194,7 @@ static void write_nothing_found(const struct totals *totals, enum crash_doubt do
             plural(totals->watched), but[doubt]);
 }
 
-/* Which mistakes there are: many sightings may be of one. */
+/* The kinds of mistake; one kind may have many sightings. */
 static void write_mistakes(const struct outcome *outcome, FILE *stream)
 {
     const struct totals *totals = outcome->totals;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of ersatz-run share. */
+/* Declarations that the files of ersatz-run share. */
 #ifndef ERSATZ_RUN_H
 #define ERSATZ_RUN_H
 
@@ -12,54 +12,55 @@
 
 #include "ersatz/record.h"
 
-/* Its own exit codes; all others are the program's. */
-#define EXIT_TROUBLE 2     /* it was called wrongly, or could not do its work */
-#define EXIT_FINDINGS 3    /* --strict: the program ended well, and made mistakes */
-#define EXIT_NO_JOB 4      /* --strict: it ended well, and no job of its used the card */
-#define EXIT_NO_PERMIT 126 /* as shells have it: the program could not be started */
+/* Exit codes of ersatz-run itself; all others are the program's. */
+#define EXIT_TROUBLE 2     /* wrong arguments, or ersatz-run could not do its work */
+#define EXIT_FINDINGS 3    /* --strict: the program ended well, but made mistakes */
+#define EXIT_NO_JOB 4      /* --strict: the program ended well, but no job used the card */
+#define EXIT_NO_PERMIT 126 /* as in a shell: the program could not be started */
 #define EXIT_NO_PROGRAM 127
 
 /* ------------------------------------------------------------------------------------------- options.c */
 
 struct options {
-    const char *profile, *faults; /* NULL: not given, as all of these */
+    const char *profile, *faults; /* here and below, NULL: not given */
     const char *seed;             /* never NULL */
-    const char *profile_path;     /* absolute where it is of a file, for the program may go elsewhere */
-    const char *trace;            /* where the timeline goes */
-    const char *report;           /* where the report goes, instead of standard error */
+    const char *profile_path;     /* of a file: absolute, since the program may change its directory */
+    const char *trace;            /* file for the timeline */
+    const char *report;           /* file for the report */
     const char *control;          /* more control commands */
     const char *module;
     bool check, strict, json, no_trace;
-    bool seed_chosen;                      /* the seed is one that we chose */
-    bool allows, allowed[ERSATZ_FINDINGS]; /* --allow was given, and for which */
+    bool seed_chosen;                      /* true: the user gave no seed, and we chose one */
+    bool allows, allowed[ERSATZ_FINDINGS]; /* --allow was given, and its findings */
     char **command;                        /* ends with NULL */
 };
 
-/* Ends the program where that is all it was asked for, or where they are wrong. */
+/* Parses the arguments. Exits after --help and the like, and if the arguments are wrong. */
 void options_read(struct options *options, int argc, char **argv);
 
-/* --list */
+/* Writes the output of --list. */
 void list_all(FILE *stream);
 
-/* Says it on standard error, after the program's name, and ends. */
+/* Prints a message on standard error, after the program's name, and exits with EXIT_TROUBLE. */
 _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A copy of a path or text, printf style. Ends the program where there is no memory. */
+/* A new text, printf style, which the caller frees. Exits if there is no memory. */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* -------------------------------------------------------------------------------------------- module.c */
 
-/* The module's absolute path; the caller frees it. */
+/* The absolute path of the module, which the caller frees. Exits if there is none. wanted: --module, or NULL.
+ */
 char *module_find(const char *wanted);
 
-/* Load it in a process of its own, with these control commands: what is wrong is said now, and ends the
- * program. */
+/* Loads the module in a child process, with these control commands. Prints the errors and exits if that
+ * fails. */
 void module_try(const char *module, const char *control);
 
 /* -------------------------------------------------------------------------------------------- config.c */
 
-/* Write an openssl.cnf that is the user's own and loads the module besides. Commands of the user's for the
- * engine are left out where `control` has them too (NAME:VALUE;...): the engine would run them last. */
+/* Writes an openssl.cnf that contains the user's and loads the module. Leaves out the user's commands for the
+ * engine that `control` (NAME:VALUE;...) contains too, because the engine would run the user's last. */
 void config_write(FILE *stream, const char *module, const char *control);
 
 /* --------------------------------------------------------------------------------------------- files.c */
@@ -73,64 +74,65 @@ FILE *file_temporary(char **path, const char **why);
 
 /* --------------------------------------------------------------------------------------------- place.c */
 
-/* What lies in the file system while the program runs. */
+/* The files that exist while the program runs. */
 struct place {
     char *directory, *records, *config, *engines; /* paths, for the program */
     char *records_name;                           /* of the directory of records, within the directory */
-    int parent, fd, records_fd, engines_fd;       /* open: what the directory is in, and the directories */
+    int parent, fd, records_fd, engines_fd;       /* descriptors of the parent and of the directories */
 };
 
-/* control: see config_write(). */
+/* Makes and removes them. control: see config_write(). */
 void place_make(struct place *place, const char *module, const char *control);
 void place_remove(struct place *place);
 
 /* --------------------------------------------------------------------------------------------- child.c */
 
 struct ending {
-    int status;         /* as waitpid(2) has it */
+    int status;         /* from waitpid(2) */
     uint64_t passed_on; /* a bit for each signal that was sent to us while the program ran */
     double seconds;     /* from start to end */
     pid_t pid;
 };
 
-/* Before any child is started: whoever started us may have had the ends of children ignored, and then nobody
- * could wait for one. What it was is given to the program. */
+/* Call before starting any child. Our parent may have had SIGCHLD ignored, and then waitpid(2) does not work.
+ * The program gets the parent's setting back. */
 void child_expect(void);
 
-/* Run the command with this environment on top of our own, pass signals on, and wait until it has ended, and
- * what it left running with a record in that directory. */
+/* Runs the command with our environment and these additions (name, value, ..., NULL), and passes signals on.
+ * Returns when the command has ended, and so have the processes it left that have a record in that directory.
+ * pid is -1 if the command could not be started. */
 struct ending child_run(char **command, const char *const *environment, const char *records);
 
-/* End as the program did. */
+/* Ends in the same way as the program. */
 _Noreturn void child_end_like(const struct ending *ending);
 
 /* ------------------------------------------------------------------------------------------- records.c */
 
-#define RECORDS_MAX 1024u /* how many are read: some 200 KiB each */
-#define TROUBLES_MAX 16u  /* how many are told of */
-#define TRACES_MAX 256u   /* of how many processes the timeline has the requests: 1 MiB more */
+#define RECORDS_MAX 1024u /* how many records are read: about 200 KiB each */
+#define TROUBLES_MAX 16u  /* how many unreadable records are reported */
+#define TRACES_MAX 256u   /* how many traces are read: 1 MiB more each */
 
 struct records {
     struct ersatz_record **of; /* in the order in which they were made */
-    uid_t *owners;             /* of each: the user that its process ran as */
+    uid_t *owners;             /* the user of each process */
     unsigned count;
-    char **troubles;                       /* files that are there and cannot be read: a sentence for each */
-    unsigned trouble_count, more_troubles; /* more: that are not kept */
+    char **troubles;                       /* a sentence for each record that cannot be read */
+    unsigned trouble_count, more_troubles; /* more: beyond TROUBLES_MAX */
 };
 
-/* Read those in the open directory. */
+/* Reads the records in the open directory. */
 void records_read(struct records *records, int directory);
 void records_free(struct records *records);
 
 bool record_is_named_so(const char *name);
 
-/* Whether a process runs that has a record in the directory; *pid is one. */
+/* True if a process with a record in the directory still runs; *pid is one of them. */
 bool records_anyone_runs(const char *directory, pid_t *pid);
 
-/* Whether any process traced its requests. */
+/* True if any process traced its requests. */
 bool records_any_trace(const struct records *records);
 
-/* False: errno says why. */
+/* Writes the timeline. False: see errno. */
 bool records_write_trace(const struct records *records, FILE *stream);
 
 /* -------------------------------------------------------------------------------------- report_*.c */
@@ -142,8 +144,8 @@ struct outcome {
     const struct ending *ending;
     const struct records *records;
     const struct totals *totals;
-    const char *trace; /* NULL: none was written */
-    int status;        /* what we end with; a signal is 128 and its number, as in a shell */
+    const char *trace; /* path of the timeline; NULL: none was written */
+    int status;        /* our exit status; 128 plus the number for a signal, as in a shell */
 };
 
 void report_text(const struct outcome *outcome, FILE *stream);
@@ -151,13 +153,13 @@ void report_json(const struct outcome *outcome, FILE *stream);
 
 /* -------------------------------------------------------------------------------------------- status.c */
 
-/* What we are to end with. Does not look at outcome->status. */
+/* Computes our exit status. Does not use outcome->status. */
 int status_of(const struct outcome *outcome, const struct totals *totals);
 
-/* Whether that is --strict's, and not the program's. */
+/* True if the status comes from --strict and not from the program. */
 bool status_is_our_own(const struct outcome *outcome, int status);
 
-/* Why, in one line without its end. */
+/* Writes the reason for the status, without a newline. */
 void status_explain(const struct outcome *outcome, const struct totals *totals, int status, FILE *stream);
 
 #endif

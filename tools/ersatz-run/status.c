@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ersatz-run ends with, and why. */
+/* Computes the exit status, and explains it. */
 #include <inttypes.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -11,7 +11,7 @@ static bool ended_well(const struct ending *ending)
 {
     if (WIFEXITED(ending->status))
         return WEXITSTATUS(ending->status) == 0;
-    /* A server ends so: whoever runs it sends ersatz-run the signal. */
+    /* A server in CI ends like this: the signal is sent to ersatz-run. */
     return (ending->passed_on & UINT64_C(1) << WTERMSIG(ending->status)) != 0;
 }
 
@@ -20,7 +20,7 @@ static bool is_bad(const struct options *options, const struct totals *totals, e
     return totals->by_finding[finding] > 0 && !options->allowed[finding];
 }
 
-/* One of the program's processes, of which the program itself may say nothing. */
+/* One of the program's processes; the program's own status may not show it. */
 static bool died_in_callback(const struct outcome *outcome)
 {
     return crash_doubt(outcome->ending, outcome->records) == CRASH_IN_CALLBACK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks a symbolizer, one file after the other. What is in the records was written by a program that may have
- * gone astray: a file is only looked into if it is a plain one, and no symbolizer is waited for without end.
+ * Asks a symbolizer about the callers in the records, one file after the other. A faulty program may have
+ * written the records. So only regular files are opened, and the time for all symbolizers is limited.
  */
 #include "symbols.h"
 
@@ -19,24 +19,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECONDS_IN_ALL 20 /* a large program with all its symbols takes a few */
+#define SECONDS_IN_ALL 20 /* a large program with all its symbols takes a few seconds */
 #define FRAMES_MAX 4096u
 #define LINE_MAX_BYTES 512u
 
 extern char **environ;
 
-/* One line of callers: "FILE+0xOFFSET", and perhaps " NAME+0xOFFSET" where the program could name it. */
+/* One line of callers: "FILE+0xOFFSET", followed by " NAME+0xOFFSET" if the program knew the name. */
 struct frame {
     char *file;
     unsigned long offset;
     bool named;
-    char *function, *place; /* what was found: NULL, nothing */
+    char *function, *place; /* from the symbolizer; NULL: not found */
 };
 
 struct frames {
     struct frame *of;
     unsigned count;
-    time_t until; /* no symbolizer is waited for any longer */
+    time_t until; /* the time limit for symbolizers */
 };
 
 static time_t now(void)
@@ -50,7 +50,7 @@ static time_t now(void)
 /* ------------------------------------------------------------------------------------------------- the lines
  */
 
-/* Where "+0x..." at the end of that text begins; NULL: it does not end so. */
+/* The beginning of "+0x..." at the end of the text; NULL: the text does not end with one. */
 static const char *offset_in(const char *text, size_t length)
 {
     size_t digits = 0;
@@ -62,7 +62,7 @@ static const char *offset_in(const char *text, size_t length)
     return text + length - digits - 3;
 }
 
-/* Take a line apart. False: it is none of a file. A path may have spaces in it. */
+/* Parses a line. False: the line does not name a file. A path may contain spaces. */
 static bool parse(const char *line, size_t length, struct frame *frame)
 {
     const char *space = memrchr(line, ' ', length), *offset = NULL;
@@ -107,7 +107,7 @@ static void collect(struct frames *frames, const char *text, size_t size)
     }
 }
 
-/* What is to stand behind the line of a frame; "" where nothing was found. */
+/* The text to append to the line of a frame; "" if nothing was found. */
 static void describe(const struct frame *known, char *more, size_t size)
 {
     bool has_place = known != NULL && known->place != NULL;
@@ -120,7 +120,7 @@ static void describe(const struct frame *known, char *more, size_t size)
         snprintf(more, size, " (%.200s)", known->place);
 }
 
-/* Behind each line what was found, if there is room for all lines. */
+/* Appends to each line what was found, if there is room for all lines. */
 static void rewrite(const struct frames *frames, char *text, size_t size)
 {
     const char *from = text, *end = text + strnlen(text, size);
@@ -146,7 +146,7 @@ static void rewrite(const struct frames *frames, char *text, size_t size)
     }
     if (fits && used > 0)
         memcpy(text, copy, used + 1);
-    ersatz_text_clean(text, size, true); /* a file may call its functions whatever it likes */
+    ersatz_text_clean(text, size, true); /* names in a file may contain any bytes */
     free(copy);
 }
 
@@ -154,19 +154,19 @@ static void rewrite(const struct frames *frames, char *text, size_t size)
  * symbolizer
  */
 
-/* What there is to know of a file before it is asked about. */
+/* Properties of a file that are needed before a symbolizer is asked. */
 struct file {
-    unsigned long base; /* where its first segment wants to be: what the loader calls its base is there */
-    bool has_symbols;   /* of its own, static ones included */
+    unsigned long base; /* address of its first segment; offsets in the records count from there */
+    bool has_symbols;   /* true: it has a table of all symbols, static ones too */
 };
 
-/* Read part of a table in the file. */
+/* Reads an entry of a table in the file. */
 static bool read_at(int fd, uint64_t table, uint64_t entry, void *to, size_t size)
 {
     return pread(fd, to, size, (off_t)(table + entry * size)) == (ssize_t)size;
 }
 
-/* False: no ELF file of a kind that is known. */
+/* False: not a 64-bit ELF file. */
 static bool read_elf(int fd, struct file *file)
 {
     unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
@@ -202,7 +202,7 @@ static bool read_file(const char *path, struct file *file)
     return ok;
 }
 
-/* Without what would have a symbolizer ask servers for more. */
+/* A copy of the environment without the variable that makes symbolizers ask servers. */
 static char **quiet_environment(void)
 {
     size_t count = 0, kept = 0;
@@ -218,7 +218,7 @@ static char **quiet_environment(void)
     return copy;
 }
 
-/* Start it; its answers come from *output. -1: there is no such program. */
+/* Starts a symbolizer, whose output can be read from *output. -1: there is no such program. */
 static pid_t start(char *const *arguments, int *output)
 {
     posix_spawn_file_actions_t actions;
@@ -252,7 +252,7 @@ static pid_t start(char *const *arguments, int *output)
     return pid;
 }
 
-/* All that it says; NULL: nothing in time, or it failed. */
+/* All output of a symbolizer; NULL: it failed, or took too long. */
 static char *run(char *const *arguments, time_t until)
 {
     int output, status = 0;
@@ -289,7 +289,7 @@ static char *run(char *const *arguments, time_t until)
     return NULL;
 }
 
-/* The next line of an answer, ended; NULL: there is none. */
+/* The next line of an answer, terminated; NULL: there is none. */
 static char *next_line(char **at)
 {
     char *line = *at, *end = line == NULL ? NULL : strchr(line, '\n');
@@ -301,8 +301,8 @@ static char *next_line(char **at)
     return line;
 }
 
-/* Two lines to each: the function, and where it is in the source. Without symbols addr2line takes the
- * exported function that comes before, which is a guess. */
+/* Reads two lines for each frame: the function, and its place in the source. Without a symbol table,
+ * addr2line returns the nearest exported function before the address, which is a guess and not used. */
 static void take_answer(char *answer, const struct file *file, struct frame *const *asked, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -360,8 +360,8 @@ static void ask_about(const char *path, struct frame *const *asked, unsigned cou
  * them
  */
 
-/* `each` for every text of callers in the records. Not in those of other users: root would look into whatever
- * file they name. */
+/* Calls each() for every text of callers in the records, except in records of other users: root would open
+ * any file that they name. */
 static void for_all(const struct records *records, struct frames *frames,
     void (*each)(struct frames *frames, char *text, size_t size))
 {
@@ -393,7 +393,7 @@ static void rewrite_one(struct frames *frames, char *text, size_t size)
     rewrite(frames, text, size);
 }
 
-/* All of one file at once: to read its symbols is what takes the time. */
+/* Asks about all frames of one file at once, because reading its symbols takes most of the time. */
 static void ask(struct frames *frames)
 {
     struct frame **asked = calloc(frames->count + 1, sizeof(struct frame *));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adds up what the processes counted. */
+/* Adds up the counts of the processes. */
 #include "totals.h"
 
 #include <stdlib.h>

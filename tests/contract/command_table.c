@@ -118,7 +118,7 @@ static void with_card(void)
     CHECK(!command_run(command_find("GET_NUM_OP_RETRIES", &error), NULL, 0, NULL, &error));
     CHECK(strstr(error.text, "GET_NUM_OP_RETRIES needs the address") != NULL);
     card_stop();
-    CHECK(refuses("HOLD", "compute", 0, ERSATZ_STOPPED, "HOLD: the engine was given back"));
+    CHECK(refuses("HOLD", "compute", 0, ERSATZ_STOPPED, "HOLD: the engine's last user"));
     commands_reset();
 }
 

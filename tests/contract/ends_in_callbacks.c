@@ -126,7 +126,7 @@ static int command_until_stopped(void *arg)
 
     (void)arg;
     atomic_store(&in_callback, 1);
-    while (!engine_refuses(engine, "HOLD", "none", "given back"))
+    while (!engine_refuses(engine, "HOLD", "none", "last user"))
         usleep(100);
     CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0));
     pid = fork();

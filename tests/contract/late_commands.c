@@ -41,7 +41,7 @@ static void *command_on(void *arg)
             int answer;
 
             if (!command(i, &answer))
-                CHECK(error_speaks_of("given back"));
+                CHECK(error_speaks_of("last user"));
         }
         atomic_fetch_add(&rounds, 1);
     }
@@ -80,7 +80,7 @@ static void refused_when_given_back(int tasks)
     for (unsigned i = 0; i < COMMANDS; i++) {
         answer = 1;
         CHECK(!command(i, &answer));
-        CHECK(error_speaks_of("given back"));
+        CHECK(error_speaks_of("last user"));
         CHECK_EQ(answer, i < 2 ? -1 : 1); /* who asks for a status gets one */
     }
     while (count_threads() != tasks)

@@ -45,7 +45,7 @@ static struct {
     _Atomic bool ending;  /* exit(3) runs, */
     pthread_t ender;      /* in this thread; written before `ending` */
     struct card_policy policy;
-    _Atomic bool external;            /* as in settings, for who does not take the lock */
+    _Atomic bool external;            /* settings.external_polling, for readers without the lock */
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
 } card = {
     .lock = ERSATZ_LOCK_INITIALIZER,
@@ -364,12 +364,12 @@ bool card_set_up(void)
     return watches_forks && at_cleanup && at_end;
 }
 
-/* What is read without the lock follows the settings. Under the card's lock, while no device runs. */
+/* Copy the settings that are also read without the lock. Under the card's lock, while no device runs. */
 static void apply_settings(void)
 {
     atomic_store(&card.external, card.settings.external_polling);
     atomic_store(&card.policy.polling.timed, card.settings.timed);
-    atomic_store(&card.policy.here, card.settings.profile.software);
+    atomic_store(&card.policy.software, card.settings.profile.software);
 }
 
 void card_reset_settings(void)

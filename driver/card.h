@@ -12,16 +12,16 @@
 #include "ersatz/faults.h"
 #include "ersatz/profile.h"
 
-/* What an operation needs to know; each may be changed at any time, and is read without a lock. */
+/* Settings that may change at any time. Operations read each of them by itself, without a lock. */
 struct card_policy {
     _Atomic bool fallback;     /* compute on the calling core where the device cannot */
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
     _Atomic bool fastest;      /* the card gets only what it does sooner than the calling core */
-    _Atomic uint32_t here;     /* a bit 1 << name for each operation that the modelled card has not */
-    _Atomic bool after_fork;   /* where the device runs at a fork, the child starts its own at once */
-    _Atomic bool spin;         /* a thread that waits for RSA spins */
-    _Atomic int max_retries;   /* of synchronous requests on a full ring; -1: waits in line */
-    _Atomic uint32_t pause_ns; /* of struct ersatz_config, for the next device that checks the application */
+    _Atomic uint32_t software; /* of the profile: operations that the modelled card does not have */
+    _Atomic bool after_fork;   /* if the device runs at a fork, the child starts its own at once */
+    _Atomic bool spin;         /* a thread that waits for RSA spins instead of sleeping */
+    _Atomic int max_retries;   /* of a synchronous request that finds its ring full; -1: it waits in line */
+    _Atomic uint32_t pause_ns; /* see struct ersatz_config; for the next device that checks the application */
     struct ersatz_polling polling;
 };
 
@@ -99,7 +99,8 @@ void card_release_held(void);
 /* Handlers for fork and exit, once for the process. False: out of memory. */
 bool card_set_up(void);
 
-/* Set everything here back to what it is without a command, but the policy. Not while the device runs. */
+/* Set the card's settings, files and profile back to their defaults; of the policy only what follows from
+ * them. Not while the device runs. */
 void card_reset_settings(void);
 
 /*

@@ -247,9 +247,9 @@ static bool is_faster_here(const struct ersatz_op *ops, unsigned count, const AS
 /* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */
 static bool card_lacks(const struct ersatz_op *op)
 {
-    uint32_t here = atomic_load_explicit(&card_policy()->here, memory_order_relaxed);
+    uint32_t software = atomic_load_explicit(&card_policy()->software, memory_order_relaxed);
 
-    return here != 0 && (here >> ersatz_op_name(op) & 1) != 0;
+    return software != 0 && (software >> ersatz_op_name(op) & 1) != 0;
 }
 
 enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool small)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The module's entry: makes an ENGINE of it, and takes it apart again. */
+/* The entry of the module for libcrypto: binds an ENGINE to the module, and frees what belongs to it. */
 #include <dlfcn.h>
 #include <openssl/engine.h>
 #include <openssl/rand.h>
@@ -19,22 +19,23 @@
 #define ENGINE_ID "ersatz"
 #define ENGINE_NAME "ersatz: a simulated asynchronous crypto accelerator"
 
-/* How many ENGINEs the module is bound to: each OSSL_LIB_CTX user or `dynamic` load makes one. */
+/* Under bound_lock: how many ENGINEs are bound to the module. Each load through `dynamic` makes one. */
 static struct ersatz_lock bound_lock = ERSATZ_LOCK_INITIALIZER;
 static unsigned bound;
 
 /*
- * libcrypto frees its random generators at its end before it cleans up its engines if anybody asked for the
- * method of random numbers, and after it if not: a generator on this engine's AES would then call
- * ENGINE_finish(3) without the lock that takes. So we ask, when the end has come; earlier the answer would
- * keep the application from choosing another method.
+ * OPENSSL_cleanup(3) frees the random generators before the engines if somebody has called
+ * RAND_get_rand_method(3), and after them otherwise. A generator that uses AES of this engine would then call
+ * ENGINE_finish(3), which takes a lock that is already freed. So the module calls that function, but not
+ * before the clean-up begins: the call selects a method, and the application could not choose another one
+ * afterwards.
  */
 static void ask_for_random_method(void)
 {
     (void)RAND_get_rand_method();
 }
 
-/* Once; under the lock. */
+/* Registers the handler once. Under the lock. False: no memory. */
 static bool watch_cleanup(void)
 {
     static bool watching;
@@ -44,7 +45,8 @@ static bool watch_cleanup(void)
     return watching;
 }
 
-/* It cannot be held across a fork: its holder may be joining the thread that forks, in a callback. */
+/* The lock cannot be taken before a fork, as others are: its holder may be joining the thread that forks,
+ * which is in a callback. So the child gets a new one. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     ersatz_lock_renew_in_children(&bound_lock);
@@ -64,7 +66,8 @@ static void destroy_methods(void)
     digest_list_destroy();
 }
 
-/* The first functional reference. Finds out now whether io_uring can be had, and says so. */
+/* ENGINE_init(3), for the first functional reference. Fails if io_uring is not available and the calling core
+ * is not to compute instead. */
 static int init(ENGINE *engine)
 {
     struct ersatz_error error;
@@ -80,8 +83,8 @@ static int init(ENGINE *engine)
     return 0;
 }
 
-/* This ENGINE's last functional reference is gone. libcrypto holds no lock here: another thread may have made
- * a new one already. */
+/* This ENGINE has lost its last functional reference. libcrypto holds no lock while it calls this: another
+ * thread may have made a new reference already. */
 static int finish(ENGINE *engine)
 {
     (void)engine;
@@ -122,7 +125,7 @@ static const char *file_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* Whether it is us that is asked for: by name, or by the path of the module, as in `openssl engine PATH`. */
+/* Whether id means this engine: its name, or the path of the module, as in `openssl engine PATH`. */
 static bool is_ours(const char *id)
 {
     static const char here = '\0';
@@ -152,7 +155,7 @@ static bool load(ENGINE *engine, const char *id)
     }
     if (!create_methods())
         return false;
-    if (bound == 0) { /* the settings are the card's: of one that others use, they stay */
+    if (bound == 0) { /* settings belong to the card: where other ENGINEs use it, they stay as they are */
         commands_reset();
         if (!commands_from_environment(&error)) {
             error_raise_error(&error);
@@ -182,9 +185,10 @@ static int bind(ENGINE *engine, const char *id)
 }
 
 /*
- * Whether the application's libcrypto is the one that this module uses. One that is linked into the program
- * is another: ENGINE, keys and errors of the one mean nothing to the other. The interface was made for such
- * pairs, with the memory functions handed over, but they share no data any more since libcrypto 1.1.0.
+ * Whether the application uses the same libcrypto as this module. A program that has libcrypto linked into it
+ * statically does not, and an ENGINE, a key or an error of one libcrypto means nothing to the other.
+ * bind_engine() was made for such pairs and hands over the memory functions, but since 1.1.0 the two share no
+ * data any more.
  */
 static int is_own_libcrypto(const dynamic_fns *application)
 {
@@ -194,14 +198,14 @@ static int is_own_libcrypto(const dynamic_fns *application)
     error_raise(REASON_DEVICE,
         "the application has a libcrypto of its own (linked in statically, or a second one in its process), "
         "not the shared one that this module uses; link it with the shared library");
-    refusal_say(); /* the application looks for errors in its own libcrypto, and finds none of these */
+    refusal_say(); /* the application sees the error queue of its own libcrypto, not this one */
     return 0;
 }
 
 #pragma GCC visibility push(default)
 int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *application);
 
-/* The module's entry, by the name that libcrypto looks for. */
+/* libcrypto looks for this name. */
 int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *application)
 {
     return is_own_libcrypto(application) && bind(engine, id);

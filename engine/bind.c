@@ -60,6 +60,7 @@ static int create_methods(void)
 
 static void destroy_methods(void)
 {
+    control_destroy();
     cipher_list_destroy();
     rsa_method_destroy();
     rsa_pkey_destroy();

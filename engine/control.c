@@ -21,7 +21,7 @@
 /* --------------------------------------------------------------------------------------------- definitions
  */
 
-static ENGINE_CMD_DEFN *definitions; /* numbered from ENGINE_CMD_BASE, in the order of the table; stay */
+static ENGINE_CMD_DEFN *definitions; /* numbered from ENGINE_CMD_BASE, in the order of the table */
 static unsigned count;
 
 /* The answer's type in a program, for the description: parameter p of ENGINE_ctrl_cmd(3). */
@@ -52,9 +52,13 @@ static unsigned flags_of(const struct command *command)
 static bool define(const struct command *command, ENGINE_CMD_DEFN *definition)
 {
     char text[DESCRIPTION_MAX], *description;
+    size_t used;
 
     command_describe(command, text, sizeof(text));
-    if (asprintf(&description, "%s%s", text, answer_type(command)) < 0)
+    used = strlen(text);
+    snprintf(text + used, sizeof(text) - used, "%s", answer_type(command));
+    description = strdup(text);
+    if (description == NULL)
         return false;
     definition->cmd_num = (unsigned)(ENGINE_CMD_BASE + (command - commands));
     definition->cmd_name = command->name;
@@ -77,6 +81,14 @@ bool control_create(void)
         return true;
     error_raise_result(ERSATZ_NO_MEMORY);
     return false;
+}
+
+void control_destroy(void)
+{
+    while (count > 0)
+        free((char *)definitions[--count].cmd_desc);
+    free(definitions);
+    definitions = NULL;
 }
 
 const ENGINE_CMD_DEFN *control_definitions(void)

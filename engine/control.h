@@ -7,8 +7,9 @@
 #include <openssl/engine.h>
 #include <stdbool.h>
 
-/* Make the definitions, once for the process. False: no memory; an error is raised. */
+/* Make the definitions, unless they are there. False: no memory; an error is raised. */
 bool control_create(void);
+void control_destroy(void);
 
 /* For ENGINE_set_cmd_defns() and ENGINE_set_ctrl_function(). control() raises an error where it fails. */
 const ENGINE_CMD_DEFN *control_definitions(void);

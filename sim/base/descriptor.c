@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which descriptors are still the card's. */
+/* See descriptor.h. */
 #include "descriptor.h"
 
 #include <errno.h>
@@ -11,8 +11,8 @@
  * appending has O_LARGEFILE as well. */
 #define EVENTFD_STATUS (O_RDWR | O_NONBLOCK | O_APPEND)
 
-/* By number: the serial of the eventfd that got it last. Relaxed: whoever made one knows it, and another
- * thread is told of it by the one who made it. Beyond, the flags have to do. */
+/* By number: the serial of the eventfd that got the number last. Relaxed: the thread that made an eventfd
+ * knows its serial, and passes both on together. Numbers beyond have their flags only. */
 #define NUMBERS 65536
 static _Atomic uint32_t newest[NUMBERS];
 static _Atomic uint32_t last_serial;

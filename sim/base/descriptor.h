@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors that the card keeps, in a process where they may be closed, and their numbers given to others,
- * by a program that knows nothing of them (closefrom(3), as daemons do). Before the card writes to a number
- * it stored, or closes it, it asks here whether that is still its own.
+ * Descriptors of the card, in a process whose program does not know them, and may close them (closefrom(3),
+ * as daemons do), so that their numbers become other files. Before the card writes to a descriptor, or closes
+ * it, it asks here whether the number is still its own.
  */
 #ifndef ERSATZ_SIM_BASE_DESCRIPTOR_H
 #define ERSATZ_SIM_BASE_DESCRIPTOR_H
@@ -13,10 +13,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define DESCRIPTOR_FIRST 3 /* those below are the program's standard streams, even where it closed them */
+#define DESCRIPTOR_FIRST                                                                                     \
+    3 /* the program takes the numbers below for its standard streams, even if it closed them */
 
-/* The same open file at a number that is not a standard stream's, where the program would write to it. Takes
- * the descriptor, and -1, too. -1: errno says why. */
+/* Move an open file to a number that is not a standard stream's. Returns the new descriptor and closes the
+ * old one; -1: errno says why. fd may be -1. */
 static inline int descriptor_above_standard_streams(int fd)
 {
     int moved;
@@ -28,7 +29,7 @@ static inline int descriptor_above_standard_streams(int fd)
     return moved;
 }
 
-/* For files with an inode of their own, as an io_uring has. */
+/* Of a file that has an inode of its own, as an io_uring has. */
 struct descriptor_identity {
     dev_t device;
     ino_t inode;
@@ -45,7 +46,7 @@ bool descriptor_is(int fd, const struct descriptor_identity *identity);
 /* A non-blocking eventfd above the standard streams. -1: errno says why. *serial: of this one; never 0. */
 int descriptor_eventfd(uint32_t *serial);
 
-/* Put a new one behind the number of an old one, which is this process' own. False: errno says why. */
+/* Replace an eventfd by a new one under the same number. False: errno says why. */
 bool descriptor_renew_eventfd(int fd, uint32_t *serial);
 
 bool descriptor_is_eventfd(int fd, uint32_t serial);

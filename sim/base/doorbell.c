@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A futex to sleep at. */
+/* See doorbell.h. */
 #include "doorbell.h"
 
 #include <errno.h>
@@ -11,8 +11,8 @@
 
 #include "clock.h"
 
-/* The word. Only the sleeper goes from QUIET to ASLEEP, so that to ring for one who is awake costs no system
- * call. */
+/* The word. Only a thread that goes to sleep sets ASLEEP, so ringing costs no system call while it is awake.
+ */
 #define QUIET 0u
 #define RUNG 1u
 #define ASLEEP 2u
@@ -28,11 +28,11 @@ void doorbell_sleep(struct doorbell *bell, uint64_t until)
     uint32_t word = QUIET;
 
     if (atomic_compare_exchange_strong(&bell->word, &word, ASLEEP))
-        /* With a bit set the time is absolute. Interrupted, or rung in between: the caller looks around. */
+        /* With a bit set the time is absolute. Where this is interrupted, the caller sleeps again. */
         syscall(SYS_futex, &bell->word, FUTEX_WAIT_BITSET_PRIVATE, ASLEEP,
             until == DOORBELL_NEVER ? NULL : &time, NULL, FUTEX_BITSET_MATCH_ANY);
-    /* Sequentially consistent, as the exchange of the one who rings: what that one did before is seen now, or
-     * its ring is still to come and ends the next sleep. */
+    /* Sequentially consistent, as the exchange in doorbell_ring(): either this thread sees what the ringing
+     * thread wrote before, or the ring is still to come, and ends the next sleep. */
     atomic_exchange(&bell->word, QUIET);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts forks, so that objects can tell in which process they were made. */
+/* See fork.h. */
 #include "fork.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@ static void count_fork(void)
     atomic_fetch_add_explicit(&process_forks, 1, memory_order_relaxed);
 }
 
-/* When the program or module is loaded, so that asking for the number is no more than a look at it. */
+/* When the program or module is loaded, so that process_generation() only reads a number. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     /* Fails only without memory; forks then go unseen, as they would for most libraries. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which process of a family of forks this is. */
+/* Tells a process from its parent. */
 #ifndef ERSATZ_SIM_BASE_FORK_H
 #define ERSATZ_SIM_BASE_FORK_H
 
@@ -8,8 +8,8 @@
 /* Written in a child that has one thread; relaxed, since no other memory is published with it. */
 extern _Atomic unsigned process_forks;
 
-/* A number that every fork changes in the child, and never 0: what carries an older one was made in an
- * ancestor, where threads that are not here may have been using it. Any thread; async-signal-safe. */
+/* A number, never 0, that every fork changes in the child. An object that carries an older one was made in an
+ * ancestor, whose other threads may have been using it. Any thread; async-signal-safe. */
 static inline unsigned process_generation(void)
 {
     return atomic_load_explicit(&process_forks, memory_order_relaxed);

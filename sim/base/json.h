@@ -11,9 +11,9 @@
 /* Begins as {.stream = stream}. Errors stay in the stream. */
 struct json {
     FILE *stream;
-    bool compact;     /* no spaces, for what is long */
+    bool compact;     /* no spaces: for long files */
     bool more;        /* a value stands before, so that a comma comes first */
-    const char *line; /* what the next value begins with, after a line break; NULL: no line break */
+    const char *line; /* the next value begins a line, with these spaces; NULL: it does not */
 };
 
 /* Each writes one value. name: of a member of an object, which needs no escapes; NULL: an element of an

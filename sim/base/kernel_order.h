@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel orders and ThreadSanitizer cannot see: a completion that one thread submits to an io_uring
- * and another takes from it. The ring's own barriers order the two; these only tell the tool, and are nothing
- * without it.
+ * Tells ThreadSanitizer about an order that it cannot see: one thread submits a completion to an io_uring,
+ * and another takes it off. The barriers of the ring order the two. Without the sanitizer these do nothing.
  */
 #ifndef ERSATZ_SIM_BASE_KERNEL_ORDER_H
 #define ERSATZ_SIM_BASE_KERNEL_ORDER_H
@@ -14,7 +13,7 @@ void __tsan_release(void *address);
 void __tsan_acquire(void *address);
 #endif
 
-/* Before the submission: all that this thread did to what lies at the address. */
+/* Before the submission: passes on what this thread wrote to the object at the address. */
 static inline void kernel_order_give(void *address)
 {
     (void)address;
@@ -23,7 +22,7 @@ static inline void kernel_order_give(void *address)
 #endif
 }
 
-/* After the completion was taken: it is visible here. */
+/* After the completion was taken: what was written there is visible. */
 static inline void kernel_order_take(void *address)
 {
     (void)address;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one place that writes lines and files. */
+/* See ersatz/output.h. */
 #include "ersatz/output.h"
 
 #include <errno.h>
@@ -21,8 +21,8 @@
 
 #define LINE_MAX_BYTES 2048u
 #define PIECE 4096u      /* PIPE_BUF: a pipe that poll(2) calls writable takes so much without blocking */
-#define PATIENCE_MS 2000 /* for a reader who takes nothing */
-#define SAID 64u         /* lines that are remembered */
+#define PATIENCE_MS 2000 /* for a reader that does not read */
+#define SAID 64u         /* how many lines are remembered */
 #define FILE_MODE 0644   /* before the umask */
 
 static const int signals[] = {SIGPIPE, SIGXFSZ};
@@ -67,7 +67,7 @@ void ersatz_writing_end(const struct ersatz_writing *writing, bool failed)
 /* ------------------------------------------------------------------------------------------ standard error
  */
 
-/* What descriptor 2 was when the program or module was loaded. Written once, by then. */
+/* The file at descriptor 2 when the program or module was loaded. Written once, then. */
 static struct {
     bool there;
     dev_t on, device;
@@ -94,7 +94,7 @@ static bool is_still_standard_error(void)
            status.st_ino == standard_error.inode && status.st_rdev == standard_error.device;
 }
 
-/* Whether it can be written to, now or within our patience. */
+/* Whether it can be written to, now or within PATIENCE_MS. */
 static bool takes_more(void)
 {
     struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -124,8 +124,8 @@ static bool write_all(const char *text, size_t len)
     return true;
 }
 
-/* A sandbox like OpenSSH's lets fstat(2) and open(2) fail, and ends the process for a system call that it
- * does not know, such as sigpending(2). So there is none of those before it is certain that something is
+/* A sandbox like OpenSSH's makes fstat(2) and open(2) fail, and kills the process for a system call that it
+ * does not know, such as sigpending(2). So no such call is made before it is certain that a line will be
  * written. */
 void ersatz_say_text(const char *text, size_t len)
 {
@@ -139,8 +139,8 @@ void ersatz_say_text(const char *text, size_t len)
     errno = err;
 }
 
-/* Whether this process has said it already; from now on it has. Without a lock, which a fork might leave
- * locked: each place is taken once. When all are taken, what is new may be said again. */
+/* Whether this process has said the line before; notes that it has. Without a lock, which a fork might leave
+ * locked: each place is used once. When all places are used, a new line may be said again. */
 static bool has_said(const char *line)
 {
     static _Atomic uint64_t said[SAID];
@@ -152,7 +152,7 @@ static bool has_said(const char *line)
     for (unsigned i = 0; i < SAID; i++) {
         uint64_t there = 0;
 
-        /* Relaxed: the number is all there is. */
+        /* Relaxed: no other memory belongs to the number. */
         if (atomic_compare_exchange_strong_explicit(
                 &said[i], &there, hash, memory_order_relaxed, memory_order_relaxed))
             return false;
@@ -232,7 +232,8 @@ static int open_new(struct output *output)
         output->directory, output->new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
 }
 
-/* Not blocking, for a pipe that nobody reads would keep us; then as everybody expects it of a stream. */
+/* Opened without blocking, since a pipe without a reader would block; then set to block, as a stream expects.
+ */
 static int open_as_it_stands(const struct output *output)
 {
     int fd = openat(output->directory, output->name,
@@ -265,7 +266,7 @@ static bool open_output(const char *path, struct output *output, int *fd, struct
     return *fd >= 0 || complain(error, path, strerror(errno));
 }
 
-/* Takes the descriptor. */
+/* Closes the descriptor. */
 static bool fill_output(int fd, bool (*fill)(void *, FILE *), void *arg)
 {
     FILE *stream = fdopen(fd, "w");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Results in words, and which of them are the device's own fault. */
+/* The results in words; and which of them are faults of the device. */
 #include "ersatz/device.h"
 
 const char *ersatz_result_text(enum ersatz_result result)

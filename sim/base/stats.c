@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counting, and the names of what is counted. */
+/* See ersatz/stats.h and stats.h. */
 #include "ersatz/stats.h"
 
 #include "stats.h"

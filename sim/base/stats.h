@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counting what calling cores do, and reading a counter. */
+/* Counts operations of calling cores, and reads counters. */
 #ifndef ERSATZ_SIM_BASE_STATS_H
 #define ERSATZ_SIM_BASE_STATS_H
 
@@ -10,8 +10,9 @@
 
 #define STATS_SHARED (ERSATZ_STATS_SHARDS - 1)
 
-/* The shard of the calling thread, plus one; 0: it has none yet. Where threads have it at a fixed place, it
- * takes a load instead of a call; the C library keeps some room there for modules that are loaded later. */
+/* The shard of the calling thread, plus one; 0: it has none yet. With this model of thread-local storage,
+ * reading it is a load and not a call; the C library reserves some room there for modules that are loaded
+ * later. */
 extern _Thread_local unsigned stats_shard __attribute__((tls_model("initial-exec")));
 
 static inline uint64_t stats_read(const _Atomic uint64_t *counter)
@@ -22,9 +23,9 @@ static inline uint64_t stats_read(const _Atomic uint64_t *counter)
 /* For a thread's first operation, and for threads that found no shard free. */
 void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
-/* Count an operation. Not for functions that pause a job: the fibre may go on in another thread, where the
- * compiler must not use this one's addresses. A counter with one writer needs no locked instruction, which
- * would hold up a short operation by a tenth of its time. */
+/* Count an operation. Not for functions that pause a job: the job may go on in another thread, where the
+ * compiler must not use this thread's addresses. A counter with one writer needs no locked instruction, which
+ * would add a tenth to the time of a short operation. */
 static inline void stats_count_inline(struct ersatz_stats *stats, enum ersatz_kernel kernel)
 {
     unsigned shard = stats_shard - 1;
@@ -39,7 +40,7 @@ static inline void stats_count_inline(struct ersatz_stats *stats, enum ersatz_ke
     }
 }
 
-/* Whose times the card keeps from now on; NULL: nobody's. */
+/* Note the name of the profile that the card models from now on; NULL: none. */
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads of the card: started, named by number, and why one could not be had. */
+/* Starts threads of the card, and explains why one could not be started. */
 #ifndef ERSATZ_SIM_BASE_THREADS_H
 #define ERSATZ_SIM_BASE_THREADS_H
 
@@ -9,15 +9,15 @@
 
 #include "ersatz/device.h"
 
-/* A thread with every signal blocked: signals are the application's. False: errno says why not. */
+/* Start a thread with every signal blocked, since signals are for the application's threads. False: errno
+ * says why. */
 bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 
-/* The kernel's number of the calling thread. Asked for each time: a fibre may be on another thread than
- * before. */
+/* The thread number (gettid(2)) of the calling thread. Not cached: a job may go on in another thread. */
 pid_t thread_self(void);
 
-/* After thread_start() has failed, and errno says why. what: which thread, in words. Returns
- * ERSATZ_NO_THREADS. */
-enum ersatz_result threads_explain(struct ersatz_error *error, const char *what);
+/* After thread_start() has failed: *error says why, from errno. thread: which one ("worker thread 3").
+ * Returns ERSATZ_NO_THREADS. */
+enum ersatz_result threads_explain(struct ersatz_error *error, const char *thread);
 
 #endif

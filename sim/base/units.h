@@ -13,7 +13,7 @@ size_t units_digits(const char *at);
 /* A whole number: digits, at least one. NULL also if it is above max. */
 const char *units_whole(const char *at, uint64_t max, uint64_t *number);
 
-/* A number with or without decimals, times scale; what it has beyond that is cut off. NULL also if the
+/* A number with or without decimals, times scale; further decimals are cut off. NULL also if the
  * product is above max. */
 const char *units_decimal(const char *at, uint64_t scale, uint64_t max, uint64_t *number);
 

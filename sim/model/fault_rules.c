@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rules of faults: their names, their text, and whom they strike. */
+/* The rules of faults: their names, the text that they are read from, and which requests they strike. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #define BURST_MAX 4096u
 #define NUMBER_MAX UINT64_C(999999999999999999)
 
-/* What each one is called, and how long it lasts where no time is given. */
+/* The name of each fault, and its time where the rule gives none. */
 static const struct {
     const char *name;
     uint64_t time_ns;
@@ -264,7 +264,7 @@ static bool strikes(const struct ersatz_fault_rule *rule, uint64_t seed, uint64_
 const struct ersatz_fault_rule *ersatz_fault_strikes(
     const struct ersatz_faults *faults, uint64_t seed, uint64_t number, enum ersatz_fault fault)
 {
-    unsigned which = 0; /* of the rules for this fault: each draws for itself, wherever it stands */
+    unsigned which = 0; /* of the rules for this fault: each has draws of its own, wherever it stands */
 
     for (unsigned i = 0; i < faults->count; i++) {
         if (faults->rules[i].fault == fault && strikes(&faults->rules[i], seed, number, which++))

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a profile says: times by size, and which of its settings make a difference. */
+/* Computes with a profile: how long an operation takes, and whether the profile sets anything. */
 #include "ersatz/profile.h"
 
 #include <math.h>
 #include <string.h>
 
-/* By which power of the key's size the time grows where only one size is given, or beyond those that are: a
- * multiplication takes the square of it, and a private exponent is as long as the modulus. */
+/* The power of the key's size by which the time grows, where one size is given, or beyond the given sizes: a
+ * multiplication takes the square of the size, and a private exponent is as long as the modulus. */
 #define PRIVATE_POWER 3.0
 #define PUBLIC_POWER 2.0
 
-/* The power of the size by which the time grows between two that are given. */
+/* The power of the size by which the time grows between two given sizes. */
 static double power_between(const struct ersatz_rsa_times *times, unsigned i)
 {
     double longer = (double)times->size[i + 1].ns / (double)times->size[i].ns;

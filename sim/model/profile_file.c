@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads a profile from a file that a person wrote: docs/profiles.md has the format. An error names the line,
- * what is wrong with it, and what was expected. */
+/* Reads a profile from a file: docs/profiles.md has the format. An error names the line, and says what is
+ * wrong there and what was expected. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #define PS_PER_BYTE_MAX UINT64_C(1000000000) /* a millisecond for each byte */
 #define TIME_EXPECTED "a time like 12us, 1.5ms or 800ns, up to an hour"
 
-/* What a file has said so far. */
+/* The file, as far as it is read. */
 struct reader {
     struct ersatz_profile *profile;
     struct ersatz_error *error;
@@ -32,15 +32,15 @@ struct reader {
 __attribute__((format(printf, 2, 3))) static bool refuse(struct reader *reader, const char *format, ...)
 {
     const char *name = strrchr(reader->path, '/');
-    char what[sizeof(reader->error->text)];
+    char problem[sizeof(reader->error->text)];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(what, sizeof(what), format, arguments);
+    vsnprintf(problem, sizeof(problem), format, arguments);
     va_end(arguments);
     reader->error->result = ERSATZ_BAD_CONFIG;
     snprintf(reader->error->text, sizeof(reader->error->text), "%.60s, line %u: %.160s",
-        name == NULL ? reader->path : name + 1, reader->line, what);
+        name == NULL ? reader->path : name + 1, reader->line, problem);
     return false;
 }
 
@@ -281,7 +281,7 @@ static bool take_one_cipher(
            take_cipher_time(reader, key, value, &reader->profile->aes[name]);
 }
 
-/* What was said of aes holds for those that were not named, wherever it stands in the file. */
+/* The key `aes` sets every cipher that has no key of its own, wherever it stands in the file. */
 static void spread_aes(struct reader *reader)
 {
     for (enum ersatz_request_name name = ERSATZ_REQUEST_AES_CBC; name < ERSATZ_REQUEST_NAMES; name++) {
@@ -399,7 +399,7 @@ static bool read_lines(struct reader *reader, FILE *file)
     return check_whole(reader);
 }
 
-/* A file without a name in it is called by its own. */
+/* A profile without a name gets the file's. */
 static void name_after_file(struct ersatz_profile *profile, const char *path)
 {
     const char *slash = strrchr(path, '/');

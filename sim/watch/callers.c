@@ -25,7 +25,7 @@ __attribute__((noinline)) void callers_take(struct callers *callers)
 }
 
 /* A return address is behind its call, where the next line of the source begins, or the next function if the
- * call never returns. One byte less is in the call. */
+ * call never returns. The byte before it is in the call. */
 static char *call_before(void *address)
 {
     return (char *)address - 1;
@@ -36,14 +36,14 @@ static bool look_up(void *address, Dl_info *info)
     return dladdr(call_before(address), info) != 0 && info->dli_fname != NULL;
 }
 
-/* Whether what lies there is the program. The kernel says where its headers are, which is right at its start.
- */
+/* Whether the module at that base is the program. Linux says where the program's headers are, and they are at
+ * its start. */
 static bool is_program(const void *base)
 {
     return getauxval(AT_PHDR) - (uintptr_t)base < sizeof(ElfW(Ehdr)) + 1;
 }
 
-/* The module's path. Of the program the loader knows only what it was called by. */
+/* The module's path. The loader knows the program only by the name with which it was started. */
 static const char *path_of(const Dl_info *info, char *path, size_t size)
 {
     ssize_t length;
@@ -99,7 +99,7 @@ bool callers_on_stack_of_thread(void)
     return (uintptr_t)__builtin_frame_address(0) - (uintptr_t)lowest < size;
 }
 
-/* Where this module lies; NULL if it is part of the program, whose functions are of interest. */
+/* The base of this module. NULL if it is part of the program, whose functions are to be reported. */
 static const void *own_base(void)
 {
     Dl_info own;

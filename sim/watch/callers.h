@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who calls: return addresses, cheap to take, and their names, for those few that somebody will read. */
+/* Call stacks: return addresses, which are cheap to take, and their names, for the few that are reported. */
 #ifndef ERSATZ_SIM_WATCH_CALLERS_H
 #define ERSATZ_SIM_WATCH_CALLERS_H
 
@@ -14,21 +14,22 @@ struct callers {
     void *at[CALLERS_MAX];
 };
 
-/* What is needed later is loaded now: the first time takes memory and the loader's lock. */
+/* Load the unwinder now: the first call would take memory and the loader's lock. */
 void callers_prepare(void);
 
-/* The callers of whoever asks. Of a job, up to where it begins: it has a stack of its own. */
+/* Take the caller's stack. In a job it reaches back to where the job begins, which has its own stack. */
 void callers_take(struct callers *callers);
 
-/* Instead of a stack: this function. */
+/* One function in place of a stack. */
 void callers_be(struct callers *callers, uintptr_t function);
 
-/* Whether the calling thread stands on its own stack: else it is in a job, and whoever resumed that cannot be
- * seen from here. */
+/* Whether the calling thread is on its own stack. If not, it is in a job, and the function that resumed the
+ * job cannot be found from here. */
 bool callers_on_stack_of_thread(void);
 
-/* A line each, "module+offset symbol+offset", the offsets those of the calls, without those of this module.
- * Takes the loader's lock: the caller must hold none that somebody may want who has it. */
+/* Write a line for each caller that is not in this module: "module+offset symbol+offset", the offsets of the
+ * call. Takes the loader's lock: the caller must hold no lock that a thread with the loader's lock may wait
+ * for. */
 void callers_name(const struct callers *callers, char *text, size_t size);
 
 #endif

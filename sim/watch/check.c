@@ -498,17 +498,17 @@ void check_forking(struct check *check)
 /* ----------------------------------------------------------------------------------------------- callbacks
  */
 
-static struct callback_times times_now(pid_t thread)
+static struct thread_usage usage_now(pid_t thread)
 {
-    struct thread_times kernel = thread_times(thread);
+    struct thread_schedstat schedstat = thread_schedstat(thread);
     struct rusage usage;
 
     getrusage(RUSAGE_THREAD, &usage);
-    return (struct callback_times){.now_ns = clock_now(),
+    return (struct thread_usage){.now_ns = clock_now(),
         .cpu_ns = clock_thread_cpu(),
-        .waited_ns = kernel.waited_ns,
+        .waited_ns = schedstat.waited_ns,
         .sleeps = usage.ru_nvcsw,
-        .seen = kernel.ran_ns != 0};
+        .has_waited_ns = schedstat.ran_ns != 0};
 }
 
 static struct ersatz_running_callback *begin_running(
@@ -545,7 +545,7 @@ void check_callback_begins(struct check *check, struct check_callback *callback,
         .operation = ersatz_op_name(request->op),
         .bytes = size_of(request->op),
         .function = (uintptr_t)request->callback};
-    callback->began = times_now(callback->thread);
+    callback->began = usage_now(callback->thread);
     pthread_mutex_lock(&check->lock);
     if (request->entry != NULL) {
         callback->submitted = request->entry->submitted;
@@ -575,15 +575,15 @@ void report_fill_callback(
     callers_be(&report->happened, callback->function);
 }
 
-/* For how long it slept: not what it computed, nor what it waited for a core. 0 where that is not known: the
- * watching thread, which would have looked meanwhile, came too late, as when the process is stopped. (One
- * that it did see asleep has slept for as long as its clock says.) */
-static uint64_t slept_ns(const struct check_callback *callback, const struct callback_times *now, bool late)
+/* For how long it slept, without the time that it computed or waited for a core. 0: not known, since the
+ * watcher, which should have looked meanwhile, came too late, as when the process was stopped. (A callback
+ * that the watcher saw asleep has slept for as long as the watcher's clock says.) */
+static uint64_t slept_ns(const struct check_callback *callback, const struct thread_usage *now, bool late)
 {
     uint64_t not_slept = now->cpu_ns - callback->began.cpu_ns + (now->waited_ns - callback->began.waited_ns);
     uint64_t ran = late ? callback->ran_ns : now->now_ns - callback->began.now_ns;
 
-    if ((late && !callback->reported) || !now->seen || now->sleeps == callback->began.sleeps ||
+    if ((late && !callback->reported) || !now->has_waited_ns || now->sleeps == callback->began.sleeps ||
         ran < not_slept)
         return 0;
     return ran - not_slept;
@@ -604,9 +604,10 @@ static void note_callback(
         seen ? ", in " : "", seen ? callback->sleeps_in : "");
 }
 
-/* Under the lock: what it was, and for how long. */
+/* Under the lock: decide on the finding, unless it was reported. Returns for how long it slept or computed.
+ */
 static uint64_t judge_ended(
-    const struct check *check, struct check_callback *callback, const struct callback_times *now)
+    const struct check *check, struct check_callback *callback, const struct thread_usage *now)
 {
     bool late = check->late_looks != callback->late_looks ||
                 (now->now_ns > check->looked_ns && now->now_ns - check->looked_ns > STEP_MAX_NS);
@@ -621,7 +622,7 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
 {
     uint64_t limit_ns = check->findings->limits.callback_ms * NS_PER_MS, ns = 0;
     bool is_short = clock_now() - callback->began.now_ns < limit_ns, tell = false;
-    struct callback_times now = is_short ? callback->began : times_now(callback->thread);
+    struct thread_usage now = is_short ? callback->began : usage_now(callback->thread);
     struct check_callback **link = &check->callbacks;
     struct check_report report;
 
@@ -647,7 +648,7 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
         finding_report(check, &report, ns);
 }
 
-void check_reentry(struct check *check, const char *what)
+void check_reentry(struct check *check, const char *action)
 {
     struct check_callback *callback;
     struct check_report report;
@@ -666,10 +667,11 @@ void check_reentry(struct check *check, const char *what)
     pthread_mutex_unlock(&check->lock);
     if (!tell)
         return;
-    /* In a job that was resumed there, the stack is the job's: then it is the callback's function. */
+    /* In a job that the callback resumed, the stack is the job's. Then the callback's function is reported.
+     */
     if (callers_on_stack_of_thread())
         callers_take(&report.happened);
-    snprintf(report.note, sizeof(report.note), "its callback %s on the card's thread", what);
+    snprintf(report.note, sizeof(report.note), "its callback %s on the card's thread", action);
     finding_report(check, &report, 0);
 }
 

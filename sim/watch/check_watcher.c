@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The watching thread: looks every 20 milliseconds at jobs that were told and are left alone, at jobs that a
- * full ring refused, and at callbacks that run; and finds out what the threads in question are doing.
+ * The watcher: a thread that looks every 20 milliseconds at jobs that were signalled and are left alone, at
+ * jobs that a full ring refused, and at callbacks that run; and finds out what the threads in question do.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,13 +13,12 @@
 
 #include "base/threads.h"
 
-#define LINGER_LOOKS 50u /* so many with nothing open, before it sleeps */
-#define ASLEEP_LOOKS 3u  /* in a row: a callback is blocked, and not only held up for a moment */
-#define SUSPECTS_MAX 16u /* at one look; the rest comes at the next */
+#define IDLE_LOOKS 50u   /* looks with nothing to look at, before the watcher sleeps */
+#define ASLEEP_LOOKS 3u  /* looks in a row at which a callback sleeps, until it counts as blocked */
+#define SUSPECTS_MAX 16u /* at one look; the others come at the next */
 #define SCANS_MAX 2u     /* of all threads, at one look */
 
-/* An open entry that needs more than a glance, copied: by the time it has been looked into, it may be gone.
- */
+/* A copy of an open entry that is to be looked into. The entry may be closed meanwhile. */
 struct suspect {
     struct check_entry *entry;
     uint64_t number;
@@ -71,9 +70,9 @@ static void suspect(struct check *check, struct check_entry *entry, struct suspe
     report_fill(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
 }
 
-/* Under the lock: let time pass, and find those that are worth a closer look: at their second look, to learn
- * how long their thread has waited for a core so far; when the limit is reached; and whenever they have been
- * alone for twice as long. */
+/* Under the lock: add the time since the last look to the entries that are alone, and list those to look
+ * into: at their second look, to learn how long their thread has waited for a core so far; when they reach
+ * the limit; and each time that they have been alone for twice as long. */
 static void look_at_entries(struct check *check, uint64_t step_ns, struct suspects *suspects)
 {
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
@@ -92,7 +91,7 @@ static void look_at_entries(struct check *check, uint64_t step_ns, struct suspec
     }
 }
 
-/* Under the lock: the entry, if it is still the one that was looked into. */
+/* Under the lock: the entry of a suspect, unless it was closed, or changed, meanwhile. */
 static struct check_entry *still_open(struct check *check, const struct suspect *suspect)
 {
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
@@ -104,12 +103,13 @@ static struct check_entry *still_open(struct check *check, const struct suspect 
 
 /* ------------------------------------------------------------------------------------------------- locks */
 
-static void cannot_see(struct check *check, uint32_t what)
+/* blind: ERSATZ_BLIND_..., what could not be looked at. */
+static void note_blind(struct check *check, uint32_t blind)
 {
-    atomic_fetch_or_explicit(&check->findings->blind, what, memory_order_relaxed);
+    atomic_fetch_or_explicit(&check->findings->blind, blind, memory_order_relaxed);
 }
 
-/* Whether that thread waits for a lock of the owner's. */
+/* Whether that thread waits for a lock that the owner has. */
 static bool waits_for(struct check *check, pid_t thread, pid_t owner)
 {
     struct thread_state state;
@@ -118,7 +118,7 @@ static bool waits_for(struct check *check, pid_t thread, pid_t owner)
     thread_look(thread, &state);
     switch (thread_lock_owner(&state, &lock_owner)) {
     case LOCK_UNREADABLE:
-        cannot_see(check, ERSATZ_BLIND_LOCKS);
+        note_blind(check, ERSATZ_BLIND_LOCKS);
         return false;
     case LOCK_OWNED:
         return lock_owner == owner;
@@ -135,7 +135,7 @@ static pid_t find_waiter(struct check *check, pid_t owner)
     pid_t found = 0;
 
     if (threads == NULL) {
-        cannot_see(check, ERSATZ_BLIND_THREADS);
+        note_blind(check, ERSATZ_BLIND_THREADS);
         return 0;
     }
     while (found == 0 && (each = readdir(threads)) != NULL) {
@@ -151,8 +151,7 @@ static pid_t find_waiter(struct check *check, pid_t owner)
 /* ----------------------------------------------------------------------------------------------- diagnosis
  */
 
-/* A thread that sleeps with a lock which somebody wants, and does not resume its job: the job has the lock.
- */
+/* If the job's thread sleeps, and owns a lock for which a thread waits, then the job has taken that lock. */
 static bool has_lock(struct check *check, struct suspects *suspects, struct check_report *report,
     const struct thread_state *state)
 {
@@ -188,8 +187,8 @@ static bool expects_descriptor(
     return true;
 }
 
-/* Not under the lock: what the matter is. The finding stays NEVER_RESUMED where nothing particular is seen.
- */
+/* Not under the lock: find out why the job is not resumed. The finding stays NEVER_RESUMED where that does
+ * not show. */
 static void diagnose(struct check *check, struct suspects *suspects, struct suspect *suspect)
 {
     struct check_report *report = &suspect->report;
@@ -204,7 +203,7 @@ static void diagnose(struct check *check, struct suspects *suspects, struct susp
     }
     thread_look(report->thread, &state);
     if (!state.seen)
-        cannot_see(check, ERSATZ_BLIND_THREADS);
+        note_blind(check, ERSATZ_BLIND_THREADS);
     if (has_lock(check, suspects, report, &state) || expects_descriptor(suspect, report, &state))
         return;
     snprintf(report->note, sizeof(report->note), "signalled, and not resumed for %u ms or longer",
@@ -242,8 +241,8 @@ static void become_overdue(struct check *check, struct check_entry *entry, const
 static void look_into(struct check *check, struct suspects *suspects, struct suspect *suspect)
 {
     uint64_t limit_ns = check->findings->limits.answer_ms * NS_PER_MS;
-    uint64_t waited_ns = thread_times(suspect->report.thread).waited_ns;
-    uint64_t busy_ns = suspect->first_look ? 0 : waited_ns - suspect->waited_ns; /* its thread, with others */
+    uint64_t waited_ns = thread_schedstat(suspect->report.thread).waited_ns;
+    uint64_t busy_ns = suspect->first_look ? 0 : waited_ns - suspect->waited_ns; /* its thread had no core */
     bool is_over = !suspect->first_look && suspect->alone_ns >= limit_ns + busy_ns;
     struct ersatz_sighting sighting;
     struct check_entry *entry;
@@ -268,7 +267,7 @@ static void look_into(struct check *check, struct suspects *suspects, struct sus
 /* ----------------------------------------------------------------------------------------------- callbacks
  */
 
-/* Under the lock: a callback that has run for so long that it is worth a look. */
+/* Under the lock: of the callbacks after that serial that have run for longer than the limit, the first. */
 static struct check_callback *next_slow_callback(struct check *check, uint64_t after)
 {
     struct check_callback *next = NULL;
@@ -291,7 +290,7 @@ static struct check_callback *find_callback(struct check *check, uint64_t serial
     return each;
 }
 
-/* Not under the lock. Whether there is something to say about it. */
+/* Not under the lock. Whether there is a finding; then the report has it, and its note. */
 static bool judge_callback(struct check *check, struct check_report *report, unsigned *asleep,
     char *sleeps_in, size_t size, uint64_t ran_ns, uint64_t cpu_ns)
 {
@@ -300,7 +299,7 @@ static bool judge_callback(struct check *check, struct check_report *report, uns
 
     thread_look(report->thread, &state);
     if (!state.seen)
-        cannot_see(check, ERSATZ_BLIND_THREADS);
+        note_blind(check, ERSATZ_BLIND_THREADS);
     *asleep = state.asleep ? *asleep + 1 : 0;
     if (state.asleep)
         snprintf(sleeps_in, size, "%s", thread_call_name(&state, text, sizeof(text)));
@@ -320,8 +319,8 @@ static bool judge_callback(struct check *check, struct check_report *report, uns
     return false;
 }
 
-/* Under the lock when called and when it returns: look into one. False: it has returned meanwhile, and was
- * judged then. */
+/* Look into one callback. The lock is held when this is called and when it returns. False: the callback has
+ * returned meanwhile, and was judged then. */
 static bool look_into_callback(struct check *check, struct check_callback *callback)
 {
     struct check_report report;
@@ -333,7 +332,7 @@ static bool look_into_callback(struct check *check, struct check_callback *callb
 
     report_fill_callback(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
     pthread_mutex_unlock(&check->lock);
-    cpu_ns = thread_times(report.thread).ran_ns;
+    cpu_ns = thread_schedstat(report.thread).ran_ns;
     cpu_ns = cpu_ns > began_ns ? cpu_ns - began_ns : 0;
     tell = judge_callback(check, &report, &asleep, sleeps_in, sizeof(sleeps_in), ran_ns, cpu_ns);
     pthread_mutex_lock(&check->lock);
@@ -345,7 +344,7 @@ static bool look_into_callback(struct check *check, struct check_callback *callb
         memcpy(callback->sleeps_in, sleeps_in, sizeof(sleeps_in));
     if (!tell || !callback_may_be_reported(callback, report.finding))
         return true;
-    callback->reported = true; /* whoever ends it now only says for how long it was */
+    callback->reported = true; /* when it ends, only its time is added */
     callback->finding = report.finding;
     pthread_mutex_unlock(&check->lock);
     kept = finding_report(check, &report, report.finding == ERSATZ_FOUND_LONG_CALLBACK ? cpu_ns : ran_ns);
@@ -356,7 +355,7 @@ static bool look_into_callback(struct check *check, struct check_callback *callb
     return callback != NULL;
 }
 
-/* Look into those that run for long. The lock is held when this is called and when it returns. */
+/* Look into callbacks that have run for long. The lock is held when this is called and when it returns. */
 static void look_at_callbacks(struct check *check, uint64_t step_ns)
 {
     struct check_callback *callback;
@@ -366,7 +365,7 @@ static void look_at_callbacks(struct check *check, uint64_t step_ns)
     callback = NULL;
     while ((callback = next_slow_callback(check, callback == NULL ? 0 : callback->serial)) != NULL) {
         if (!look_into_callback(check, callback))
-            return; /* the others are for the next look */
+            return; /* the list has changed; the others come at the next look */
     }
 }
 
@@ -381,14 +380,14 @@ static uint64_t add(struct timespec *time, uint64_t ns)
     return ns;
 }
 
-/* Under the lock: until the next look, or for as long as nothing is open. */
+/* Under the lock: wait until the next look, or for as long as there is nothing to look at. */
 static void wait_for_look(struct check *check, unsigned *idle)
 {
     struct timespec until;
 
     if (check->open != NULL || check->callbacks != NULL)
         *idle = 0;
-    if (++*idle <= LINGER_LOOKS) {
+    if (++*idle <= IDLE_LOOKS) {
         clock_gettime(CLOCK_MONOTONIC, &until);
         add(&until, LOOK_NS);
         while (!check->stopping && pthread_cond_timedwait(&check->wake, &check->lock, &until) == 0)
@@ -399,7 +398,7 @@ static void wait_for_look(struct check *check, unsigned *idle)
     while (!check->stopping && check->open == NULL && check->callbacks == NULL)
         pthread_cond_wait(&check->wake, &check->lock);
     check->asleep = false;
-    check->looked_ns = clock_now(); /* nobody was left alone meanwhile */
+    check->looked_ns = clock_now(); /* no job was left alone meanwhile */
     *idle = 0;
 }
 

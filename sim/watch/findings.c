@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The findings: what each is called, and the report of them, for people and as JSON. */
+/* Names the findings, and writes the report of them, for people and as JSON. */
 #include "ersatz/findings.h"
 
 #include <inttypes.h>
@@ -79,7 +79,7 @@ uint64_t ersatz_findings_total(const struct ersatz_findings *findings)
 
 static bool is_kept(const struct ersatz_sighting *sighting)
 {
-    /* Acquire: pairs with the release of whoever kept it. */
+    /* Acquire: pairs with the release in sighting_publish(). */
     return atomic_load_explicit(&sighting->kept, memory_order_acquire) != 0;
 }
 
@@ -99,8 +99,8 @@ void findings_write_request(uint64_t request, uint32_t operation, uint32_t bytes
     fprintf(stream, ", request %" PRIu64, request);
 }
 
-/* The callers, a line each; unless the first sighting had the same. What a killed process left need not end
- * with a zero. */
+/* Write the callers, a line each, unless the first sighting had the same. A killed process may have left a
+ * text without a zero at its end. */
 static void write_callers(const char *title, const char *text, const char *first, FILE *stream)
 {
     size_t size = strnlen(text, ERSATZ_CALLERS_TEXT);
@@ -123,7 +123,7 @@ static void write_callers(const char *title, const char *text, const char *first
     }
 }
 
-/* first: the one that was shown before it, or NULL. */
+/* first: the first sighting that was shown, or NULL. */
 static void write_sighting(const struct ersatz_sighting *sighting, unsigned number,
     const struct ersatz_sighting *first, FILE *stream)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The texts about callbacks that run, for people and as JSON. */
+/* Writes the callbacks that run, for people and as JSON. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts that the files which write findings share. */
+/* Shared by the files that write findings. */
 #ifndef ERSATZ_SIM_WATCH_FINDINGS_TEXT_H
 #define ERSATZ_SIM_WATCH_FINDINGS_TEXT_H
 

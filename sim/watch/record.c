@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The record: memory at a fixed address, exchanged for a file that is mapped there. */
+/* See ersatz/record.h: memory at a fixed address, in whose place a file can be mapped. */
 #include "ersatz/record.h"
 
 #include <errno.h>
@@ -28,10 +28,10 @@
 _Static_assert(
     sizeof(ERSATZ_RECORD_MAGIC) == sizeof(((struct ersatz_record_head *)0)->magic), "the magic fits");
 
-static bool complain(struct ersatz_error *error, const char *directory, const char *what, int err)
+static bool complain(struct ersatz_error *error, const char *directory, const char *problem, int err)
 {
     error->result = ERSATZ_NO_MEMORY;
-    snprintf(error->text, sizeof(error->text), "%s %.120s: %s", what, directory, strerror(err));
+    snprintf(error->text, sizeof(error->text), "%s %.120s: %s", problem, directory, strerror(err));
     return false;
 }
 
@@ -58,7 +58,7 @@ static void fill_head(struct ersatz_record *record)
     memcpy(head->magic, ERSATZ_RECORD_MAGIC, sizeof(head->magic));
 }
 
-/* Memory of the process's own at that address, or anywhere if it is NULL. */
+/* Map memory that belongs to this process alone, at that address, or anywhere if it is NULL. */
 static struct ersatz_record *map_own(struct ersatz_record *at)
 {
     void *memory = mmap(at, sizeof(*at), PROT_READ | PROT_WRITE,
@@ -75,8 +75,8 @@ static struct ersatz_record *map_file(struct ersatz_record *at, int fd)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Have the pages of a part of the record there now: a write to one that the file system has no room for would
- * be a SIGBUS. */
+/* Allocate the pages of a part of the record now. A later write to a page for which the file system has no
+ * room would raise SIGBUS. */
 static bool populate(struct ersatz_record *record, size_t from, size_t to)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), start = from / page * page;
@@ -95,11 +95,10 @@ bool ersatz_record_init(struct ersatz_record_place *place)
 }
 
 /*
- * Whether a page that is there once stays there, so that room found beforehand is enough. Where a file system
- * writes to another place at every turn (btrfs, bcachefs, ZFS, NILFS, F2FS), a page that was written out
- * needs new room before the next write, and neither MADV_POPULATE_WRITE nor fallocate(2) keeps any for it. Of
- * one that is not known, the same is to be feared. overlayfs passes on the numbers of what is beneath it, of
- * which btrfs has no inodes to count.
+ * Whether a page that is allocated once stays allocated. A copy-on-write file system (btrfs, bcachefs, ZFS,
+ * NILFS, F2FS) needs new room for each page that is written again, and neither MADV_POPULATE_WRITE nor
+ * fallocate(2) reserves it. An unknown file system may do the same. overlayfs passes on the numbers of the
+ * file system below it; btrfs has no number of inodes.
  */
 bool ersatz_record_suits(int directory)
 {
@@ -124,8 +123,8 @@ struct name {
     char text[64];
 };
 
-/* A new file in the directory, named after the process: PID.record, and where somebody has made that already,
- * a name that cannot be made beforehand. -1: errno says why. */
+/* Make a new file in the directory, named after the process: PID.record. Where that exists, its name has a
+ * random number, too. -1: errno says why. */
 static int make_file(int directory, struct name *name)
 {
     unsigned long number;
@@ -142,8 +141,8 @@ static int make_file(int directory, struct name *name)
     return fd;
 }
 
-/* Have the file as long as a record. Under a limit on the size of files that raises SIGXFSZ, which is not for
- * the application. */
+/* Make the file as long as a record. Where the size of files is limited, that may raise SIGXFSZ, which the
+ * application must not get. */
 static bool stretch(int fd)
 {
     struct ersatz_writing writing;
@@ -155,8 +154,8 @@ static bool stretch(int fd)
     return ok;
 }
 
-/* Take the record into a new file, with what is in it or empty. False: errno says why, nothing has changed.
- */
+/* Map a new file in the record's place, with a copy of its contents, or empty. False: errno says why, and
+ * nothing has changed. */
 static bool move_to_file(struct ersatz_record *record, int directory, bool empty)
 {
     struct name name;
@@ -168,7 +167,7 @@ static bool move_to_file(struct ersatz_record *record, int directory, bool empty
     } else if (empty) {
         fill_head(copy);
     } else {
-        /* The trace is not asked for yet, or it is empty: it is filled by a device only. */
+        /* The trace is empty: only a device fills it, and none has run yet. */
         memcpy(copy, record, offsetof(struct ersatz_record, trace));
     }
     if (err == 0 && map_file(record, fd) == NULL)
@@ -183,14 +182,15 @@ static bool move_to_file(struct ersatz_record *record, int directory, bool empty
     return err == 0;
 }
 
-/* To make files in; a directory that root's server gave to the users of its children may be closed to their
- * looks. */
+/* Open a directory in which to make files. O_PATH: a server's children, which run as another user, may be
+ * allowed to make files there, but not to list them. */
 static int open_directory(const char *path)
 {
     return descriptor_above_standard_streams(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* Whether the descriptor is the directory, and not what a program made of the number that it had. */
+/* Whether the descriptor is the directory. The program may have closed it, and opened another file under its
+ * number. */
 static bool is_directory(const struct ersatz_record_place *place, int fd)
 {
     struct stat status;
@@ -240,8 +240,8 @@ bool ersatz_record_keep(struct ersatz_record_place *place, const char *directory
     return true;
 }
 
-/* The directory, open: by the descriptor if that is still it, else by its name, which may lead elsewhere by
- * now. -1: errno says why. */
+/* A descriptor of the directory: the one that was kept, if it is still the directory, or else a new one,
+ * opened by its name, if that still leads to it. -1: errno says why. */
 static int directory_again(const struct ersatz_record_place *place)
 {
     int fd;
@@ -256,7 +256,7 @@ static int directory_again(const struct ersatz_record_place *place)
     return -1;
 }
 
-/* An empty record, in memory of the process's own. False: the kernel refuses. */
+/* Map an empty record that belongs to this process alone. False: Linux refuses. */
 static bool empty_own(struct ersatz_record *record)
 {
     if (map_own(record) == NULL)
@@ -265,7 +265,7 @@ static bool empty_own(struct ersatz_record *record)
     return true;
 }
 
-/* The same without the kernel, in memory that is the process's own already. */
+/* Empty a record that belongs to this process alone already. */
 static void empty_in_place(struct ersatz_record *record)
 {
     bool traced = atomic_load_explicit(&record->head.traced, memory_order_relaxed);
@@ -288,7 +288,7 @@ bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_e
     ok = fd >= 0 && move_to_file(place->record, fd, true);
     if (!ok) {
         complain(error, place->directory, "a forked child keeps no record: no file can be made in", errno);
-        /* What a program does matters more than its record: the worst is that both count in the parent's. */
+        /* The program goes on without a record. If this fails, too, the child counts in its parent's. */
         (void)empty_own(place->record);
     }
     if (fd >= 0 && fd != place->fd)
@@ -298,7 +298,7 @@ bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_e
 
 bool ersatz_record_reserve_trace(const struct ersatz_record_place *place, struct ersatz_error *error)
 {
-    if (place->directory == NULL) /* then it comes from the process's memory as it is needed */
+    if (place->directory == NULL) /* it is the process's own memory, allocated as it is written */
         return true;
     if (populate(place->record, offsetof(struct ersatz_record, trace), sizeof(*place->record)))
         return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads a record. The file is untrusted: whoever may write to the directory may have made it, or may have
- * written anything into it. So it must be a plain file of the right size, and what is read is made safe for
- * the code that uses it: strings end, flags are 0 or 1, and no text can move a terminal's cursor.
+ * Reads a record. The file is not trusted: any user who may write to the directory may have made it. So it
+ * must be a plain file of the right size, and its contents are made safe for the code that uses them: strings
+ * end, flags are 0 or 1, and no text can control a terminal.
  */
 #include "ersatz/record.h"
 
@@ -102,7 +102,7 @@ static void clean(struct ersatz_record *record)
     }
 }
 
-/* Whether a file of that name is a process's own record: PID.record, or PID, a dash, and anything. */
+/* Whether the name is that of the process's record: PID.record, or PID, a dash, and any characters. */
 static bool is_named_after(const char *name, int64_t pid)
 {
     char *end;
@@ -111,7 +111,7 @@ static bool is_named_after(const char *name, int64_t pid)
     return number > 0 && number == pid && (*end == '-' || *end == '.');
 }
 
-/* What is wrong, or NULL. */
+/* Returns what is wrong, or NULL. */
 static const char *read_parts(int fd, struct ersatz_record *record, bool with_trace)
 {
     if (!read_exactly(fd, record, offsetof(struct ersatz_record, trace)))

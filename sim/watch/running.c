@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Callbacks that run: a place in the findings for each, taken and given back without a lock. */
+/* See running.h. Each callback has a place in the findings, taken and given back without a lock. */
 #include "running.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ void running_name(struct ersatz_findings *findings, uintptr_t function)
 
         if (known == function)
             return;
-        /* 1 is no function's address: somebody writes here. */
+        /* 1 is not the address of a function: another thread writes here. */
         if (known != 0 || !atomic_compare_exchange_strong_explicit(
                               &name->function, &known, 1, memory_order_relaxed, memory_order_relaxed))
             continue;
@@ -40,7 +40,7 @@ struct ersatz_running_callback *running_begins(
             &findings->running[((unsigned)as->thread + i) % ERSATZ_CALLBACKS_SEEN];
         uint32_t free = 0;
 
-        /* Acquire: pairs with the release of the one who was here before. */
+        /* Acquire: pairs with the release of the callback that had the place before. */
         if (atomic_load_explicit(&running->taken, memory_order_relaxed) != 0 ||
             !atomic_compare_exchange_strong_explicit(
                 &running->taken, &free, 1, memory_order_acquire, memory_order_relaxed))

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which callbacks run, for whoever reads the findings when the process is no more. */
+/* The callbacks that run, in the findings: for a reader after the process has died in one. */
 #ifndef ERSATZ_SIM_WATCH_RUNNING_H
 #define ERSATZ_SIM_WATCH_RUNNING_H
 
 #include "ersatz/findings.h"
 
-/* Note what the callback is called, once for each function. Takes the loader's lock: not on a thread of the
- * device, for which somebody may be waiting who has it. */
+/* Note the name of a callback function, once for each. Takes the loader's lock: not for a thread of the
+ * device, since a thread that has the loader's lock may wait for that one. */
 void running_name(struct ersatz_findings *findings, uintptr_t function);
 
-/* It begins, as described. NULL: too many run; it is not seen. */
+/* A callback begins: copy its description into the findings. NULL: too many run, and this one is left out. */
 struct ersatz_running_callback *running_begins(
     struct ersatz_findings *findings, const struct ersatz_running_callback *as);
 

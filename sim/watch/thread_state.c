@@ -90,7 +90,7 @@ bool thread_waits_for_descriptors(const struct thread_state *state)
     return false;
 }
 
-/* Of this process' memory, where another thread may take it away at any moment. */
+/* Copy this process' memory, which another thread may unmap at any moment. */
 static bool copy_in(uint64_t address, void *to, size_t size)
 {
     struct iovec local = {.iov_base = to, .iov_len = size};
@@ -130,14 +130,14 @@ enum lock_look thread_lock_owner(const struct thread_state *state, pid_t *owner)
     return *owner > 0 ? LOCK_OWNED : LOCK_NONE;
 }
 
-struct thread_times thread_times(pid_t thread)
+struct thread_schedstat thread_schedstat(pid_t thread)
 {
-    struct thread_times times = {0, 0};
+    struct thread_schedstat times = {0, 0};
     char text[96];
 
     read_file(thread, "schedstat", text, sizeof(text));
     if (sscanf(text, "%" SCNu64 " %" SCNu64, &times.ran_ns, &times.waited_ns) != 2)
-        times = (struct thread_times){0, 0};
+        times = (struct thread_schedstat){0, 0};
     return times;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the check sees of a request. It lies in the request, and points to parts of it. */
+/* The check's view of a request. It is a part of the request, and points to other parts. */
 #ifndef ERSATZ_SIM_WATCH_WATCHED_H
 #define ERSATZ_SIM_WATCH_WATCHED_H
 
@@ -12,7 +12,7 @@
 struct check_entry;
 
 struct watched {
-    struct check_entry *entry;     /* while the check watches it; under the check's lock */
+    struct check_entry *entry;     /* while the check watches it, or NULL; under the check's lock */
     const _Atomic uint32_t *state; /* see base/state.h */
     const struct ersatz_op *op;
     const uint64_t *number;       /* its number on the device; 0 until it is submitted */
@@ -20,7 +20,7 @@ struct watched {
     int (*callback)(void *);      /* NULL: it is told by a descriptor */
 };
 
-/* The slots of an instance, of which one was asked for in vain. */
+/* The slots of an instance that had no free one. */
 struct watched_slots {
     const _Atomic unsigned *taken;
     unsigned all;

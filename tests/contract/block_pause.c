@@ -10,16 +10,6 @@
 
 #define HELD_MS 300
 
-static int blocked_work(void *arg)
-{
-    int result;
-
-    ASYNC_block_pause();
-    result = work_do(arg);
-    ASYNC_unblock_pause();
-    return result;
-}
-
 static void *release_later(void *engine)
 {
     usleep(HELD_MS * 1000);
@@ -43,7 +33,7 @@ static void run(ENGINE *engine, enum told_by told_by, int callbacks, struct work
 
     engine_command(engine, "HOLD", "compute");
     CHECK_EQ(pthread_create(&thread, NULL, release_later, engine), 0);
-    job_init(&job, told_by, blocked_work, work);
+    job_init(&job, told_by, work_do_blocked, work);
     spent = cpu_ms();
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
     spent = cpu_ms() - spent;

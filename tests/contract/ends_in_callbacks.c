@@ -19,16 +19,6 @@ static struct job job;
 static _Atomic int in_callback, main_leaves, callback_done;
 static int threads_left; /* when the process ends; -1: whoever */
 
-static int status_of(pid_t pid)
-{
-    int status;
-
-    CHECK(pid > 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
 static void wait_for(_Atomic int *flag)
 {
     while (!atomic_load(flag))
@@ -82,7 +72,7 @@ static int fork_when_stopped(void *arg)
     pid = fork();
     if (pid == 0)
         _exit(ENDED);
-    CHECK_EQ(status_of(pid), ENDED);
+    CHECK_EQ(child_status(pid), ENDED);
     atomic_store(&callback_done, 1);
     return 1;
 }
@@ -132,7 +122,7 @@ static int command_until_stopped(void *arg)
     pid = fork();
     if (pid == 0)
         _exit(ENDED);
-    CHECK_EQ(status_of(pid), ENDED);
+    CHECK_EQ(child_status(pid), ENDED);
     atomic_store(&callback_done, 1);
     return 1;
 }
@@ -246,7 +236,7 @@ int main(void)
 
         if (pid == 0)
             cases[i]();
-        CHECK_EQ(status_of(pid), ENDED);
+        CHECK_EQ(child_status(pid), ENDED);
     }
     return 0;
 }

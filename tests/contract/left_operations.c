@@ -232,16 +232,6 @@ static void child(enum operation operation, long point)
     give_up(engine, work, tasks, descriptors);
 }
 
-static int status_of(pid_t pid)
-{
-    int status;
-
-    CHECK(pid > 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
 /* At every point there is, one after the other. */
 static void at_every_point(enum operation operation)
 {
@@ -253,7 +243,7 @@ static void at_every_point(enum operation operation)
 
         if (pid == 0)
             child(operation, points + 1);
-        status = status_of(pid);
+        status = child_status(pid);
         points += status == ENDED;
     } while (status == ENDED);
     CHECK_EQ(status, NOT_REACHED);
@@ -366,7 +356,7 @@ static void in_child(void (*run)(void))
 
     if (pid == 0)
         run();
-    CHECK_EQ(status_of(pid), ENDED);
+    CHECK_EQ(child_status(pid), ENDED);
 }
 
 int main(void)

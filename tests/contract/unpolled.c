@@ -8,16 +8,6 @@
 #include "support/engine.h"
 #include "support/work.h"
 
-static int blocked_work(void *arg)
-{
-    int result;
-
-    ASYNC_block_pause();
-    result = work_do(arg);
-    ASYNC_unblock_pause();
-    return result;
-}
-
 static int synchronous(struct work *work)
 {
     return work_do(&work);
@@ -27,7 +17,7 @@ static int blocked(struct work *work, enum told_by told_by)
 {
     struct job job;
 
-    job_init(&job, told_by, blocked_work, work);
+    job_init(&job, told_by, work_do_blocked, work);
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
     CHECK_EQ(job.callbacks, 0);
     job_free(&job);

@@ -4,6 +4,7 @@
 #define ERSATZ_TESTS_CARD_H
 
 #include <ersatz/device.h>
+#include <stdatomic.h>
 
 #include "check.h"
 
@@ -60,10 +61,34 @@ static inline bool aes_is_right(struct aes *aes)
     return memcmp(again, aes->out, TEXT) == 0;
 }
 
+/* A callback that counts itself: arg is an _Atomic int. */
+static inline int card_count(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return 1;
+}
+
 static inline void aes_free(struct aes *aes)
 {
     ersatz_cipher_free(aes->op.u.cipher.cipher);
     free(aes);
+}
+
+/* One operation, to its end, of which a callback tells. */
+static inline void card_use_callback(struct ersatz_device *device)
+{
+    struct aes *aes = aes_new(1);
+    struct ersatz_request *request;
+    _Atomic int called = 0;
+
+    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_callback(request, card_count, &called), ERSATZ_OK);
+    while (!ersatz_request_is_done(request))
+        ersatz_request_wait(request, 1000);
+    CHECK_EQ(called, 1);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    CHECK(aes_is_right(aes));
+    aes_free(aes);
 }
 
 #endif

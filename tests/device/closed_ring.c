@@ -6,19 +6,13 @@
 
 #include "card.h"
 
-static int count(void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    return 1;
-}
-
 static void operate(struct ersatz_device *device, struct aes *aes)
 {
     struct ersatz_request *request;
     _Atomic int called = 0;
 
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
-    CHECK_EQ(ersatz_submit_callback(request, count, &called), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_callback(request, card_count, &called), ERSATZ_OK);
     while (called == 0)
         ersatz_device_poll(device);
     CHECK(ersatz_request_is_done(request));

@@ -48,27 +48,6 @@ static unsigned response_rings(struct ersatz_device *device)
     return found;
 }
 
-static int count(void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    return 1;
-}
-
-static void operate_by_callback(struct ersatz_device *device)
-{
-    struct aes *aes = aes_new(2);
-    struct ersatz_request *request;
-    _Atomic int called = 0;
-
-    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
-    CHECK_EQ(ersatz_submit_callback(request, count, &called), ERSATZ_OK);
-    while (!ersatz_request_is_done(request))
-        ersatz_request_wait(request, 1000);
-    CHECK_EQ(called, 1);
-    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
-    aes_free(aes);
-}
-
 static void open_with(rlim_t bytes, unsigned rings)
 {
     struct ersatz_stats stats = {0};
@@ -85,7 +64,7 @@ static void open_with(rlim_t bytes, unsigned rings)
     operate(device, &stats);
     CHECK(device->instances_ready > 1);
     CHECK_EQ(response_rings(device), 0);
-    operate_by_callback(device);
+    card_use_callback(device);
     CHECK_EQ(response_rings(device), 1);
     ersatz_device_free(device);
 }

@@ -15,19 +15,12 @@
 #define CORES 32
 #define NOBODY 64997 /* a user of our own: what others lock is counted, too */
 
-static int count(void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    return 1;
-}
-
 static void use_card(struct ersatz_device *device)
 {
     struct aes *aes = aes_new(1);
     struct ersatz_request *request;
     struct ersatz_stats stats = {0};
     struct ersatz_waker *waker;
-    _Atomic int called = 0;
 
     CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
     for (int i = 0; i < CORES; i++) { /* whichever worker takes it up, with a ring or without */
@@ -37,12 +30,7 @@ static void use_card(struct ersatz_device *device)
             ersatz_request_wait(request, 1000);
         CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
     }
-    CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
-    CHECK_EQ(ersatz_submit_callback(request, count, &called), ERSATZ_OK);
-    while (!ersatz_request_is_done(request))
-        ersatz_request_wait(request, 1000);
-    CHECK_EQ(called, 1);
-    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    card_use_callback(device);
     ersatz_waker_free(waker);
     aes_free(aes);
 }

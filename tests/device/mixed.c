@@ -13,12 +13,6 @@
 static struct ersatz_device *device;
 static struct ersatz_stats stats;
 
-static int count(void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    return 1;
-}
-
 static void by_fd(struct aes *aes, struct ersatz_waker *waker)
 {
     struct ersatz_request *request;
@@ -40,7 +34,7 @@ static void by_callback(struct aes *aes)
     enum ersatz_result result;
 
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
-    while ((result = ersatz_submit_callback(request, count, &called)) == ERSATZ_RING_FULL)
+    while ((result = ersatz_submit_callback(request, card_count, &called)) == ERSATZ_RING_FULL)
         usleep(100);
     CHECK_EQ(result, ERSATZ_OK);
     while (!ersatz_request_is_done(request))

@@ -6,12 +6,6 @@
 
 #define REQUESTS 6
 
-static int count(void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    return 1;
-}
-
 /* Four, of which two are a group whose second stands in line, behind one that does. */
 static void stop_with(bool callbacks, bool external)
 {
@@ -31,7 +25,7 @@ static void stop_with(bool callbacks, bool external)
     ersatz_request_join(requests[3], requests[4]); /* the first has the last slot, the other is in line */
     ersatz_request_join(requests[3], requests[5]);
     for (int i = 0; i < 4; i++)
-        CHECK_EQ(callbacks ? ersatz_submit_callback(requests[i], count, &called)
+        CHECK_EQ(callbacks ? ersatz_submit_callback(requests[i], card_count, &called)
                            : ersatz_submit_fd(requests[i], wakers[i]),
             ERSATZ_OK);
     CHECK_EQ(device->instances[0].in_flight, 4);

@@ -8,12 +8,6 @@
 
 #define REQUESTS 12
 
-static int count(void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    return 1;
-}
-
 static void stop_with(enum ersatz_hold where, bool callbacks, bool external)
 {
     struct ersatz_stats stats = {0};
@@ -30,7 +24,7 @@ static void stop_with(enum ersatz_hold where, bool callbacks, bool external)
         CHECK_EQ(ersatz_waker_new(&stats, &wakers[i]), ERSATZ_OK);
         CHECK_EQ(ersatz_request_new(device, &aes[i]->op, true, &requests[i]), ERSATZ_OK);
         if (callbacks) {
-            enum ersatz_result result = ersatz_submit_callback(requests[i], count, &called);
+            enum ersatz_result result = ersatz_submit_callback(requests[i], card_count, &called);
 
             CHECK_EQ(result, i < 4 ? ERSATZ_OK : ERSATZ_RING_FULL);
             accepted += result == ERSATZ_OK;

@@ -80,6 +80,16 @@ int work_do(void *arg)
     return 1;
 }
 
+int work_do_blocked(void *arg)
+{
+    int result;
+
+    ASYNC_block_pause();
+    result = work_do(arg);
+    ASYNC_unblock_pause();
+    return result;
+}
+
 void work_in_job(struct work *work, enum told_by told_by, ENGINE *polled)
 {
     struct job job;
@@ -96,14 +106,21 @@ void work_in_job(struct work *work, enum told_by told_by, ENGINE *polled)
 void work_in_child(void (*child)(struct work *work), struct work *work)
 {
     pid_t pid = fork();
-    int status;
 
-    CHECK(pid >= 0);
     if (pid == 0) {
         test_begin(30);
         child(work);
         exit(7);
     }
+    CHECK_EQ(child_status(pid), 7);
+}
+
+int child_status(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
 }

@@ -4,6 +4,7 @@
 #define ERSATZ_TESTS_WORK_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "support/engine.h"
 
@@ -28,11 +29,17 @@ void work_free(struct work *work);
 /* For struct job: arg is a struct work ** (as ASYNC_start_job copies it). 1: done and right. */
 int work_do(void *arg);
 
+/* The same, under ASYNC_block_pause(). */
+int work_do_blocked(void *arg);
+
 /* Do it in a job of its own, which has to pause, and to be right. polled: the engine, where it is in external
  * polling mode, so that POLL runs the callback; else NULL. */
 void work_in_job(struct work *work, enum told_by told_by, ENGINE *polled);
 
 /* Run child(work) in the child of a fork; the child then has 30 seconds. Ends the test unless it returns. */
 void work_in_child(void (*child)(struct work *work), struct work *work);
+
+/* The exit status of a child, which has to end by itself. */
+int child_status(pid_t pid);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Submission: which instance, how to be told, and what if the ring is full. */
+#include <assert.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -35,72 +36,54 @@ void ersatz_thread_bind(unsigned instance)
     seated = true;
 }
 
-static bool enqueue(struct ersatz_request *request, bool wait_in_line)
+/*
+ * Submit a request, or a group of them, to the calling thread's instance: all to one, since the last one's
+ * slot passes to the first. A group is accepted with its first request; the others take slots as there are,
+ * or wait in line. If a request kept its slot until the whole group is complete, groups could starve each
+ * other.
+ */
+static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind notify, bool wait_in_line)
 {
-    struct ersatz_device *device = request->device;
-    struct ersatz_stats *stats = device_stats(device);
-    struct instance *instance = request->instance;
-    bool accepted = true;
-
-    device_flight_began(request); /* before a worker can end it */
-    request_reference(request);   /* the device's */
-    if (device->faults != NULL && wait_in_line && faults_close_ring(device->faults, request))
-        instance_line_up(instance, request);
-    else
-        accepted = instance_enqueue(instance, request, wait_in_line);
-    if (accepted) {
-        ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
-        if (device->config.trace != NULL)
-            trace_begin(device->config.trace, request);
-        return true;
-    }
-    device_flight_ended(request);
-    request_release(request);
-    return false;
-}
-
-/* One instance for a whole group: the last one's slot passes to the first. NULL: not accepted. */
-static void assign(struct ersatz_request *request, struct instance *instance, enum notify_kind notify)
-{
-    for (; request != NULL; request = request->group_next) {
-        request->notify = notify;
-        request->instance = instance;
-    }
-}
-
-/* A group is accepted with its first request; the others take slots as there are, or wait in line. Were a
- * slot kept for a request until the whole group is complete, groups could starve each other. */
-static bool enqueue_group(struct ersatz_request *request, bool wait_in_line)
-{
-    if (request->group_next == NULL)
-        return enqueue(request, wait_in_line);
-    request_reference(request); /* for telling, when the one for computing it may be gone */
-    if (!enqueue(request, wait_in_line)) {
-        request_release(request);
-        return false;
-    }
-    for (request = request->group_next; request != NULL; request = request->group_next)
-        enqueue(request, true);
-    return true;
-}
-
-static enum ersatz_result submit(struct ersatz_request *request, enum notify_kind notify, bool wait_in_line)
-{
-    struct ersatz_device *device = request->device;
+    struct ersatz_device *device = first->device;
+    struct instance *instance;
+    struct ersatz_request *request;
     enum ersatz_result result;
 
     /* Of a parent's: a job that waited there for room is resumed in the child. */
-    if (request_is_inherited(request) || atomic_load(&device->stopping))
+    if (request_is_inherited(first) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
-    for (struct ersatz_request *each = request; device->keeps_times && each != NULL; each = each->group_next)
-        times_submit(each);
+    for (request = first; device->keeps_times && request != NULL; request = request->group_next)
+        times_submit(request);
     if (device->faults != NULL &&
-        (result = faults_admit(device->faults, request, notify == NOTIFY_FD, wait_in_line)) != ERSATZ_OK)
+        (result = faults_admit(device->faults, first, notify == NOTIFY_FD, wait_in_line)) != ERSATZ_OK)
         return result;
-    assign(request, &device->instances[own_seat() % device->config.instances], notify);
-    if (!enqueue_group(request, wait_in_line)) {
-        assign(request, NULL, notify);
-        return ERSATZ_RING_FULL;
+    instance = &device->instances[own_seat() % device->config.instances];
+    for (request = first; request != NULL; request = request->group_next) {
+        request->notify = notify;
+        request->instance = instance;
+    }
+    if (first->group_next != NULL)
+        request_reference(first); /* for signalling, when the one for computing it may be gone */
+    for (request = first; request != NULL; request = request->group_next) {
+        bool in_line = wait_in_line || request != first;
+
+        device_flight_began(request); /* before a worker can end it */
+        request_reference(request);   /* the device's */
+        if (device->faults != NULL && in_line && faults_close_ring(device->faults, request)) {
+            instance_line_up(instance, request);
+        } else if (!instance_enqueue(instance, request, in_line)) {
+            assert(request == first);
+            device_flight_ended(request);
+            request_release(request);
+            if (first->group_next != NULL)
+                request_release(first);
+            for (; request != NULL; request = request->group_next)
+                request->instance = NULL; /* not accepted */
+            return ERSATZ_RING_FULL;
+        }
+        ersatz_count(&device_stats(device)->requests[ersatz_op_name(&request->op)], 1);
+        if (device->config.trace != NULL)
+            trace_begin(device->config.trace, request);
     }
     if (atomic_load(&device->stopping)) /* see stop_begins(): it may have looked before we pushed */
         complete_cancel_all(device);
@@ -147,25 +130,21 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     return result;
 }
 
-static enum ersatz_result submit_with_retries(struct ersatz_request *request, int retries)
+static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
 {
-    enum ersatz_result result = submit(request, NOTIFY_WAIT, retries < 0);
+    enum ersatz_result result;
 
+    if (request->device->check != NULL && !request_is_inherited(request))
+        check_reentry(request->device->check, "submitted an operation and waited for it");
+    if (lend(request, &request->device->instances[own_seat() % request->device->config.instances]))
+        return ERSATZ_OK;
+    result = submit(request, NOTIFY_WAIT, retries < 0);
     while (result == ERSATZ_RING_FULL && retries-- > 0) {
         usleep(RETRY_INTERVAL_US);
         ersatz_device_make_room(request->device);
         result = submit(request, NOTIFY_WAIT, false);
     }
     return result;
-}
-
-static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
-{
-    if (request->device->check != NULL && !request_is_inherited(request))
-        check_reentry(request->device->check, "submitted an operation and waited for it");
-    if (lend(request, &request->device->instances[own_seat() % request->device->config.instances]))
-        return ERSATZ_OK;
-    return submit_with_retries(request, retries);
 }
 
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)

@@ -20,7 +20,7 @@ static bool answer_number(const struct command_call *call, int number)
     return true;
 }
 
-/* ---------------------------------------------------------------------------------------- to the counters */
+/* ----------------------------------------------------------------------------- answer from the counters */
 
 bool answer_retries(const struct command_call *call)
 {
@@ -77,8 +77,7 @@ bool answer_statistics(const struct command_call *call)
                      call->answer == NULL ? " to standard output" : ": out of memory");
 }
 
-/* ------------------------------------------------------------------------------------------- to the device
- */
+/* --------------------------------------------------------------------------------------- use the device */
 
 static bool failed_at_start(const struct command_call *call, const struct ersatz_error *error)
 {
@@ -148,7 +147,7 @@ bool release_requests(const struct command_call *call)
     return with_device(call, false, release);
 }
 
-/* ------------------------------------------------------------------------------------------------ polling */
+/* ---------------------------------------------------------------------------------------------- polling */
 
 /* The answers of POLL and HEARTBEAT_POLL are QAT_Engine's CPA_STATUS_SUCCESS and CPA_STATUS_FAIL. */
 #define STATUS_SUCCESS 0
@@ -202,8 +201,7 @@ bool answer_descriptor(const struct command_call *call)
                call->name);
 }
 
-/* ------------------------------------------------------------------------------------- files, and the check
- */
+/* ------------------------------------------------------------------------ name files, prepare the check */
 
 static bool need_path(const struct command_call *call, const char *of)
 {

@@ -12,7 +12,7 @@
 #include "ersatz/profile.h"
 #include "thresholds.h"
 
-/* ------------------------------------------------------------------------------------------------ PROFILE */
+/* ---------------------------------------------------------------------------------------------- PROFILE */
 
 bool parse_profile(const struct command_call *call, void *value)
 {
@@ -26,7 +26,7 @@ bool parse_profile(const struct command_call *call, void *value)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------- FAULTS */
+/* ----------------------------------------------------------------------------------------------- FAULTS */
 
 #define SHOWN_BEFORE 50u /* characters of the text before and after the place where it is wrong */
 #define SHOWN_AFTER 20u
@@ -57,7 +57,7 @@ bool parse_faults(const struct command_call *call, void *value)
            point_at(call, offset, &error);
 }
 
-/* ------------------------------------------------------------------------------------------- CHECK_LIMITS */
+/* ----------------------------------------------------------------------------------------- CHECK_LIMITS */
 
 static const struct limit {
     const char *name;
@@ -117,14 +117,14 @@ bool parse_check_limits(const struct command_call *call, void *value)
     return ok;
 }
 
-/* --------------------------------------------------------------------------------------------- thresholds */
+/* ------------------------------------------------------------------------------------------- thresholds */
 
 bool set_thresholds(const struct command_call *call)
 {
     return thresholds_set(call->text, call->error);
 }
 
-/* ------------------------------------------------------------------------------------------------ KERNELS */
+/* ---------------------------------------------------------------------------------------------- KERNELS */
 
 /* "portable, x86": the names of a set of kernels. */
 static const char *kernel_names(unsigned set, char *out, size_t size)

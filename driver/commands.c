@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of control commands, and what is done by it: help, checks of values, storing them, ERSATZ_CTRL.
- */
+/* The table of control commands; help, checks and storage of values by that table; ERSATZ_CTRL. */
 #include "commands.h"
 
 #include <errno.h>
@@ -15,7 +14,7 @@
 #include "error.h"
 #include "thresholds.h"
 
-/* --------------------------------------------------------------------------------------------- the table */
+/* -------------------------------------------------------------------------------------------- the table */
 
 #define NUMBER(from, to) .takes = TAKES_NUMBER, .least = (from), .most = (to)
 #define CHOICE(...)                                                                                          \
@@ -154,8 +153,7 @@ const struct command *command_find(const char *name, struct ersatz_error *error)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------ in words
- */
+/* --------------------------------------------------------------------------------------------- in words */
 
 #define VALUES_MAX 160 /* bytes of a text that says which values are allowed */
 
@@ -224,10 +222,9 @@ void command_describe(const struct command *command, char *out, size_t size)
         snprintf(out + used, size - used, "]");
 }
 
-/* -------------------------------------------------------------------------------------------------- values
- */
+/* ----------------------------------------------------------------------------------------------- values */
 
-/* Store a number where an operation reads it at any time. */
+/* Operations may read the place at the same time. */
 static void store_in_policy(const struct command *command, long value)
 {
     void *place = (char *)card_policy() + command->offset;
@@ -271,7 +268,7 @@ void commands_reset(void)
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
 }
 
-/* A text with a place: parsed and stored. */
+/* Parse the text and store the value. */
 static bool store_text(const struct command *command, const struct command_call *call)
 {
     union {
@@ -296,10 +293,9 @@ static bool store_number(const struct command *command, const struct command_cal
     return result == ERSATZ_OK || error_set(call->error, result, "%s", call->name);
 }
 
-/* ------------------------------------------------------------------------------------------- run a command
- */
+/* ---------------------------------------------------------------------------------------- run a command */
 
-/* The number of a text. */
+/* Sets call->number from the text. */
 static bool parse_number(const struct command *command, struct command_call *call)
 {
     char values[VALUES_MAX], *end;
@@ -322,7 +318,7 @@ static bool check_number(const struct command *command, const struct command_cal
                values_of(command, values));
 }
 
-/* The index of a choice. */
+/* Sets call->number to the index of the choice. */
 static bool find_choice(const struct command *command, struct command_call *call)
 {
     char values[VALUES_MAX];
@@ -335,7 +331,8 @@ static bool find_choice(const struct command *command, struct command_call *call
         values_of(command, values));
 }
 
-/* Whether all that the command needs is there, and the value one that the table allows. */
+/* Whether the caller has given what the command needs, and a value that the table allows. Sets call->number.
+ */
 static bool check_value(const struct command *command, struct command_call *call)
 {
     if (command->answers != ANSWERS_NOTHING && call->answer == NULL && !command->answer_optional)
@@ -376,8 +373,7 @@ bool command_run(const struct command *command, const char *text, long number, s
     return false;
 }
 
-/* --------------------------------------------------------------------------------------------- ERSATZ_CTRL
- */
+/* ------------------------------------------------------------------------------------------ ERSATZ_CTRL */
 
 /* value: NULL where the text has no colon. */
 static bool run_text(const char *name, const char *value, struct ersatz_error *error)

@@ -18,8 +18,7 @@
 
 #define DESCRIPTION_MAX 512
 
-/* --------------------------------------------------------------------------------------------- definitions
- */
+/* ------------------------------------------------------------------------------------------ definitions */
 
 static ENGINE_CMD_DEFN *definitions; /* numbered from ENGINE_CMD_BASE, in the order of the table */
 static unsigned count;
@@ -105,8 +104,7 @@ static const struct command *command_of(long number)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------ questions about them
- */
+/* --------------------------------------------------------------------------------- questions about them */
 
 /* ENGINE_CTRL_GET_FIRST_CMD_TYPE to GET_CMD_FLAGS. */
 static bool is_question(int number)
@@ -166,8 +164,7 @@ static int answer_question(int question, long i, void *p)
     return command_of(i) == NULL ? -1 : describe(&definitions[i - ENGINE_CMD_BASE], question, p);
 }
 
-/* --------------------------------------------------------------------------------------------- run commands
- */
+/* ----------------------------------------------------------------------------------------- run commands */
 
 /* Hand an answer to the program. */
 static bool write_to_bio(BIO *bio, const struct command_answer *answer)

@@ -35,7 +35,7 @@ struct ersatz_device {
     /* and those for workers: a bit for each that sleeps; sequentially consistent, see device_ring_doorbell()
      */
     _Alignas(64) _Atomic uint64_t sleepers;
-    struct lookout lookout;
+    struct lingering lingering;
     _Atomic unsigned lenders; /* threads that compute in lend(); sequentially consistent, see there */
     _Atomic long tickets;     /* how many requests may still pass while held; relaxed */
 

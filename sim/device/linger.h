@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Before it sleeps, a worker looks out for work a moment longer; and sometimes gets up early to do so. */
+/* Before it sleeps, a worker looks for work a moment longer; sometimes it wakes early to do so. */
 #ifndef ERSATZ_SIM_DEVICE_LINGER_H
 #define ERSATZ_SIM_DEVICE_LINGER_H
 
@@ -11,25 +11,27 @@
 struct ersatz_device;
 struct ersatz_op;
 
-/* Relaxed, all of it: it orders nothing, and what is missed is made up for by a doorbell. */
-struct lookout {
-    _Atomic unsigned workers;  /* how many look out */
-    _Atomic uint64_t ends;     /* when a lone operation is expected to end; 0: nobody need get up for it */
-    _Atomic uint64_t shortest; /* what one takes, in nanoseconds; 0: not known */
-    _Atomic size_t key_size;   /* with a key of that size */
+/* All relaxed: they order nothing, and a worker that misses a request here is woken by its doorbell. A lone
+ * operation is a private RSA operation that a worker takes as a batch of one. */
+struct lingering {
+    _Atomic unsigned workers; /* how many look for work */
+    _Atomic uint64_t
+        lone_op_end; /* when a lone operation is expected to end; 0: no worker is to wake for it */
+    _Atomic uint64_t lone_op_ns; /* how long one takes; 0: not known */
+    _Atomic size_t lone_op_size; /* with a key of that many bytes */
 };
 
-/* Whether there is something to do, after a moment at most. Two workers of a device may look out at a time;
- * to another, and when the moment is over, the answer is no, and the worker may sleep. early: it has got up
- * for the end of a lone operation. */
-bool linger(struct ersatz_device *device, bool early);
+/* Look for work for a moment. True: there is some, or the device stops. False: the worker may sleep; also at
+ * once, while two other workers of the device look. woke_early: the worker woke by the time that
+ * linger_sleep_until() returned. */
+bool linger(struct ersatz_device *device, bool woke_early);
 
-/* Until when a worker with nothing to do may sleep; DOORBELL_NEVER: until it is woken. */
-uint64_t linger_until(struct ersatz_device *device);
+/* Until when a worker without work may sleep, unless it is woken; DOORBELL_NEVER: without a time. */
+uint64_t linger_sleep_until(struct ersatz_device *device);
 
-/* A worker begins with an operation that it has taken up alone. Returns what it gives to the other one when
- * the operation is computed. */
+/* A worker begins to compute a batch of one, and has computed it. The first returns the second one's start.
+ */
 uint64_t lone_op_started(struct ersatz_device *device, const struct ersatz_op *op);
-void lone_op_done(struct ersatz_device *device, uint64_t begun);
+void lone_op_done(struct ersatz_device *device, uint64_t start);
 
 #endif

@@ -93,20 +93,20 @@ static void compute(struct worker *worker, struct batch *batch)
     const struct ersatz_op *ops[WORKER_BATCH];
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_tell = 0;
-    uint64_t now = worker->device->keeps_times ? clock_now() : 0, begun_alone = 0;
+    uint64_t now = worker->device->keeps_times ? clock_now() : 0, lone_start = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
         times_take_up(batch->requests[i], worker->index, batch->count, now);
     }
     if (batch->count == 1)
-        begun_alone = lone_op_started(worker->device, ops[0]);
+        lone_start = lone_op_started(worker->device, ops[0]);
     if (worker->device->faults == NULL)
         compute_batch(worker->lanes, ops, results, batch->count, stats);
     else
         batch->count =
             faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
-    lone_op_done(worker->device, begun_alone);
+    lone_op_done(worker->device, lone_start);
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request = complete_result(batch->requests[i], results[i]);
 
@@ -199,18 +199,18 @@ static void sleep_until_rung(struct worker *worker)
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         ersatz_count(&device_stats(device)->sleeps, 1);
-        until = linger_until(device);
+        until = linger_sleep_until(device);
         poster_sleep(&worker->poster, until);
     }
     atomic_fetch_and(&device->sleepers, ~bit);
-    worker->early = until != DOORBELL_NEVER;
+    worker->woke_early = until != DOORBELL_NEVER;
 }
 
 static enum ersatz_result set_up(struct worker *worker)
 {
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
-    worker->early = false;
+    worker->woke_early = false;
     worker->next_instance = worker->index;
     library_context_adopt();
     worker->lanes = compute_lanes_new();
@@ -271,12 +271,12 @@ static void *work(void *arg)
         if (first && device_takes_up_marks(worker->device)) /* it has a ring; others may have none */
             poster_mark(&worker->poster);
         if (busy) {
-            worker->early = false;
+            worker->woke_early = false;
             continue;
         }
         if (atomic_load(&device->stopping) && worker->held_first == NULL)
             break;
-        if (!linger(device, worker->early))
+        if (!linger(device, worker->woke_early))
             sleep_until_rung(worker);
     }
     pool_cleanse(&device->pool, never, device);

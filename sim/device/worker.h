@@ -24,7 +24,7 @@ struct worker {
 
     /* The thread's own. */
     struct compute_lanes *lanes;
-    bool early;                        /* has got up for the end of a lone operation: see linger.h */
+    bool woke_early;                   /* for the end of a lone operation: see linger.h */
     unsigned next_instance;            /* where to look first for work */
     struct ersatz_request *held_first; /* computed, held before their signal */
     struct ersatz_request **held_end;

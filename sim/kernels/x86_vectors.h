@@ -92,11 +92,17 @@ INLINE void encrypt_last_round_all(struct round_keys keys, vector vectors[], uns
         vectors[i] = encrypt_last_round(vectors[i], round_key(keys, keys.rounds));
 }
 
+/* After the first key was added. */
+INLINE void encrypt_rounds_all(struct round_keys keys, vector vectors[], unsigned count)
+{
+    ROUNDS(encrypt_round_all, keys, vectors, count);
+    encrypt_last_round_all(keys, vectors, count);
+}
+
 INLINE void encrypt_all(struct round_keys keys, vector vectors[], unsigned count)
 {
     add_first_key(keys, vectors, count);
-    ROUNDS(encrypt_round_all, keys, vectors, count);
-    encrypt_last_round_all(keys, vectors, count);
+    encrypt_rounds_all(keys, vectors, count);
 }
 
 INLINE void decrypt_round_all(struct round_keys keys, vector vectors[], unsigned count, unsigned round)

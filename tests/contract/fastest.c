@@ -92,6 +92,7 @@ int main(void)
         CHECK(!pauses(engine, EVP_aes_128_ctr()));
         CHECK(!pauses(engine, EVP_aes_256_xts()));
         CHECK(!pauses(engine, EVP_aes_192_ecb()));
+        CHECK(!pauses(engine, EVP_aes_128_ccm()));
         CHECK(pauses(engine, EVP_aes_128_cbc()));
         CHECK(pauses(engine, EVP_aes_128_cfb128()));
         CHECK(pauses(engine, EVP_aes_256_ofb()));

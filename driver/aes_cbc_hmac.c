@@ -92,11 +92,12 @@ bool aes_cbc_hmac_set_mac_key(struct aes_cbc_hmac *hmac, const uint8_t *key, siz
     enum ersatz_result result;
 
     if (hmac->states[0] == NULL) {
-        error_raise(REASON_INPUT, "the MAC key comes after the cipher's key");
+        error_raise(REASON_INPUT, "set the cipher's key before the MAC key");
         return false;
     }
     if ((ssize_t)len < 0 || (len > 0 && key == NULL)) {
-        error_raise(REASON_INPUT, "a MAC key of %zd bytes at %p", (ssize_t)len, (const void *)key);
+        error_raise(REASON_INPUT, "the MAC key has %zd bytes at %p; expected an address and a length",
+            (ssize_t)len, (const void *)key);
         return false;
     }
     drop_copies(hmac);
@@ -229,7 +230,7 @@ static bool run_all(struct aes_cbc_hmac *hmac, uint8_t *out, const uint8_t *in, 
         return refuse("no key was set for this direction");
     if (hmac->pipes == 0) {
         if (hmac->aads > 1)
-            return refuse("associated data of several records, and one record");
+            return refuse("associated data was set for several records, but only one record was given");
         return (hmac->aads == 0 && len == 0) || run_records(hmac, &out, &in, &len, 1);
     }
     return have_states(hmac, hmac->pipes) &&

@@ -76,7 +76,7 @@ bool aes_ccm_set_key(struct aes_ccm *ccm, const uint8_t *key, bool encrypt)
 bool aes_ccm_set_nonce_len(struct aes_ccm *ccm, size_t len)
 {
     if (len < NONCE_MIN || len > NONCE_MAX) {
-        error_raise(REASON_INPUT, "a nonce of %zd bytes for AES-CCM; expected 7 to 13", (ssize_t)len);
+        error_raise(REASON_INPUT, "the AES-CCM nonce has %zd bytes; expected 7 to 13", (ssize_t)len);
         return false;
     }
     if (ccm->nonce_len != len) {
@@ -89,7 +89,7 @@ bool aes_ccm_set_nonce_len(struct aes_ccm *ccm, size_t len)
 bool aes_ccm_set_length_field(struct aes_ccm *ccm, size_t len)
 {
     if (len < AES_CCM_NONCE_AND_LENGTH - NONCE_MAX || len > AES_CCM_NONCE_AND_LENGTH - NONCE_MIN) {
-        error_raise(REASON_INPUT, "a length field of %zd bytes for AES-CCM; expected 2 to 8", (ssize_t)len);
+        error_raise(REASON_INPUT, "the AES-CCM length field has %zd bytes; expected 2 to 8", (ssize_t)len);
         return false;
     }
     return aes_ccm_set_nonce_len(ccm, AES_CCM_NONCE_AND_LENGTH - len);
@@ -113,7 +113,8 @@ static bool tag_len_fits(size_t len)
 {
     if (len >= TAG_MIN && len <= AES_CCM_TAG_MAX && len % 2 == 0)
         return true;
-    error_raise(REASON_INPUT, "a tag of %zd bytes for AES-CCM; expected 4 to 16, and even", (ssize_t)len);
+    error_raise(
+        REASON_INPUT, "the AES-CCM tag has %zd bytes; expected an even number from 4 to 16", (ssize_t)len);
     return false;
 }
 
@@ -205,10 +206,11 @@ static bool text(struct aes_ccm *ccm, uint8_t *out, const uint8_t *in, size_t le
 
     if (ccm->stage != AES_CCM_READY) {
         ccm->tag_set &= !ccm->encrypt; /* as in libcrypto, the tag of the text before is lost then */
-        return refuse("no nonce was set for this text; a nonce is used once, and the text comes in one call");
+        return refuse(
+            "no nonce was set for this text; each text needs its own nonce, and must come in one call");
     }
     if (ccm->text_len_set && ccm->text_len != len)
-        return refuse("the text is not as long as was said");
+        return refuse("the text does not have the length that was announced");
     if (!ccm->encrypt && !ccm->tag_set)
         return refuse("the tag to compare with must be set before the text");
     ok = run(ccm, &op);
@@ -222,9 +224,9 @@ static bool set_aad(struct aes_ccm *ccm, const uint8_t *in, size_t len)
     if (ccm->stage == AES_CCM_READY && len == 0)
         return true;
     if (ccm->stage != AES_CCM_READY || !ccm->text_len_set)
-        return refuse("associated data come after the nonce and the length of the text");
+        return refuse("associated data must come after the nonce and the length of the text");
     if (ccm->aad != NULL)
-        return refuse("associated data come in one call");
+        return refuse("associated data must come in one call");
     ccm->aad = OPENSSL_memdup(in, len);
     if (ccm->aad == NULL)
         return false;

@@ -66,7 +66,7 @@ bool aes_gcm_set_iv_len(struct aes_gcm *gcm, size_t len)
 {
     if (len < 1 || len > AES_GCM_IV_MAX) {
         error_raise(
-            REASON_INPUT, "an IV of %zd bytes for AES-GCM; expected 1 to %u", (ssize_t)len, AES_GCM_IV_MAX);
+            REASON_INPUT, "the AES-GCM IV has %zd bytes; expected 1 to %u", (ssize_t)len, AES_GCM_IV_MAX);
         return false;
     }
     if (len != gcm->iv_len) { /* what was set with the old length is neither an IV any more nor part of one */
@@ -189,7 +189,7 @@ static bool seal_record(struct aes_gcm *gcm, uint8_t *record, size_t len)
     struct ersatz_op op = aes_record_op(gcm->record_aad, record, len, AES_GCM_TAG_MAX);
 
     if (++gcm->records_sealed == 0) {
-        error_raise(REASON_INPUT, "2^64 records were sealed with this key; it must not be used any more");
+        error_raise(REASON_INPUT, "2^64 records were encrypted with this key; use another key");
         return false;
     }
     return aes_gcm_generate_iv(gcm, record, AES_RECORD_EXPLICIT_IV) &&
@@ -260,7 +260,7 @@ static bool give_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
 static bool add_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
 {
     if (gcm->stage == AES_GCM_TEXT) {
-        error_raise(REASON_INPUT, "AES-GCM: associated data come before the text");
+        error_raise(REASON_INPUT, "AES-GCM: associated data must come before the text");
         end_message(gcm);
         return false;
     }
@@ -290,7 +290,7 @@ bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t
     if (gcm->is_record)
         return run_record(gcm, out, in, len, done);
     if (gcm->stage == AES_GCM_NO_IV) {
-        error_raise(REASON_INPUT, "no IV was set for this message; an IV is used once");
+        error_raise(REASON_INPUT, "no IV was set for this message; each message needs its own IV");
         return false;
     }
     if (in == NULL)

@@ -42,9 +42,10 @@ static __attribute__((noinline)) bool run_on_card(
 
 static __attribute__((noinline)) bool refuse_unkeyed(const struct aes_text *text)
 {
-    error_raise(REASON_INPUT, text->state == NULL ? "no key was set"
-                                                  : "no key was set for this direction; in this mode the "
-                                                    "other direction's key does not serve");
+    error_raise(REASON_INPUT,
+        text->state == NULL
+            ? "no key was set"
+            : "no key was set for this direction, and this mode cannot use the other direction's key");
     return false;
 }
 

@@ -191,8 +191,8 @@ bool answer_descriptor(const struct command_call *call)
         return error_set(call->error, ERSATZ_BAD_CONFIG, "%s is %ld; it must be from 0 to %u", call->name,
             call->number, instances - 1);
     if (atomic_load(&card_policy()->polling.timed))
-        return error_set(
-            call->error, ERSATZ_BAD_CONFIG, "%s after DISABLE_EVENT_DRIVEN_POLLING_MODE", call->name);
+        return error_set(call->error, ERSATZ_BAD_CONFIG,
+            "%s cannot be used after DISABLE_EVENT_DRIVEN_POLLING_MODE", call->name);
     if (!with_device(call, false, ask_descriptor))
         return false;
     return call->answer->number >= 0 ||
@@ -228,8 +228,8 @@ bool set_trace(const struct command_call *call)
         return false;
     if (in_record && !card_has_record())
         return error_set(call->error, ERSATZ_BAD_CONFIG,
-            "%s:record without RECORD: it keeps the trace in the record, and in no file of its own; "
-            "for a file of that name, ./record",
+            "%s:record needs RECORD, because it keeps the trace in the record; for a file named record, use "
+            "./record",
             call->name);
     return succeeded(call, card_set_trace(in_record ? NULL : call->text));
 }

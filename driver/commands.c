@@ -342,7 +342,7 @@ static bool check_value(const struct command *command, struct command_call *call
         return error_set(call->error, ERSATZ_BAD_CONFIG, "%s needs a text", call->name);
     if (command->when == WHEN_POLLED && !card_polls_externally())
         return error_set(call->error, ERSATZ_BAD_CONFIG,
-            "%s without ENABLE_EXTERNAL_POLLING: the card polls by itself", call->name);
+            "%s needs ENABLE_EXTERNAL_POLLING; without it the card polls by itself", call->name);
     if (command->takes == TAKES_CHOICE)
         return find_choice(command, call);
     return command->takes != TAKES_NUMBER ||

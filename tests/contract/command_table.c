@@ -103,7 +103,7 @@ static void with_card(void)
 {
     CHECK(run("INSTANCES", "2", 0) && run("SEED", "7", 0) && run("PROFILE", "none", 0));
     CHECK(run("GET_NUM_CRYPTO_INSTANCES", NULL, 0) && answer.given && answer.number == 2);
-    CHECK(refuses("HEARTBEAT_POLL", NULL, 0, ERSATZ_BAD_CONFIG, "without ENABLE_EXTERNAL_POLLING"));
+    CHECK(refuses("HEARTBEAT_POLL", NULL, 0, ERSATZ_BAD_CONFIG, "needs ENABLE_EXTERNAL_POLLING"));
     CHECK(run("ENABLE_EXTERNAL_POLLING", NULL, 0) && run("INIT_ENGINE", NULL, 0));
     CHECK(run("INSTANCES", NULL, 2) && run("SEED", NULL, 7));
     CHECK(refuses("INSTANCES", NULL, 3, ERSATZ_TOO_LATE, "INSTANCES must come before the first operation"));

@@ -17,8 +17,8 @@ static void refuse_settings(ENGINE *engine)
     CHECK(engine_refuses(engine, "STATS_FILE", "", "path of a file"));
     CHECK(engine_refuses(engine, "SET_INTERNAL_POLL_INTERVAL", "0", "from 1 to 10000000"));
     CHECK(engine_refuses(engine, "SET_EPOLL_TIMEOUT", "10001", "from 1 to 10000"));
-    CHECK(engine_refuses(engine, "POLL", NULL, "without ENABLE_EXTERNAL_POLLING"));
-    CHECK(engine_refuses(engine, "ENABLE_HEURISTIC_POLLING", NULL, "without ENABLE_EXTERNAL_POLLING"));
+    CHECK(engine_refuses(engine, "POLL", NULL, "needs ENABLE_EXTERNAL_POLLING"));
+    CHECK(engine_refuses(engine, "ENABLE_HEURISTIC_POLLING", NULL, "needs ENABLE_EXTERNAL_POLLING"));
     CHECK(engine_refuses(engine, "GET_NUM_OP_RETRIES", NULL, "address"));
     CHECK(engine_refuses(engine, "NO_SUCH_COMMAND", NULL, "unknown command \"NO_SUCH_COMMAND\""));
     CHECK(engine_refuses(engine, "WORKERS", "many", "WORKERS is \"many\"; expected a number"));

@@ -124,7 +124,7 @@ static void defaults(void)
 
     engine_unload(engine);
     engine = engine_load(NULL);
-    CHECK(engine_refuses(engine, "POLL", NULL, "without ENABLE_EXTERNAL_POLLING"));
+    CHECK(engine_refuses(engine, "POLL", NULL, "needs ENABLE_EXTERNAL_POLLING"));
     CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0));
     CHECK(instances != 5);
     work = work_aes(engine, 1);

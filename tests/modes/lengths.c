@@ -167,12 +167,12 @@ static void refuses(const EVP_CIPHER *cipher, int type, int arg, const char *wor
 static void words(void)
 {
     refuses(EVP_aes_128_gcm(), EVP_CTRL_AEAD_SET_IVLEN, INT_MIN, "expected 1 to 128");
-    refuses(EVP_aes_128_ccm(), EVP_CTRL_AEAD_SET_IVLEN, INT_MIN, "a nonce of -2147483648 bytes");
-    refuses(EVP_aes_128_ccm(), EVP_CTRL_AEAD_SET_IVLEN, INT_MAX, "a nonce of 2147483647 bytes");
-    refuses(EVP_aes_128_ccm(), EVP_CTRL_CCM_SET_L, INT_MIN, "a length field of -2147483648 bytes");
+    refuses(EVP_aes_128_ccm(), EVP_CTRL_AEAD_SET_IVLEN, INT_MIN, "nonce has -2147483648 bytes");
+    refuses(EVP_aes_128_ccm(), EVP_CTRL_AEAD_SET_IVLEN, INT_MAX, "nonce has 2147483647 bytes");
+    refuses(EVP_aes_128_ccm(), EVP_CTRL_CCM_SET_L, INT_MIN, "length field has -2147483648 bytes");
     refuses(EVP_aes_128_ccm(), EVP_CTRL_CCM_SET_L, 9, "expected 2 to 8");
     if (ENGINE_get_cipher(engine, NID_aes_128_cbc_hmac_sha1) != NULL)
-        refuses(EVP_aes_128_cbc_hmac_sha1(), EVP_CTRL_AEAD_SET_MAC_KEY, -1, "a MAC key of -1 bytes");
+        refuses(EVP_aes_128_cbc_hmac_sha1(), EVP_CTRL_AEAD_SET_MAC_KEY, -1, "MAC key has -1 bytes");
 }
 
 int main(void)

@@ -161,7 +161,7 @@ static bool run(struct aes_ccm *ccm, struct ersatz_op *op)
     size_t size = op->u.cipher.len + op->u.cipher.aad_len;
     enum ersatz_result result;
 
-    ASSERT(op->u.cipher.tag != NULL);
+    ASSERT(op->u.cipher.tag != NULL && ccm->nonce_len <= NONCE_MAX && ccm->tag_len <= AES_CCM_TAG_MAX);
     op->kind = ERSATZ_CIPHER;
     op->u.cipher.cipher = ccm->state;
     op->u.cipher.long_iv = ccm->nonce;

@@ -17,6 +17,7 @@
 
 static void begin_message(struct aes_gcm *gcm)
 {
+    ASSERT(gcm->iv_len >= 1 && gcm->iv_len <= AES_GCM_IV_MAX);
     memcpy(gcm->message_iv, gcm->iv, gcm->iv_len);
     gcm->stage = AES_GCM_GATHER;
     gcm->aad_len = 0;
@@ -159,13 +160,14 @@ size_t aes_gcm_set_record_aad(struct aes_gcm *gcm, const uint8_t *aad, size_t le
 
 /* ------------------------------------------------------------------------------------------------- pieces */
 
-/* Run a piece of the message, which is at stage next then. The first piece brings the IV, and with it what
- * was gathered, unless it has associated data itself. A failure ends the message. */
+/* Run a piece of the message; then the message is at stage next. The first piece brings the IV, and the
+ * gathered associated data if it has none of its own. A failure ends the message. */
 static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum aes_gcm_stage next)
 {
     enum ersatz_result result;
 
     ASSERT(gcm->stage != AES_GCM_NO_IV && next >= gcm->stage);
+    ASSERT(gcm->aad_len <= sizeof(gcm->aad));
     op->kind = ERSATZ_CIPHER;
     op->u.cipher.cipher = gcm->state;
     if (gcm->stage == AES_GCM_GATHER) {
@@ -238,7 +240,7 @@ static bool finish(struct aes_gcm *gcm)
     return true;
 }
 
-/* Let the device have what was gathered, without text. */
+/* Give the IV and the gathered associated data to the device, without text. */
 static bool give_gathered(struct aes_gcm *gcm)
 {
     struct ersatz_op op = {.kind = ERSATZ_CIPHER};

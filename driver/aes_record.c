@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "ersatz/assertion.h"
+
 bool aes_record_set_aad(
     uint8_t aad[AES_RECORD_AAD], const uint8_t *in, size_t len, bool encrypt, size_t tag_len)
 {
@@ -26,6 +28,7 @@ struct ersatz_op aes_record_op(const uint8_t aad[AES_RECORD_AAD], uint8_t *recor
     uint8_t *text = record + AES_RECORD_EXPLICIT_IV;
     size_t text_len = len - AES_RECORD_EXPLICIT_IV - tag_len;
 
+    ASSERT(aes_record_is_whole(record, record, len, tag_len));
     return (struct ersatz_op){.kind = ERSATZ_CIPHER,
         .u.cipher = {
             .aad = aad,

@@ -21,7 +21,7 @@ static inline bool is_small(const struct aes_text *text, enum ersatz_mode mode, 
     return threshold_keeps(mode, text->key_size, len);
 }
 
-/* On the calling core. A short text takes no longer than the way to here: it goes past offload(). */
+/* Compute on the calling core, without offload(): a short text takes no longer than a few calls. */
 static inline bool run_here(
     struct aes_text *text, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
@@ -49,7 +49,7 @@ static __attribute__((noinline)) bool refuse_unkeyed(const struct aes_text *text
     return false;
 }
 
-/* mode: text->mode, known to the compiler. here: on the calling core, whatever the length. */
+/* mode is text->mode, as a constant. here: compute on the calling core, whatever the length. */
 static inline bool run(
     struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len, bool here)
 {
@@ -197,7 +197,7 @@ static __attribute__((noinline)) int ctr_in_block(
     return len == 0 || ctr(text, out, in, len);
 }
 
-/* The way for whole blocks is kept short: a short text takes no longer than the way to here. */
+/* Whole blocks take few instructions here: a short text takes no longer than a few calls. */
 static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     size_t whole = len - len % BLOCK;
@@ -335,7 +335,7 @@ bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt)
 {
     text->encrypt = encrypt;
     if (key == NULL && text->state != NULL && !can_turn(text->mode)) {
-        text->keyed = text->key_encrypts == encrypt; /* libcrypto would put out nonsense */
+        text->keyed = text->key_encrypts == encrypt; /* libcrypto would compute with the wrong round keys */
         return true;
     }
     text->keyed = false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-CBC, ECB, CTR, CFB (with 128 bits of feedback), OFB and XTS: modes without a tag. Each call is an
- * operation by itself on the device; the context carries the IV, and a started block's key stream, from one
- * call to the next. See aes_common.h for what all modes promise.
+ * operation of its own on the device; the context carries the IV, and the key stream of a started block, from
+ * one call to the next. See aes_common.h for what all modes promise.
  */
 #ifndef ERSATZ_DRIVER_AES_TEXT_H
 #define ERSATZ_DRIVER_AES_TEXT_H
@@ -18,7 +18,7 @@ struct aes_text {
      * the block has fed back so far, as in libcrypto. */
     uint8_t *iv;
     int (*update)(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);
-    struct ersatz_stats *stats; /* card_stats(), which never changes: to call it takes too long */
+    struct ersatz_stats *stats; /* card_stats(); kept, since its call takes too long for a short text */
     enum ersatz_mode mode;
     unsigned key_size; /* as thresholds.h counts key sizes */
     size_t key_len;
@@ -45,8 +45,8 @@ bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt);
 void aes_text_set_iv(struct aes_text *text, const uint8_t *iv);
 
 /* Encrypt or decrypt len bytes. CBC, ECB: a multiple of 16. XTS: a data unit, 16 bytes to 16 MiB. in and out
- * are the same, or do not overlap. Returns 1, or 0 if it failed, as EVP's functions do: an adaptor that ends
- * with this call can jump here. */
+ * are the same, or do not overlap. Returns 1, or 0 if it failed: an int as EVP's functions return it, so that
+ * a call at the end of such a function compiles to a jump. */
 static inline int aes_text_update(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     return text->update(text, out, in, len);

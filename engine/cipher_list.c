@@ -48,8 +48,8 @@ static const struct {
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
-/* Made by the first bind, freed after the last; ENGINE's own lock orders both with their use. What the card
- * has no kernel for on this processor is not among them. */
+/* Made by the first bind and freed after the last one. ENGINE's lock orders both with every use. A cipher for
+ * which there is no kernel on this processor is left out. */
 static EVP_CIPHER *ciphers[KNOWN];
 static int nids[KNOWN];
 static unsigned listed;
@@ -116,8 +116,8 @@ int cipher_list_create(void)
 {
     if (listed > 0)
         return 1; /* by an earlier bind */
-    /* Every libcrypto has this one: the device could not get at any. Without ciphers nobody would notice, but
-     * for the time it takes. */
+    /* Every libcrypto has AES-CBC: if it is missing, the device can use none of libcrypto's ciphers. Then the
+     * load must fail: nobody would notice that an engine has no ciphers. */
     if (!ersatz_cipher_is_available(ERSATZ_CBC, 128)) {
         error_raise(REASON_NO_MEMORY, "libcrypto's default provider could not be loaded for the device");
         return 0;
@@ -160,9 +160,9 @@ int cipher_list(ENGINE *engine, const EVP_CIPHER **cipher, const int **list, int
 }
 
 /*
- * A context that is freed after OPENSSL_cleanup(), by a handler of exit(3) that is older than libcrypto's
- * own, say. libcrypto would go on to ENGINE_finish(3), whose lock is gone, and crash. Where a cleanup
- * function fails it leaves the context as it is and goes no further, so the data are freed here.
+ * A context may be freed after OPENSSL_cleanup(), for example by a handler of exit(3) that is older than
+ * libcrypto's. libcrypto would then call ENGINE_finish(3), whose lock is gone, and crash. If the cleanup
+ * function fails, libcrypto leaves the context as it is and does not call it. So the data are freed here.
  */
 int cipher_cleaned_up(EVP_CIPHER_CTX *ctx)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The card has no digests, but EVP_DigestSignInit(3) with an explicit engine (`openssl dgst -engine_impl
- * -sign`) asks that engine for the digest too, and fails if it has none. So copies of libcrypto's own are
- * handed out when asked for; as none is listed, the engine never becomes the default for them. Copies,
- * because libcrypto takes an engine's digest that is the very one it had before for one that is set up
- * already.
+ * The card computes no digests. But EVP_DigestSignInit(3) with an explicit engine, which
+ * `openssl dgst -engine_impl -sign` calls, asks that engine for the digest, too, and fails if there is none.
+ * So the engine answers a direct question with a copy of libcrypto's own digest. It lists none, so that it
+ * never becomes the default for digests. It must be a copy: if a context gets the same EVP_MD again, with an
+ * engine, libcrypto takes the context for initialised.
  */
 #include "digests.h"
 
@@ -14,7 +14,8 @@
 #include <openssl/ripemd.h>
 #include <openssl/sha.h>
 
-/* libcrypto's legacy digests do not say how much memory they work in; it is that of their public contexts. */
+/* libcrypto's legacy digests do not say how large their working memory is: as large as their public contexts.
+ */
 static const struct {
     int nid;
     int size;
@@ -32,7 +33,7 @@ static const struct {
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
-/* Made by the first bind, freed after the last; ENGINE's own lock orders both with their use. */
+/* Made by the first bind and freed after the last one. ENGINE's lock orders both with every use. */
 static EVP_MD *digests[KNOWN];
 
 int digest_list_create(void)

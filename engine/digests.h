@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests, for those who give the engine explicitly. */
+/* Digests for calls that give the engine explicitly. */
 #ifndef ERSATZ_ENGINE_DIGESTS_H
 #define ERSATZ_ENGINE_DIGESTS_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one device handle, with its lock beside it. */
+/* Starts the one device of the process, and stops it: at the last reference, a fork, or the end of the
+ * process. */
 #include "card.h"
 
 #include <openssl/crypto.h>
@@ -19,29 +20,29 @@
 #include "rsa.h"
 
 /*
- * Who uses the card, in one word: functional references count in USERs, commands under way in HOLDs.
- * GIVEN_BACK from when the last functional reference has gone until there is one again: the card is to stop
- * as soon as no command uses it, and no command starts it.
+ * The users of the card, counted in one word: each functional reference is a USER, each running command a
+ * HOLD. GIVEN_BACK is set when the last functional reference is dropped, and cleared by the next one.
+ * Meanwhile the card stops as soon as no command uses it, and no command starts it.
  */
 #define HOLD UINT64_C(1)
 #define GIVEN_BACK (UINT64_C(1) << 31)
 #define USER (UINT64_C(1) << 32)
 
 static struct {
-    /* Held while the device is started, configured, or taken out to be stopped, and across fork(), so that
-     * the child finds it free. Nobody who holds it waits for a thread that may run code of the application.
-     */
+    /* Held to start the device, to configure it, and to take it out before it is stopped; and across fork(),
+     * so that the child finds all of this whole. A thread that holds it never waits for one that may run code
+     * of the application. */
     struct ersatz_lock lock;
-    /* NULL or running. Release when it was started, acquire by whoever uses it. */
+    /* NULL or running. Stored with release when it has started, loaded with acquire by its users. */
     struct ersatz_device *_Atomic device;
     _Atomic uint64_t uses;           /* sequentially consistent, see stop_if_unused() */
-    struct ersatz_device *inherited; /* a parent's, given up; kept so that leak checkers see who has it */
-    struct ersatz_error refused;     /* result NO_URING: the kernel says no, and will say so again */
+    struct ersatz_device *inherited; /* the parent's, not used; kept here so that leak checkers find it */
+    struct ersatz_error refused;     /* result NO_URING: Linux refuses io_uring, and will do so again */
     struct card_settings settings;   /* sizes are 0 where no command set them: see resolve() */
     bool traced;
     struct report report;
     _Atomic bool exiting; /* no device is started any more */
-    _Atomic bool cleaned; /* and libcrypto is being taken apart */
+    _Atomic bool cleaned; /* libcrypto cleans up, or has done so */
     _Atomic bool ending;  /* exit(3) runs, */
     pthread_t ender;      /* in this thread; written before `ending` */
     struct card_policy policy;
@@ -52,7 +53,7 @@ static struct {
 };
 
 #define LINGER_SECONDS 1u
-#define LOCK_SECONDS 5 /* for which a process that ends waits for the lock */
+#define LOCK_SECONDS 5 /* how long a process that ends waits for the lock */
 
 struct card_policy *card_policy(void)
 {
@@ -69,13 +70,13 @@ struct ersatz_stats *card_stats(void)
     return &card.place.record->stats;
 }
 
-/* From before a fork until after it. */
+/* The card's lock, from before a fork until after it. */
 static struct ersatz_locked forking;
 
 static bool hold(bool anew);
 
-/* Not under the lock: where the program comes from is looked up with the dynamic linker's lock, which a
- * thread may have that waits for ours, in a constructor of a library. */
+/* The check looks up which code forks. That takes the dynamic linker's lock, and a thread that runs a
+ * constructor of a library may hold that one while it waits for ours. So this is done without our lock. */
 static void note_fork(void)
 {
     struct ersatz_device *device;
@@ -106,9 +107,9 @@ static void after_fork_in_parent(void)
 
 static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error);
 
-/* The child's own device, before the child can forbid itself threads. Only on demand: most children become
- * another program at once. Where it fails, the first operation tries again and says why. There is no other
- * thread yet. */
+/* Start the child's device within the fork, before the child can forbid itself threads. Only if
+ * INIT_AFTER_FORK asks for it, since most children become another program at once. If it fails, the first
+ * operation tries again and reports why. There is no other thread yet. */
 static void start_in_child(void)
 {
     struct ersatz_device *device;
@@ -128,7 +129,7 @@ static void after_fork_in_child(void)
         card.inherited = device;
         atomic_store(&card.device, NULL);
     }
-    /* What the parent did is in the parent's. */
+    /* The child's statistics and findings go to a record of its own. */
     if (card.place.record != NULL && !ersatz_record_after_fork(&card.place, &error))
         ersatz_say("%s", error.text);
     if (card.traced)
@@ -139,7 +140,7 @@ static void after_fork_in_child(void)
     ersatz_undisturbed_end(&forking.before);
 }
 
-/* Once, when the module's other handlers are registered: before a fork this lock is taken before theirs. */
+/* Called once, after the module's other fork handlers are registered: so this lock is taken before theirs. */
 static bool watches_forks;
 
 static void watch_forks(void)
@@ -152,13 +153,13 @@ static void leave_reports(void)
 {
     if (card.place.record == NULL) /* a load for which there was no memory */
         return;
-    if (card.place.directory == NULL) /* whoever wants the record, reads in it what was found */
+    if (card.place.directory == NULL) /* with RECORD, the findings are read from the record */
         findings_say(&card.place.record->findings);
     report_write(&card.report, card.place.record);
 }
 
-/* Stop the device if `may_stop` says so when it has been taken out. Whoever has none waits for the lock, and
- * finds it put back. */
+/* Take the device out, and stop it if `may_stop` allows that then; else put it back. Meanwhile a thread that
+ * needs the device waits for the lock. */
 static void stop_if(bool (*may_stop)(void))
 {
     struct ersatz_device *device;
@@ -166,8 +167,8 @@ static void stop_if(bool (*may_stop)(void))
     struct ersatz_locked locked;
     bool stop;
 
-    if (!ersatz_lock(
-            &card.lock, &locked)) { /* by a handler of a crash: the device stops when the process ends */
+    if (!ersatz_lock(&card.lock, &locked)) {
+        /* A crash interrupted the holder, and this is its handler: the device stops when the process ends. */
         ersatz_unlock(&locked);
         return;
     }
@@ -176,7 +177,7 @@ static void stop_if(bool (*may_stop)(void))
     if (!stop) {
         atomic_store(&card.device, device);
     } else {
-        card.refused.result = ERSATZ_OK; /* another start may find another kernel setting */
+        card.refused.result = ERSATZ_OK; /* the administrator may allow io_uring before the next start */
         if (device != NULL)
             ersatz_device_begin_free(device, &ending);
     }
@@ -195,10 +196,10 @@ static bool is_given_back(void)
 }
 
 /*
- * Nobody was left in the count, and the card was given back. Another thread may be a user again by now, with
- * work on the way to the card, or a command that came before that. It counts itself, then looks for the
- * device; we take the device out, then look at the count: sequential consistency forbids that both miss.
- * When that command leaves, it comes here.
+ * The count had come down to nobody, and the card was given back. By now another thread may use it again,
+ * with a new reference or in a command. It counts itself first and then looks for the device; we take the
+ * device out first and then look at the count. Sequential consistency forbids that both miss each other. If a
+ * command keeps the card now, it comes here when it is done.
  */
 static void stop_if_unused(void)
 {
@@ -239,7 +240,7 @@ void card_leave(void)
         stop_if_unused();
 }
 
-/* Count a command in. False: the card was given back. */
+/* Count a command in. anew: also if the card was given back; else that is refused (false). */
 static bool hold(bool anew)
 {
     uint64_t uses = atomic_load(&card.uses), after;
@@ -279,10 +280,10 @@ void card_release_held(void)
 }
 
 /*
- * The process ends, or libcrypto is about to be cleaned up: every thread is to end before what they use goes
- * away. The memory stays: another thread of the application may be in the middle of an operation. The calling
- * thread may hold anything, and any other, too, so this waits for nobody without an end: see
- * ersatz_device_stop(). What was counted is written down whatever became of the threads.
+ * The process ends, or libcrypto is about to clean up. The card's threads must end before libcrypto, which
+ * they use, is gone. The memory stays, because another thread of the application may be in the middle of an
+ * operation. The calling thread, or any other, may hold any lock, so every wait here has a time limit: see
+ * ersatz_device_stop(). The statistics are written even if a thread has not ended.
  */
 static void stop_for_good(void)
 {
@@ -290,8 +291,8 @@ static void stop_for_good(void)
     struct ersatz_locked locked;
     bool before;
 
-    ersatz_lock_within(&card.lock, LOCK_SECONDS,
-        &locked); /* whoever is about to start the device comes before, or sees that we came */
+    /* A thread that is about to start the device has done so before this, or sees `exiting`. */
+    ersatz_lock_within(&card.lock, LOCK_SECONDS, &locked);
     before = atomic_exchange(&card.exiting, true);
     device = atomic_load(&card.device);
     ersatz_unlock(&locked);
@@ -334,13 +335,14 @@ void card_linger_if_process_ends(void)
 {
     unsigned left = LINGER_SECONDS;
     bool stay = atomic_load(&card.ending) && !pthread_equal(card.ender, pthread_self()) &&
-                !ersatz_thread_is_the_cards(); /* for that one the other waits */
+                !ersatz_thread_is_the_cards(); /* exit(3) waits for such a thread */
 
     while (stay && left > 0)
         left = sleep(left); /* which a signal may interrupt */
 }
 
-/* Each handler once, however often a load fails: a lock that is taken twice before a fork is never had. */
+/* Registers each handler once, however often a load fails: a second fork handler would take the lock twice.
+ */
 bool card_set_up(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -355,7 +357,7 @@ bool card_set_up(void)
         ersatz_unlock(&locked);
         return false;
     }
-    /* The one for exit(3) is registered after libcrypto's own and so runs before it. */
+    /* The handler for exit(3) is registered after libcrypto's, and so runs before it. */
     if (!at_cleanup)
         at_cleanup = OPENSSL_atexit(stop_at_cleanup);
     if (at_cleanup && !at_end)
@@ -482,9 +484,8 @@ static enum ersatz_result start_device(struct ersatz_device **device, struct ers
 
 enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *error)
 {
-    /* Pairs with the release below: the device's contents are visible. Sequentially consistent: see
-     * card_leave().
-     */
+    /* Pairs with the release in start_device(): the device's contents are visible. Sequentially consistent:
+     * see stop_if_unused(). */
     struct ersatz_device *device = atomic_load(&card.device);
     enum ersatz_result result = ERSATZ_OK;
 

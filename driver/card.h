@@ -16,7 +16,7 @@
 struct card_policy {
     _Atomic bool fallback;     /* compute on the calling core where the device cannot */
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
-    _Atomic bool fastest;      /* the card gets only what it does sooner than the calling core */
+    _Atomic bool fastest;      /* the card gets only operations that it does faster than the calling core */
     _Atomic uint32_t software; /* of the profile: operations that the modelled card does not have */
     _Atomic bool after_fork;   /* if the device runs at a fork, the child starts its own at once */
     _Atomic bool spin;         /* a thread that waits for RSA spins instead of sleeping */
@@ -68,7 +68,7 @@ unsigned card_instances(void);
 /* Write the statistics to this file when the device stops. Takes a copy; may fail with ERSATZ_NO_MEMORY. */
 enum ersatz_result card_set_stats_file(const char *path);
 
-/* What was found so far; NULL: nobody looks. */
+/* What the check found so far; NULL: the application is not checked. */
 const struct ersatz_findings *card_findings(void);
 
 /* Trace the devices that start from now on, and write the trace to this file when one stops (takes a copy).
@@ -80,23 +80,24 @@ enum ersatz_result card_set_trace(const char *path);
 enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *error);
 bool card_has_record(void);
 
-/* Stop the device, if it runs, and write the statistics. The next operation starts another. Where a command
- * uses it (a callback that ENGINE_ctrl(POLL) runs may have come here), that is when the command is done. */
+/* Stop the device, if it runs, and write the statistics. The next operation starts another. If a command uses
+ * the device, both happen when that command is done: a callback that POLL runs may call this. */
 void card_stop(void);
 
-/* Count a user in, and out again; when the last one leaves, as card_stop(). */
+/* Count a functional reference in, and out again. The last one to leave stops the card, as card_stop(). */
 void card_use(void);
 void card_leave(void);
 
 /*
- * For a command, which needs no functional reference: the running device, started if need be, which stays
- * until card_release_held(). When the last functional reference has gone, no command starts the device but
- * one that is to start it anew, and this fails in words. On failure there is nothing to let go of.
+ * For a command, which needs no functional reference: get the device, started if need be. It stays until
+ * card_release_held(). After the last functional reference was dropped, a command must not start the device,
+ * and this fails with a message, unless anew says that the command is meant to start it. After a failure, do
+ * not call card_release_held().
  */
 enum ersatz_result card_hold(struct ersatz_device **device, bool anew, struct ersatz_error *error);
 void card_release_held(void);
 
-/* Handlers for fork and exit, once for the process. False: out of memory. */
+/* Register the handlers for fork and exit, once for the process. False: out of memory. */
 bool card_set_up(void);
 
 /* Set the card's settings, files and profile back to their defaults; of the policy only what follows from
@@ -104,19 +105,19 @@ bool card_set_up(void);
 void card_reset_settings(void);
 
 /*
- * For an operation that was cut short because the device stopped. Where that is because another thread has
- * called exit(3), it returns after a second, which the process does not commonly live to see. libcrypto is
- * being taken apart meanwhile, and what the operation's caller does in it next, freeing a context say, could
- * end the process by a signal instead of with its exit code. It does return, for a handler of exit(3) may be
- * waiting for the calling thread.
+ * Call this for an operation that failed because the device has stopped. If the device stopped because
+ * another thread called exit(3), this waits for a second; usually the process ends meanwhile. libcrypto is
+ * being taken apart in that second, and if the operation's caller went on to use it, to free a context for
+ * example, the process could end by a signal instead of with its exit code. The wait is short because an exit
+ * handler may be waiting for the calling thread.
  */
 void card_linger_if_process_ends(void);
 
-/* Whether exit(3) or OPENSSL_cleanup(3) has stopped the card for good. What handlers of exit(3) that are
- * older than the engine still ask for, the calling core computes, as libcrypto would. */
+/* Whether exit(3) or OPENSSL_cleanup(3) has stopped the card for good. Exit handlers that are older than the
+ * engine may still ask for operations; the calling core computes those. */
 bool card_process_ends(void);
 
-/* Whether libcrypto has been taken apart, or is just being. */
+/* Whether OPENSSL_cleanup(3) has begun. */
 bool card_is_past_cleanup(void);
 
 #endif

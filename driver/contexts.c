@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two ways lead to the end of a wait context.
+ * How the end of a wait context is noticed.
  *
- * libssl's callback has the SSL for its argument, and an SSL that is freed gives the data of others that hang
- * on it back: libcrypto calls us for each. Nobody else sees anything of that.
+ * One that libssl made: the argument of libssl's callback is the SSL. When an SSL is freed, libcrypto frees
+ * its ex_data, and calls our function for that. The application sees nothing of this.
  *
- * Of a wait context that the application made itself libcrypto tells through its descriptors only. So it gets
- * an entry of ours with no descriptor (-1), which ASYNC_WAIT_CTX_get_all_fds() shows while the operation
- * lasts.
+ * One that the application made: libcrypto reports its end through its descriptors only. So it gets an entry
+ * without a descriptor (-1), which ASYNC_WAIT_CTX_get_all_fds() shows as long as the operation lasts.
  */
 #include "contexts.h"
 
@@ -18,12 +17,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Held for moments, and across fork(), so that the child finds it free and the list whole. */
+/* Held for a few instructions, and across fork(), so that the child finds it free and the list whole. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct waiting *all;
-static bool listens; /* to libssl */
+static bool listens; /* for the end of each SSL */
 
-/* Callbacks that were looked up, the last of each kind: relaxed, they are compared and no more. */
+/* The last callback of each kind that was looked up. Relaxed: they are compared only. */
 static _Atomic uintptr_t of_libssl, of_others;
 
 static void before_fork(void)
@@ -49,7 +48,7 @@ static void unlink_waiting(struct waiting *waiting)
     waiting->link = NULL;
 }
 
-/* An SSL is freed. */
+/* Called when an SSL is freed. */
 static void connection_ends(
     void *connection, void *pointer, CRYPTO_EX_DATA *data, int index, long arg_long, void *arg)
 {
@@ -73,7 +72,7 @@ static void connection_ends(
         ersatz_request_lost(request, false, true);
 }
 
-/* A wait context is freed that is not libssl's. The callback's argument may well live on. */
+/* Called when a wait context is freed that is not libssl's. The callback's argument may be still in use. */
 static void context_ends(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD fd, void *arg)
 {
     struct waiting *waiting = arg;
@@ -92,7 +91,7 @@ static void context_ends(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD
         ersatz_request_lost(request, false, false);
 }
 
-/* Whether that is the function by which libssl has itself called. */
+/* Whether it is the callback that libssl sets for SSL_MODE_ASYNC. */
 static bool is_of_libssl(ASYNC_callback_fn callback)
 {
     uintptr_t function = (uintptr_t)callback;
@@ -112,7 +111,7 @@ static bool is_of_libssl(ASYNC_callback_fn callback)
     return is;
 }
 
-/* Once for the process, when there is something to listen for. */
+/* Once for the process, with the first operation that is checked. */
 static void listen_once(void)
 {
     bool first;
@@ -125,7 +124,7 @@ static void listen_once(void)
         CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, connection_ends);
 }
 
-/* Under the lock: the operation that waits through this context and is not finished. */
+/* The unfinished operation that waits through this context, or NULL. Under the lock. */
 static struct waiting *find(const ASYNC_WAIT_CTX *context)
 {
     struct waiting *each = all;
@@ -161,7 +160,7 @@ void contexts_begin(struct waiting *waiting, struct ersatz_request *request, ASY
         ASYNC_WAIT_CTX_clear_fd(context, earlier);
         ersatz_request_lost(lost, true, false);
     }
-    /* Its address is a key that nobody else has. Where there is no memory, its end is not seen. */
+    /* The address of `waiting` is a key that nobody else has. Without memory, the context's end is missed. */
     if (waiting->connection == NULL)
         ASYNC_WAIT_CTX_set_wait_fd(context, waiting, OSSL_BAD_ASYNC_FD, waiting, context_ends);
 }
@@ -175,7 +174,7 @@ void contexts_end(struct waiting *waiting)
     if (known)
         unlink_waiting(waiting);
     pthread_mutex_unlock(&lock);
-    /* One that is not known any more has lost its context. */
+    /* If it is not listed any more, its context is gone. */
     if (known && waiting->connection == NULL)
         ASYNC_WAIT_CTX_clear_fd(waiting->context, waiting);
 }

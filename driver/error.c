@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's error library: name, reasons. */
+/* Our error library: its name and reasons. */
 #include "error.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-/* Assigned once, by the first bind; a reader sees 0 or the number, both of which ERR takes. */
+/* Assigned once, when the module is first bound. A reader sees 0 or the number; ERR takes both. */
 static _Atomic int library;
 
-/* Not const: libcrypto writes the library's number into both. */
+/* Not const: libcrypto writes the library's number into them. */
 static ERR_STRING_DATA name[] = {{0, "ersatz"}, {0, NULL}};
 static ERR_STRING_DATA reasons[] = {
     {ERR_PACK(0, 0, REASON_BAD_COMMAND), "bad control command"},

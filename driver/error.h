@@ -11,7 +11,7 @@
 enum error_reason {
     REASON_BAD_COMMAND = 100, /* a control command or its value */
     REASON_DEVICE,            /* the device could not be started, or failed */
-    REASON_OPERATION,         /* an operation could not be done; what the card said */
+    REASON_OPERATION,         /* an operation failed */
     REASON_INPUT,             /* the caller's input */
     REASON_TOO_LATE,          /* a setting after the device started */
     REASON_NO_MEMORY,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Offloading: where an operation is done, and the wait for it. */
+/* Decides where an operation is done, and waits for it. */
 #include "offload.h"
 
 #include <openssl/async.h>
@@ -13,15 +13,15 @@
 #include "ersatz/undisturbed.h"
 
 /*
- * ASYNC_pause_job(3) returns at once where ASYNC_block_pause() is in force, and nothing says so: it looks
- * like a job that is resumed too early. After so many fruitless pauses of one operation the thread sleeps
- * between them, until the request is done or a moment has passed: a blocked pause then costs no core, and a
- * program that resumes its jobs in a busy loop is slowed down but never stuck.
+ * ASYNC_pause_job(3) returns at once where ASYNC_block_pause() is in force, and does not say so: it looks
+ * like a job that is resumed too early. After this many pauses of one operation that were too short, the
+ * thread sleeps after each pause, until the request is done or SLEEP_MS have passed. So a blocked pause does
+ * not keep a core busy, and a program that resumes its jobs in a busy loop becomes slower but never stops.
  */
 #define FRUITLESS_PAUSES 1000u
 #define SLEEP_MS 1
 
-/* Under which the engine's eventfd is kept in a wait context: the address is unique to this module. */
+/* The key of our eventfd in a wait context: its address is unique to this module. */
 static const char waker_key;
 
 static void close_waker(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD fd, void *waker)
@@ -57,7 +57,7 @@ static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
         *waker = known;
         if (ersatz_waker_is_whole(known))
             return ersatz_waker_after_fork(known);
-        /* The program closed it. Its number is left alone, and the application is shown another. */
+        /* The program closed the descriptor. Leave its number alone, and give the application another. */
         if (!ASYNC_WAIT_CTX_clear_fd(context, &waker_key))
             return ERSATZ_NO_DESCRIPTORS;
         ersatz_waker_free(known);
@@ -70,9 +70,9 @@ static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
 }
 
 /*
- * A thread that is cancelled in the middle of an operation would leave locks behind, and its stack to a card
- * that writes to it. So cancellation waits for the end of an operation, or for a pause: what is between two
- * pauses is short. A job may go on in another thread after each of them.
+ * A thread that is cancelled in the middle of an operation would leave locks held, and the card would write
+ * to the stack that it left. So cancellation waits for the end of the operation, or for its next pause, which
+ * comes soon. After each pause the job may go on in another thread.
  */
 static int forbid_cancellation(void)
 {
@@ -87,7 +87,7 @@ static void allow_cancellation(int state)
     pthread_setcancelstate(state, NULL);
 }
 
-/* Whether it paused; *cancel_state is the thread's that goes on. */
+/* Whether it paused. *cancel_state is replaced by that of the thread in which the job goes on. */
 static bool pause_job(int *cancel_state)
 {
     bool paused;
@@ -98,7 +98,7 @@ static bool pause_job(int *cancel_state)
     return paused;
 }
 
-/* In callback mode a full ring is the application's to wait for: it sees the status and resumes the job. */
+/* In callback mode the application waits while the ring is full: it reads the status and resumes the job. */
 static enum ersatz_result submit_by_callback(struct ersatz_device *device, struct ersatz_request *request,
     ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg, int *cancel_state)
 {
@@ -214,7 +214,7 @@ static enum ersatz_result run_here(const struct ersatz_op *ops, unsigned count)
     return result;
 }
 
-/* The job to pause, or NULL. One that was started without a wait context has nothing to be told through. */
+/* The job to pause, or NULL. A job without a wait context could not be told that the request is done. */
 static ASYNC_JOB *current_job(void)
 {
     ASYNC_JOB *job = ASYNC_get_current_job();
@@ -222,7 +222,7 @@ static ASYNC_JOB *current_job(void)
     return job != NULL && ASYNC_get_wait_ctx(job) != NULL ? job : NULL;
 }
 
-/* Whether ciphers go to the card outside jobs too. */
+/* Whether ciphers go to the card outside jobs, too. */
 static bool offloads_alone(void)
 {
     return atomic_load_explicit(&card_policy()->sync_offload, memory_order_relaxed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Doing an operation: on the card, with the job paused or the thread waiting, or on the calling core. Knows
- * of ASYNC_JOBs but nothing of ENGINE, so that another front door can use it.
+ * Does operations: on the card, while the job is paused or the thread waits, or on the calling core. It knows
+ * ASYNC_JOB but not ENGINE, so that another front door can use it.
  */
 #ifndef ERSATZ_DRIVER_OFFLOAD_H
 #define ERSATZ_DRIVER_OFFLOAD_H
@@ -19,8 +19,7 @@
  */
 enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool small);
 
-/* Whether a cipher's operation that is not small would leave the calling core now: where it would not,
- * nothing pauses. */
+/* Whether a cipher's operation that is not small would go to the card now. If not, nothing pauses. */
 bool offload_may_pause(void);
 
 #endif

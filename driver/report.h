@@ -17,10 +17,10 @@ struct report {
 /* Let *file, one of a report's, be a copy of the path. False: no memory. */
 bool report_set_file(char **file, const char *path);
 
-/* Write none. */
+/* Write no files from now on. */
 void report_reset(struct report *report);
 
-/* Write those that were asked for; what goes wrong is said on standard error. */
+/* Write the files that were asked for. Complains on standard error if that fails. */
 void report_write(const struct report *report, struct ersatz_record *record);
 
 #endif

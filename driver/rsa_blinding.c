@@ -10,25 +10,24 @@
 #include "ersatz/device.h"
 
 /*
- * A pair is used this often, squared each time, before it is drawn again: as often as libcrypto does. Most of
- * what drawing costs is to find an inverse, so pairs are drawn many at once, with one inverse for all
- * (Montgomery 1987): one for a key that is asked for the first time, and then twice as many each time, for a
- * key that is busy.
+ * A pair is used USES times, and squared before each further use; then another is drawn, as in libcrypto. The
+ * dearest part of drawing is a modular inverse, so several pairs are drawn at once with one inverse for all
+ * (Montgomery 1987): one pair for the first use of a key, and then twice as many each time, up to PAIRS_MAX.
  */
 #define USES 32u
 #define PAIRS_MAX 16u
 #define IDLE_MAX 64u
 
-/* Two numbers in Montgomery's form. */
+/* Two numbers in Montgomery form. */
 struct pair {
     BIGNUM *blind;   /* unblind^-exponent */
     BIGNUM *unblind; /* random */
 };
 
-/* What one thread uses at a time. */
+/* Used by one thread at a time. */
 struct pairs {
     unsigned count; /* drawn: 0 to PAIRS_MAX */
-    unsigned uses;  /* since then */
+    unsigned uses;  /* since they were drawn, of all together */
     struct pair each[PAIRS_MAX];
 };
 
@@ -36,8 +35,8 @@ struct rsa_blinding {
     BIGNUM *modulus, *exponent;
     BN_MONT_CTX *montgomery;
     BN_BLINDING *libcryptos; /* for its multiplication: see rsa_blinding_remove() */
-    /* As many as threads were ever blinding at the same time, less those that are. Without a lock: a signal
-     * handler that interrupts us here may blind, too, or jump away. Release to put, acquire to take. */
+    /* Those that no thread uses now. Without a lock, since a signal handler that interrupts this may blind,
+     * too, or jump away. Release to put one in, acquire to take one out. */
     struct pairs *_Atomic idle[IDLE_MAX];
 };
 
@@ -54,7 +53,7 @@ static bool draw_unblinding(const struct rsa_blinding *blinding, struct pairs *p
     return true;
 }
 
-/* number = its inverse. By libcrypto's way that does not branch on it. */
+/* Replace number by its inverse, by the function of libcrypto that does not branch on it. */
 static bool invert(const struct rsa_blinding *blinding, BIGNUM *number, BN_CTX *ctx)
 {
     BN_MONT_CTX *montgomery = blinding->montgomery;
@@ -71,7 +70,7 @@ static bool invert(const struct rsa_blinding *blinding, BIGNUM *number, BN_CTX *
     return ok;
 }
 
-/* blind = the inverse of unblind, for each: of the product of all first, from which the others follow. */
+/* Set each blind to the inverse of its unblind: invert the product of all, and derive each from that. */
 static bool invert_all(const struct rsa_blinding *blinding, struct pairs *pairs, BN_CTX *ctx)
 {
     BN_MONT_CTX *montgomery = blinding->montgomery;
@@ -146,8 +145,8 @@ static bool draw(const struct rsa_blinding *blinding, struct pairs *pairs, unsig
     return ok;
 }
 
-/* A number has no inverse if the modulus has a small factor, as no proper key's has. libcrypto tries again
- * with other numbers, as often as this. */
+/* A random number may have no inverse if the modulus has a small factor, which no proper key has. libcrypto
+ * tries this many numbers, too. */
 #define TRIES 32u
 
 static bool draw_again(const struct rsa_blinding *blinding, struct pairs *pairs)
@@ -218,7 +217,7 @@ static struct pair *next_pair(const struct rsa_blinding *blinding, struct pairs 
     pair = &pairs->each[pairs->uses % pairs->count];
     if (pairs->uses >= pairs->count &&
         (!square(blinding, pair->blind, ctx) || !square(blinding, pair->unblind, ctx))) {
-        pairs->count = pairs->uses = 0; /* the two may not belong together any more */
+        pairs->count = pairs->uses = 0; /* one may be squared and the other not */
         return NULL;
     }
     pairs->uses++;
@@ -242,8 +241,8 @@ bool rsa_blinding_apply(struct rsa_blinding *blinding, BIGNUM *number, BIGNUM *u
     return ok;
 }
 
-/* BN_mod_mul_montgomery() would end by looking for the result's first word that is not zero. The one function
- * of libcrypto's that multiplies and does not branch there is this. */
+/* BN_mod_mul_montgomery() ends with a search for the result's first word that is not zero. This is
+ * libcrypto's only function that multiplies without such a branch. */
 bool rsa_blinding_remove(struct rsa_blinding *blinding, BIGNUM *result, const BIGNUM *unblind, BN_CTX *ctx)
 {
     BN_set_flags(result, BN_FLG_CONSTTIME);
@@ -252,8 +251,8 @@ bool rsa_blinding_remove(struct rsa_blinding *blinding, BIGNUM *result, const BI
 
 /* ------------------------------------------------------------------------------------- making and freeing */
 
-/* In place of an exponentiation. */
-static int leave_it(BIGNUM *result, const BIGNUM *base, const BIGNUM *exponent, const BIGNUM *modulus,
+/* Takes the place of an exponentiation. */
+static int copy_base(BIGNUM *result, const BIGNUM *base, const BIGNUM *exponent, const BIGNUM *modulus,
     BN_CTX *ctx, BN_MONT_CTX *montgomery)
 {
     (void)exponent;
@@ -263,8 +262,8 @@ static int leave_it(BIGNUM *result, const BIGNUM *base, const BIGNUM *exponent, 
     return BN_copy(result, base) != NULL;
 }
 
-/* For its multiplication only. It draws a pair, too, which nobody uses; modulo a small prime that takes no
- * time. */
+/* Only its multiplication is needed. It also draws a pair, which nobody uses: modulo a small prime, so that
+ * it takes no time. */
 #define SMALL_PRIME ((UINT64_C(1) << 31) - 1)
 
 static BN_BLINDING *make_libcryptos(const struct rsa_blinding *blinding, BN_CTX *ctx)
@@ -273,7 +272,7 @@ static BN_BLINDING *make_libcryptos(const struct rsa_blinding *blinding, BN_CTX 
 
     if (prime == NULL || !BN_set_word(prime, SMALL_PRIME))
         return NULL;
-    return BN_BLINDING_create_param(NULL, blinding->exponent, prime, ctx, leave_it, blinding->montgomery);
+    return BN_BLINDING_create_param(NULL, blinding->exponent, prime, ctx, copy_base, blinding->montgomery);
 }
 
 static bool make(struct rsa_blinding *blinding, const BIGNUM *modulus, const BIGNUM *exponent, BN_CTX *ctx)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blinding of private RSA operations (Kocher 1996): what the card gets is the input times a random number to
- * the public exponent, and what it answers is multiplied by that number's inverse. So neither the card nor
- * the way from its bytes back to a number ever works on what the caller gave or gets; and the multiplication
- * at the end is libcrypto's, which keeps even the length of the result to itself.
+ * Blinding of private RSA operations (Kocher 1996): the input is multiplied by a random number to the power
+ * of the public exponent, and the card's result by the inverse of that number. So the time of the card, and
+ * of the conversion of its result to a number, does not depend on the real input or result. The last
+ * multiplication is libcrypto's, whose time does not even depend on the result's length.
  *
- * libcrypto would keep one such number in the key for the whole of an operation. A second job on the same
- * thread would change it while the first is paused; here each operation takes its own inverse along.
+ * libcrypto keeps the random number in the key during an operation. A second job on the same thread would
+ * change it while the first is paused; here each operation keeps the inverse that it needs.
  */
 #ifndef ERSATZ_DRIVER_RSA_BLINDING_H
 #define ERSATZ_DRIVER_RSA_BLINDING_H
@@ -14,10 +14,10 @@
 #include <openssl/bn.h>
 #include <stdbool.h>
 
-/* For one modulus and exponent. Any number of threads may use it. */
+/* For one modulus and exponent. Any number of threads may use it, and signal handlers. */
 struct rsa_blinding;
 
-/* Copies both numbers. NULL: out of memory, or libcrypto refuses them; errors are on the queue. */
+/* Copies both numbers. NULL: out of memory, or libcrypto cannot use them; errors are on the queue. */
 struct rsa_blinding *rsa_blinding_new(const BIGNUM *modulus, const BIGNUM *exponent);
 void rsa_blinding_free(struct rsa_blinding *blinding); /* NULL is allowed */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The RSA_METHOD. Padding, checks of ranges and implicit rejection are libcrypto's own: its method is copied,
- * and only the two modular exponentiations in the middle go to the card.
+ * The RSA_METHOD. It is a copy of libcrypto's, which does padding, range checks and implicit rejection; only
+ * the two modular exponentiations are replaced, and go to the card.
  */
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
@@ -13,18 +13,18 @@
 #include "rsa.h"
 #include "rsa_blinding.h"
 
-#define MODULUS_BITS_MIN 512 /* the device takes 512 to 16,384; smaller keys stay with libcrypto */
+#define MODULUS_BITS_MIN 512 /* the device takes 512 to 16,384 bits; libcrypto computes with smaller keys */
 #define MODULUS_BYTES_MAX 2048
 
 typedef int rsa_fn(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding);
 
-/* libcrypto's, and our copy of it; made by the first bind, freed after the last. */
+/* libcrypto's method, and our copy of it, which is made when the module is first bound. */
 static const RSA_METHOD *original;
 static RSA_METHOD *method;
 
 /*
- * libcrypto calls bn_mod_exp with numbers only. The key they belong to is remembered from the call of the
- * method to that of the exponentiation; no pause lies between the two, so both run on one thread.
+ * libcrypto does not pass the key to bn_mod_exp, so it is remembered between the call of the method and the
+ * call of the exponentiation. There is no pause in between, so both run on one thread.
  */
 struct pending {
     RSA *rsa;
@@ -33,8 +33,8 @@ struct pending {
 
 static _Thread_local struct pending *pending;
 
-/* Not inlined: after a pause a fibre may go on in another thread, where the compiler must not use this one's
- * addresses. */
+/* Not inlined: after a pause a job may go on in another thread, and a compiler that inlines could use this
+ * thread's address of `pending` there. */
 __attribute__((noinline)) static void set_pending(struct pending *what)
 {
     pending = what;
@@ -122,16 +122,16 @@ static int run(rsa_fn *function, enum ersatz_op_kind kind, int len, const unsign
 
     set_pending(&what);
     done = function(len, from, to, rsa, padding);
-    /* Left over where libcrypto refused the input before it came to exponentiate; then this is still the same
-     * thread, and anywhere else there is nothing to take. */
+    /* If libcrypto refused the input before the exponentiation, it was not taken. Then nothing has paused,
+     * and this is the same thread. */
     take_pending();
     return done;
 }
 
 /*
- * libcrypto would blind here, between its padding and our exponentiation. It keeps the blinding value in the
- * key, where a second job on the same thread changes it while the first is paused: the first would unblind
- * with the wrong one. We blind instead, between libcrypto and the card: see rsa_blinding.h.
+ * libcrypto would blind between its padding and our exponentiation. It keeps the blinding factor in the key,
+ * where a second job on the same thread changes it while the first is paused, so that the first would unblind
+ * with the wrong factor. So compute() blinds instead: see rsa_blinding.h.
  */
 static void leave_blinding_to_us(RSA *rsa)
 {
@@ -145,10 +145,10 @@ static int public_encrypt(int len, const unsigned char *from, unsigned char *to,
 }
 
 /*
- * Verification is so short on the card that libcrypto's way there, four times between bytes and numbers,
- * would take longer. So where the input is whole and in range, the modulus is not one for which libcrypto
- * looks at the exponent, and the padding is the one that signatures have, it is done here on bytes. Returns
- * the operation's result, or CANNOT where it is libcrypto's to do, or to refuse.
+ * Verification takes the card less time than libcrypto's four conversions between bytes and numbers. So it is
+ * done here on bytes, if the input has the modulus's length and is below it, libcrypto would not check the
+ * exponent for a modulus of that size, and the padding is that of signatures. Returns the operation's result,
+ * or CANNOT if libcrypto has to do it, or to refuse it.
  */
 #define CANNOT (-2)
 #define ANY_EXPONENT_BITS 3072 /* OPENSSL_RSA_SMALL_MODULUS_BITS */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Submission: which instance, how to be told, and what if the ring is full. */
-#include <assert.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include "complete.h"
 #include "device.h"
+#include "ersatz/assertion.h"
 #include "lend.h"
 #include "reaper.h"
 #include "trace.h"
@@ -72,7 +72,7 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
         if (device->faults != NULL && in_line && faults_close_ring(device->faults, request)) {
             instance_line_up(instance, request);
         } else if (!instance_enqueue(instance, request, in_line)) {
-            assert(request == first);
+            ASSERT(request == first);
             device_flight_ended(request);
             request_release(request);
             if (first->group_next != NULL)

@@ -7,8 +7,8 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
-/* O_APPEND means nothing to an eventfd, and nobody else sets it on one. A regular file that was opened for
- * appending has O_LARGEFILE as well. */
+/* O_APPEND has no effect on an eventfd, and no other program sets it on one. A regular file that was opened
+ * for appending has O_LARGEFILE as well. */
 #define EVENTFD_STATUS (O_RDWR | O_NONBLOCK | O_APPEND)
 
 /* By number: the serial of the eventfd that got the number last. Relaxed: the thread that made an eventfd

@@ -225,7 +225,7 @@ enum ersatz_result faults_admit(
 {
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
         if (!each->faults.drawn)
-            draw(faults, each, by_fd && each == request); /* the first is the one that is told of */
+            draw(faults, each, by_fd && each == request); /* the first is signalled for all */
     }
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
         each->faults.resets = atomic_load(&faults->resets); /* before the look whether the card is down */

@@ -14,8 +14,8 @@
  * application will go on. So the other worker wakes a little before the operation is expected to end, and
  * looks for work there. With more cores nobody could say which one it will be.
  *
- * Without this, a lone job got 0.82 to 0.87 of plain OpenSSL's RSA-2048 signatures (EPYC, Zen 4, two cores),
- * and with it 0.95 to 0.97, for a seventh more processor time.
+ * Waking early is worth 8 % of the rate of a lone job's RSA-2048 signatures, for 14 % more processor time
+ * (EPYC, Zen 4, two cores). Without it that rate was below 0.9 of plain OpenSSL's.
  */
 #include "linger.h"
 

@@ -118,7 +118,7 @@ static bool read_name(struct reader *reader, enum ersatz_fault *fault)
         "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone or hang");
 }
 
-/* A percentage that begins there, and whose whole part was read: down to 1 in ERSATZ_FAULT_CERTAIN. */
+/* Read a percentage that begins at `begin`; its whole part has been read. */
 static bool read_chance(struct reader *reader, const char *begin, struct ersatz_fault_rule *rule)
 {
     bool has_decimals = take(reader, '.');

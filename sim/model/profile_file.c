@@ -261,7 +261,7 @@ static bool take_aes(struct reader *reader, const char *key, const char *value)
     return reader->any_aes_in_software || take_cipher_time(reader, key, value, &reader->any_aes);
 }
 
-/* aes_cbc and the like, as the statistics call them. ERSATZ_REQUEST_NAMES: there is none of that name. */
+/* The cipher with that name in the statistics ("aes_cbc"); ERSATZ_REQUEST_NAMES: there is none. */
 static enum ersatz_request_name find_cipher(const char *key)
 {
     enum ersatz_request_name name = ERSATZ_REQUEST_AES_CBC;

@@ -10,9 +10,10 @@
 #include "check.h"
 #include "thread_state.h"
 
-#define LOOK_NS (20 * NS_PER_MS)  /* the watcher looks this often */
-#define STEP_MAX_NS (2 * LOOK_NS) /* a look counts for no longer than this: the watcher itself had no core   \
-                                   */
+#define LOOK_NS (20 * NS_PER_MS) /* the watcher looks this often */
+#define STEP_MAX_NS                                                                                          \
+    (2 * LOOK_NS) /* a look counts for no longer than this: the watcher itself had no core                   \
+                   */
 
 /* A request that is not finished. */
 struct check_entry {

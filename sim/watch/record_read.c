@@ -124,7 +124,7 @@ static const char *read_parts(int fd, struct ersatz_record *record, bool with_tr
         if (!read_exactly(fd, &record->trace, sizeof(record->trace)))
             return "it could not be read completely";
     } else {
-        record->trace.begun = record->trace.late = 0; /* the entries stay as they are: nobody looks at them */
+        record->trace.begun = record->trace.late = 0; /* the entries are not used */
     }
     return NULL;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the trace as Chrome trace-event JSON ("Trace Event Format", by the authors of Chrome's tracing;
- * Perfetto reads it). What is drawn:
+ * Perfetto reads it). The file has:
  *
- *   on each thread of the application   slices in which it submits a request, and in which it returns one
- *   on each worker                      a slice per batch
- *   by itself                           a slice per request, and its stages within
- *   arrows                              from the submission to the batch, from the batch to the return
- *   a counter                           of requests in flight
+ *   in the row of each thread of the application   a slice for each request that it submits, and that it
+ * returns in the row of each worker                      a slice for each batch in rows of their own a slice
+ * for each request, and its stages within arrows                                         from the submission
+ * to the batch, from the batch to the return a counter                                      of requests in
+ * flight
  *
- * The format wants slices on one thread nested or apart; requests overlap at will. So a thread's slices begin
- * no sooner than the one before ended: what they show is where the thread was when it handed over or took
- * back, and the request's own line has the whole time.
+ * The format requires that slices in one row are nested or apart, but requests overlap. So no slice of a
+ * thread begins before the one in front of it ends: it shows when the thread submitted or returned the
+ * request. The request's own slice has the whole time.
  */
 #include "ersatz/trace.h"
 
@@ -22,7 +22,8 @@
 #include "base/json.h"
 #include "ersatz/device.h"
 
-/* Rows of workers, for which the trace knows no thread: above every thread number that Linux gives. */
+/* The row of worker 0. The trace has no thread numbers of workers, so their rows are above all that Linux
+ * gives. */
 #define WORKER_ROW 10000000
 
 enum kind {
@@ -40,8 +41,8 @@ enum kind {
 
 struct event {
     uint64_t at, duration; /* nanoseconds */
-    uint64_t order;        /* of what happens at the same time: as it was put in */
-    uint32_t request;      /* which of the process's requests it is about, the first of a batch */
+    uint64_t order;        /* the order in which events were put in: for those at the same time */
+    uint32_t request;      /* its index among the process's requests; of a batch, the first one's */
     int32_t row;           /* thread or worker */
     int32_t value;         /* BATCH: how many of it are in the trace; STAGE: enum ersatz_point it begins with;
                               ARROW: which of the two; IN_FLIGHT: how much it changes */
@@ -55,7 +56,7 @@ struct writer {
     uint32_t count;
     struct event *events;
     size_t event_count, event_room;
-    uint64_t ids; /* how many requests the processes before had: identities are unique in the file */
+    uint64_t ids; /* how many requests the earlier processes had, since an id is unique in the file */
     long pid;
     bool failed; /* out of memory */
 };
@@ -63,12 +64,12 @@ struct writer {
 /* ---------------------------------------------------------------------------------------------- requests
  */
 
-/* Copy an entry that is whole. Whoever would write to it meanwhile gives up, so it is held shortly. */
+/* Copy an entry, unless it is being written. A thread that would write to it meanwhile gives up. */
 static bool copy_entry(struct ersatz_trace_entry *from, struct ersatz_trace_entry *to)
 {
     uint64_t turn = atomic_load_explicit(&from->turn, memory_order_relaxed);
 
-    /* Acquire: pairs with the release of whoever wrote it. */
+    /* Acquire: pairs with the release of the thread that wrote it. */
     if (turn == 0 || (turn & 1) != 0 ||
         !atomic_compare_exchange_strong_explicit(
             &from->turn, &turn, turn | 1, memory_order_acquire, memory_order_relaxed))
@@ -99,7 +100,7 @@ static bool collect(struct writer *writer, struct ersatz_trace *trace)
     return writer->count > 0;
 }
 
-/* When it was last heard of. */
+/* The time of the last point that it reached. */
 static uint64_t last_time(const struct ersatz_trace_entry *request)
 {
     uint64_t last = 0;
@@ -143,7 +144,7 @@ static void put_arrow(struct writer *writer, uint32_t request, int which, enum k
     put(writer, (struct event){.at = at, .request = request, .row = row, .value = which, .kind = end});
 }
 
-/* Requests that a worker took up together have the same time of start. Requests are in that order. */
+/* The requests of a batch have the same worker and the same start. The requests are sorted by these. */
 static void put_batches(struct writer *writer)
 {
     uint32_t end;
@@ -161,7 +162,7 @@ static void put_batches(struct writer *writer)
             over = computed > over ? computed : over;
         }
         if (start == 0)
-            continue; /* never taken up */
+            continue; /* no worker took it */
         put(writer, (struct event){.at = start,
                         .duration = over - start,
                         .request = first,
@@ -204,7 +205,7 @@ static void put_request(struct writer *writer, uint32_t index)
     put(writer, (struct event){.at = last > at ? last : at, .request = index, .kind = REQUEST_ENDS});
 }
 
-/* Where the application's threads were. They begin where the request says, and are cut to fit later. */
+/* The slices of the application's threads, which may still overlap. */
 static void put_threads(struct writer *writer, uint32_t index)
 {
     const struct ersatz_trace_entry *request = &writer->requests[index];
@@ -231,7 +232,7 @@ static bool is_on_thread(const struct event *event)
     return event->kind == SUBMIT || event->kind == RETURN;
 }
 
-/* Threads' slices first, by thread and end. */
+/* The slices of threads come first, by thread and end. */
 static int by_thread_and_end(const void *a, const void *b)
 {
     const struct event *x = a, *y = b;
@@ -244,7 +245,7 @@ static int by_thread_and_end(const void *a, const void *b)
     return p != q ? (p < q ? -1 : 1) : x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Let no slice of a thread begin before the one before it ended, and put their ends of the arrows. */
+/* Cut the slices of each thread so that none overlaps the one before it, and put the arrows' ends on them. */
 static void cut_threads(struct writer *writer)
 {
     size_t count = 0;
@@ -254,7 +255,7 @@ static void cut_threads(struct writer *writer)
     while (count < writer->event_count && is_on_thread(&writer->events[count]))
         count++;
     for (size_t i = 0; i < count; i++) {
-        struct event event = writer->events[i]; /* a copy: where the events lie changes as more are put in */
+        struct event event = writer->events[i]; /* a copy: put() may move the events */
         uint64_t end = event.at + event.duration;
 
         if (i == 0 || event.row != writer->events[i - 1].row)
@@ -262,12 +263,12 @@ static void cut_threads(struct writer *writer)
         if (event.at < ended)
             event.at = ended;
         if (end <= event.at)
-            end = event.at + 1; /* an arrow needs something to hold on to */
+            end = event.at + 1; /* an arrow cannot end at an empty slice */
         event.duration = end - event.at;
         ended = end;
         writer->events[i] = event;
         if (writer->requests[event.request].at[ERSATZ_POINT_STARTED] == 0)
-            continue; /* there is no batch that an arrow could lead to */
+            continue; /* no batch, and so no arrow */
         if (event.kind == RETURN)
             put_arrow(writer, event.request, 1, ARROW_ARRIVES, event.row, event.at);
         else
@@ -287,7 +288,7 @@ static int by_time(const void *a, const void *b)
 /* ----------------------------------------------------------------------------------------------- writing
  */
 
-/* Of an event: its phase ("ph"), category, row and time. Its end is a json_close(). */
+/* Begin an event with its phase ("ph"), category, row and time. json_close() ends it. */
 static void open_event(
     struct writer *writer, const char *phase, const char *category, int32_t row, uint64_t at)
 {

@@ -20,7 +20,7 @@ struct ersatz_request *complete_result(struct ersatz_request *request, enum ersa
     ASSERT(request->has_slot);
     request->result = result;
     times_mark(request, ERSATZ_POINT_COMPUTED);
-    request_idle(request);
+    request_leave_cipher(request);
     if (first == request && request->group_next == NULL)
         return request;        /* alone */
     request->has_slot = false; /* before the last member may give the first a slot */

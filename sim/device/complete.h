@@ -36,7 +36,7 @@ void complete_give_slots(struct ersatz_request *const *requests, unsigned count,
 void complete_answer(struct ersatz_request *request);
 
 /* COMPLETE -> SIGNALLING, of a request that has given its slot back. True: the caller must signal now, by the
- * eventfd or the callback. False: nobody is to be signalled. Either way complete_end() follows. */
+ * eventfd or the callback. False: it must not signal. Either way complete_end() follows. */
 bool complete_begin(struct ersatz_request *request);
 
 /* SIGNALLING -> SIGNALLED, when the signal was posted or the callback has returned. The request may be gone

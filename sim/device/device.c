@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device: opened, stopped, freed; and the small things its parts ask of it. */
+/* The device: opens, frees, wakes its workers, holds requests, counts. */
 #include "device.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static enum ersatz_result no_memory(struct ersatz_error *error)
     return ERSATZ_NO_MEMORY;
 }
 
-/* What keeps the times of a modelled card, before those who look at it. */
+/* Timing and timers, before the threads that use them. */
 static enum ersatz_result start_timing(struct ersatz_device *device, struct ersatz_error *error)
 {
     const struct ersatz_config *config = &device->config;
@@ -160,7 +160,7 @@ enum ersatz_result ersatz_device_open(
     enum ersatz_result result;
     int cancel;
 
-    /* The caller has locks, and a thread that is cancelled while it waits for one of ours would keep them. */
+    /* The caller has locks, which a thread that is cancelled in here would never give back. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     result = open_device(config, out, error);
     pthread_setcancelstate(cancel, NULL);
@@ -177,7 +177,7 @@ void device_reference(struct ersatz_device *device)
 
 void device_release(struct ersatz_device *device)
 {
-    /* Acquire and release: the last one sees what the others did to the device. */
+    /* Acquire and release: the last one sees all that the others did to the device. */
     uint32_t before = atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel);
 
     ASSERT(before >= 1);
@@ -244,7 +244,7 @@ void ersatz_device_make_room(struct ersatz_device *device)
         return; /* a parent's: its rings are closed */
     for (unsigned i = 0; device->config.external_polling && i < device->config.instances; i++)
         reaper_park(&device->instances[i]);
-    if (reaper_runs_a_callback(device))
+    if (reaper_in_callback(device))
         reaper_park_own();
 }
 
@@ -271,8 +271,8 @@ void device_ring_doorbell(struct ersatz_device *device)
 {
     /*
      * The submitter has pushed, then reads the mask; a worker sets its bit, then looks for work. Sequential
-     * consistency forbids that both miss. Whoever clears the bit writes to the doorbell, so a burst wakes a
-     * worker once.
+     * consistency forbids that both miss. The thread that clears the bit rings the doorbell, so a burst of
+     * requests wakes a worker once.
      */
     uint64_t mask = atomic_load(&device->sleepers);
 
@@ -307,7 +307,7 @@ bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool 
     return false;
 }
 
-void device_did_not_pass(struct ersatz_device *device, enum ersatz_hold where, bool ticket)
+void device_return_ticket(struct ersatz_device *device, enum ersatz_hold where, bool ticket)
 {
     if (ticket && atomic_load_explicit(&device->hold, memory_order_relaxed) == (int)where)
         atomic_fetch_add_explicit(&device->tickets, 1, memory_order_relaxed);
@@ -334,12 +334,13 @@ bool device_has_work(struct ersatz_device *device)
 
 void device_ask_for_marks(struct ersatz_device *device)
 {
-    /* Sequentially consistent: what is wanted was noted before; the worker lowers this, then looks. */
+    /* Sequentially consistent: `wants_mark` was set before; the worker lowers this flag, then looks at those.
+     */
     atomic_store(&device->marks, true);
     worker_wake(&device->workers[0]);
 }
 
-bool device_takes_up_marks(struct ersatz_device *device)
+bool device_take_marks(struct ersatz_device *device)
 {
     return atomic_load_explicit(&device->marks, memory_order_relaxed) &&
            atomic_exchange(&device->marks, false);

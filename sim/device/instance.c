@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ring pairs: slots, the line in front of them, messages to the response ring. */
+/* Request ring, slots and line; response ring and parked completions. */
 #include "instance.h"
 
 #include <sched.h>
@@ -44,13 +44,13 @@ enum ersatz_result instance_init(
 
 /* ------------------------------------------------------------------------------------------ response ring */
 
-/* Those of requests that have no slot any more, and empty ones: see take_ring() and mark(). */
+/* Completions of requests that have no slot any more, and marks: see take_ring() and mark(). */
 #define COMPLETIONS_BESIDE 2u
 
 static void make_ring(void *arg)
 {
     struct instance *instance = arg;
-    struct ersatz_error error; /* nobody asks: it goes without, only slower */
+    struct ersatz_error error; /* not reported: completions are parked instead, which is only slower */
 
     if (uring_init_response(&instance->responses, instance->depth + COMPLETIONS_BESIDE, &error) != ERSATZ_OK)
         return;
@@ -78,7 +78,6 @@ void instance_make_ring(struct instance *instance, bool again)
     pthread_mutex_unlock(&instance->reap_lock);
 }
 
-/* Whether there is memory to take completions from. */
 bool instance_has_completions(struct instance *instance)
 {
     int state = atomic_load_explicit(&instance->ring_state, memory_order_acquire);
@@ -91,7 +90,7 @@ static bool owns_descriptor(const struct instance *instance)
     return descriptor_is(instance->responses.ring_fd, &instance->ring_identity);
 }
 
-void instance_look_at_ring(struct instance *instance)
+void instance_check_ring(struct instance *instance)
 {
     if (instance_has_ring(instance) && !owns_descriptor(instance))
         atomic_store_explicit(&instance->ring_state, RING_UNREACHABLE, memory_order_release);
@@ -102,7 +101,7 @@ void instance_close(struct instance *instance)
     if (!instance_has_completions(instance))
         return;
     if (!owns_descriptor(instance))
-        instance->responses.ring_fd = instance->responses.enter_ring_fd = -1; /* not ours to close */
+        instance->responses.ring_fd = instance->responses.enter_ring_fd = -1; /* do not close */
     io_uring_queue_exit(&instance->responses);
 }
 
@@ -125,27 +124,27 @@ bool instance_wants_mark(struct instance *instance)
     return atomic_exchange(&instance->wants_mark, false) && instance_has_ring(instance);
 }
 
-void instance_not_marked(struct instance *instance)
+void instance_mark_failed(struct instance *instance)
 {
     static const struct timespec pause = {.tv_nsec = 1000000};
 
-    instance_look_at_ring(instance);
+    instance_check_ring(instance);
     if (!instance_has_ring(instance))
         return;
-    nanosleep(&pause, NULL); /* the kernel is short of memory: again */
+    nanosleep(&pause, NULL); /* Linux is short of memory */
     atomic_store(&instance->wants_mark, true);
     device_ask_for_marks(instance->device);
 }
 
-void instance_cannot_be_marked(struct instance *instance)
+void instance_mark_given_up(struct instance *instance)
 {
     pthread_mutex_lock(&instance->reap_lock);
     instance->marked = false; /* the next completion that is parked asks again */
     pthread_mutex_unlock(&instance->reap_lock);
 }
 
-/* Have an empty completion sent to the ring, so that its descriptor becomes readable, unless there is one.
- * Under the reap lock. True: a worker is to be told, when the lock is given back. */
+/* Note that the ring needs a mark, unless its descriptor is readable anyway. Under the reap lock. True: the
+ * caller must ask the first worker for it, without the lock. */
 static bool mark(struct instance *instance)
 {
     if (instance->marked || instance->kept_last || !instance_has_ring(instance))
@@ -244,29 +243,29 @@ static void admit(struct instance *instance)
             pushed = true;
         }
     }
-    if (pushed && atomic_load(&instance->device->stopping)) /* see stop_begins() */
+    if (pushed && atomic_load(&instance->device->stopping)) /* see stop_begin() */
         complete_cancel_all(instance->device);
 }
 
-bool instance_enter(struct instance *instance)
+bool instance_take_slot(struct instance *instance)
 {
     return atomic_load(&instance->line_length) == 0 && take_slot(instance);
 }
 
 bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line)
 {
-    if (instance_enter(instance)) {
+    if (instance_take_slot(instance)) {
         push(instance, request);
         return true;
     }
     if (wait_in_line)
-        instance_line_up(instance, request);
+        instance_join_line(instance, request);
     else
         ersatz_count(&device_stats(instance->device)->retries, 1);
     return wait_in_line;
 }
 
-void instance_line_up(struct instance *instance, struct ersatz_request *request)
+void instance_join_line(struct instance *instance, struct ersatz_request *request)
 {
     ersatz_count(&device_stats(instance->device)->retries, 1);
     request->next = NULL;
@@ -277,9 +276,9 @@ void instance_line_up(struct instance *instance, struct ersatz_request *request)
     atomic_fetch_add(&instance->line_length, 1);
     pthread_mutex_unlock(&instance->line_lock);
     /*
-     * A slot may have come free between the first look and joining the line. Either the one who freed it sees
-     * us (it lowers in_flight, then reads line_length), or we see the slot (we raised line_length, now read
-     * in_flight): sequential consistency forbids that both miss.
+     * A slot may have come free between the first look and joining the line. Either the thread that freed it
+     * sees this request (it lowers in_flight, then reads line_length), or this thread sees the slot (it has
+     * raised line_length, and reads in_flight now): sequential consistency forbids that both miss.
      */
     admit(instance);
 }
@@ -291,8 +290,8 @@ void instance_shut(struct instance *instance)
 
 void instance_open(struct instance *instance)
 {
-    /* Then look at the line. Whoever found it shut meanwhile has joined the line before, or given a slot
-     * back. */
+    /* Then look at the line: a thread that found it shut had joined the line, or given a slot back, before.
+     */
     unsigned before = atomic_fetch_sub(&instance->shut, 1);
 
     ASSERT(before >= 1);

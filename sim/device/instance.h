@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An instance: a request ring that submitters fill, and a response ring that completions for callbacks land
- * in. At most `depth` requests are between the two, so that neither can overflow: a request takes a slot when
- * it is accepted and gives it back when its completion is handed over. Those that find no slot may wait in
- * line for one.
+ * An instance: a request ring that submitters fill, and a response ring that receives a message for each
+ * completion with a callback. At most `depth` requests are between the two, so that neither can overflow: a
+ * request takes a slot when it is accepted, and gives it back just before it is signalled. Requests that find
+ * no slot may wait in line for one.
  */
 #ifndef ERSATZ_SIM_DEVICE_INSTANCE_H
 #define ERSATZ_SIM_DEVICE_INSTANCE_H
@@ -33,19 +33,19 @@ struct instance {
 
     /*
      * The response ring. It is made with the first callback, by a thread that has ended since. UNREACHABLE:
-     * its descriptor was closed by the program, and the number may be another's by now; what is on the ring
-     * is still taken off. REFUSED: it could not be had. In both cases completions are parked instead. Release
-     * when the ring is there, acquire by whoever uses it.
+     * the program closed its descriptor, and the number may be another file's by now; completions that are on
+     * the ring are still taken. REFUSED: it could not be made. In both cases completions are parked instead.
+     * Release when the ring is there, acquire before it is used.
      */
     _Atomic int ring_state;
     struct io_uring responses;
     struct descriptor_identity ring_identity;
 
-    pthread_mutex_t reap_lock; /* what follows, and taking completions off the ring */
+    pthread_mutex_t reap_lock; /* for the fields below, and for taking completions off the ring */
     struct ersatz_request
-        *parked_first; /* not on the ring, not told yet: see reaper_park(), instance_park() */
+        *parked_first; /* not on the ring, not signalled yet: see reaper_park(), instance_park() */
     struct ersatz_request **parked_end;
-    bool kept_last; /* the first completion on the ring is of a request that was taken: see take_ring() */
+    bool kept_last; /* the request of the first completion on the ring was taken already: see take_ring() */
     bool marked;    /* an empty completion is on the ring, or on its way */
     _Atomic bool wants_mark; /* see instance_park(); sequentially consistent, as device->marks is */
     pthread_t reaper;
@@ -59,7 +59,7 @@ struct instance {
 enum ersatz_result instance_init(
     struct instance *instance, struct ersatz_device *device, unsigned depth, struct ersatz_error *error);
 
-/* Have a response ring, if one can be had. again: also where it was refused before. Any thread. */
+/* Make the response ring, if there is none. again: try again if it could not be made before. Any thread. */
 void instance_make_ring(struct instance *instance, bool again);
 
 static inline bool instance_has_ring(struct instance *instance)
@@ -67,51 +67,51 @@ static inline bool instance_has_ring(struct instance *instance)
     return atomic_load_explicit(&instance->ring_state, memory_order_acquire) == RING_READY;
 }
 
-/* Whether there may be completions on a ring: it is ready, or was. */
+/* Whether there may be completions on the ring: it is ready, or was. */
 bool instance_has_completions(struct instance *instance);
 
-/* See whether the ring's descriptor is still its own. For the threads that send messages to it: a message to
- * the number of somebody else's ring would be a completion there. */
-void instance_look_at_ring(struct instance *instance);
+/* Check that the ring's descriptor is still its own. Called before messages are sent to it: if the number
+ * belonged to another ring, a message would be a completion there. */
+void instance_check_ring(struct instance *instance);
 
-/* Give its descriptor back: nothing is sent to it any more. In the child of a fork: the inherited one. */
+/* Close the ring, to which nothing is sent any more; in the child of a fork, the inherited descriptor. */
 void instance_close(struct instance *instance);
 void instance_forget(struct instance *instance);
 
-/* The memory, after the descriptors. */
+/* Free the memory, after the descriptors were closed. */
 void instance_destroy(struct instance *instance);
 
-/* Accept a request into the ring; where there is no slot, let it wait in line, or refuse it (false). */
+/* Accept a request into the ring. If there is no slot, let it wait in line, or refuse it (false). */
 bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line);
 
-/* The same, where the ring is to look full: the request waits in line. */
-void instance_line_up(struct instance *instance, struct ersatz_request *request);
+/* Let a request wait in line as if there were no slot. */
+void instance_join_line(struct instance *instance, struct ersatz_request *request);
 
-/* Let nobody in from the line until it is opened as often as it was shut. */
+/* Admit no request from the line until it was opened as often as it was shut. */
 void instance_shut(struct instance *instance);
 void instance_open(struct instance *instance);
 
-/* Take a slot for a request that goes no further than this. False: there is none, or others wait for it. */
-bool instance_enter(struct instance *instance);
+/* Take a slot for a request that does not go into the ring. False: there is none, or requests wait in line.
+ */
+bool instance_take_slot(struct instance *instance);
 
-/* Requests' completions are handed over: their slots are free, and the first in line get them. */
+/* Give slots back. The first requests in line get them. */
 void instance_give_slots(struct instance *instance, unsigned count);
 
-/* For stopping: take a request that no worker has taken up, from the ring or the line. It has a slot, however
- * many there are. NULL: none. */
+/* For stopping: take a request from the ring or the line. It has a slot afterwards, even if there are more
+ * than `depth` then. NULL: none. */
 struct ersatz_request *instance_take_back(struct instance *instance);
 
-/* Hand a completion over without the ring: it is parked, with its slot, for the reaper or the next poll. Any
- * thread, also one of the application's, which must not submit to a ring: see uring_apart(). Where the
- * application polls, a worker is asked to send an empty completion to the ring, so that its descriptor
- * becomes readable. */
+/* Park a completion, with its slot, for the reaper or the next poll. Any thread, also one of the
+ * application's, which must not submit to a ring: see uring_apart(). Where the application polls, asks the
+ * first worker for a mark: an empty completion that makes the ring's descriptor readable. */
 void instance_park(struct instance *instance, struct ersatz_request *request);
 
-/* For the first worker: whether to send that now; that it was not taken, and is to be sent again; and that no
- * worker can send it. */
+/* For the first worker: whether to send a mark now; that Linux refused it, and it must be sent again; that it
+ * cannot be sent at all. */
 bool instance_wants_mark(struct instance *instance);
-void instance_not_marked(struct instance *instance);
-void instance_cannot_be_marked(struct instance *instance);
+void instance_mark_failed(struct instance *instance);
+void instance_mark_given_up(struct instance *instance);
 
 /* After completions were sent to the ring. */
 void instance_wake_reaper(struct instance *instance);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that would only wait lends the card its core: it does its own RSA operation as a worker would. To
- * hand it to another core and to be woken from there again takes two wake-ups, a quarter of an RSA-2048
- * signature on some machines, and gains nothing while there are workers to spare. With more operations in
- * flight than workers they do, since they compute several at once.
+ * A thread that would only wait lends the card its core: it computes its own RSA operation as a worker would.
+ * Handing it to another core takes two wake-ups, on some machines a quarter of the time of an RSA-2048
+ * signature, and gains nothing while fewer operations are in flight than there are workers. With more, the
+ * workers compute several at once.
  */
 #include "lend.h"
 
@@ -15,11 +15,11 @@
 #include "ersatz/undisturbed.h"
 #include "kernels/compute.h"
 
-/* How often the calling thread is at it: a handler that interrupted it may use the card, too. Volatile, for
- * that handler. Nothing pauses in here, so this is one thread from beginning to end. */
+/* How many calls of lend() this thread is in: a signal handler that interrupts one may use the card, too.
+ * Volatile because of that handler. No job pauses in lend(), so the thread does not change meanwhile. */
 static _Thread_local volatile unsigned lending;
 
-/* Where somebody looks at times or holds requests, the card is to behave as a card. */
+/* While requests are held, or their times recorded, the operation goes to a worker. */
 static bool may_lend(const struct ersatz_request *request)
 {
     struct ersatz_device *device = request->device;
@@ -39,7 +39,7 @@ static void compute(struct ersatz_request *request)
     ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
     ERR_set_mark();
     result = compute_alone(&request->op, stats);
-    ERR_pop_to_mark(); /* the result says it */
+    ERR_pop_to_mark(); /* the result reports the error */
     ersatz_count(&stats->batches, 1);
     ersatz_count(&stats->completed, 1);
     ersatz_count(&stats->failed, result != ERSATZ_OK);
@@ -48,7 +48,7 @@ static void compute(struct ersatz_request *request)
 
 static bool compute_in_slot(struct ersatz_request *request, struct instance *instance)
 {
-    if (atomic_load(&request->device->stopping) || !instance_enter(instance))
+    if (atomic_load(&request->device->stopping) || !instance_take_slot(instance))
         return false;
     request->notify = NOTIFY_WAIT;
     request->instance = instance;
@@ -59,13 +59,13 @@ static bool compute_in_slot(struct ersatz_request *request, struct instance *ins
     return true;
 }
 
-static bool come_in(struct ersatz_request *request, struct instance *instance)
+static bool compute_counted(struct ersatz_request *request, struct instance *instance)
 {
     struct ersatz_device *device = request->device;
     bool done;
 
-    /* Sequentially consistent: we come in, then look whether the device is stopping; lend_stop() comes after
-     * that was said, and looks whether somebody is in. */
+    /* Sequentially consistent: this thread raises the count, then looks whether the device is stopping; the
+     * first worker sets `stopping`, then looks at the count in lend_stop(). */
     lending++;
     atomic_fetch_add(&device->lenders, 1);
     done = compute_in_slot(request, instance);
@@ -81,11 +81,11 @@ bool lend(struct ersatz_request *request, struct instance *instance)
 
     if (!may_lend(request))
         return false;
-    /* A public operation is over sooner than what else a thread does with signals blocked would take. */
+    /* Blocking signals takes longer than a public operation, and is not worth it for one. */
     if (request->op.kind != ERSATZ_RSA_PRIVATE)
-        return come_in(request, instance);
+        return compute_counted(request, instance);
     ersatz_undisturbed_begin(&before);
-    done = come_in(request, instance);
+    done = compute_counted(request, instance);
     ersatz_undisturbed_end(&before);
     return done;
 }
@@ -95,8 +95,8 @@ unsigned lend_interrupted(void)
     return lending;
 }
 
-void lend_stop(struct ersatz_device *device, unsigned but)
+void lend_stop(struct ersatz_device *device, unsigned left)
 {
-    while (atomic_load(&device->lenders) > but)
+    while (atomic_load(&device->lenders) > left)
         sched_yield(); /* one operation each */
 }

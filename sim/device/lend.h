@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread that would only wait lends the card its core. */
+/* A thread that would only wait for its RSA operation lends the card its core. */
 #ifndef ERSATZ_SIM_DEVICE_LEND_H
 #define ERSATZ_SIM_DEVICE_LEND_H
 
@@ -9,13 +9,15 @@ struct ersatz_device;
 struct ersatz_request;
 struct instance;
 
-/* Do the request here and now, as a worker would, and step it to SIGNALLED. False: it is for the workers. */
+/* Compute the request on the calling thread, as a worker would, and complete it. False: leave it to the
+ * workers. */
 bool lend(struct ersatz_request *request, struct instance *instance);
 
-/* How many operations of its own the calling thread is in the middle of, as a handler that interrupted it. */
+/* How many calls of lend() the calling thread is in: more than none in a signal handler that interrupted it.
+ */
 unsigned lend_interrupted(void);
 
-/* Wait until no more than `but` threads are at it; the device is stopping, and there will be no more. */
-void lend_stop(struct ersatz_device *device, unsigned but);
+/* Wait until at most `left` calls of lend() are running. The device is stopping, and none will be added. */
+void lend_stop(struct ersatz_device *device, unsigned left);
 
 #endif

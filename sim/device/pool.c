@@ -34,7 +34,7 @@ static struct ersatz_request *pop(struct pool *pool)
 
     while ((uint32_t)head != 0) {
         struct ersatz_request *first = at(pool, (uint32_t)head - 1);
-        /* May be stale where somebody else took `first`; then the change count differs and the swap fails. */
+        /* Stale if another thread took `first`; then the change count differs and the swap fails. */
         uint32_t next = atomic_load_explicit(&first->pool_next, memory_order_relaxed);
         uint64_t wanted = (((head >> 32) + 1) << 32) | next;
 

@@ -19,21 +19,22 @@ struct pool {
     _Alignas(64) _Atomic uint64_t head;
     struct ersatz_lock grow_lock;
     _Atomic bool left; /* a buffer may have been left uncleansed; sequentially consistent: see request.c */
-    _Atomic size_t buffer_bytes;  /* that its requests have for copies of texts */
+    _Atomic size_t buffer_bytes;  /* of all requests' buffers together */
     _Atomic unsigned chunk_count; /* written under grow_lock; release, after the chunk is in its place */
     struct ersatz_request *chunks[POOL_CHUNKS_MAX];
 };
 
 void pool_init(struct pool *pool);
 
-/* Frees every request. None may be out. */
+/* Frees every request. None may be in use. */
 void pool_destroy(struct pool *pool);
 
 /* NULL: out of memory. */
 struct ersatz_request *pool_take(struct pool *pool);
 void pool_return(struct pool *pool, struct ersatz_request *request);
 
-/* Cleanse the buffers that were left so. Stops, with the rest to do, when stop() says so. */
+/* Cleanse the buffers that were left uncleansed. Ends early when stop() returns true; the rest is done by the
+ * next call. */
 void pool_cleanse(struct pool *pool, bool (*stop)(struct ersatz_device *), struct ersatz_device *device);
 
 #endif

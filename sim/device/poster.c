@@ -14,14 +14,14 @@
 #include "uring.h"
 #include "waker.h"
 
-/* What a completion-queue entry is for stands in the low bits of its user data; the rest is a request's
- * address, which is aligned to 64, or an instance's. */
+/* The low bits of the user data of a completion-queue entry say what was posted. The rest is the address of a
+ * request, which is aligned to 64, or of an instance. */
 #define POSTED_SIGNAL 1u
 #define POSTED_MESSAGE 2u
 #define POSTED_MARK 3u
 #define POSTED_MASK UINT64_C(3)
 
-/* So many temporary errors in a row are a permanent one. */
+/* This many temporary errors in a row count as a permanent one. */
 #define REFUSALS_MAX 100u
 
 static const uint64_t one = 1; /* what a signal adds to an eventfd */
@@ -42,7 +42,8 @@ static void signal_by_hand(struct ersatz_request *request)
     complete_end(request);
 }
 
-/* Tell of one request, by an entry or by hand. Returns whether an entry was made for it. */
+/* Make a submission-queue entry that signals the request, or signal it without one. Returns whether an entry
+ * was made. */
 static bool prepare(struct poster *poster, struct ersatz_request *request)
 {
     struct io_uring_sqe *sqe;
@@ -76,10 +77,10 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
     return true;
 }
 
-/* --------------------------------------------------------------------------------------------------- take */
+/* -------------------------------------------------------------------------------------------- completions */
 
-/* What io_uring refused is done by hand, so that nothing is lost. */
-static void take(const struct io_uring_cqe *cqe)
+/* One entry has completed. If io_uring refused it, do its work without io_uring. */
+static void entry_done(const struct io_uring_cqe *cqe)
 {
     void *address = (void *)(uintptr_t)(cqe->user_data & ~POSTED_MASK);
     struct ersatz_request *request = address;
@@ -98,7 +99,7 @@ static void take(const struct io_uring_cqe *cqe)
         break;
     default:
         if (cqe->res < 0)
-            instance_not_marked(instance);
+            instance_mark_failed(instance);
     }
 }
 
@@ -110,32 +111,32 @@ static unsigned take_all(struct poster *poster)
 
     io_uring_for_each_cqe(&poster->uring, head, cqe)
     {
-        take(cqe);
+        entry_done(cqe);
         seen++;
     }
     io_uring_cq_advance(&poster->uring, seen);
     return seen;
 }
 
-/* What the kernel did not take from the submission queue. */
+/* Take back the entries that Linux did not take from the submission queue, as if it had refused them. */
 static void take_back(struct poster *poster)
 {
     struct io_uring_sq *sq = &poster->uring.sq;
     unsigned head = *sq->khead, tail = sq->sqe_tail;
 
-    *sq->ktail = sq->sqe_head = sq->sqe_tail = head; /* nobody submits them any more */
+    *sq->ktail = sq->sqe_head = sq->sqe_tail = head; /* they are not submitted any more */
     for (; head != tail; head++) {
         struct io_uring_cqe refused = {
             .user_data = sq->sqes[head & *sq->kring_mask].user_data, .res = -ECANCELED};
 
-        take(&refused);
+        entry_done(&refused);
     }
 }
 
 /* -------------------------------------------------------------------------------------------------- enter */
 
-/* Submit and wait until that many entries completed, or find that the kernel refuses for good. What it had
- * taken completed inside the call; the caller does the rest by hand. */
+/* Submit, and wait until that many entries have completed; or find that io_uring_enter fails for good. The
+ * entries that Linux took have completed inside the call; the caller takes back the others. */
 static void enter(struct poster *poster, unsigned wanted)
 {
     static const struct timespec pause = {.tv_nsec = 100000};
@@ -148,14 +149,14 @@ static void enter(struct poster *poster, unsigned wanted)
     }
     if ((err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM) &&
         ++poster->refusals < REFUSALS_MAX) {
-        nanosleep(&pause, NULL); /* short of memory, or of room that take_all() makes */
+        nanosleep(&pause, NULL); /* memory is short, or room that take_all() makes */
         return;
     }
     device_complain("io_uring_enter failed; a thread of the card continues without io_uring", -err);
     poster->broken = true;
 }
 
-/* Submit what was prepared and see every entry of it completed. */
+/* Submit the entries that were prepared, and wait until all have completed. */
 static void enter_until(struct poster *poster, unsigned posted)
 {
     unsigned seen = 0;
@@ -168,8 +169,8 @@ static void enter_until(struct poster *poster, unsigned posted)
         take_back(poster);
 }
 
-/* Those that messages go to, each once; there are as many as requests at most. A request may be gone once it
- * is told of. */
+/* Find the instances that get messages, before the requests may be gone. There are at most as many as
+ * requests. */
 static unsigned find_instances(
     struct ersatz_request *const *requests, unsigned count, struct instance **instances)
 {
@@ -180,7 +181,7 @@ static unsigned find_instances(
 
         if (requests[i]->notify != NOTIFY_CALLBACK || (found > 0 && instances[found - 1] == instance))
             continue;
-        instance_look_at_ring(instance);
+        instance_check_ring(instance);
         instances[found++] = instance;
     }
     return found;
@@ -193,7 +194,7 @@ void poster_post(struct poster *poster, struct ersatz_request *const *requests, 
     unsigned found = find_instances(requests, count, instances), signals = 0, messages = 0, entries = 0;
 
     complete_give_slots(requests, count, false);
-    /* Counted first: who is told may read the statistics at once. */
+    /* Counted first: a job that is signalled may read the statistics at once. */
     for (unsigned i = 0; i < count; i++)
         messages += requests[i]->notify == NOTIFY_CALLBACK;
     ersatz_count(&stats->messages, messages);
@@ -227,7 +228,7 @@ static bool renew(struct poster *poster)
 static void mark_apart(void *device)
 {
     struct poster poster;
-    struct ersatz_error error; /* nobody to report it to */
+    struct ersatz_error error; /* not reported: there is no caller */
 
     poster_open(&poster, device);
     if (poster_init(&poster, 1, false, &error) == ERSATZ_OK) {
@@ -252,7 +253,7 @@ void poster_mark(struct poster *poster)
         if (!instance_wants_mark(instance))
             continue;
         if (poster->broken && !renew(poster)) {
-            instance_cannot_be_marked(instance);
+            instance_mark_given_up(instance);
             continue;
         }
         sqe = get_sqe(poster);
@@ -285,7 +286,7 @@ void poster_init_without(struct poster *poster)
     poster->has_ring = false;
     poster->broken = true;
     poster->refusals = poster->renewals = 0;
-    prctl(PR_SET_TIMERSLACK, 1UL); /* of this thread: its sleep is to end on time */
+    prctl(PR_SET_TIMERSLACK, 1UL); /* so that this thread's sleeps end on time */
 }
 
 enum ersatz_result poster_init(

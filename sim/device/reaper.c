@@ -14,17 +14,17 @@
 #define TAKEN_AT_ONCE 32u
 
 /*
- * A callback may submit and wait, and then this very thread holds what it waits for: the slots of completions
- * that it has not taken yet. What the reaper in such a callback knows of itself.
+ * What a thread that runs callbacks knows about itself. A callback may submit and wait for a slot; the slots
+ * may belong to completions that this very thread has not taken yet.
  */
 struct delivery {
-    struct instance *instance; /* whose callback this thread is running, on a thread of the device; or NULL */
+    struct instance *instance; /* whose callback this thread of the device is running; or NULL */
     bool parked;               /* completions were parked meanwhile */
 };
 
 static _Thread_local struct delivery delivery;
 
-/* Not inlined: a callback may resume a job, and a fibre may go on in another thread. */
+/* Not inlined: a callback may resume a job, and its fibre may continue on another thread. */
 __attribute__((noinline)) static struct delivery *own_delivery(void)
 {
     return &delivery;
@@ -37,7 +37,7 @@ static void run_callback(struct ersatz_request *request)
 
     if (check == NULL) {
         request->callback(request->callback_arg);
-    } else if (!reaper_runs_a_callback(request->device)) {
+    } else if (!reaper_in_callback(request->device)) {
         struct ersatz_running_callback *running = check_polled_callback_begins(check, &request->watched);
 
         request->callback(request->callback_arg);
@@ -61,8 +61,8 @@ static void deliver(struct ersatz_request *request)
     complete_end(request);
 }
 
-/* Take at most max requests off the ring. keep_last: leave the last completion there, so that the ring's
- * descriptor stays readable, though its request is taken. Under the reap lock. */
+/* Take at most max requests off the ring. keep_last: take the last request, too, but leave its completion
+ * there, so that the ring's descriptor stays readable. Under the reap lock. */
 static unsigned take_ring(
     struct instance *instance, struct ersatz_request **taken, unsigned max, bool keep_last)
 {
@@ -173,7 +173,7 @@ void reaper_take_over(struct instance *instance)
         run_parked(instance); /* better than never */
 }
 
-/* Move what is on the ring to those that are parked; their slots are still to be given back. */
+/* Park the completions on the ring. The caller gives their slots back. */
 static unsigned park(struct instance *instance, struct ersatz_request **taken)
 {
     unsigned count;
@@ -207,7 +207,7 @@ struct instance *reaper_of_callback(const struct ersatz_device *device)
     return instance != NULL && instance->device == device ? instance : NULL;
 }
 
-bool reaper_runs_a_callback(const struct ersatz_device *device)
+bool reaper_in_callback(const struct ersatz_device *device)
 {
     return reaper_of_callback(device) != NULL;
 }
@@ -249,8 +249,8 @@ void reaper_drop(struct instance *instance)
     }
 }
 
-/* Sleep to the next tick: completions that arrived since the last one are then taken together, as by a thread
- * that polls at that interval, but with nothing in flight nobody wakes. */
+/* Sleep until the next tick, so that the completions since the last one are taken together, as by a thread
+ * that polls at this interval. With nothing in flight, the reaper does not get here. */
 static void wait_for_tick(const struct ersatz_polling *polling)
 {
     uint64_t interval = atomic_load_explicit(&polling->interval_ns, memory_order_relaxed);
@@ -275,7 +275,7 @@ static void *reap(void *arg)
 
     own_delivery()->instance = instance;
     do {
-        stop = atomic_load(&instance->reaper_stops); /* then take what was there before */
+        stop = atomic_load(&instance->reaper_stops); /* first look, then take what is there */
         if (!stop)
             doorbell_sleep(&instance->reaper_bell, sleep_until(polling));
         if (polling != NULL && atomic_load_explicit(&polling->timed, memory_order_relaxed))
@@ -290,7 +290,7 @@ static void *reap(void *arg)
 
 bool reaper_start(struct instance *instance)
 {
-    /* Acquire: pairs with the release below; the thread is there. */
+    /* Acquire: pairs with the release below, after which the thread exists. */
     if (atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
         return true;
     instance_make_ring(instance, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request's memory and states: made from an operation, stepped through its life, finished, cleaned up. */
+/* A request's memory and state: made from an operation, waited for, finished, cleansed. */
 #include "request.h"
 
 #include <errno.h>
@@ -65,7 +65,7 @@ bool request_mute(struct ersatz_request *request)
     uint32_t before = atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
 
     if ((before & REQUEST_STATE_MASK) < REQUEST_SIGNALLING)
-        return false; /* whoever takes the step to SIGNALLING sees the flag and stays silent */
+        return false; /* the thread that steps to SIGNALLING will see the flag, and not signal */
     /* The signal is on its way; it takes no longer than the system call that posts it. */
     request_sleep_until(request, REQUEST_SIGNALLED, -1);
     return true;
@@ -79,7 +79,7 @@ void request_reference(struct ersatz_request *request)
     ASSERT(before >= 1);
 }
 
-void request_idle(struct ersatz_request *request)
+void request_leave_cipher(struct ersatz_request *request)
 {
     if (request->op.kind == ERSATZ_CIPHER)
         cipher_release(request->op.u.cipher.cipher);
@@ -105,7 +105,7 @@ static void release_group(struct ersatz_request *request)
  */
 #define CLEANSED_AT_ONCE 1024u
 
-/* Relaxed: it is compared with a limit, and nothing hangs on who goes first. */
+/* Relaxed: it is only compared with a limit. */
 static bool has_too_many_buffers(struct ersatz_device *device)
 {
     return atomic_load_explicit(&device->pool.buffer_bytes, memory_order_relaxed) > BUFFERS_KEPT_MAX;
@@ -121,7 +121,7 @@ void request_cleanse(struct ersatz_request *request)
 {
     uint32_t state = BUFFER_LEFT;
 
-    /* Acquire and release: with who left it, and with who takes it next. */
+    /* Acquire and release: pairs with the thread that left it, and with the one that takes it next. */
     if (atomic_load_explicit(&request->buffer_state, memory_order_relaxed) != BUFFER_LEFT ||
         !atomic_compare_exchange_strong_explicit(&request->buffer_state, &state, BUFFER_BEING_CLEANSED,
             memory_order_acquire, memory_order_relaxed))
@@ -168,7 +168,8 @@ static void leave_buffer(struct ersatz_request *request)
         atomic_store(&request->buffer_state, BUFFER_LEFT);
         if (!atomic_load(&device->pool.left))
             atomic_store(&device->pool.left, true);
-        /* Sequentially consistent, all of this: whoever goes to sleep says so first, and then looks. */
+        /* All of this is sequentially consistent: a worker sets its bit of `sleepers`, then looks at `left`.
+         */
         if (device_is_asleep(device))
             request_cleanse(request);
     }
@@ -313,7 +314,7 @@ enum ersatz_result ersatz_request_new(
             op->kind == ERSATZ_CIPHER && cipher_writes_ciphertext(op->u.cipher.cipher);
         if (!(op->kind == ERSATZ_CIPHER ? copy_cipher(request) : copy_rsa(request))) {
             request->copied = false;
-            request_idle(request);
+            request_leave_cipher(request);
             request_release(request);
             return ERSATZ_NO_MEMORY;
         }
@@ -360,8 +361,8 @@ static bool is_muted(const struct ersatz_request *request)
     return atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
 }
 
-/* Two signals may have been there, the card's own and the one that told of nothing. While the card posts its
- * own, nobody can say whether it is among those that were just consumed: wait the moment until it is posted.
+/* There may have been two signals, the spurious one and the request's own. While the card is posting its own,
+ * it is unknown whether that was among those just consumed: wait until it is posted.
  */
 static void wait_for_own_signal(struct ersatz_request *request)
 {
@@ -372,7 +373,7 @@ static void wait_for_own_signal(struct ersatz_request *request)
 /* drained: whether the descriptor was readable, by whatever made it so. */
 static bool is_done_fd(struct ersatz_request *request, bool *drained)
 {
-    if (is_muted(request)) /* the descriptor tells of others now: leave their signals alone */
+    if (is_muted(request)) /* the descriptor signals a newer request now: leave its signal alone */
         return request_state(request) == REQUEST_SIGNALLED;
     *drained = waker_drain(request->waker);
     if (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS))
@@ -409,7 +410,7 @@ void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silen
         ersatz_count(&device_stats(request->device)->orphans, 1);
     if (request->device->check != NULL)
         check_orphaned(request->device->check, &request->watched, reused);
-    /* Without waiting for one that runs: it may be what calls here, or wait for whoever does. */
+    /* Does not wait for a running callback: it may be the caller, or wait for the caller. */
     if (silence)
         atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
 }
@@ -452,7 +453,7 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
         ersatz_device_make_room(request->device); /* it may still be in line */
         waker_wait(request->waker, timeout_ms);
     } else if (request->notify == NOTIFY_CALLBACK &&
-               (device_polled_externally(request->device) || reaper_runs_a_callback(request->device))) {
+               (device_polled_externally(request->device) || reaper_in_callback(request->device))) {
         request_sleep_until(request, REQUEST_COMPLETE, timeout_ms);
         if (request_state(request) == REQUEST_COMPLETE)
             request_mute(request);
@@ -461,7 +462,7 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
     }
 }
 
-/* What came of a group: the first result that is not a success. */
+/* The result of a group: the first one that is not a success. */
 static enum ersatz_result group_result(const struct ersatz_request *request)
 {
     enum ersatz_result result = ERSATZ_OK;
@@ -474,7 +475,7 @@ static enum ersatz_result group_result(const struct ersatz_request *request)
 static void idle_group(struct ersatz_request *request)
 {
     for (; request != NULL; request = request->group_next)
-        request_idle(request);
+        request_leave_cipher(request);
 }
 
 static void lose_group(struct ersatz_request *request)
@@ -490,8 +491,8 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
     enum ersatz_result result = ERSATZ_STOPPED;
 
     if (request_is_inherited(request)) {
-        /* Its memory belongs to a device that was left behind in the parent; whether that had computed it by
-         * then, nobody here is told. Only where it was never accepted the state is known to be as it was. */
+        /* The device stayed in the parent, and whether it computed the request is unknown here. Only if the
+         * request was never accepted, the cipher state is known to be unchanged. */
         if (request->instance == NULL)
             idle_group(request);
         else
@@ -500,7 +501,7 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
     }
     if (request->device->check != NULL)
         check_finished(request->device->check, &request->watched);
-    if (request->instance == NULL) { /* never accepted: nobody else has it */
+    if (request->instance == NULL) { /* never accepted: no other thread uses it */
         idle_group(request);
     } else {
         result = group_result(request);

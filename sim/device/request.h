@@ -26,13 +26,12 @@ enum notify_kind { NOTIFY_FD, NOTIFY_CALLBACK, NOTIFY_WAIT };
 struct instance;
 
 struct ersatz_request {
-    /* Every step is a release of what the one who steps has written, and every look an acquire of it. */
+    /* Each step releases what the stepping thread has written; each look acquires it. */
     _Alignas(64) _Atomic uint32_t state;
-    /* One for the submitter, one for the device from acceptance until it has told. The last one out cleans
-     * up. */
+    /* The submitter's, and the device's from acceptance until SIGNALLED. The last one to go cleans up. */
     _Atomic uint32_t references;
     enum ersatz_result result; /* written before COMPLETE */
-    struct ersatz_op op; /* what the kernel works on: the device's memory, or that of a waiting thread */
+    struct ersatz_op op;       /* points to memory of the device, or of a waiting thread */
 
     enum notify_kind notify;
     int fd;                    /* NOTIFY_FD: valid from submission until SIGNALLED, unless MUTED, */
@@ -41,7 +40,8 @@ struct ersatz_request {
     struct ersatz_device *device;
     struct ersatz_request *next; /* in the instance's line, in a worker's list, or parked */
 
-    /* A group: see ersatz_request_join(). The first has the others' submitter's references, and tells. */
+    /* A group: see ersatz_request_join(). The first holds the submitter's references of the others, and is
+     * the one that is signalled. */
     struct ersatz_request *first;      /* of the group; itself where there is none */
     struct ersatz_request *group_next; /* before submission as they join; then constant */
     _Atomic uint32_t group_open;       /* of the first: how many of the group are not complete */
@@ -49,18 +49,18 @@ struct ersatz_request {
      * that is parked: under the instance's reap lock. */
     bool has_slot;
 
-    /* Of what follows a worker needs nothing for a request that is told by a descriptor: it lies on cache
-     * lines that stay with the submitter's core. */
+    /* With an eventfd, a worker needs none of the fields below. They lie on cache lines that stay with the
+     * submitter's core. */
     int (*callback)(void *);
     void *callback_arg;
-    pthread_t caller; /* NOTIFY_CALLBACK: who runs the callback; written before SIGNALLING */
+    pthread_t caller; /* NOTIFY_CALLBACK: the thread that runs the callback; written before SIGNALLING */
 
     struct ersatz_waker *waker;                 /* NOTIFY_FD: while attached; the submitter's */
     struct ersatz_request *_Atomic waker_older; /* the next older one attached to the same waker: waker.c */
 
     struct times times;
     struct request_faults faults;
-    uint64_t accepted, due; /* where the device has a model: when it was taken up, and is to be told of */
+    uint64_t accepted, due; /* if the device has a timing: accepted at, and to be signalled at */
     struct watched watched; /* what the check sees of it, where there is a check */
     uint64_t trace_turn;    /* in the trace, where there is one */
 
@@ -82,14 +82,14 @@ static inline enum request_state request_state(const struct ersatz_request *requ
     return state_of(&request->state);
 }
 
-/* Whether it was made by a parent of this process, on a device that is not here. */
+/* Whether a parent of this process made it, on a device that does not exist in this process. */
 bool request_is_inherited(const struct ersatz_request *request);
 
 /* Take the one step that leaves this state. Returns the word as it was, flags included. Only for complete.c.
  */
 uint32_t request_step(struct ersatz_request *request, enum request_state from);
 
-/* Forbid the signal. Returns when none can arrive any more; true if one had been posted before. */
+/* Forbid the signal. Returns when it cannot arrive any more; true if it had been posted before. */
 bool request_mute(struct ersatz_request *request);
 
 /* Sleep until the state is at least that, or for timeout_ms (-1: for ever). */
@@ -100,10 +100,10 @@ void request_reference(struct ersatz_request *request);
 /* Drop a reference; the last one gives the request back to the device. */
 void request_release(struct ersatz_request *request);
 
-/* Never to be computed: the cipher state is free for its next operation. */
-void request_idle(struct ersatz_request *request);
+/* The cipher state is free for its next operation: this one was computed, or never will be. */
+void request_leave_cipher(struct ersatz_request *request);
 
-/* Cleanse the buffer of a request in the pool, if that was left to somebody. By any thread. */
+/* Cleanse the buffer of a request in the pool, if it was left uncleansed. Any thread. */
 void request_cleanse(struct ersatz_request *request);
 
 /* Cleanse and free the buffer. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The request ring: a bounded queue of pointers for any number of submitters and workers, without locks.
- * Each slot carries a sequence number that says whose turn it is: position p may be filled when it reads p,
- * and emptied when it reads p + 1. Emptying sets p + size, the turn of the next lap.
+ * Each slot has a sequence number, `turn`: position p may be filled when it is p, and emptied when it is
+ * p + 1. Emptying sets it to p + size, which allows the next lap to fill it.
  */
 #ifndef ERSATZ_SIM_DEVICE_RING_H
 #define ERSATZ_SIM_DEVICE_RING_H
@@ -13,7 +13,7 @@
 
 struct ring_slot {
     _Atomic size_t turn;
-    void *item; /* belongs to whoever turn allows to touch it */
+    void *item; /* `turn` says who may use it */
 };
 
 struct ring {
@@ -34,7 +34,8 @@ bool ring_push(struct ring *ring, void *item);
 void *ring_pop(struct ring *ring);
 
 /* How many items there were a moment ago. Sequentially consistent with ring_push(), so that a worker which
- * looks after announcing its sleep sees what was pushed before the announcement was looked for. */
+ * looks after it has set its bit in `sleepers` sees what was pushed by a submitter that did not see that bit.
+ */
 size_t ring_count(struct ring *ring);
 
 #endif

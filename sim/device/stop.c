@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stopping a device. The thread that wants it stopped may be any: one that has called exit(3) in the handler
- * of a signal, and was interrupted with a lock of ours in its hands; one of the card's own, in a callback
- * that gives back the last reference; one that holds a lock for which a callback is waiting. So it does
- * nothing itself but to say so, and to wait for a while. The work is done by the first worker, which holds
- * nothing, is waited for by nobody else, and runs none of the application's code.
+ * Stopping a device. Any thread may ask for it: one that called exit(3) in a signal handler, which
+ * interrupted it while it held one of our locks; a thread of the card, in a callback that gives back the last
+ * reference; one that holds a lock for which a callback is waiting. So the asking thread only sets a flag,
+ * and waits for a while. The first worker does the work: it holds no lock, no other thread waits for it, and
+ * it runs none of the application's code.
  *
- * Where that takes too long (a callback does not return, a thread left an operation in the middle), the
- * waiting thread goes on. A device that is to be freed is freed by the worker whenever it comes to that; a
- * process that ends leaves threads and memory alone.
+ * If that takes too long (a callback does not return, a thread has left an operation in the middle), the
+ * asking thread goes on. A device that is to be freed is freed by the worker when it gets there; a process
+ * that ends leaves threads and memory alone.
  */
 #include "stop.h"
 
@@ -81,20 +81,20 @@ static void unlist(const struct ersatz_device *device)
 
 /* ------------------------------------------------------------------------------------- the worker's side */
 
-/* Not if whoever ends the process has given up: libcrypto may be gone by now. */
-static void go_on(const struct ersatz_device *device)
+/* If the thread that ends the process waits no longer, do nothing more: libcrypto may be gone. */
+static void pause_if_given_up(const struct ersatz_device *device)
 {
     while (atomic_load(&device->given_up))
         pause();
 }
 
-void stop_begins(struct ersatz_device *device)
+void stop_begin(struct ersatz_device *device)
 {
     if (device->check != NULL)
         check_settle(
-            device->check, device->stopper); /* before requests are cancelled, and their jobs told of that */
-    /* Sequentially consistent: a submitter pushes, then looks at this flag; we raise it, then empty the
-     * rings. One of the two cancels what was pushed. */
+            device->check, device->stopper); /* before requests are cancelled and their jobs signalled */
+    /* Sequentially consistent: a submitter pushes, then looks at this flag; the first worker raises it, then
+     * empties the rings. One of the two cancels what was pushed. */
     atomic_store(&device->stopping, true);
     device_wake_workers(device);
 }
@@ -106,12 +106,12 @@ static void stop_reapers(struct ersatz_device *device)
     for (unsigned i = 0; i < device->instances_ready; i++) {
         if (&device->instances[i] != caller)
             reaper_stop(&device->instances[i]);
-        go_on(device);
+        pause_if_given_up(device);
     }
     sem_post(&device->all_but_caller);
     if (caller != NULL)
         reaper_stop(caller);
-    go_on(device);
+    pause_if_given_up(device);
 }
 
 /* poster: the first worker's; NULL where there is none. */
@@ -122,14 +122,14 @@ static void stop_threads(struct ersatz_device *device, struct poster *poster)
     if (device->faults != NULL)
         faults_stop(device->faults);
     lend_stop(device, device->lenders_below);
-    timers_stop(device->timers); /* what the workers left to it is told of */
-    go_on(device);
+    timers_stop(device->timers); /* which completes what the workers left to the timers */
+    pause_if_given_up(device);
     complete_cancel_all(device);
     stop_reapers(device);
     for (unsigned i = 0; i < device->instances_ready; i++)
         reaper_leave(&device->instances[i]);
     /* The application may be waiting at the descriptors of the response rings. */
-    for (unsigned i = 0; i < MARKS_MAX && poster != NULL && device_takes_up_marks(device); i++)
+    for (unsigned i = 0; i < MARKS_MAX && poster != NULL && device_take_marks(device); i++)
         poster_mark(poster);
     device->stopped = true;
 }
@@ -157,7 +157,7 @@ static void give_up(struct ersatz_device *device)
     device_release(device);
 }
 
-void stop_ends(struct ersatz_device *device, struct poster *poster)
+void stop_end(struct ersatz_device *device, struct poster *poster)
 {
     bool give = device->free_when_stopped;
 
@@ -173,7 +173,7 @@ void stop_ends(struct ersatz_device *device, struct poster *poster)
 
 /* ------------------------------------------------------------------------------------- the caller's side */
 
-static struct timespec patience(void)
+static struct timespec deadline(void)
 {
     struct timespec until;
 
@@ -191,7 +191,7 @@ static void prepare(struct ersatz_device *device, bool free_it)
 }
 
 /* Sequentially consistent: the worker that sees it sees what was prepared. */
-static void tell_worker(struct ersatz_device *device)
+static void wake_first_worker(struct ersatz_device *device)
 {
     atomic_store(&device->leaving, true);
     worker_wake(&device->workers[0]);
@@ -209,7 +209,7 @@ static int join_by(pthread_t thread, const struct timespec *until)
 
 static bool join(pthread_t thread)
 {
-    struct timespec until = patience();
+    struct timespec until = deadline();
     int cancel_state, err;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
@@ -222,7 +222,7 @@ static bool join(pthread_t thread)
 
 static void wait_for_all_but_own(struct ersatz_device *device)
 {
-    struct timespec until = patience();
+    struct timespec until = deadline();
 
     while (sem_clockwait(&device->all_but_caller, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
         ; /* a signal of the application's */
@@ -233,12 +233,12 @@ bool ersatz_device_stop(struct ersatz_device *device)
     if (atomic_exchange(&device->asked_to_stop, true))
         return device->stopped;
     prepare(device, false);
-    if (device->workers_started == 0) { /* it did not come to that: nobody has used the device */
-        stop_begins(device);
+    if (device->workers_started == 0) { /* the device failed to open, and was never used */
+        stop_begin(device);
         stop_threads(device, NULL);
         return true;
     }
-    tell_worker(device);
+    wake_first_worker(device);
     if (device->stopped_by == NULL && join(device->workers[0].thread))
         return true;
     if (device->stopped_by != NULL)
@@ -266,14 +266,14 @@ void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending
         ending->thread = device->workers[0].thread;
         /* Under the lock: the worker may come to the end before we have rung its doorbell, and closes that
          * under the lock. */
-        tell_worker(device);
+        wake_first_worker(device);
         pthread_mutex_unlock(&leaving_lock);
         if (!ending->wait)
             pthread_detach(ending->thread);
     } else {
         pthread_mutex_unlock(&leaving_lock);
         if (!asked) {
-            stop_begins(device);
+            stop_begin(device);
             stop_threads(device, NULL);
         }
         give_up(device);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Submission: which instance, how to be told, and what if the ring is full. */
+/* Submission: chooses the instance and the kind of signal, and handles a full ring. */
 #include <sched.h>
 #include <unistd.h>
 
@@ -15,12 +15,13 @@
 #define RETRY_INTERVAL_US 100
 #define ROOM_INTERVAL_MS 1
 
-/* The calling thread's place among the instances; a cache of a choice, not state of any request. */
+/* Which instance the calling thread submits to. */
 static _Thread_local unsigned seat;
 static _Thread_local bool seated;
 static _Atomic unsigned next_seat; /* relaxed: spreads threads, orders nothing */
 
-/* Not inlined: a fibre may go on in another thread, where the compiler must not use this one's addresses. */
+/* Not inlined: a fibre may continue on another thread, where the compiler must not use the addresses of this
+ * thread's variables. */
 __attribute__((noinline)) static unsigned own_seat(void)
 {
     if (!seated) {
@@ -49,7 +50,7 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
     struct ersatz_request *request;
     enum ersatz_result result;
 
-    /* Of a parent's: a job that waited there for room is resumed in the child. */
+    /* Inherited: a job that waited for room in the parent of a fork is resumed in the child. */
     if (request_is_inherited(first) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
     for (request = first; device->keeps_times && request != NULL; request = request->group_next)
@@ -63,14 +64,14 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
         request->instance = instance;
     }
     if (first->group_next != NULL)
-        request_reference(first); /* for signalling, when the one for computing it may be gone */
+        request_reference(first); /* for its signal: the one for its computation may be gone by then */
     for (request = first; request != NULL; request = request->group_next) {
         bool in_line = wait_in_line || request != first;
 
         device_flight_began(request); /* before a worker can end it */
         request_reference(request);   /* the device's */
         if (device->faults != NULL && in_line && faults_close_ring(device->faults, request)) {
-            instance_line_up(instance, request);
+            instance_join_line(instance, request);
         } else if (!instance_enqueue(instance, request, in_line)) {
             ASSERT(request == first);
             device_flight_ended(request);
@@ -85,7 +86,7 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
         if (device->config.trace != NULL)
             trace_begin(device->config.trace, request);
     }
-    if (atomic_load(&device->stopping)) /* see stop_begins(): it may have looked before we pushed */
+    if (atomic_load(&device->stopping)) /* see stop_begin(): it may have looked before we pushed */
         complete_cancel_all(device);
     return ERSATZ_OK;
 }
@@ -114,7 +115,7 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     request->callback = request->watched.callback = callback;
     request->callback_arg = arg;
     if (request_is_inherited(request))
-        return ERSATZ_STOPPED; /* before a reaper is started for a device that is not here */
+        return ERSATZ_STOPPED; /* the device is the parent's: start no reaper for it */
     instance = &device->instances[own_seat() % device->config.instances];
     if (device->config.external_polling)
         instance_make_ring(instance, false);
@@ -150,8 +151,7 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
 {
     enum ersatz_result result = submit_alone(request, retries);
-    bool may_be_the_poller =
-        request->device->config.external_polling || reaper_runs_a_callback(request->device);
+    bool may_be_the_poller = request->device->config.external_polling || reaper_in_callback(request->device);
 
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
@@ -166,7 +166,7 @@ enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retrie
 
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         ersatz_device_make_room(request->device);
-        sched_yield(); /* the worker may need this very core */
+        sched_yield(); /* the worker may need this core */
     }
     return result;
 }

@@ -40,8 +40,8 @@ int ersatz_waker_fd(const struct ersatz_waker *waker)
     return waker->fd;
 }
 
-/* Silence one that nobody will come back for. True if its signal had been posted. reused: its waker is to
- * tell of another; else it goes. */
+/* Mute a request whose job will not be resumed. True if its signal had been posted. reused: the waker is
+ * about to signal another request; else it is freed. */
 static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, bool reused)
 {
     bool known = atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
@@ -138,7 +138,7 @@ void waker_signal(int fd, uint32_t serial)
     ssize_t put;
 
     if (!descriptor_is_eventfd(fd, serial))
-        return; /* the program closed it, and is not to be told */
+        return; /* the program closed it */
     do
         put = write(fd, &one, sizeof(one));
     while (put < 0 && errno == EINTR);

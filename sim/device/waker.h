@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The waker: an eventfd and the requests that signal it. A request is attached from its submission until its
- * submitter finishes it; by the contract of ASYNC_WAIT_CTX_new(3) there is one at a time. One that is still
- * attached when the next comes, or when the waker goes, is an orphan.
+ * submitter finishes it; by the contract of ASYNC_WAIT_CTX_new(3) there is one at a time. A request that is
+ * still attached when the next one comes, or when the waker is freed, is an orphan.
  */
 #ifndef ERSATZ_SIM_DEVICE_WAKER_H
 #define ERSATZ_SIM_DEVICE_WAKER_H
@@ -29,8 +29,7 @@ bool waker_drain(struct ersatz_waker *waker);
 /* Wait until it is readable, or for timeout_ms. */
 void waker_wait(struct ersatz_waker *waker, int timeout_ms);
 
-/* Post a signal without io_uring: for what completes outside a worker. Not to a descriptor that was closed.
- */
+/* Post a signal without io_uring, for a thread that has none. Does nothing if the descriptor was closed. */
 void waker_signal(int fd, uint32_t serial);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Workers: gather, compute, tell, sleep. */
+/* Workers: gather a batch of requests, compute it, post its completions, sleep. */
 #include "worker.h"
 
 #include <openssl/err.h>
@@ -17,7 +17,7 @@
 #include "timing.h"
 #include "uring.h"
 
-_Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "a batch of a worker's is one of the kernels'");
+_Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "the kernels take a whole batch of a worker");
 
 struct batch {
     struct ersatz_request *requests[WORKER_BATCH];
@@ -26,7 +26,7 @@ struct batch {
 
 /* ------------------------------------------------------------------------------------------------- gather */
 
-/* A fair share of what waits, so that the other workers get theirs. */
+/* How many of the waiting requests this worker should take, so that the others get as many. */
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
@@ -39,8 +39,8 @@ static unsigned share(struct worker *worker)
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
 }
 
-/* The share, rounded up to what is done in the same time. But a single long operation is left to another
- * worker, if there is one to wake: both are done sooner so. */
+/* The share, rounded up to as many as a kernel computes in the same time. But one long RSA operation stays
+ * alone: if there is a second one, another worker computes it at the same time. */
 static unsigned round_share(unsigned share, const struct ersatz_op *first)
 {
     unsigned lanes = compute_lanes_for(first);
@@ -50,7 +50,7 @@ static unsigned round_share(unsigned share, const struct ersatz_op *first)
     return (share + lanes - 1) / lanes * lanes;
 }
 
-/* Take what is there, and do not wait for more. */
+/* Take the requests that are there, and do not wait for more. */
 static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
@@ -59,7 +59,7 @@ static void gather(struct worker *worker, struct batch *batch)
 
     batch->count = 0;
     if (atomic_load(&device->stopping))
-        return; /* what is left in the rings is cancelled */
+        return; /* the requests left in the rings are cancelled */
     for (unsigned looked = 0; looked < device->config.instances && batch->count < want; looked++) {
         struct instance *instance =
             &device->instances[(worker->next_instance + looked) % device->config.instances];
@@ -69,7 +69,7 @@ static void gather(struct worker *worker, struct batch *batch)
             struct ersatz_request *request = ring_pop(&instance->requests);
 
             if (request == NULL) { /* another worker was faster */
-                device_did_not_pass(device, ERSATZ_HOLD_COMPUTE, ticket);
+                device_return_ticket(device, ERSATZ_HOLD_COMPUTE, ticket);
                 break;
             }
             if (batch->count == 0)
@@ -79,20 +79,20 @@ static void gather(struct worker *worker, struct batch *batch)
     }
     if (batch->count == 0)
         return;
-    worker->next_instance++; /* the other instances' turn, however full this one is */
+    worker->next_instance++; /* even if there is more in this one */
     if (device_has_work(device))
         device_ring_doorbell(device);
 }
 
 /* ------------------------------------------------------------------------------------------------ compute */
 
-/* What is left in the batch is to be told of. */
+/* Leaves in the batch the requests that are to be signalled. */
 static void compute(struct worker *worker, struct batch *batch)
 {
     struct ersatz_stats *stats = device_stats(worker->device);
     const struct ersatz_op *ops[WORKER_BATCH];
     enum ersatz_result results[WORKER_BATCH];
-    unsigned failed = 0, to_tell = 0;
+    unsigned failed = 0, to_post = 0;
     uint64_t now = worker->device->keeps_times ? clock_now() : 0, lone_start = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
@@ -112,16 +112,16 @@ static void compute(struct worker *worker, struct batch *batch)
 
         failed += results[i] != ERSATZ_OK;
         if (request != NULL)
-            batch->requests[to_tell++] = request;
+            batch->requests[to_post++] = request;
     }
-    ERR_clear_error(); /* the result says it; this thread's queue is read by nobody */
+    ERR_clear_error(); /* the results report the errors; nobody reads this thread's queue */
     ersatz_count(&stats->batches, 1);
     ersatz_count(&stats->completed, batch->count);
     ersatz_count(&stats->failed, failed);
-    batch->count = to_tell;
+    batch->count = to_post;
 }
 
-/* --------------------------------------------------------------------------------------------------- tell */
+/* --------------------------------------------------------------------------------------------------- post */
 
 /* Leave to the timers the requests that are not due yet; those that stay in the batch are due. */
 static void defer_early(struct worker *worker, struct batch *batch)
@@ -142,15 +142,15 @@ static void defer_early(struct worker *worker, struct batch *batch)
     batch->count = due_now;
 }
 
-static void tell(struct worker *worker, struct batch *batch)
+static void post(struct worker *worker, struct batch *batch)
 {
     if (worker->device->timers != NULL)
         defer_early(worker, batch);
     poster_post(&worker->poster, batch->requests, batch->count);
 }
 
-/* Tell of what may pass the hold before the signal; keep the rest, in order. */
-static void tell_or_hold(struct worker *worker, const struct batch *batch)
+/* Post the completions of the requests that are not held before the signal; keep the others, in order. */
+static void post_or_hold(struct worker *worker, const struct batch *batch)
 {
     struct batch now = {.count = 0};
 
@@ -167,11 +167,12 @@ static void tell_or_hold(struct worker *worker, const struct batch *batch)
         *worker->held_end = request;
         worker->held_end = &request->next;
     }
-    tell(worker, &now);
+    post(worker, &now);
 }
 
-/* Returns whether there was something to tell of: there may be more than a batch of it. */
-static bool tell_held(struct worker *worker)
+/* Post the completions of requests that are held no longer, at most a batch. Returns whether there were any.
+ */
+static bool post_held(struct worker *worker)
 {
     struct batch batch = {.count = 0};
     bool all = atomic_load(&worker->device->stopping);
@@ -184,7 +185,7 @@ static bool tell_held(struct worker *worker)
     if (worker->held_first == NULL)
         worker->held_end = &worker->held_first;
     if (batch.count > 0)
-        tell(worker, &batch);
+        post(worker, &batch);
     return batch.count > 0;
 }
 
@@ -219,7 +220,9 @@ static enum ersatz_result set_up(struct worker *worker)
         snprintf(worker->start_error->text, sizeof(worker->start_error->text), "no memory for a worker");
         return ERSATZ_NO_MEMORY;
     }
-    /* One ring is enough for a card. The others' are for speed, and the memory may be locked by then. */
+    /* One ring is enough for a card. Further rings make it faster, but the limit on locked memory counts
+     * them.
+     */
     if (worker->index > 0 && worker->index >= uring_fair_share()) {
         poster_init_without(&worker->poster);
         return ERSATZ_OK;
@@ -227,7 +230,7 @@ static enum ersatz_result set_up(struct worker *worker)
     return poster_init(&worker->poster, WORKER_BATCH, worker->index > 0, worker->start_error);
 }
 
-/* A card that is always busy leaves no buffer as it is for longer than so many rounds. */
+/* In how many rounds a worker that never sleeps cleanses the buffers that were left. */
 #define CLEANSE_EVERY 4096u
 
 static bool never(struct ersatz_device *device)
@@ -240,12 +243,12 @@ static void *work(void *arg)
 {
     struct worker *worker = arg;
     struct ersatz_device *device = worker->device;
-    bool first = worker->index == 0, told_of_end = false;
+    bool first = worker->index == 0, began_to_stop = false;
     struct batch batch;
     unsigned rounds = 0;
 
     worker->start_result =
-        set_up(worker); /* here, since the kernel takes submissions from the thread that set up */
+        set_up(worker); /* here, since Linux takes submissions only from the thread that made the ring */
     if (worker->start_result != ERSATZ_OK) {
         compute_lanes_free(worker->lanes);
         sem_post(&worker->started);
@@ -255,9 +258,9 @@ static void *work(void *arg)
     for (;;) {
         bool busy;
 
-        if (first && !told_of_end && atomic_load(&device->leaving)) {
-            told_of_end = true;
-            stop_begins(device);
+        if (first && !began_to_stop && atomic_load(&device->leaving)) {
+            began_to_stop = true;
+            stop_begin(device);
         }
         if (++rounds % CLEANSE_EVERY == 0)
             pool_cleanse(&device->pool, never, device);
@@ -265,10 +268,10 @@ static void *work(void *arg)
         busy = batch.count > 0;
         if (busy) {
             compute(worker, &batch);
-            tell_or_hold(worker, &batch);
+            post_or_hold(worker, &batch);
         }
-        busy |= tell_held(worker);
-        if (first && device_takes_up_marks(worker->device)) /* it has a ring; others may have none */
+        busy |= post_held(worker);
+        if (first && device_take_marks(worker->device)) /* it has a ring; others may have none */
             poster_mark(&worker->poster);
         if (busy) {
             worker->woke_early = false;
@@ -282,7 +285,7 @@ static void *work(void *arg)
     pool_cleanse(&device->pool, never, device);
     compute_lanes_free(worker->lanes);
     if (first)
-        stop_ends(device, &worker->poster); /* which may free this worker, too */
+        stop_end(device, &worker->poster); /* which may free this worker, too */
     else
         poster_exit(&worker->poster);
     return NULL;

@@ -26,7 +26,7 @@ struct worker {
     struct compute_lanes *lanes;
     bool woke_early;                   /* for the end of a lone operation: see linger.h */
     unsigned next_instance;            /* where to look first for work */
-    struct ersatz_request *held_first; /* computed, held before their signal */
+    struct ersatz_request *held_first; /* computed, and held before their signals */
     struct ersatz_request **held_end;
 
     /* Between the starter and the thread, until `started` is posted. */
@@ -39,7 +39,7 @@ struct worker {
 enum ersatz_result worker_start(
     struct worker *worker, struct ersatz_device *device, unsigned index, struct ersatz_error *error);
 
-/* Ring the doorbell: the worker looks around. Any thread. */
+/* Ring the doorbell: the worker looks for work, holds and the end of the device. Any thread. */
 void worker_wake(struct worker *worker);
 
 /* Wait for the thread to end; the device is stopping. */

@@ -77,7 +77,8 @@ static const struct ersatz_profile profiles[] = {
     },
     {
         .name = "usb-token",
-        .about = "a USB token that computes one operation at a time, like Yubico's YubiHSM 2: only private RSA",
+        .about =
+            "a USB token that computes one operation at a time, like Yubico's YubiHSM 2: only private RSA",
         .source = "estimate: about 139, 504 and 852 ms for RSA-2048, 3072 and 4096, after the examples under "
                   "Performance in Yubico's YubiHSM 2 User Guide, as remembered and not looked up again. The "
                   "share of USB in it, 2 ms, its jitter, and the ring: estimates.",

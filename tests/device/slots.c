@@ -48,11 +48,40 @@ static void stop_with(bool callbacks, bool external)
         aes_free(aes[i]);
 }
 
+/* Requests are held before their signals, released, held again: the list of them is as empty as at first. */
+static void hold_again(void)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = card_open(&stats, 1, 4, false);
+    struct ersatz_request *request;
+    struct ersatz_waker *waker;
+    struct aes *aes = aes_new(1);
+
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        ersatz_device_hold(device, ERSATZ_HOLD_SIGNAL);
+        CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+        CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
+        while (stats.completed == i)
+            usleep(100);
+        CHECK(!ersatz_request_is_done(request));
+        ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+        while (!ersatz_request_is_done(request))
+            ersatz_request_wait(request, 1000);
+        CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    }
+    CHECK_EQ(device->instances[0].in_flight, 0);
+    ersatz_waker_free(waker);
+    ersatz_device_free(device);
+    aes_free(aes);
+}
+
 int main(void)
 {
     test_begin(60);
     stop_with(false, false);
     stop_with(true, false);
     stop_with(true, true);
+    hold_again();
     return 0;
 }

@@ -14,7 +14,7 @@
 #include "rsa_key.h"
 #include "selection.h"
 
-/* NULL: this machine does not have it. */
+/* NULL: this machine does not run that kernel. */
 struct compute_lanes {
     struct imb *imb;
     struct rsa_ifma *ifma;
@@ -52,7 +52,7 @@ static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, u
         ersatz_count(&stats->by_kernel[kernel], (uint64_t)__builtin_popcount(done));
 }
 
-/* Do op by itself; its cipher state has been claimed. */
+/* Compute one operation; its cipher state has been claimed. */
 static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     if (op->kind == ERSATZ_CIPHER)
@@ -61,7 +61,7 @@ static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_ke
     return rsa_key_compute(op);
 }
 
-/* RSA, and let the batch kernel know what it would have had to beat. */
+/* An RSA operation; the batch kernel learns how long the portable kernel takes for it. */
 static enum ersatz_result compute_timed(
     struct rsa_ifma *ifma, const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
@@ -86,9 +86,9 @@ bool compute_is_portable(const struct ersatz_op *op)
     return op->kind != ERSATZ_CIPHER && !kernel_is_forced(ERSATZ_KERNEL_IFMA);
 }
 
-/* RSA on a thread that the device may not know. Its random numbers for blinding are the device's, as a
- * worker's are: the thread may be the card's own, in a callback, and would not end with a generator that
- * holds the engine. */
+/* RSA on any thread. The random numbers for blinding come from the device's generator, as for a worker: the
+ * thread may belong to the card and be in a callback, and a generator of its own could hold a reference to
+ * the engine, which waits for the thread to end. */
 static enum ersatz_result compute_rsa_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     OSSL_LIB_CTX *before;
@@ -139,7 +139,7 @@ void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const op
     }
 }
 
-/* A handler that does not come back would leave the thread with the device's library context. */
+/* A signal handler that does not return would leave the thread in the device's library context. */
 static enum ersatz_result compute_private_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     struct ersatz_undisturbed before;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many operations side by side, in the modes that chain their blocks: one stream alone leaves the processor's
- * AES unit idle most of the time, sixteen fill it.
+ * Many operations side by side, in the modes that chain their blocks: a single stream leaves the processor's
+ * AES unit idle most of the time, sixteen streams fill it.
  */
 #include <string.h>
 
 #include "imb.h"
 #include "imb_feedback.h"
 
-/* Two streams by the library are no faster than one after the other; nor are short ones. */
+/* The library computes two streams, or short ones, no faster than they are computed one after the other. */
 #define STREAMS_MIN 3
 #define LENGTH_MIN 256u
 
-/* The library's lanes count bytes in 16 bits, and it refuses a whole batch for one member that is longer. */
+/* The library's lanes count bytes in 16 bits, and it refuses a whole batch if one member is longer. */
 #define SLICE 32768u
 
 #define KEY_LENGTHS 3u /* 16, 24, 32 bytes */
@@ -22,7 +22,7 @@ static const struct x86_state *state_of(const struct ersatz_op *op)
     return op->u.cipher.cipher->x86;
 }
 
-/* Of a state and a length that are fit for lanes at all. */
+/* Whether the state has keys, and the text is long enough for lanes. */
 static bool is_long(const struct ersatz_op *op)
 {
     return op->kind == ERSATZ_CIPHER && op->u.cipher.cipher->keyed && state_of(op) != NULL &&
@@ -56,7 +56,7 @@ void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state)
     job->chain_order = IMB_ORDER_CIPHER_HASH;
 }
 
-/* The slice of the operation that begins at this place: chained to the one before. */
+/* The slice of the operation that begins at this place; its IV is the last block of the slice before. */
 static void describe(IMB_JOB *job, const struct ersatz_op *op, size_t at)
 {
     size_t left = op->u.cipher.len - at;
@@ -68,7 +68,7 @@ static void describe(IMB_JOB *job, const struct ersatz_op *op, size_t at)
     job->iv = at == 0 ? op->u.cipher.iv : op->u.cipher.out + at - IMB_BLOCK;
 }
 
-/* A slice of each member that reaches so far. Returns those that were not done, for whatever reason. */
+/* Compute one slice of each member. Returns the members for which that failed. */
 static uint32_t compute_slices(
     IMB_MGR *manager, unsigned key_len, const struct ersatz_op *const ops[], uint32_t members, size_t at)
 {
@@ -91,8 +91,8 @@ static uint32_t compute_slices(
     return failed;
 }
 
-/* The members of the batch, all with keys of one length. Returns those that were done, or begun and spoilt.
- */
+/* Compute the members of the batch, all with keys of one length. Returns those that have a result now: a
+ * member that failed after its first slice has one too, since its output is no longer as it was. */
 static uint32_t compute_class(IMB_MGR *manager, unsigned key_len, const struct ersatz_op *const ops[],
     enum ersatz_result results[], uint32_t members)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CFB to encrypt, and OFB, many streams side by side. The library has no lanes for them, but it has for CBC,
- * and both are CBC in disguise. With E for the block cipher, S for the key stream and P for the text:
+ * CFB encryption and OFB, many streams side by side. The library has no lanes for these modes, but it has
+ * lanes for CBC, and both can be computed as CBC. With E for the block cipher, S for the key stream and P for
+ * the text:
  *
  *   CFB: S[i+1] = E(P[i] xor S[i])   which is CBC of the text,  with S[i] in the place of the IV
  *   OFB: S[i+1] = E(S[i])            which is CBC of zeros,     with S[i] in the place of the IV
@@ -66,7 +67,7 @@ static bool begin(struct imb *imb, struct stream *streams, const struct ersatz_o
     return submit(imb, jobs, count, key_len);
 }
 
-/* Every stream's key stream for its next chunk; the first block is there. */
+/* Make the key stream of each stream's next chunk; the first block is there already. */
 static bool make_chunks(struct imb *imb, const struct stream *streams, unsigned count, unsigned key_len)
 {
     IMB_JOB jobs[COMPUTE_BATCH_MAX];
@@ -83,7 +84,7 @@ static bool make_chunks(struct imb *imb, const struct stream *streams, unsigned 
     return submit(imb, jobs, jobs_count, key_len);
 }
 
-/* A word at a time: in may be out, which keeps compilers from doing better by themselves. */
+/* A word at a time: in may be out, so compilers do not vectorize a loop over bytes. */
 static void apply(struct stream *stream)
 {
     typedef uint64_t word __attribute__((vector_size(32)));

@@ -7,12 +7,12 @@
 #include "imb_manager.h"
 #include "x86_state.h"
 
-/* The members of the batch, CFB to encrypt or OFB, all with keys of this length, none empty. Returns those
- * that were done. */
+/* Compute the members of the batch, CFB encryption or OFB, all with keys of this length, none empty. Returns
+ * those that have a result now. */
 uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum ersatz_result results[],
     uint32_t members, unsigned key_len);
 
-/* imb_batch.c: a job of CBC to encrypt, all but its IV and text. */
+/* imb_batch.c: describe a job of CBC encryption, all but its IV and text. */
 void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state);
 
 #endif

@@ -16,8 +16,8 @@ static bool has(uint64_t features, uint64_t needed)
     return (features & needed) == needed;
 }
 
-/* The library looks at what the processor has, not at whether the system saves the registers across a switch
- * of threads: libgcc knows both. */
+/* The library asks which instructions the processor has, but not whether the system saves the registers when
+ * it switches threads: libgcc asks both. */
 static bool runs(IMB_ARCH arch, uint64_t features)
 {
     switch (arch) {

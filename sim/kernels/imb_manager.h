@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The library's managers: what it keeps the streams in that it computes side by side. A manager is one
- * thread's only.
- */
+/* The library's managers. A manager holds the streams that the library computes side by side, and belongs to
+ * one thread. */
 #ifndef ERSATZ_SIM_KERNELS_IMB_MANAGER_H
 #define ERSATZ_SIM_KERNELS_IMB_MANAGER_H
 
@@ -17,22 +15,25 @@
 
 struct imb {
     IMB_MGR *manager; /* NULL until first needed */
-    uint8_t (
-        *key_streams)[IMB_CHUNK + IMB_BLOCK]; /* COMPUTE_BATCH_MAX of them, cleansed after use; the same */
+    /* COMPUTE_BATCH_MAX of them, cleansed after use; NULL until first needed */
+    uint8_t (*key_streams)[IMB_CHUNK + IMB_BLOCK];
 };
 
-/* False: there is no memory for the manager, or the processor has not what it takes. */
+/* Make the manager if there is none. False: out of memory, or this processor does not run the library's code.
+ */
 bool imb_make_ready(struct imb *imb);
 
-/* A manager that uses the library's code for this processor. NULL: no memory, or there is no such code. */
+/* A manager that uses the library's code for this processor. NULL: out of memory, or there is no such code.
+ */
 IMB_MGR *imb_new_manager(void);
 
-/* After each call of the library's code: some of it leaves the upper halves of vector registers in use (2.0
- * in lanes of AVX2), and then every SSE instruction waits for them, the application's too. */
+/* Call this after each call of the library: some of its code (version 2.0, lanes of AVX2) leaves the upper
+ * halves of vector registers in use, and then every later SSE instruction waits for them, also the
+ * application's. */
 void imb_clear_upper_halves(void);
 
-/* For tests: use the library's code for this architecture instead of the widest. Before anything else; false:
- * this processor does not run it. */
+/* For tests: use the library's code for this architecture instead of the widest one. Call it before anything
+ * else. False: this processor does not run that code. */
 bool imb_use_architecture(IMB_ARCH architecture);
 
 #endif

@@ -13,11 +13,11 @@
 
 #define KEY_SIZES 3u
 
-/* Constant once filled; what could not be, for want of memory say, is tried again. The library context is the
- * device's own, so that what the application loads or configures in its context changes nothing here. It
- * stays until the process ends: cipher states may outlive any device. */
+/* Constant once filled; if that failed, out of memory for example, it is tried again. The library context is
+ * the device's own, so that nothing that the application loads or configures in its context has an effect
+ * here. It stays until the process ends: cipher states may outlive any device. */
 static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER;
-static _Atomic bool filled; /* release when the table is, acquire by whoever looks into it */
+static _Atomic bool filled; /* release when the table is filled, acquire before it is read */
 static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
 static void *context;
@@ -35,7 +35,7 @@ static const char *const mode_names[ERSATZ_MODES] = {
     [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
 };
 
-/* What was found halfway at a fork is looked for again. */
+/* If another thread was filling the table at a fork, the child fills it anew. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     ersatz_lock_renew_in_children(&lock);

@@ -23,8 +23,8 @@ struct libcrypto_cipher {
     OSSL_FUNC_cipher_set_ctx_params_fn *set_ctx_params;
 };
 
-/* The functions of AES in this mode with these bits, and what newctx wants. NULL: the default provider cannot
- * be loaded or has no such cipher. Good for the life of the process. */
+/* The functions of AES in this mode with keys of that many bits, and the argument of newctx. NULL: the
+ * default provider cannot be loaded or has no such cipher. Valid until the process ends. */
 const struct libcrypto_cipher *libcrypto_cipher_find(
     enum ersatz_mode mode, unsigned key_bits, void **provider_context);
 

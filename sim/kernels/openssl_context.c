@@ -12,9 +12,9 @@
 
 #include "ersatz/device.h"
 
-/* Constant once made in a process; what could not be made, for want of memory say, is tried again. */
+/* Constant once made in a process; if that failed, out of memory for example, it is tried again. */
 static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER;
-/* Release when both are there, acquire by whoever uses them. */
+/* Release when both are made, acquire before they are used. */
 static _Atomic bool made;
 static OSSL_LIB_CTX *context;
 static OSSL_PROVIDER *provider;
@@ -31,7 +31,7 @@ static void forget(void)
     provider = NULL;
 }
 
-/* Fails only without memory; the child then goes by the parent's, as most libraries do. */
+/* Fails only without memory; the child then uses the parent's context, as most libraries do. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     ersatz_lock_renew_in_children(&lock);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What computing on secrets leaves behind where no variable of ours is: below on the stack, and in registers.
- */
+/* Secrets that a computation leaves where no variable is: on the stack below the caller, and in registers. */
 #ifndef ERSATZ_SIM_KERNELS_RESIDUE_H
 #define ERSATZ_SIM_KERNELS_RESIDUE_H
 

@@ -56,8 +56,8 @@ bool rsa_ifma_is_available(void)
            __builtin_cpu_supports("avx512ifma");
 }
 
-/* As many as the bytes of an input may have, which can be one more than the modulus', and as the halves
- * reduce. */
+/* Enough for the bytes of an input, which can be one digit more than the modulus has, and as many as the
+ * reduction for the halves reads. */
 static unsigned input_digits(const struct rsa_ifma_key *key)
 {
     unsigned digits = shape_digits(key->shape) + 1;
@@ -67,7 +67,7 @@ static unsigned input_digits(const struct rsa_ifma_key *key)
     return digits < DIGITS_MAX ? digits : DIGITS_MAX;
 }
 
-/* What was used of it: for public operations, cleansing all would be felt. */
+/* Only the part that was used: for public operations, cleansing all of it would take noticeable time. */
 static void cleanse_job(struct job *job)
 {
     const size_t size = input_digits(job->key) * sizeof(job->input[0]);
@@ -78,7 +78,7 @@ static void cleanse_job(struct job *job)
         OPENSSL_cleanse(job->halves, sizeof(job->halves));
 }
 
-/* A public operation may have a secret for its input: a key that is encrypted. */
+/* The input of a public operation may be secret too: a key that is encrypted. */
 static void cleanse(struct rsa_ifma *ifma, bool private_half)
 {
     const size_t size = shape_digits(ifma->jobs[0].key->shape) * sizeof(ifma->a[0]);
@@ -229,7 +229,7 @@ static void exponentiate_public(struct rsa_ifma *ifma, unsigned first, unsigned 
     montgomery_subtract_once(mont, ifma->a);
 }
 
-/* Which of the outputs give their inputs again; a bit for each lane. */
+/* The lanes in which the public exponent turns the output into the input again; a bit for each. */
 static unsigned verify(struct rsa_ifma *ifma, unsigned first, unsigned count)
 {
     const unsigned digits = shape_digits(ifma->jobs[0].key->shape);
@@ -330,8 +330,8 @@ static struct rsa_ifma_cost *cost_of(struct rsa_ifma *ifma, const struct ersatz_
     return &ifma->costs.public_half[shape_digits(key->shape)];
 }
 
-/* Add an operation to the group, unless it is the portable kernel's to refuse: an input that is not below the
- * modulus. */
+/* Add an operation to the group, unless its input is not below the modulus: the portable kernel refuses that.
+ */
 static void add_job(struct rsa_ifma *ifma, const struct ersatz_op *op, unsigned index)
 {
     struct job *job = &ifma->jobs[ifma->count];

@@ -5,7 +5,7 @@
 
 #include "ersatz/device.h"
 
-/* What one worker computes with. */
+/* Lanes and scratch memory of one worker. */
 struct rsa_ifma;
 
 /* NULL: out of memory. */
@@ -13,12 +13,12 @@ struct rsa_ifma *rsa_ifma_new(void);
 void rsa_ifma_free(struct rsa_ifma *ifma); /* NULL is allowed */
 
 /*
- * A batch kernel: see compute.h. Takes the operations on keys that it can do, of one shape after the other,
- * and only as many as are done sooner by it than one by one. To know that it measures both: with_others, it
- * decides by what it has seen on this machine; otherwise it takes all.
+ * A batch kernel: see compute.h. Takes the operations whose keys it supports, one shape after the other. With
+ * with_others it takes only as many as it computes sooner than the portable kernel, by what it has measured
+ * on this machine; otherwise it takes all.
  *
- * A private result leaves only if it gives the input again under the public exponent. An operation for which
- * it did not stays open, for the portable kernel to do over.
+ * A private result leaves the kernel only if the public exponent turns it into the input again. An operation whose
+ * result does not stays open, and the portable kernel computes it anew.
  */
 uint32_t rsa_ifma_compute(struct rsa_ifma *ifma, const struct ersatz_op *const ops[],
     enum ersatz_result results[], uint32_t open, bool with_others);

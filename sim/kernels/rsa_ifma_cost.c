@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When a batch is worth it. The answer differs by a factor of four between processors (on some, libcrypto's
- * own RSA uses the same instructions for one key), so it is measured and not assumed.
+ * When a batch pays. That differs by a factor of four between processors (on some, libcrypto's own RSA uses
+ * the same instructions for one key), so it is measured and not assumed.
  *
  * A measurement can only be too long: the thread may have been interrupted. So the shortest one counts, and
  * rises slowly towards what is measured, by a 16th of the difference, in case the machine has become slower.
@@ -16,7 +16,7 @@ static void learn(uint64_t *cost, uint64_t measured)
         *cost += (measured - *cost) / 16;
 }
 
-/* The way that is not taken now comes back into question after some hundred times. */
+/* A kernel that is not chosen now is measured again after some hundred times. */
 static void forget_a_little(uint64_t *cost)
 {
     *cost -= *cost / 512;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a batch is worth it: what a pass of eight lanes costs, and what an operation by itself. */
+/* When a batch pays: the cost of a pass of eight lanes, and of a single operation. */
 #ifndef ERSATZ_SIM_KERNELS_RSA_IFMA_COST_H
 #define ERSATZ_SIM_KERNELS_RSA_IFMA_COST_H
 
@@ -7,8 +7,8 @@
 
 #include "ifma_digits.h"
 
-/* Of operations of one length, in nanoseconds; 0: not known yet. Whichever is not measured for a while is
- * thought a little cheaper each time, so that one bad measurement is not believed for ever. */
+/* Of operations of one length, in nanoseconds; 0: not known yet. The cost that is not measured is lowered a
+ * little each time, so that one bad measurement does not decide for ever. */
 struct rsa_ifma_cost {
     uint64_t pass, portable;
 };

@@ -39,9 +39,9 @@ struct rsa_ifma_key {
     uint64_t coefficient[HALF_DIGITS_MAX]; /* iqmp * R^2 modulo p */
 };
 
-/* *key stays NULL where the kernel cannot do this key: a length, a public exponent or a form that it is not
- * made for, or numbers that do not fit together. The private half is left out where only that cannot be done.
- * Returns false only if memory ran out. */
+/* *key stays NULL if the kernel does not support this key: its length, its public exponent or its form, or
+ * numbers that do not fit together. If only the private numbers are not supported, the key is public. Returns
+ * false only if memory ran out. */
 bool rsa_ifma_key_new(const struct ersatz_rsa_numbers *numbers, struct rsa_ifma_key **key);
 
 /* A copy in which that bit (0 to 63) of the first exponent is turned. NULL: out of memory. */

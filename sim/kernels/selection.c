@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernels there are, and which are in use. */
+/* Which kernels this machine has, and which are in use. */
 #include "selection.h"
 
 #include <pthread.h>
@@ -12,11 +12,11 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static unsigned available; /* constant once pthread_once has filled it */
 static _Atomic unsigned chosen = ERSATZ_KERNELS_ALL;
-/* Chosen and available; 0: not looked yet. Relaxed: what a kernel needs was made when it was found available,
- * and each operation uses the kernel that its state was made for. */
+/* Chosen and available; 0: not determined yet. It orders nothing else: each operation uses the kernel that
+ * its state was made for. */
 _Atomic unsigned kernels_now;
 
-static void look(void)
+static void find_available(void)
 {
     available = 1u << ERSATZ_KERNEL_PORTABLE;
     if (x86_is_available())
@@ -29,7 +29,7 @@ static void look(void)
 
 unsigned ersatz_kernels_available(void)
 {
-    pthread_once(&once, look);
+    pthread_once(&once, find_available);
     return available;
 }
 
@@ -44,7 +44,7 @@ unsigned ersatz_kernels_in_use(void)
 {
     unsigned set = atomic_load_explicit(&kernels_now, memory_order_acquire), nothing = 0;
 
-    if (set == 0) { /* the first look; a choice made meanwhile holds */
+    if (set == 0) { /* the first call; a choice made meanwhile holds */
         set = ersatz_kernels_available();
         if (!atomic_compare_exchange_strong_explicit(
                 &kernels_now, &nothing, set, memory_order_acq_rel, memory_order_acquire))

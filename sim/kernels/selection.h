@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernels there are, and which are in use. */
+/* Which kernels this machine has, and which are in use. */
 #ifndef ERSATZ_SIM_KERNELS_SELECTION_H
 #define ERSATZ_SIM_KERNELS_SELECTION_H
 
 #include "ersatz/device.h"
 
-extern _Atomic unsigned kernels_now; /* 0: not looked yet */
+extern _Atomic unsigned kernels_now; /* 0: not determined yet */
 
-/* Whether operations that begin now are for this kernel. */
+/* Whether operations that begin now may use this kernel. */
 static inline bool kernel_in_use(enum ersatz_kernel kernel)
 {
     unsigned set = atomic_load_explicit(&kernels_now, memory_order_acquire);
@@ -15,7 +15,7 @@ static inline bool kernel_in_use(enum ersatz_kernel kernel)
     return ((set != 0 ? set : ersatz_kernels_in_use()) & 1u << kernel) != 0;
 }
 
-/* The same, but false if nobody has looked yet. */
+/* The same, but false as long as the available kernels have not been determined. */
 static inline bool kernel_was_found(enum ersatz_kernel kernel)
 {
     return (atomic_load_explicit(&kernels_now, memory_order_acquire) & 1u << kernel) != 0;
@@ -26,8 +26,8 @@ static inline bool kernel_is_available(enum ersatz_kernel kernel)
     return (ersatz_kernels_available() & 1u << kernel) != 0;
 }
 
-/* Whether this kernel was asked for by name: then it computes whatever it can, and not only what it computes
- * faster than the others. */
+/* Whether KERNELS names this kernel: then it computes everything that it supports, and not only what it
+ * computes faster than the others. */
 bool kernel_is_forced(enum ersatz_kernel kernel);
 
 #endif

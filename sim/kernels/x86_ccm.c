@@ -9,7 +9,7 @@
  *   B0:    flags, nonce, length of the text          A[i]: length of the length - 1, nonce, i
  *
  * numbers with the first byte the highest. Each block of the MAC waits for the one before it, which leaves
- * the AES unit idle most of the time: the key stream of the next block is computed beside it, for nothing.
+ * the AES unit idle most of the time: the key stream of the next block is computed beside it, at no cost.
  *
  * What depends on data or keys are the operands of instructions, never an address or a branch.
  */

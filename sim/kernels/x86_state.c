@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define ALIGNMENT 64u /* what struct vaes_gcm_key asks for */
+#define ALIGNMENT 64u /* of struct vaes_gcm_key */
 
 #define LEAF_1_ECX_AES (1u << 25)
 #define LEAF_7_ECX_VAES (1u << 9)
@@ -17,9 +17,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool has_aes, has_vaes; /* constant once pthread_once has filled them */
 static bool vaes_forbidden;
 
-/* CPUID for what compilers do not all know by name; where registers are concerned, libgcc asks too whether
- * the system saves them across a switch of threads. */
-static void look(void)
+/* CPUID for features that not all compilers know by name. For wide registers libgcc also checks that the
+ * system saves them when it switches threads. */
+static void find_features(void)
 {
     const unsigned wide = LEAF_7_ECX_VAES | LEAF_7_ECX_VPCLMULQDQ;
     unsigned eax, ebx, ecx, edx;
@@ -34,13 +34,13 @@ static void look(void)
 
 bool x86_is_available(void)
 {
-    pthread_once(&once, look);
+    pthread_once(&once, find_features);
     return has_aes;
 }
 
 bool x86_has_vaes(void)
 {
-    pthread_once(&once, look);
+    pthread_once(&once, find_features);
     return has_vaes;
 }
 

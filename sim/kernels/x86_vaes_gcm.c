@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AES-GCM, up to 32 blocks at a time: while counters are encrypted, ciphertext is hashed between the rounds,
- * so that the processor has both to do at once. The hash of so many blocks is a sum of products with as many
- * powers of its key, reduced once.
+ * AES-GCM, up to 32 blocks at a time: the rounds that encrypt counters alternate with the products that hash
+ * ciphertext, so that the processor works on both at once. The hash of n blocks is a sum of n products with
+ * the powers n to 1 of the hash key H, reduced once: (hash ^ C[1]) H^n ^ C[2] H^(n-1) ^ ... ^ C[n] H.
  *
  * What depends on data or keys are the operands of instructions, never an address or a branch.
  */
@@ -153,7 +153,7 @@ INLINE __m128i hash_vectors(const struct vaes_gcm_key *key, __m128i hash, vector
     return sum_of_lanes(reduce(product));
 }
 
-/* One register with less than four blocks: the powers that do not belong to any meet zeros. */
+/* One register with less than four blocks: the lanes behind them, and the powers there, are zero. */
 INLINE __m128i hash_few(const struct vaes_gcm_key *key, __m128i hash, vector blocks, size_t len)
 {
     size_t whole = (len + BLOCK - 1) / BLOCK * BLOCK, at = POWERS - whole;
@@ -166,7 +166,7 @@ INLINE __m128i hash_few(const struct vaes_gcm_key *key, __m128i hash, vector blo
     return sum_of_lanes(reduce(product));
 }
 
-/* Bytes that no other text follows: the last block is filled up with zeros. */
+/* Bytes that end what they belong to: the last block is filled up with zeros. */
 TARGET static __m128i hash_bytes(
     const struct vaes_gcm_key *key, __m128i hash, const uint8_t *bytes, size_t len)
 {
@@ -189,7 +189,7 @@ INLINE __m128i hash_added(const struct vaes_gcm_key *key, __m128i hash)
     return hash_few(key, hash, _mm512_setzero_si512(), BLOCK);
 }
 
-/* A block of two lengths, in bytes, at the end of what is hashed. */
+/* The last block that is hashed: two lengths, given in bytes. */
 INLINE __m128i hash_lengths(const struct vaes_gcm_key *key, __m128i hash, uint64_t one, uint64_t two)
 {
     __m128i lengths = _mm_set_epi64x((long long)(one * 8), (long long)(two * 8));

@@ -2,7 +2,7 @@
 /*
  * AES-GCM (NIST SP 800-38D) for processors with VAES and VPCLMULQDQ: a tenth faster than libipsec-mb 1.3 on
  * Zen 4, and with less of a start for short texts. One message at a time, its text in pieces of any
- * length. The caller has made sure that the processor has what it takes.
+ * length. The caller has checked x86_has_vaes().
  */
 #ifndef ERSATZ_SIM_KERNELS_X86_VAES_GCM_H
 #define ERSATZ_SIM_KERNELS_X86_VAES_GCM_H

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls of EVP in any order that an application may come upon: contexts begun with and without key and IV,
+ * turned around, given lengths, tags, IVs and TLS records at any time, copied over each other and finished.
+ *
+ * Each call is made three times: on a context of the engine, on one of libcrypto's provider, and on one of
+ * its older implementations behind an ENGINE, so that EVP treats it as it treats the engine. What is compared
+ * is whether the call succeeded and what it put out.
+ *
+ * 1. What the engine lets pass, one of libcrypto's two lets pass with the same result, having agreed with the
+ *    engine on every call before. The engine may be stricter than both, and never laxer. Where only the
+ * engine refuses a call, libcrypto's context goes back to a copy from before it.
+ * 2. Where nothing is known to the contrary (see exactness_of() in sequence.c, which names each exception),
+ * the engine and the older implementation return the same.
+ *
+ * The calls come from a source: a seed in modes/any_order, a fuzzer's input in fuzz/fuzz_ciphers.
+ */
+#ifndef ERSATZ_TESTS_SEQUENCE_SEQUENCE_H
+#define ERSATZ_TESTS_SEQUENCE_SEQUENCE_H
+
+#include <openssl/engine.h>
+
+#include "source.h"
+
+#define SEQUENCE_CIPHERS 22u
+
+/* What all sequences of a program have in common. */
+struct sequence_setting {
+    ENGINE *engine; /* under test */
+    ENGINE *older;  /* from sequence_older_engine() */
+    void (*vary)(
+        unsigned eighth); /* called before each call with 0 to 7: which core or kernel computes; or NULL */
+    bool trace;           /* each call to standard error */
+    unsigned calls_max;   /* of a sequence */
+    unsigned long
+        passed[SEQUENCE_CIPHERS]; /* calls that succeeded, and that libcrypto agreed on; by cipher */
+};
+
+/* libcrypto's older implementations. From here on RAND_bytes() gives constant bytes, so that IVs that are
+ * drawn are equal; ends with sequence_end(). */
+ENGINE *sequence_older_engine(void);
+void sequence_end(ENGINE *older);
+
+/* The cipher's number is at most SEQUENCE_CIPHERS - 1. NULL: the engine does not have it on this processor.
+ */
+const char *sequence_cipher_name(const struct sequence_setting *setting, unsigned cipher);
+
+/* Run one sequence; first: its first cipher, or one from the source if that is SEQUENCE_CIPHERS. False: the
+ * engine broke a rule; which one, and the call, was written to standard error. One thread at a time. */
+bool sequence_run(struct sequence_setting *setting, struct source *source, unsigned first);
+
+#endif

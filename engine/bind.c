@@ -9,7 +9,7 @@
 #include "control.h"
 #include "digests.h"
 #include "driver/card.h"
-#include "driver/commands.h"
+#include "driver/door.h"
 #include "driver/error.h"
 #include "driver/refusal.h"
 #include "driver/rsa.h"
@@ -54,15 +54,13 @@ __attribute__((constructor)) static void watch_forks(void)
 
 static int create_methods(void)
 {
-    return control_create() && cipher_list_create() && rsa_method_create() && rsa_pkey_create() &&
-           digest_list_create();
+    return control_create() && cipher_list_create() && rsa_pkey_create() && digest_list_create();
 }
 
 static void destroy_methods(void)
 {
     control_destroy();
     cipher_list_destroy();
-    rsa_method_destroy();
     rsa_pkey_destroy();
     digest_list_destroy();
 }
@@ -99,11 +97,11 @@ static int destroy(ENGINE *engine)
 
     (void)engine;
     ersatz_lock(&bound_lock, &locked);
-    if (--bound == 0) {
+    if (--bound == 0)
         control_end();
-        card_stop();
+    door_close();
+    if (bound == 0)
         destroy_methods();
-    }
     ersatz_unlock(&locked);
     return 1;
 }
@@ -145,26 +143,15 @@ static bool is_ours(const char *id)
 /* Under the lock. */
 static bool load(ENGINE *engine, const char *id)
 {
-    struct ersatz_error error;
-
     error_load();
-    if (!is_ours(id))
+    if (!is_ours(id) || !door_open(NULL, NULL))
         return false;
-    if (!watch_cleanup() || !card_set_up()) {
+    if (!watch_cleanup())
         error_raise_result(ERSATZ_NO_MEMORY);
-        return false;
-    }
-    if (!create_methods())
-        return false;
-    if (bound == 0) { /* settings belong to the card: where other ENGINEs use it, they stay as they are */
-        commands_reset();
-        if (!commands_from_environment(&error)) {
-            error_raise_error(&error);
-            card_stop(); /* a command may have started it */
-            return false;
-        }
-    }
-    return set_up(engine);
+    else if (create_methods() && set_up(engine))
+        return true;
+    door_close();
+    return false;
 }
 
 static int bind(ENGINE *engine, const char *id)

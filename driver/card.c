@@ -307,12 +307,25 @@ static void stop_for_good(void)
     atomic_store_explicit(&card.place.record->head.state, ERSATZ_RECORD_ENDED, memory_order_relaxed);
 }
 
+#if OPENSSL_VERSION_MAJOR >= 4
+/* It frees nothing when a process exits, and has no handlers for it. */
+static bool watch_cleanup(void)
+{
+    return true;
+}
+#else
 static void stop_at_cleanup(void)
 {
     stop_for_good();
     rsa_device_key_keep_all();
     atomic_store(&card.cleaned, true);
 }
+
+static bool watch_cleanup(void)
+{
+    return OPENSSL_atexit(stop_at_cleanup);
+}
+#endif
 
 static void stop_at_exit(void)
 {
@@ -359,7 +372,7 @@ bool card_set_up(void)
     }
     /* The handler for exit(3) is registered after libcrypto's, and so runs before it. */
     if (!at_cleanup)
-        at_cleanup = OPENSSL_atexit(stop_at_cleanup);
+        at_cleanup = watch_cleanup();
     if (at_cleanup && !at_end)
         at_end = atexit(stop_at_exit) == 0;
     ersatz_unlock(&locked);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The provider's ciphers. Each mode is an adaptor between provider-cipher(7) and what driver/aes_*.h keeps of
+ * a message. Names, the static parameters of a cipher, and which parameters there are at all, are asked of
+ * libcrypto's own cipher of that name, so that ours answers what that one does, in the libcrypto that runs.
+ */
+#ifndef ERSATZ_PROVIDER_CIPHER_H
+#define ERSATZ_PROVIDER_CIPHER_H
+
+#include <openssl/core_dispatch.h>
+#include <openssl/err.h>
+#include <openssl/proverr.h>
+#include <stddef.h>
+
+#include "ersatz/device.h"
+#include "provider.h"
+
+/* One algorithm. */
+struct cipher {
+    const char *name; /* libcrypto's first name for it */
+    enum ersatz_mode mode;
+    size_t key_len; /* bytes; of both keys for XTS */
+    void *(*new)(const struct cipher *cipher, struct provider *provider);
+    const OSSL_DISPATCH *functions; /* all of the mode's but newctx, and those that concern no context */
+};
+
+/* The functions of each family of modes. */
+extern const OSSL_DISPATCH cipher_text_functions[], cipher_gcm_functions[], cipher_ccm_functions[],
+    cipher_cbc_hmac_functions[];
+void *cipher_text_new(const struct cipher *cipher, struct provider *provider);
+void *cipher_gcm_new(const struct cipher *cipher, struct provider *provider);
+void *cipher_ccm_new(const struct cipher *cipher, struct provider *provider);
+void *cipher_cbc_hmac_new(const struct cipher *cipher, struct provider *provider);
+
+/* Fail for the reason that libcrypto's ciphers give: PROV_R_... */
+#define REFUSE(reason) (ERR_raise(ERR_LIB_PROV, (reason)), 0)
+
+/* Whether a parameter of that name is there and holds bytes; then *bytes and *len are these. */
+bool asked_bytes(
+    const OSSL_PARAM params[], const char *name, const uint8_t **bytes, size_t *len, bool *wrong);
+
+/* Offer the ciphers, as provider->ciphers. False, with an error raised: no memory. */
+bool cipher_list_make(struct provider *provider);
+void cipher_list_free(struct provider *provider);
+
+/* Give a parameter its value. A parameter that is NULL was not asked for. False: it is of a wrong type or
+ * size. */
+bool answer_size(OSSL_PARAM params[], const char *name, size_t value);
+bool answer_int(OSSL_PARAM params[], const char *name, int value);
+bool answer_unsigned(OSSL_PARAM params[], const char *name, unsigned value);
+bool answer_bytes(OSSL_PARAM params[], const char *name, const void *bytes, size_t len);
+
+#endif

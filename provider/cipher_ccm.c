@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-CCM for a provider: an adaptor to driver/aes_ccm.h. */
+#include "driver/aes_ccm.h"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cipher.h"
+#include "driver/error.h"
+
+struct ccm {
+    struct aes_ccm aes;
+    size_t aad_growth; /* what the announced record grows by at its end */
+};
+
+void *cipher_ccm_new(const struct cipher *cipher, struct provider *provider)
+{
+    struct ccm *ccm = calloc(1, sizeof(*ccm));
+
+    (void)provider;
+    if (ccm == NULL)
+        error_raise_result(ERSATZ_NO_MEMORY);
+    else
+        aes_ccm_init(&ccm->aes, cipher->key_len);
+    return ccm;
+}
+
+static void ccm_free(void *arg)
+{
+    struct ccm *ccm = arg;
+
+    if (ccm == NULL)
+        return;
+    aes_ccm_cleanup(&ccm->aes);
+    free(ccm);
+}
+
+static void *ccm_dup(void *arg)
+{
+    const struct ccm *from = arg;
+    struct ccm *to = malloc(sizeof(*to));
+
+    if (to == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        return NULL;
+    }
+    *to = *from;
+    if (aes_ccm_dup(&from->aes, &to->aes))
+        return to;
+    OPENSSL_cleanse(to, sizeof(*to));
+    free(to);
+    return NULL;
+}
+
+/* --------------------------------------------------------------------------------------------------
+ * parameters
+ */
+
+/* A tag, or without one the length of tags. */
+static int set_tag(struct ccm *ccm, const uint8_t *tag, size_t len)
+{
+    if (len % 2 != 0 || len < 4 || len > AES_CCM_TAG_MAX)
+        return REFUSE(PROV_R_INVALID_TAG_LENGTH);
+    if (tag == NULL)
+        return aes_ccm_set_tag_len(&ccm->aes, len);
+    return aes_ccm_set_tag(&ccm->aes, tag, len) || REFUSE(PROV_R_TAG_NOT_NEEDED);
+}
+
+static int set_nonce_len(struct ccm *ccm, const OSSL_PARAM *p)
+{
+    size_t len;
+
+    if (p == NULL)
+        return 1;
+    if (!OSSL_PARAM_get_size_t(p, &len))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    if (len < 7 || len > 13)
+        return REFUSE(PROV_R_INVALID_IV_LENGTH);
+    return aes_ccm_set_nonce_len(&ccm->aes, len);
+}
+
+static int set_params(void *arg, const OSSL_PARAM params[])
+{
+    struct ccm *ccm = arg;
+    const uint8_t *bytes;
+    size_t len;
+    bool wrong = false;
+
+    if (params == NULL || params->key == NULL)
+        return 1;
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) && !set_tag(ccm, bytes, len))
+        return 0;
+    if (!set_nonce_len(ccm, OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
+        return 0;
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
+        ccm->aad_growth = bytes == NULL ? 0 : aes_ccm_set_record_aad(&ccm->aes, bytes, len);
+        if (ccm->aad_growth == 0)
+            return REFUSE(PROV_R_INVALID_DATA);
+    }
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, &bytes, &len, &wrong)) {
+        if (bytes == NULL || len != AES_CCM_FIXED_IV)
+            return REFUSE(PROV_R_INVALID_IV_LENGTH);
+        aes_ccm_set_fixed_iv(&ccm->aes, bytes);
+    }
+    return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER) : 1;
+}
+
+/* The nonce and, in a longer parameter, the bytes behind it, as from libcrypto. */
+static int get_iv(const struct ccm *ccm, OSSL_PARAM params[], const char *name)
+{
+    const OSSL_PARAM *p = OSSL_PARAM_locate(params, name);
+    uint8_t iv[16] = {0};
+    size_t len;
+
+    if (p == NULL)
+        return 1;
+    if (ccm->aes.nonce_len > p->data_size)
+        return REFUSE(PROV_R_INVALID_IV_LENGTH);
+    if (p->data_type == OSSL_PARAM_OCTET_PTR)
+        return answer_bytes(params, name, ccm->aes.nonce, ccm->aes.nonce_len);
+    memcpy(iv, ccm->aes.nonce, sizeof(ccm->aes.nonce));
+    len = p->data_size < sizeof(iv) ? p->data_size : sizeof(iv);
+    return answer_bytes(params, name, iv, len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+}
+
+static int get_tag(struct ccm *ccm, OSSL_PARAM *p)
+{
+    if (p == NULL)
+        return 1;
+    if (p->data_type != OSSL_PARAM_OCTET_STRING)
+        return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    if (!ccm->aes.encrypt || !ccm->aes.tag_set)
+        return REFUSE(PROV_R_TAG_NOT_SET);
+    if (p->data == NULL || !aes_ccm_get_tag(&ccm->aes, p->data, p->data_size))
+        return 0;
+    p->return_size = p->data_size;
+    return 1;
+}
+
+static int get_params(void *arg, OSSL_PARAM params[])
+{
+    struct ccm *ccm = arg;
+
+    if (!answer_size(params, OSSL_CIPHER_PARAM_IVLEN, ccm->aes.nonce_len) ||
+        !answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, ccm->aes.key_len) ||
+        !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TAGLEN, ccm->aes.tag_len) ||
+        !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, ccm->aad_growth))
+        return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    return get_iv(ccm, params, OSSL_CIPHER_PARAM_IV) && get_iv(ccm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
+           get_tag(ccm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG));
+}
+
+/* --------------------------------------------------------------------------------------------------
+ * operations
+ */
+
+static int init(struct ccm *ccm, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[], bool encrypt)
+{
+    if (iv != NULL && iv_len != ccm->aes.nonce_len)
+        return REFUSE(PROV_R_INVALID_IV_LENGTH);
+    if (key != NULL && key_len != ccm->aes.key_len)
+        return REFUSE(PROV_R_INVALID_KEY_LENGTH);
+    if (!aes_ccm_set_key(&ccm->aes, key, encrypt))
+        return 0;
+    if (iv != NULL)
+        aes_ccm_set_nonce(&ccm->aes, iv);
+    return set_params(ccm, params);
+}
+
+static int encrypt_init(void *ccm, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    return init(ccm, key, key_len, iv, iv_len, params, true);
+}
+
+static int decrypt_init(void *ccm, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    return init(ccm, key, key_len, iv, iv_len, params, false);
+}
+
+static int update(
+    void *arg, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    struct ccm *ccm = arg;
+
+    if (size < len)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    return aes_ccm_update(&ccm->aes, out, in, len, out_len) || REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+}
+
+static int final(void *arg, unsigned char *out, size_t *out_len, size_t size)
+{
+    struct ccm *ccm = arg;
+    size_t done;
+
+    (void)size;
+    if (!aes_ccm_update(&ccm->aes, out, NULL, 0, &done))
+        return 0;
+    *out_len = 0;
+    return 1;
+}
+
+/* EVP_Cipher(3). */
+static int one_shot(
+    void *arg, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    struct ccm *ccm = arg;
+    size_t done;
+
+    if (size < len)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    if (!aes_ccm_update(&ccm->aes, out, in, len, &done))
+        return 0;
+    *out_len = len;
+    return 1;
+}
+
+const OSSL_DISPATCH cipher_ccm_functions[] = {
+    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))ccm_free},
+    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))ccm_dup},
+    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
+    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+    {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
+    {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
+    {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
+    {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (void (*)(void))get_params},
+    {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
+    {0, NULL},
+};

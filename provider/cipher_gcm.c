@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-GCM for a provider: an adaptor to driver/aes_gcm.h. */
+#include "driver/aes_gcm.h"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cipher.h"
+#include "driver/aes_common.h"
+#include "driver/error.h"
+
+/* Since OpenSSL 3.4. */
+#define PARAM_IV_GENERATED "iv-generated"
+
+struct gcm {
+    struct aes_gcm aes;
+    bool iv_set;       /* by the caller or by us */
+    bool iv_random;    /* it was made up, since none was set */
+    size_t aad_growth; /* what the announced record grows by at its end */
+};
+
+void *cipher_gcm_new(const struct cipher *cipher, struct provider *provider)
+{
+    struct gcm *gcm = calloc(1, sizeof(*gcm));
+
+    (void)provider;
+    if (gcm == NULL)
+        error_raise_result(ERSATZ_NO_MEMORY);
+    else
+        aes_gcm_init(&gcm->aes, cipher->key_len);
+    return gcm;
+}
+
+static void gcm_free(void *arg)
+{
+    struct gcm *gcm = arg;
+
+    if (gcm == NULL)
+        return;
+    aes_gcm_cleanup(&gcm->aes);
+    free(gcm);
+}
+
+static void *gcm_dup(void *arg)
+{
+    const struct gcm *from = arg;
+    struct gcm *to = malloc(sizeof(*to));
+
+    if (to == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        return NULL;
+    }
+    *to = *from;
+    if (aes_gcm_dup(&from->aes, &to->aes))
+        return to;
+    OPENSSL_cleanse(to, sizeof(*to));
+    free(to);
+    return NULL;
+}
+
+/* --------------------------------------------------------------------------------------------------
+ * parameters
+ */
+
+static int set_iv_len(struct gcm *gcm, const OSSL_PARAM *p)
+{
+    size_t len;
+
+    if (p == NULL)
+        return 1;
+    if (!OSSL_PARAM_get_size_t(p, &len))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    if (len < 1 || len > AES_GCM_IV_MAX)
+        return REFUSE(PROV_R_INVALID_IV_LENGTH);
+    return aes_gcm_set_iv_len(&gcm->aes, len);
+}
+
+/* The length of all ones says that the whole IV is given back. */
+static bool set_fixed_iv(struct gcm *gcm, const uint8_t *fixed, size_t len)
+{
+    gcm->iv_set = true;
+    if (len != SIZE_MAX)
+        return aes_gcm_set_fixed_iv(&gcm->aes, fixed, len);
+    aes_gcm_set_first_iv(&gcm->aes, fixed);
+    return true;
+}
+
+static int set_params(void *arg, const OSSL_PARAM params[])
+{
+    struct gcm *gcm = arg;
+    const uint8_t *bytes;
+    size_t len;
+    bool wrong = false;
+
+    if (params == NULL || params->key == NULL)
+        return 1;
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) &&
+        (bytes == NULL || !aes_gcm_set_tag(&gcm->aes, bytes, len)))
+        return REFUSE(PROV_R_INVALID_TAG);
+    if (!set_iv_len(gcm, OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
+        return 0;
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
+        gcm->aad_growth = bytes == NULL ? 0 : aes_gcm_set_record_aad(&gcm->aes, bytes, len);
+        if (gcm->aad_growth == 0)
+            return REFUSE(PROV_R_INVALID_AAD);
+    }
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, &bytes, &len, &wrong) &&
+        (bytes == NULL || !set_fixed_iv(gcm, bytes, len)))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV, &bytes, &len, &wrong) &&
+        (bytes == NULL || !aes_gcm_set_invocation(&gcm->aes, bytes, len)))
+        return 0;
+    return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER) : 1;
+}
+
+/* The IV, as a parameter: there must be one, and room for it. */
+static int get_iv(const struct gcm *gcm, OSSL_PARAM params[], const char *name)
+{
+    const OSSL_PARAM *p = OSSL_PARAM_locate(params, name);
+
+    if (p == NULL)
+        return 1;
+    if (!gcm->iv_set)
+        return 0;
+    if (gcm->aes.iv_len > p->data_size)
+        return REFUSE(PROV_R_INVALID_IV_LENGTH);
+    return answer_bytes(params, name, gcm->aes.iv, gcm->aes.iv_len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+}
+
+static int get_tag(const struct gcm *gcm, OSSL_PARAM *p)
+{
+    if (p == NULL)
+        return 1;
+    if (p->data_type != OSSL_PARAM_OCTET_STRING)
+        return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    if (p->data == NULL || !aes_gcm_get_tag(&gcm->aes, p->data, p->data_size))
+        return REFUSE(PROV_R_INVALID_TAG);
+    p->return_size = p->data_size;
+    return 1;
+}
+
+static int generate_iv(struct gcm *gcm, const OSSL_PARAM *p)
+{
+    return p == NULL || (p->data != NULL && p->data_type == OSSL_PARAM_OCTET_STRING &&
+                            aes_gcm_generate_iv(&gcm->aes, p->data, p->data_size));
+}
+
+static int get_params(void *arg, OSSL_PARAM params[])
+{
+    struct gcm *gcm = arg;
+
+    if (!answer_size(params, OSSL_CIPHER_PARAM_IVLEN, gcm->aes.iv_len) ||
+        !answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, gcm->aes.key_len) ||
+        !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TAGLEN,
+            gcm->aes.tag_len == 0 ? AES_GCM_TAG_MAX : gcm->aes.tag_len) ||
+        !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, gcm->aad_growth) ||
+        !answer_unsigned(params, PARAM_IV_GENERATED, gcm->iv_random))
+        return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    return get_iv(gcm, params, OSSL_CIPHER_PARAM_IV) && get_iv(gcm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
+           get_tag(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG)) &&
+           generate_iv(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN));
+}
+
+/* --------------------------------------------------------------------------------------------------
+ * operations
+ */
+
+static int init(struct gcm *gcm, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[], bool encrypt)
+{
+    if (iv != NULL && (iv_len < 1 || iv_len > AES_GCM_IV_MAX))
+        return REFUSE(PROV_R_INVALID_IV_LENGTH);
+    if (key != NULL && key_len != gcm->aes.key_len)
+        return REFUSE(PROV_R_INVALID_KEY_LENGTH);
+    if (!aes_gcm_set_key(&gcm->aes, key, encrypt))
+        return 0;
+    if (iv != NULL) {
+        if (!aes_gcm_set_iv_len(&gcm->aes, iv_len))
+            return 0;
+        aes_gcm_set_iv(&gcm->aes, iv);
+        gcm->iv_set = true;
+        gcm->iv_random = false;
+    }
+    return set_params(gcm, params);
+}
+
+static int encrypt_init(void *gcm, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    return init(gcm, key, key_len, iv, iv_len, params, true);
+}
+
+static int decrypt_init(void *gcm, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    return init(gcm, key, key_len, iv, iv_len, params, false);
+}
+
+/* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. */
+static bool has_iv(struct gcm *gcm)
+{
+    uint8_t iv[AES_GCM_IV_MAX];
+
+    if (gcm->iv_set)
+        return true; /* aes_gcm_update() knows whether it was used up */
+    if (!gcm->aes.encrypt || gcm->aes.state == NULL || gcm->aes.iv_len < 12 ||
+        !aes_random(iv, gcm->aes.iv_len, false))
+        return false;
+    aes_gcm_set_iv(&gcm->aes, iv);
+    gcm->iv_set = gcm->iv_random = true;
+    return true;
+}
+
+static bool compute(struct gcm *gcm, unsigned char *out, const unsigned char *in, size_t len, size_t *done)
+{
+    return (gcm->aes.is_record || has_iv(gcm)) && aes_gcm_update(&gcm->aes, out, in, len, done);
+}
+
+static int update(
+    void *gcm, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    if (len == 0) {
+        *out_len = 0;
+        return 1;
+    }
+    if (size < len)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    return compute(gcm, out, in, len, out_len) || REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+}
+
+static int final(void *gcm, unsigned char *out, size_t *out_len, size_t size)
+{
+    size_t done;
+
+    (void)size;
+    if (!compute(gcm, out, NULL, 0, &done))
+        return 0;
+    *out_len = 0;
+    return 1;
+}
+
+/* EVP_Cipher(3). */
+static int one_shot(
+    void *gcm, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    size_t done;
+
+    if (size < len)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    if (!compute(gcm, out, in, len, &done))
+        return 0;
+    *out_len = len;
+    return 1;
+}
+
+const OSSL_DISPATCH cipher_gcm_functions[] = {
+    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))gcm_free},
+    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))gcm_dup},
+    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
+    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+    {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
+    {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
+    {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
+    {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (void (*)(void))get_params},
+    {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
+    {0, NULL},
+};

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AES-CBC, ECB, CTR, CFB128, OFB and XTS for a provider. In CBC and ECB this file gathers whole blocks and
+ * pads, as EVP_EncryptUpdate(3) and EVP_DecryptUpdate(3) promise; the other modes take texts as they come.
+ */
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/proverr.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cipher.h"
+#include "driver/aes_text.h"
+#include "driver/error.h"
+#include "tls_record.h"
+
+struct text {
+    struct aes_text aes;
+    const struct cipher *cipher;
+    uint8_t iv[AES_BLOCK];       /* the next operation's; aes.iv */
+    uint8_t first_iv[AES_BLOCK]; /* as it was set */
+    bool encrypts, iv_set;
+    bool pads;                  /* CBC, ECB */
+    uint8_t partial[AES_BLOCK]; /* CBC, ECB: a block that is not whole; in decryption perhaps the last, held
+                                   back */
+    size_t partial_len;
+    struct tls_record tls; /* CBC: records of TLS up to 1.2; tls.version is 0 where there are none */
+};
+
+static bool in_blocks(const struct text *text)
+{
+    return text->cipher->mode == ERSATZ_CBC || text->cipher->mode == ERSATZ_ECB;
+}
+
+static size_t iv_len(const struct text *text)
+{
+    return text->cipher->mode == ERSATZ_ECB ? 0 : AES_BLOCK;
+}
+
+void *cipher_text_new(const struct cipher *cipher, struct provider *provider)
+{
+    struct text *text = calloc(1, sizeof(*text));
+
+    (void)provider;
+    if (text == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        return NULL;
+    }
+    text->cipher = cipher;
+    text->pads = true;
+    aes_text_init(&text->aes, cipher->mode, cipher->key_len, text->iv);
+    return text;
+}
+
+static void text_free(void *arg)
+{
+    struct text *text = arg;
+
+    if (text == NULL)
+        return;
+    aes_text_cleanup(&text->aes);
+    OPENSSL_cleanse(text, sizeof(*text));
+    free(text);
+}
+
+static void *text_dup(void *arg)
+{
+    const struct text *from = arg;
+    struct text *to = malloc(sizeof(*to));
+
+    if (to == NULL) {
+        error_raise_result(ERSATZ_NO_MEMORY);
+        return NULL;
+    }
+    *to = *from;
+    to->aes.iv = to->iv;
+    if (aes_text_dup(&from->aes, &to->aes))
+        return to;
+    OPENSSL_cleanse(to, sizeof(*to));
+    free(to);
+    return NULL;
+}
+
+static int set_params(void *arg, const OSSL_PARAM params[])
+{
+    struct text *text = arg;
+    const OSSL_PARAM *p;
+    unsigned number;
+
+    if (params == NULL)
+        return 1;
+    if (text->cipher->mode != ERSATZ_XTS &&
+        (p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_PADDING)) != NULL) {
+        if (!OSSL_PARAM_get_uint(p, &number))
+            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+        text->pads = number != 0;
+    }
+    if (text->cipher->mode != ERSATZ_XTS &&
+        (p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_NUM)) != NULL) {
+        if (!OSSL_PARAM_get_uint(p, &number))
+            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+        text->aes.num = number;
+    }
+    if (!tls_record_set_params(&text->tls, params))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    if ((p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_KEYLEN)) != NULL) {
+        size_t len;
+
+        if (!OSSL_PARAM_get_size_t(p, &len))
+            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+        if (len != text->cipher->key_len)
+            return REFUSE(PROV_R_INVALID_KEY_LENGTH);
+    }
+    return 1;
+}
+
+static int get_params(void *arg, OSSL_PARAM params[])
+{
+    const struct text *text = arg;
+
+    return answer_size(params, OSSL_CIPHER_PARAM_IVLEN, iv_len(text)) &&
+           answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, text->cipher->key_len) &&
+           answer_unsigned(params, OSSL_CIPHER_PARAM_PADDING, text->pads) &&
+           answer_unsigned(params, OSSL_CIPHER_PARAM_NUM, text->aes.num) &&
+           answer_bytes(params, OSSL_CIPHER_PARAM_IV, text->first_iv, iv_len(text)) &&
+           answer_bytes(params, OSSL_CIPHER_PARAM_UPDATED_IV, text->iv, iv_len(text)) &&
+           tls_record_get_params(&text->tls, params);
+}
+
+static int init(struct text *text, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t len_of_iv, const OSSL_PARAM params[], bool encrypts)
+{
+    enum ersatz_mode mode = text->cipher->mode;
+
+    text->encrypts = encrypts;
+    text->partial_len = 0;
+    text->aes.num = 0;
+    if (iv != NULL && mode != ERSATZ_ECB) {
+        if (len_of_iv != AES_BLOCK)
+            return REFUSE(PROV_R_INVALID_IV_LENGTH);
+        memcpy(text->first_iv, iv, AES_BLOCK);
+        text->iv_set = true;
+        aes_text_set_iv(&text->aes, iv);
+    } else if (text->iv_set && (mode == ERSATZ_CBC || mode == ERSATZ_CFB || mode == ERSATZ_OFB)) {
+        aes_text_set_iv(&text->aes, text->first_iv); /* a new text without a new IV begins with the old one */
+    }
+    if (key != NULL && key_len != text->cipher->key_len)
+        return REFUSE(PROV_R_INVALID_KEY_LENGTH);
+    if ((key != NULL || text->aes.state != NULL) && !aes_text_set_key(&text->aes, key, encrypts))
+        return 0;
+    return set_params(text, params);
+}
+
+static int encrypt_init(void *text, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t len_of_iv, const OSSL_PARAM params[])
+{
+    return init(text, key, key_len, iv, len_of_iv, params, true);
+}
+
+static int decrypt_init(void *text, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t len_of_iv, const OSSL_PARAM params[])
+{
+    return init(text, key, key_len, iv, len_of_iv, params, false);
+}
+
+/* -----------------------------------------------------------------------------------------------------
+ * blocks
+ */
+
+/* A record of TLS: whole, in place, padded by us, and where it is decrypted, without its padding and MAC. */
+static int update_record(
+    struct text *text, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    if (in != out || size < len || !text->pads)
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    if (text->encrypts && !tls_record_pad(out, &len, size))
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    if (len % AES_BLOCK != 0 || !aes_text_update(&text->aes, out, in, len))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    *out_len = len;
+    if (!text->encrypts && !tls_record_open(&text->tls, out, out_len))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    return 1;
+}
+
+/* Whether the block that is gathered must wait, since it may be the last one, with padding to take off. */
+static bool may_be_last(const struct text *text, size_t left)
+{
+    return !text->encrypts && text->pads && left == 0;
+}
+
+static int update_blocks(
+    struct text *text, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    size_t done = 0, whole;
+
+    if (text->partial_len != 0) {
+        size_t take = AES_BLOCK - text->partial_len;
+
+        take = take < len ? take : len;
+        if (take != 0)
+            memcpy(text->partial + text->partial_len, in, take);
+        text->partial_len += take;
+        in += take;
+        len -= take;
+    }
+    if (text->partial_len == AES_BLOCK && !may_be_last(text, len)) {
+        if (size < AES_BLOCK)
+            return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+        if (!aes_text_update(&text->aes, out, text->partial, AES_BLOCK))
+            return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+        text->partial_len = 0;
+        done = AES_BLOCK;
+        out += AES_BLOCK;
+    }
+    whole = text->partial_len == 0 ? len - len % AES_BLOCK : 0;
+    if (whole != 0 && may_be_last(text, len - whole))
+        whole -= AES_BLOCK;
+    if (whole != 0) {
+        if (size < done + whole)
+            return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+        if (!aes_text_update(&text->aes, out, in, whole))
+            return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+        done += whole;
+        in += whole;
+        len -= whole;
+    }
+    if (len != 0) {
+        memcpy(text->partial + text->partial_len, in, len);
+        text->partial_len += len;
+    }
+    *out_len = done;
+    return 1;
+}
+
+static int finish_encryption(struct text *text, unsigned char *out, size_t *out_len, size_t size)
+{
+    if (text->pads) {
+        size_t padding = AES_BLOCK - text->partial_len;
+
+        memset(text->partial + text->partial_len, (int)padding, padding);
+    } else if (text->partial_len == 0) {
+        *out_len = 0;
+        return 1;
+    } else if (text->partial_len != AES_BLOCK) {
+        return REFUSE(PROV_R_WRONG_FINAL_BLOCK_LENGTH);
+    }
+    if (size < AES_BLOCK)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    if (!aes_text_update(&text->aes, out, text->partial, AES_BLOCK))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    text->partial_len = 0;
+    *out_len = AES_BLOCK;
+    return 1;
+}
+
+/* How many bytes of a decrypted last block are text; 0 to 15. 16: its padding is wrong. */
+static size_t text_in_last_block(const uint8_t *block)
+{
+    unsigned padding = block[AES_BLOCK - 1], wrong = padding == 0 || padding > AES_BLOCK;
+
+    for (unsigned i = 0; i < AES_BLOCK; i++)
+        wrong |= (i < padding) & (block[AES_BLOCK - 1 - i] != padding);
+    return wrong ? AES_BLOCK : AES_BLOCK - padding;
+}
+
+static int finish_decryption(struct text *text, unsigned char *out, size_t *out_len, size_t size)
+{
+    uint8_t block[AES_BLOCK];
+    size_t len = AES_BLOCK;
+    int ok = 0;
+
+    if (text->partial_len == 0 && !text->pads) {
+        *out_len = 0;
+        return 1;
+    }
+    if (text->partial_len != AES_BLOCK)
+        return REFUSE(PROV_R_WRONG_FINAL_BLOCK_LENGTH);
+    if (!aes_text_update(&text->aes, block, text->partial, AES_BLOCK)) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_CIPHER_OPERATION_FAILED);
+    } else if (text->pads && (len = text_in_last_block(block)) == AES_BLOCK) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_BAD_DECRYPT);
+    } else if (size < len) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    } else {
+        memcpy(out, block, len);
+        *out_len = len;
+        text->partial_len = 0;
+        ok = 1;
+    }
+    OPENSSL_cleanse(block, sizeof(block));
+    return ok;
+}
+
+/* -------------------------------------------------------------------------------------------------
+ * operations
+ */
+
+static int crypt(
+    struct text *text, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    if (len == 0 && text->cipher->mode != ERSATZ_XTS) { /* there it is a data unit that is too short */
+        *out_len = 0;
+        return 1;
+    }
+    if (size < len)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    if (!aes_text_update(&text->aes, out, in, len))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    *out_len = len;
+    return 1;
+}
+
+static int update(
+    void *arg, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    struct text *text = arg;
+
+    if (text->aes.state == NULL)
+        return REFUSE(PROV_R_NO_KEY_SET);
+    if (text->tls.version != 0 && text->cipher->mode == ERSATZ_CBC)
+        return update_record(text, out, out_len, size, in, len);
+    return in_blocks(text) ? update_blocks(text, out, out_len, size, in, len)
+                           : crypt(text, out, out_len, size, in, len);
+}
+
+static int final(void *arg, unsigned char *out, size_t *out_len, size_t size)
+{
+    struct text *text = arg;
+
+    if (text->aes.state == NULL && text->cipher->mode != ERSATZ_XTS) /* which libcrypto lets end so */
+        return REFUSE(PROV_R_NO_KEY_SET);
+    if (!in_blocks(text)) {
+        *out_len = 0;
+        return 1;
+    }
+    if (text->tls.version != 0)
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED); /* a record is whole */
+    return text->encrypts ? finish_encryption(text, out, out_len, size)
+                          : finish_decryption(text, out, out_len, size);
+}
+
+/* EVP_Cipher(3): no gathering, no padding. */
+static int one_shot(
+    void *arg, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    struct text *text = arg;
+
+    if (text->aes.state == NULL)
+        return REFUSE(PROV_R_NO_KEY_SET);
+    return crypt(text, out, out_len, size, in, len);
+}
+
+const OSSL_DISPATCH cipher_text_functions[] = {
+    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))text_free},
+    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))text_dup},
+    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
+    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+    {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
+    {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
+    {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
+    {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (void (*)(void))get_params},
+    {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
+    {0, NULL},
+};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The provider: what its files share. See provider(7) for the words. */
+#ifndef ERSATZ_PROVIDER_PROVIDER_H
+#define ERSATZ_PROVIDER_PROVIDER_H
+
+#include <openssl/core.h>
+#include <openssl/provider.h>
+#include <stdbool.h>
+
+/* One for each library context that loads the provider: libcrypto's provider context (provctx). */
+struct provider {
+    OSSL_LIB_CTX *application; /* the library context that loaded us; not ours to free */
+
+    /*
+     * A library context of our own, with nothing but the default provider. Its RSA is what ours is made of
+     * (see rsa_originals.h). It is apart from the application's, so that neither the order in which that
+     * loads its providers nor its properties lead back to us.
+     */
+    OSSL_LIB_CTX *own;
+    OSSL_PROVIDER *originals; /* the default provider in there */
+    void *originals_context;  /* its provctx */
+
+    OSSL_ALGORITHM *ciphers;                                          /* see cipher.h */
+    OSSL_ALGORITHM *keys, *signatures, *encryptions, *encapsulations; /* NULL: none is offered */
+};
+
+#endif

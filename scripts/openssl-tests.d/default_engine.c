@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into OpenSSL's own test programs (scripts/openssl-tests): before main() the engine in
- * ERSATZ_MODULE is loaded and becomes the default for everything; with OPENSSL_TESTS_IN_JOBS set, main() runs
- * in a job, which this program's real main thread resumes as it is told. Programs without libcrypto, or with
- * one linked in statically, are left alone.
+ * ERSATZ_MODULE, if that is set, is loaded and becomes the default for everything; with OPENSSL_TESTS_IN_JOBS
+ * set, main() runs in a job, which this program's real main thread resumes as it is told. Programs without
+ * libcrypto, or with one linked in statically, are left alone.
  */
 #include <dlfcn.h>
 #include <openssl/async.h>
@@ -36,7 +36,7 @@ struct arguments {
 
 static bool has_libcrypto(void)
 {
-    return dlsym(RTLD_DEFAULT, "ENGINE_by_id") != NULL;
+    return dlsym(RTLD_DEFAULT, "ASYNC_start_job") != NULL;
 }
 
 static void load_engine(void)
@@ -145,7 +145,7 @@ static int main_with_engine(int argc, char **argv, char **envp)
 {
     struct arguments arguments = {argc, argv, envp};
 
-    if (has_libcrypto())
+    if (has_libcrypto() && getenv("ERSATZ_MODULE") != NULL)
         load_engine();
     if (!has_libcrypto() || getenv("OPENSSL_TESTS_IN_JOBS") == NULL)
         return real_main(argc, argv, envp);

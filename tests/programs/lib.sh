@@ -116,6 +116,13 @@ speed_key() {
     if [ "$(printf '%s\n' 3.5 "$version" | sort -V | head -n 1)" = 3.5 ]; then echo rsa1024; else echo "rsa$1"; fi
 }
 
+# provider_configuration [NAME=VALUE ...]: an openssl.cnf with the module as a provider, asked first, and these settings.
+provider_configuration() {
+    printf '%s\n' "openssl_conf = init" "[init]" "providers = providers" "alg_section = algorithms" "[providers]" \
+        "ersatz = card" "default = libcrypto" "[libcrypto]" "activate = 1" "[algorithms]" \
+        "default_properties = ?provider=ersatz" "[card]" "module = $ERSATZ_MODULE" "activate = 1" "$@"
+}
+
 make_key_and_certificate() {
     openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 30 \
         -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null

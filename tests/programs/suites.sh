@@ -4,8 +4,19 @@
 etm_with=("") # key exchanges for which encrypt-then-MAC is tried too
 
 # shellcheck disable=SC2154 # lib.sh sets work
-OPENSSL_ENGINES=$(dirname "$ERSATZ_MODULE") openssl engine -c "$(basename "$ERSATZ_MODULE" .so)" >"$work/engine_has" ||
-    fail "the engine does not load"
+case ${DOOR:-engine} in
+engine)
+    door=(-engine "$ERSATZ_MODULE")
+    sed -e "s|^dynamic_path.*|dynamic_path = $ERSATZ_MODULE|" "$ERSATZ_CONF" >"$work/door.cnf"
+    OPENSSL_ENGINES=$(dirname "$ERSATZ_MODULE") openssl engine -c "$(basename "$ERSATZ_MODULE" .so)" >"$work/engine_has" ||
+        fail "the engine does not load"
+    ;;
+provider)
+    door=()
+    provider_configuration >"$work/door.cnf"
+    OPENSSL_CONF=$work/door.cnf openssl list -cipher-algorithms | grep "@ ersatz" >"$work/engine_has" || fail "the provider does not load"
+    ;;
+esac
 
 cbc() {
     echo "-tls1_2 ${1}AES128-SHA $2"
@@ -46,7 +57,7 @@ operation_of() {
 
 # server_options VERSION SUITE ETM: for s_server, in $options.
 server_options() {
-    options=(-engine "$ERSATZ_MODULE" -async -quiet "$1")
+    options=("${door[@]}" -async -quiet "$1")
     if [ "$1" = -tls1_3 ]; then
         options+=(-ciphersuites "$2" -cipher DEFAULT@SECLEVEL=0) # CCM_8 is below level 1 from OpenSSL 3.2 on
     else

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads the provider under test, for real, beside the default one. */
+#ifndef ERSATZ_TESTS_PROVIDER_H
+#define ERSATZ_TESTS_PROVIDER_H
+
+/* The module named by ERSATZ_MODULE, and "default", in the default library context. Anything that fails ends
+ * the test. */
+void provider_load(void);
+void provider_unload(void);
+
+#endif

@@ -76,6 +76,36 @@ static void hold_again(void)
     aes_free(aes);
 }
 
+static int add_one(void *arg)
+{
+    ++*(int *)arg;
+    return 1;
+}
+
+/* Completions are parked to make room, polled, and parked again. */
+static void make_room_again(void)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = card_open(&stats, 1, 1, true);
+    struct ersatz_request *request;
+    struct aes *aes = aes_new(1);
+    int called = 0;
+
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+        CHECK_EQ(ersatz_submit_callback(request, add_one, &called), ERSATZ_OK);
+        while (device->instances[0].in_flight != 0)
+            ersatz_device_make_room(device);
+        CHECK_EQ(called, i);
+        CHECK_EQ(ersatz_device_poll(device), 1);
+        CHECK_EQ(called, i + 1);
+        CHECK(ersatz_request_is_done(request));
+        CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    }
+    ersatz_device_free(device);
+    aes_free(aes);
+}
+
 int main(void)
 {
     test_begin(60);
@@ -83,5 +113,6 @@ int main(void)
     stop_with(true, false);
     stop_with(true, true);
     hold_again();
+    make_room_again();
     return 0;
 }

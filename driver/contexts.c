@@ -12,32 +12,23 @@
 
 #include <dlfcn.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "ersatz/undisturbed.h"
+
 /* Held for a few instructions, and across fork(), so that the child finds it free and the list whole. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER;
 static struct waiting *all;
 static bool listens; /* for the end of each SSL */
 
 /* The last callback of each kind that was looked up. Relaxed: they are compared only. */
 static _Atomic uintptr_t of_libssl, of_others;
 
-static void before_fork(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(before_fork, after_fork, after_fork); /* fails only without memory */
+    ersatz_lock_hold_across_forks(&lock);
 }
 
 static void unlink_waiting(struct waiting *waiting)
@@ -52,6 +43,7 @@ static void unlink_waiting(struct waiting *waiting)
 static void connection_ends(
     void *connection, void *pointer, CRYPTO_EX_DATA *data, int index, long arg_long, void *arg)
 {
+    struct ersatz_locked locked;
     struct ersatz_request *request = NULL;
 
     (void)pointer;
@@ -59,7 +51,7 @@ static void connection_ends(
     (void)index;
     (void)arg_long;
     (void)arg;
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     for (struct waiting *each = all; each != NULL; each = each->next) {
         if (each->connection != connection)
             continue;
@@ -67,7 +59,7 @@ static void connection_ends(
         unlink_waiting(each);
         break;
     }
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     if (request != NULL)
         ersatz_request_lost(request, false, true);
 }
@@ -76,17 +68,18 @@ static void connection_ends(
 static void context_ends(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD fd, void *arg)
 {
     struct waiting *waiting = arg;
+    struct ersatz_locked locked;
     struct ersatz_request *request = NULL;
 
     (void)context;
     (void)key;
     (void)fd;
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     if (waiting->link != NULL) {
         request = waiting->request;
         unlink_waiting(waiting);
     }
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     if (request != NULL)
         ersatz_request_lost(request, false, false);
 }
@@ -114,12 +107,13 @@ static bool is_of_libssl(ASYNC_callback_fn callback)
 /* Once for the process, with the first operation that is checked. */
 static void listen_once(void)
 {
+    struct ersatz_locked locked;
     bool first;
 
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     first = !listens;
     listens = true;
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     if (first)
         CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, connection_ends);
 }
@@ -138,13 +132,14 @@ void contexts_begin(struct waiting *waiting, struct ersatz_request *request, ASY
     ASYNC_callback_fn callback, void *arg)
 {
     struct waiting *earlier;
+    struct ersatz_locked locked;
     struct ersatz_request *lost = NULL;
 
     listen_once();
     *waiting = (struct waiting){.context = context, .request = request};
     if (is_of_libssl(callback))
         waiting->connection = arg;
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     earlier = find(context);
     if (earlier != NULL) {
         lost = earlier->request;
@@ -155,7 +150,7 @@ void contexts_begin(struct waiting *waiting, struct ersatz_request *request, ASY
     if (all != NULL)
         all->link = &waiting->next;
     all = waiting;
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     if (lost != NULL) {
         ASYNC_WAIT_CTX_clear_fd(context, earlier);
         ersatz_request_lost(lost, true, false);
@@ -167,13 +162,14 @@ void contexts_begin(struct waiting *waiting, struct ersatz_request *request, ASY
 
 void contexts_end(struct waiting *waiting)
 {
+    struct ersatz_locked locked;
     bool known;
 
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     known = waiting->link != NULL;
     if (known)
         unlink_waiting(waiting);
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     /* If it is not listed any more, its context is gone. */
     if (known && waiting->connection == NULL)
         ASYNC_WAIT_CTX_clear_fd(waiting->context, waiting);

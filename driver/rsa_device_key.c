@@ -44,32 +44,10 @@ static int ex_index = -1;
  * list whole. */
 static struct ersatz_lock all_lock = ERSATZ_LOCK_INITIALIZER;
 static struct attached *all;
-static struct ersatz_locked forking; /* from before a fork until after it */
-
-static void before_fork(void)
-{
-    struct ersatz_locked locked;
-
-    ersatz_lock(&all_lock, &locked);
-    forking = locked;
-}
-
-static void after_fork_in_parent(void)
-{
-    struct ersatz_locked locked = forking;
-
-    ersatz_unlock(&locked);
-}
-
-static void after_fork_in_child(void)
-{
-    ersatz_lock_renew(&all_lock); /* the thread that took it has another number here */
-    ersatz_undisturbed_end(&forking.before);
-}
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* fails only without memory */
+    ersatz_lock_hold_across_forks(&all_lock);
 }
 
 void rsa_device_key_keep_all(void)

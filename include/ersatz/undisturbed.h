@@ -60,4 +60,8 @@ void ersatz_lock_renew(struct ersatz_lock *lock);
  * child may find the data that the lock protects half changed. */
 void ersatz_lock_renew_in_children(struct ersatz_lock *lock);
 
+/* Holds the lock across each fork from now on: the child finds the lock free, and the data that it protects
+ * whole. For static locks, in a constructor, if no holder ever waits for a thread that may fork. */
+void ersatz_lock_hold_across_forks(struct ersatz_lock *lock);
+
 #endif

@@ -9,6 +9,7 @@
 #include "ersatz/sanitizer.h"
 
 #define RENEWED_MAX 8u
+#define HELD_MAX 4u
 
 void ersatz_undisturbed_begin(struct ersatz_undisturbed *before)
 {
@@ -86,4 +87,46 @@ void ersatz_lock_renew_in_children(struct ersatz_lock *lock)
     if (renewed_count == 0)
         pthread_atfork(NULL, NULL, renew_all); /* fails only without memory */
     renewed[renewed_count++] = lock;
+}
+
+static struct {
+    struct ersatz_lock *lock;    /* written by constructors, one after the other */
+    struct ersatz_locked locked; /* from before a fork until after it */
+} held[HELD_MAX];
+static unsigned held_count;
+
+static void take_held(void)
+{
+    for (unsigned i = 0; i < held_count; i++) {
+        struct ersatz_locked locked; /* another thread may fork, too, and still have it */
+
+        ersatz_lock(held[i].lock, &locked);
+        held[i].locked = locked;
+    }
+}
+
+static void give_back_held(void)
+{
+    for (unsigned i = held_count; i-- > 0;) {
+        struct ersatz_locked locked = held[i].locked;
+
+        ersatz_unlock(&locked);
+    }
+}
+
+static void renew_held(void)
+{
+    for (unsigned i = held_count; i-- > 0;) {
+        ersatz_lock_renew(held[i].lock); /* the thread that took it has another number here */
+        ersatz_undisturbed_end(&held[i].locked.before);
+    }
+}
+
+void ersatz_lock_hold_across_forks(struct ersatz_lock *lock)
+{
+    if (held_count == HELD_MAX)
+        abort(); /* found by the first run of anything */
+    if (held_count == 0)
+        pthread_atfork(take_held, give_back_held, renew_held); /* fails only without memory */
+    held[held_count++].lock = lock;
 }

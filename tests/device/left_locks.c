@@ -19,10 +19,12 @@
 #endif
 
 static struct ersatz_lock held = ERSATZ_LOCK_INITIALIZER;
+static struct ersatz_lock whole = ERSATZ_LOCK_INITIALIZER;
 
 __attribute__((constructor)) static void watch_forks(void)
 {
     ersatz_lock_renew_in_children(&held);
+    ersatz_lock_hold_across_forks(&whole);
 }
 
 static void fork_with_lock(void)
@@ -41,6 +43,49 @@ static void fork_with_lock(void)
     CHECK(!ersatz_lock(&held, &again));
     ersatz_unlock(&again);
     ersatz_unlock(&locked);
+}
+
+static _Atomic bool forks;
+static _Atomic bool half_changed; /* under `whole` */
+
+static void *change_data(void *arg)
+{
+    struct ersatz_locked locked;
+
+    CHECK(ersatz_lock(&whole, &locked));
+    half_changed = true;
+    while (!forks)
+        usleep(100);
+    usleep(20000); /* for a fork that does not wait */
+    half_changed = false;
+    ersatz_unlock(&locked);
+    return arg;
+}
+
+/* The fork waits until another thread has changed all of the data. */
+static void fork_beside_lock(void)
+{
+    struct ersatz_locked locked;
+    pthread_t thread;
+    sigset_t blocked;
+    pid_t pid;
+    int status;
+
+    CHECK_EQ(pthread_create(&thread, NULL, change_data, NULL), 0);
+    while (!half_changed)
+        usleep(100);
+    forks = true;
+    pid = fork();
+    CHECK(pid >= 0);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &blocked), 0);
+    CHECK_EQ(sigismember(&blocked, SIGUSR1), 0);
+    if (pid == 0)
+        _exit(!half_changed && ersatz_lock(&whole, &locked) ? 7 : 1);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    CHECK(ersatz_lock(&whole, &locked));
+    ersatz_unlock(&locked);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 static volatile sig_atomic_t handled;
@@ -176,6 +221,7 @@ int main(void)
 {
     test_begin(60);
     fork_with_lock();
+    fork_beside_lock();
     interrupted_with_lock();
     if (CANCELS) {
         cancel_in_submit();

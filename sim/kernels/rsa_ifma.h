@@ -17,8 +17,8 @@ void rsa_ifma_free(struct rsa_ifma *ifma); /* NULL is allowed */
  * with_others it takes only as many as it computes sooner than the portable kernel, by what it has measured
  * on this machine; otherwise it takes all.
  *
- * A private result leaves the kernel only if the public exponent turns it into the input again. An operation whose
- * result does not stays open, and the portable kernel computes it anew.
+ * A private result leaves the kernel only if the public exponent turns it into the input again. An operation
+ * whose result does not stays open, and the portable kernel computes it anew.
  */
 uint32_t rsa_ifma_compute(struct rsa_ifma *ifma, const struct ersatz_op *const ops[],
     enum ersatz_result results[], uint32_t open, bool with_others);

@@ -11,7 +11,7 @@
 
 static OSSL_PROVIDER *ours, *standard;
 
-void provider_load(void)
+OSSL_PROVIDER *provider_load(void)
 {
     char *module = strdup(getenv("ERSATZ_MODULE"));
 
@@ -20,6 +20,7 @@ void provider_load(void)
     standard = OSSL_PROVIDER_load(NULL, "default");
     CHECK(ours != NULL && standard != NULL);
     free(module);
+    return ours;
 }
 
 void provider_unload(void)

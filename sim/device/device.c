@@ -410,23 +410,3 @@ void device_complain(const char *what, int err)
 {
     ersatz_say("%s: %s", what, strerror(err));
 }
-
-struct ersatz_stats *device_stats(const struct ersatz_device *device)
-{
-    return device->config.stats;
-}
-
-const struct ersatz_polling *device_polling(const struct ersatz_device *device)
-{
-    return device->config.polling;
-}
-
-unsigned device_generation(const struct ersatz_device *device)
-{
-    return device->generation;
-}
-
-bool device_polled_externally(const struct ersatz_device *device)
-{
-    return device->config.external_polling;
-}

@@ -98,9 +98,25 @@ void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned 
 /* Report on standard error an error of which no caller can be told. */
 void device_complain(const char *what, int err);
 
-struct ersatz_stats *device_stats(const struct ersatz_device *device);
-const struct ersatz_polling *device_polling(const struct ersatz_device *device); /* NULL: event-driven */
-unsigned device_generation(const struct ersatz_device *device);
-bool device_polled_externally(const struct ersatz_device *device);
+static inline struct ersatz_stats *device_stats(const struct ersatz_device *device)
+{
+    return device->config.stats;
+}
+
+/* NULL: event-driven. */
+static inline const struct ersatz_polling *device_polling(const struct ersatz_device *device)
+{
+    return device->config.polling;
+}
+
+static inline unsigned device_generation(const struct ersatz_device *device)
+{
+    return device->generation;
+}
+
+static inline bool device_polled_externally(const struct ersatz_device *device)
+{
+    return device->config.external_polling;
+}
 
 #endif

@@ -36,7 +36,7 @@ struct arguments {
 
 static bool has_libcrypto(void)
 {
-    return dlsym(RTLD_DEFAULT, "ASYNC_start_job") != NULL;
+    return dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto") != NULL;
 }
 
 static void load_engine(void)

@@ -471,7 +471,8 @@ static bool takes_method(const struct original *original, struct provider *provi
 
     if (key == NULL)
         return false;
-    taken = RSA_get_method(key) == RSA_get_default_method();
+    /* The card's own, if this module is the default ENGINE for RSA, too. */
+    taken = RSA_get_method(key) == RSA_get_default_method() || RSA_get_method(key) == rsa_method();
     key_free(original, key);
     if (!taken)
         return false;

@@ -13,8 +13,10 @@
 #include "rsa.h"
 #include "rsa_blinding.h"
 
-#define MODULUS_BITS_MIN 512 /* the device takes 512 to 16,384 bits; libcrypto computes with smaller keys */
-#define MODULUS_BYTES_MAX 2048
+/* What the device takes. libcrypto computes with other keys. */
+#define MODULUS_BITS_MIN 512
+#define MODULUS_BITS_MAX 16384
+#define MODULUS_BYTES_MAX (MODULUS_BITS_MAX / 8)
 
 typedef int rsa_fn(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding);
 
@@ -50,7 +52,9 @@ __attribute__((noinline)) static struct pending *take_pending(void)
 
 static int is_for_card(const RSA *rsa)
 {
-    return RSA_bits(rsa) >= MODULUS_BITS_MIN;
+    int bits = RSA_bits(rsa);
+
+    return bits >= MODULUS_BITS_MIN && bits <= MODULUS_BITS_MAX;
 }
 
 /*

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RSA keys of the provider: generated, imported, copied, used with every padding; computed on the card; and
  * commands while it runs. */
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <stdbool.h>
 #include <string.h>
@@ -129,6 +131,40 @@ static void use(EVP_PKEY *key, const char *type)
     EVP_PKEY_free(copy);
 }
 
+/* A key that the card does not take, with exponents of which one undoes the other for any modulus. */
+static void use_outside_the_card(unsigned bits)
+{
+    unsigned char text[4096], signature[4096];
+    size_t size = (bits + 7) / 8, len = sizeof(signature);
+    BIGNUM *n = BN_new(), *one = BN_new();
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", "provider=ersatz");
+    OSSL_PARAM *params;
+    EVP_PKEY *key = NULL;
+
+    memset(text, 1, size);
+    text[0] = 0;
+    CHECK(BN_rand(n, (int)bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD) && BN_one(one));
+    CHECK(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) &&
+          OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, one) &&
+          OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_D, one));
+    params = OSSL_PARAM_BLD_to_param(build);
+    CHECK_EQ(EVP_PKEY_fromdata_init(ctx), 1);
+    CHECK_EQ(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params), 1);
+    EVP_PKEY_CTX_free(ctx);
+    ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, "provider=ersatz");
+    CHECK(EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) > 0);
+    CHECK_EQ(EVP_PKEY_sign(ctx, signature, &len, text, size), 1);
+    CHECK_EQ(len, size);
+    CHECK_EQ(memcmp(signature, text, size), 0);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    BN_free(n);
+    BN_free(one);
+}
+
 static void commands(void)
 {
     int64_t number = -1;
@@ -150,6 +186,8 @@ int main(void)
         ours = provider_load();
         use(generate("RSA"), "RSA");
         use(generate("RSA-PSS"), "RSA-PSS");
+        use_outside_the_card(480);
+        use_outside_the_card(17000);
         commands();
         provider_unload();
     }

@@ -4,11 +4,11 @@
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "driver/error.h"
+#include "ersatz/undisturbed.h"
 
 #define PROPERTIES "provider=ersatz,ersatz.aes=yes"
 
@@ -64,8 +64,13 @@ struct offered {
     OSSL_DISPATCH functions[32];
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* while this is filled: once for each cipher */
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* while this is filled: once for each cipher */
 static struct offered offered[SLOTS];
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    ersatz_lock_renew_in_children(&lock);
+}
 
 typedef void any_fn(void);
 
@@ -175,6 +180,7 @@ bool cipher_list_make(struct provider *provider)
 {
     int no_cache;
     const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(provider->originals, OSSL_OP_CIPHER, &no_cache);
+    struct ersatz_locked locked;
     unsigned count = 0;
 
     provider->ciphers = all == NULL ? NULL : calloc(CIPHERS + 1, sizeof(*provider->ciphers));
@@ -182,7 +188,7 @@ bool cipher_list_make(struct provider *provider)
         error_raise_result(ERSATZ_NO_MEMORY);
         return false;
     }
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     for (unsigned i = 0; i < CIPHERS; i++) {
         const OSSL_ALGORITHM *theirs = find(all, list[i].name);
 
@@ -193,7 +199,7 @@ bool cipher_list_make(struct provider *provider)
             .implementation = offered[i].functions,
             .algorithm_description = theirs->algorithm_description};
     }
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     OSSL_PROVIDER_unquery_operation(provider->originals, OSSL_OP_CIPHER, all);
     return true;
 }

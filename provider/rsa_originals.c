@@ -6,13 +6,13 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "driver/error.h"
 #include "driver/rsa.h"
+#include "ersatz/undisturbed.h"
 
 #define PROPERTIES "provider=ersatz,ersatz.rsa=yes"
 
@@ -375,7 +375,12 @@ static const OSSL_DISPATCH encapsulation_functions[] = {
  * wrapping
  */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the tables above, while they are filled */
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* of the tables above, while they are filled */
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    ersatz_lock_renew_in_children(&lock);
+}
 
 static const OSSL_DISPATCH *find(const OSSL_DISPATCH *functions, int number)
 {
@@ -491,9 +496,10 @@ bool rsa_originals_wrap(struct provider *provider)
         OSSL_OP_SIGNATURE, SIGNATURE_LAST, signatures, signature_functions, SIGNATURES};
     const struct plan for_encryption = {OSSL_OP_ASYM_CIPHER, ASYM_CIPHER_LAST, &encryption, encryptions, 1};
     const struct plan for_encapsulation = {OSSL_OP_KEM, KEM_LAST, &encapsulation, encapsulations, 1};
+    struct ersatz_locked locked;
     bool ok = true;
 
-    pthread_mutex_lock(&lock);
+    ersatz_lock(&lock, &locked);
     if (owner_index == 0)
         owner_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     ok = owner_index > 0;
@@ -501,7 +507,7 @@ bool rsa_originals_wrap(struct provider *provider)
     provider->signatures = offer(provider, &for_signatures, &ok);
     provider->encryptions = offer(provider, &for_encryption, &ok);
     provider->encapsulations = offer(provider, &for_encapsulation, &ok);
-    pthread_mutex_unlock(&lock);
+    ersatz_unlock(&locked);
     if (!ok || provider->keys == NULL || provider->signatures == NULL || provider->encryptions == NULL) {
         rsa_originals_unwrap(provider);
         return false;

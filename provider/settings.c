@@ -51,7 +51,7 @@ static bool run(const struct command *command, const char *value)
 /* Those that may come only before the card starts go first, since others start it. */
 static bool run_all(const OSSL_PARAM *params, bool before_start)
 {
-    for (unsigned i = 0; commands[i].name != NULL; i++) {
+    for (unsigned i = 0; params[i].key != NULL; i++) {
         const char *value = *(const char **)params[i].data;
 
         if (value != NULL && (commands[i].when == BEFORE_START) == before_start && !run(&commands[i], value))

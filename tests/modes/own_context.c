@@ -19,7 +19,7 @@ static OSSL_LIB_CTX *own;
 /* ------------------------------------------------------------------------------------------------------ TLS
  */
 
-static const unsigned char secret[16] = "shared in secret";
+static const unsigned char secret[] = "shared in secret";
 
 static unsigned client_psk(
     SSL *ssl, const char *hint, char *identity, unsigned identity_len, unsigned char *psk, unsigned psk_len)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control commands: what is wrong is refused with an error that names it; what is right has its effect. */
 #include "check.h"
+#include "scratch.h"
 #include "support/engine.h"
 #include "support/work.h"
 
@@ -184,6 +185,7 @@ int main(void)
     ENGINE *engine;
 
     test_begin(30);
+    scratch_enter();
     environment();
     engine = engine_load(NULL);
     refuse_settings(engine);
@@ -193,5 +195,6 @@ int main(void)
     engine_unload(engine);
     repeat();
     repeat_defaults();
+    scratch_leave();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "proc.h"
+#include "scratch.h"
 #include "support/engine.h"
 #include "support/work.h"
 
@@ -146,6 +147,7 @@ int main(void)
     ENGINE *engine;
 
     test_begin(120);
+    scratch_enter();
     for (int way = 0; way < 3; way++) {
         for (int place = 0; place < 3; place++) {
             end(ways[way], BY_FD, places[place]);
@@ -156,5 +158,6 @@ int main(void)
     engine = engine_load(NULL);
     fork_in_flight(engine);
     engine_unload(engine);
+    scratch_leave();
     return 0;
 }

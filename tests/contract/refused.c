@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "scratch.h"
 #include "support/engine.h"
 #include "support/seccomp.h"
 
@@ -139,6 +140,7 @@ int main(int argc, char **argv)
         return strcmp(argv[1], "trying") == 0      ? trying_program()
                : strcmp(argv[1], "insisting") == 0 ? insisting_program()
                                                    : program(argv[2]);
+    scratch_enter();
     for (unsigned way = 0; way < WAYS; way++) {
         int status = run(argv[0], "program", way, said, sizeof(said));
 
@@ -155,6 +157,6 @@ int main(int argc, char **argv)
         FAIL(said);
     if (run(argv[0], "insisting", 0, said, sizeof(said)) != 7 || count_lines(said) != 1)
         FAIL(said);
-    CHECK_EQ(unlink(CONF), 0);
+    scratch_leave();
     return 0;
 }

@@ -2,6 +2,8 @@
 /* See door.h. */
 #include "door.h"
 
+#include <stdatomic.h>
+
 #include "card.h"
 #include "commands.h"
 #include "error.h"
@@ -70,4 +72,21 @@ void door_close(void)
         rsa_method_destroy();
     }
     ersatz_unlock(&locked);
+}
+
+bool door_has_card(void)
+{
+    struct ersatz_error error;
+
+    if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK)
+        return true;
+    error_raise(REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
+    return false;
+}
+
+void door_refuse_libcrypto(void)
+{
+    error_raise(REASON_DEVICE,
+        "the application has a libcrypto of its own (linked in statically, or a second one in its process), "
+        "not the shared one that this module uses; link it with the shared library");
 }

@@ -18,4 +18,10 @@ bool door_open(bool (*configure)(void *arg), void *arg);
 /* Close a door that is open. */
 void door_close(void);
 
+/* Whether the device can be had, or the calling core is to compute instead. False: an error is raised. */
+bool door_has_card(void);
+
+/* Raise the error of an application whose libcrypto is not the one that this module uses. */
+void door_refuse_libcrypto(void);
+
 #endif

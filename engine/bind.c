@@ -69,15 +69,12 @@ static void destroy_methods(void)
  * is not to compute instead. */
 static int init(ENGINE *engine)
 {
-    struct ersatz_error error;
-
     (void)engine;
-    if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK) {
+    if (door_has_card()) {
         card_use();
         refusal_end();
         return 1;
     }
-    error_raise(REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
     refusal_say();
     return 0;
 }
@@ -183,9 +180,7 @@ static int is_own_libcrypto(const dynamic_fns *application)
     if (application->static_state == ENGINE_get_static_state())
         return 1;
     error_load();
-    error_raise(REASON_DEVICE,
-        "the application has a libcrypto of its own (linked in statically, or a second one in its process), "
-        "not the shared one that this module uses; link it with the shared library");
+    door_refuse_libcrypto();
     refusal_say(); /* the application sees the error queue of its own libcrypto, not this one */
     return 0;
 }

@@ -15,22 +15,31 @@
 #include "ersatz/device.h"
 #include "provider.h"
 
+struct cipher;
+
+/*
+ * What the modes of a family have in common. Their contexts begin with a pointer to their struct cipher;
+ * cipher_list.c makes them, zeroed, copies them byte by byte and frees them.
+ */
+struct cipher_family {
+    size_t context_size;
+    void (*begin)(void *context); /* the first thing that happens to a context */
+    void (*cleanup)(void *context);
+    bool (*dup)(const void *from, void *to); /* to is a copy of from: give it a state of its own */
+    int (*init)(void *context, const unsigned char *key, size_t key_len, const unsigned char *iv,
+        size_t iv_len, const OSSL_PARAM params[], bool encrypt);
+    const OSSL_DISPATCH *functions; /* the others */
+};
+
+extern const struct cipher_family family_text, family_gcm, family_ccm, family_cbc_hmac;
+
 /* One algorithm. */
 struct cipher {
     const char *name; /* libcrypto's first name for it */
     enum ersatz_mode mode;
     size_t key_len; /* bytes; of both keys for XTS */
-    void *(*new)(const struct cipher *cipher, struct provider *provider);
-    const OSSL_DISPATCH *functions; /* all of the mode's but newctx, and those that concern no context */
+    const struct cipher_family *family;
 };
-
-/* The functions of each family of modes. */
-extern const OSSL_DISPATCH cipher_text_functions[], cipher_gcm_functions[], cipher_ccm_functions[],
-    cipher_cbc_hmac_functions[];
-void *cipher_text_new(const struct cipher *cipher, struct provider *provider);
-void *cipher_gcm_new(const struct cipher *cipher, struct provider *provider);
-void *cipher_ccm_new(const struct cipher *cipher, struct provider *provider);
-void *cipher_cbc_hmac_new(const struct cipher *cipher, struct provider *provider);
 
 /* Fail for the reason that libcrypto's ciphers give: PROV_R_... */
 #define REFUSE(reason) (ERR_raise(ERR_LIB_PROV, (reason)), 0)

@@ -5,15 +5,14 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 #include <openssl/tls1.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cipher.h"
-#include "driver/error.h"
 
 #define BLOCK 16u
 
 struct cbc_hmac {
+    const struct cipher *cipher;
     struct aes_cbc_hmac aes;
     uint8_t iv[BLOCK];       /* the next operation's; aes.iv */
     uint8_t first_iv[BLOCK]; /* as it was set */
@@ -23,51 +22,31 @@ struct cbc_hmac {
     size_t aad_growth; /* what MAC and padding add to the announced record */
 };
 
-void *cipher_cbc_hmac_new(const struct cipher *cipher, struct provider *provider)
-{
-    struct cbc_hmac *hmac = calloc(1, sizeof(*hmac));
-
-    (void)provider;
-    if (hmac == NULL) {
-        error_raise_result(ERSATZ_NO_MEMORY);
-        return NULL;
-    }
-    hmac->mac_len = cipher->mode == ERSATZ_CBC_HMAC_SHA1 ? 20 : 32;
-    aes_cbc_hmac_init(&hmac->aes, cipher->mode, cipher->key_len, hmac->iv);
-    return hmac;
-}
-
-static void hmac_free(void *arg)
+static void begin(void *arg)
 {
     struct cbc_hmac *hmac = arg;
 
-    if (hmac == NULL)
-        return;
-    aes_cbc_hmac_cleanup(&hmac->aes);
-    free(hmac);
+    hmac->mac_len = hmac->cipher->mode == ERSATZ_CBC_HMAC_SHA1 ? 20 : 32;
+    aes_cbc_hmac_init(&hmac->aes, hmac->cipher->mode, hmac->cipher->key_len, hmac->iv);
 }
 
-static void *hmac_dup(void *arg)
+static void cleanup(void *arg)
 {
-    const struct cbc_hmac *from = arg;
-    struct cbc_hmac *to = malloc(sizeof(*to));
+    struct cbc_hmac *hmac = arg;
 
-    if (to == NULL) {
-        error_raise_result(ERSATZ_NO_MEMORY);
-        return NULL;
-    }
-    *to = *from;
-    to->aes.iv = to->iv;
-    if (aes_cbc_hmac_dup(&from->aes, &to->aes))
-        return to;
-    OPENSSL_cleanse(to, sizeof(*to));
-    free(to);
-    return NULL;
+    aes_cbc_hmac_cleanup(&hmac->aes);
 }
 
-/* --------------------------------------------------------------------------------------------------
- * parameters
- */
+static bool dup(const void *from, void *to)
+{
+    const struct cbc_hmac *original = from;
+    struct cbc_hmac *copy = to;
+
+    copy->aes.iv = copy->iv;
+    return aes_cbc_hmac_dup(&original->aes, &copy->aes);
+}
+
+/* ------------------------------------------------------------------------------------------ parameters */
 
 /* Several records by one call, in libcrypto's own way: the ciphers say that they do not have it. */
 static bool asks_for_multiblock(const OSSL_PARAM params[])
@@ -126,13 +105,13 @@ static int get_params(void *arg, OSSL_PARAM params[])
            REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
 }
 
-/* --------------------------------------------------------------------------------------------------
- * operations
- */
+/* ------------------------------------------------------------------------------------------ operations */
 
-static int init(struct cbc_hmac *hmac, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[], bool encrypt)
+static int init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv, size_t iv_len,
+    const OSSL_PARAM params[], bool encrypt)
 {
+    struct cbc_hmac *hmac = arg;
+
     if (iv != NULL) {
         if (iv_len != BLOCK)
             return REFUSE(PROV_R_INVALID_IV_LENGTH);
@@ -144,18 +123,6 @@ static int init(struct cbc_hmac *hmac, const unsigned char *key, size_t key_len,
     if (key != NULL && key_len != hmac->aes.key_len)
         return REFUSE(PROV_R_INVALID_KEY_LENGTH);
     return aes_cbc_hmac_set_key(&hmac->aes, key, encrypt) && set_params(hmac, params);
-}
-
-static int encrypt_init(void *hmac, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
-{
-    return init(hmac, key, key_len, iv, iv_len, params, true);
-}
-
-static int decrypt_init(void *hmac, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
-{
-    return init(hmac, key, key_len, iv, iv_len, params, false);
 }
 
 /* How much of an opened record of len bytes is text. MAC and padding were found right, so they are no secret.
@@ -217,11 +184,7 @@ static int one_shot(
     return 1;
 }
 
-const OSSL_DISPATCH cipher_cbc_hmac_functions[] = {
-    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))hmac_free},
-    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))hmac_dup},
-    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
-    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+static const OSSL_DISPATCH functions[] = {
     {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
     {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
     {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
@@ -229,3 +192,10 @@ const OSSL_DISPATCH cipher_cbc_hmac_functions[] = {
     {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
     {0, NULL},
 };
+
+const struct cipher_family family_cbc_hmac = {.context_size = sizeof(struct cbc_hmac),
+    .begin = begin,
+    .cleanup = cleanup,
+    .dup = dup,
+    .init = init,
+    .functions = functions};

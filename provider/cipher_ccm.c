@@ -4,59 +4,39 @@
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cipher.h"
-#include "driver/error.h"
 
 struct ccm {
+    const struct cipher *cipher;
     struct aes_ccm aes;
     size_t aad_growth; /* what the announced record grows by at its end */
 };
 
-void *cipher_ccm_new(const struct cipher *cipher, struct provider *provider)
-{
-    struct ccm *ccm = calloc(1, sizeof(*ccm));
-
-    (void)provider;
-    if (ccm == NULL)
-        error_raise_result(ERSATZ_NO_MEMORY);
-    else
-        aes_ccm_init(&ccm->aes, cipher->key_len);
-    return ccm;
-}
-
-static void ccm_free(void *arg)
+static void begin(void *arg)
 {
     struct ccm *ccm = arg;
 
-    if (ccm == NULL)
-        return;
-    aes_ccm_cleanup(&ccm->aes);
-    free(ccm);
+    aes_ccm_init(&ccm->aes, ccm->cipher->key_len);
 }
 
-static void *ccm_dup(void *arg)
+static void cleanup(void *arg)
 {
-    const struct ccm *from = arg;
-    struct ccm *to = malloc(sizeof(*to));
+    struct ccm *ccm = arg;
 
-    if (to == NULL) {
-        error_raise_result(ERSATZ_NO_MEMORY);
-        return NULL;
-    }
-    *to = *from;
-    if (aes_ccm_dup(&from->aes, &to->aes))
-        return to;
-    OPENSSL_cleanse(to, sizeof(*to));
-    free(to);
-    return NULL;
+    aes_ccm_cleanup(&ccm->aes);
 }
 
-/* --------------------------------------------------------------------------------------------------
- * parameters
- */
+static bool dup(const void *from, void *to)
+{
+    const struct ccm *original = from;
+    struct ccm *copy = to;
+
+    return aes_ccm_dup(&original->aes, &copy->aes);
+}
+
+/* ------------------------------------------------------------------------------------------ parameters */
 
 /* A tag, or without one the length of tags. */
 static int set_tag(struct ccm *ccm, const uint8_t *tag, size_t len)
@@ -152,13 +132,13 @@ static int get_params(void *arg, OSSL_PARAM params[])
            get_tag(ccm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG));
 }
 
-/* --------------------------------------------------------------------------------------------------
- * operations
- */
+/* ------------------------------------------------------------------------------------------ operations */
 
-static int init(struct ccm *ccm, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[], bool encrypt)
+static int init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv, size_t iv_len,
+    const OSSL_PARAM params[], bool encrypt)
 {
+    struct ccm *ccm = arg;
+
     if (iv != NULL && iv_len != ccm->aes.nonce_len)
         return REFUSE(PROV_R_INVALID_IV_LENGTH);
     if (key != NULL && key_len != ccm->aes.key_len)
@@ -168,18 +148,6 @@ static int init(struct ccm *ccm, const unsigned char *key, size_t key_len, const
     if (iv != NULL)
         aes_ccm_set_nonce(&ccm->aes, iv);
     return set_params(ccm, params);
-}
-
-static int encrypt_init(void *ccm, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
-{
-    return init(ccm, key, key_len, iv, iv_len, params, true);
-}
-
-static int decrypt_init(void *ccm, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
-{
-    return init(ccm, key, key_len, iv, iv_len, params, false);
 }
 
 static int update(
@@ -219,11 +187,7 @@ static int one_shot(
     return 1;
 }
 
-const OSSL_DISPATCH cipher_ccm_functions[] = {
-    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))ccm_free},
-    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))ccm_dup},
-    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
-    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+static const OSSL_DISPATCH functions[] = {
     {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
     {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
     {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
@@ -231,3 +195,10 @@ const OSSL_DISPATCH cipher_ccm_functions[] = {
     {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
     {0, NULL},
 };
+
+const struct cipher_family family_ccm = {.context_size = sizeof(struct ccm),
+    .begin = begin,
+    .cleanup = cleanup,
+    .dup = dup,
+    .init = init,
+    .functions = functions};

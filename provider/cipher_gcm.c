@@ -4,65 +4,45 @@
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cipher.h"
 #include "driver/aes_common.h"
-#include "driver/error.h"
 
 /* Since OpenSSL 3.4. */
 #define PARAM_IV_GENERATED "iv-generated"
 
 struct gcm {
+    const struct cipher *cipher;
     struct aes_gcm aes;
     bool iv_set;       /* by the caller or by us */
     bool iv_random;    /* it was made up, since none was set */
     size_t aad_growth; /* what the announced record grows by at its end */
 };
 
-void *cipher_gcm_new(const struct cipher *cipher, struct provider *provider)
-{
-    struct gcm *gcm = calloc(1, sizeof(*gcm));
-
-    (void)provider;
-    if (gcm == NULL)
-        error_raise_result(ERSATZ_NO_MEMORY);
-    else
-        aes_gcm_init(&gcm->aes, cipher->key_len);
-    return gcm;
-}
-
-static void gcm_free(void *arg)
+static void begin(void *arg)
 {
     struct gcm *gcm = arg;
 
-    if (gcm == NULL)
-        return;
-    aes_gcm_cleanup(&gcm->aes);
-    free(gcm);
+    aes_gcm_init(&gcm->aes, gcm->cipher->key_len);
 }
 
-static void *gcm_dup(void *arg)
+static void cleanup(void *arg)
 {
-    const struct gcm *from = arg;
-    struct gcm *to = malloc(sizeof(*to));
+    struct gcm *gcm = arg;
 
-    if (to == NULL) {
-        error_raise_result(ERSATZ_NO_MEMORY);
-        return NULL;
-    }
-    *to = *from;
-    if (aes_gcm_dup(&from->aes, &to->aes))
-        return to;
-    OPENSSL_cleanse(to, sizeof(*to));
-    free(to);
-    return NULL;
+    aes_gcm_cleanup(&gcm->aes);
 }
 
-/* --------------------------------------------------------------------------------------------------
- * parameters
- */
+static bool dup(const void *from, void *to)
+{
+    const struct gcm *original = from;
+    struct gcm *copy = to;
+
+    return aes_gcm_dup(&original->aes, &copy->aes);
+}
+
+/* ------------------------------------------------------------------------------------------ parameters */
 
 static int set_iv_len(struct gcm *gcm, const OSSL_PARAM *p)
 {
@@ -163,13 +143,13 @@ static int get_params(void *arg, OSSL_PARAM params[])
            generate_iv(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN));
 }
 
-/* --------------------------------------------------------------------------------------------------
- * operations
- */
+/* ------------------------------------------------------------------------------------------ operations */
 
-static int init(struct gcm *gcm, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[], bool encrypt)
+static int init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv, size_t iv_len,
+    const OSSL_PARAM params[], bool encrypt)
 {
+    struct gcm *gcm = arg;
+
     if (iv != NULL && (iv_len < 1 || iv_len > AES_GCM_IV_MAX))
         return REFUSE(PROV_R_INVALID_IV_LENGTH);
     if (key != NULL && key_len != gcm->aes.key_len)
@@ -184,18 +164,6 @@ static int init(struct gcm *gcm, const unsigned char *key, size_t key_len, const
         gcm->iv_random = false;
     }
     return set_params(gcm, params);
-}
-
-static int encrypt_init(void *gcm, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
-{
-    return init(gcm, key, key_len, iv, iv_len, params, true);
-}
-
-static int decrypt_init(void *gcm, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
-{
-    return init(gcm, key, key_len, iv, iv_len, params, false);
 }
 
 /* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. */
@@ -255,11 +223,7 @@ static int one_shot(
     return 1;
 }
 
-const OSSL_DISPATCH cipher_gcm_functions[] = {
-    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))gcm_free},
-    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))gcm_dup},
-    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
-    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+static const OSSL_DISPATCH functions[] = {
     {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
     {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
     {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
@@ -267,3 +231,10 @@ const OSSL_DISPATCH cipher_gcm_functions[] = {
     {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
     {0, NULL},
 };
+
+const struct cipher_family family_gcm = {.context_size = sizeof(struct gcm),
+    .begin = begin,
+    .cleanup = cleanup,
+    .dup = dup,
+    .init = init,
+    .functions = functions};

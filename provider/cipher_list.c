@@ -12,43 +12,28 @@
 
 #define PROPERTIES "provider=ersatz,ersatz.aes=yes"
 
-#define TEXT(NAME, MODE, BITS)                                                                               \
+#define CIPHER(NAME, MODE, BITS, FAMILY)                                                                     \
     {                                                                                                        \
-        .name = "AES-" #BITS "-" NAME, .mode = MODE, .key_len = (BITS) / 8, .new = cipher_text_new,          \
-        .functions = cipher_text_functions                                                                   \
+        .name = NAME, .mode = MODE, .key_len = (BITS) / 8, .family = &FAMILY                                 \
     }
-#define TEXT_OF_EACH_SIZE(NAME, MODE) TEXT(NAME, MODE, 128), TEXT(NAME, MODE, 192), TEXT(NAME, MODE, 256)
-
-#define XTS(BITS)                                                                                            \
-    {                                                                                                        \
-        .name = "AES-" #BITS "-XTS", .mode = ERSATZ_XTS, .key_len = 2 * (BITS) / 8, .new = cipher_text_new,  \
-        .functions = cipher_text_functions                                                                   \
-    }
-
-#define AEAD(NAME, MODE, BITS, FAMILY)                                                                       \
-    {                                                                                                        \
-        .name = NAME, .mode = MODE, .key_len = (BITS) / 8, .new = cipher_##FAMILY##_new,                     \
-        .functions = cipher_##FAMILY##_functions                                                             \
-    }
+#define OF_EACH_SIZE(NAME, MODE, FAMILY)                                                                     \
+    CIPHER("AES-128-" NAME, MODE, 128, FAMILY), CIPHER("AES-192-" NAME, MODE, 192, FAMILY),                  \
+        CIPHER("AES-256-" NAME, MODE, 256, FAMILY)
 
 static const struct cipher list[] = {
-    TEXT_OF_EACH_SIZE("CBC", ERSATZ_CBC),
-    TEXT_OF_EACH_SIZE("ECB", ERSATZ_ECB),
-    TEXT_OF_EACH_SIZE("CTR", ERSATZ_CTR),
-    TEXT_OF_EACH_SIZE("CFB", ERSATZ_CFB),
-    TEXT_OF_EACH_SIZE("OFB", ERSATZ_OFB),
-    XTS(128),
-    XTS(256),
-    AEAD("AES-128-GCM", ERSATZ_GCM, 128, gcm),
-    AEAD("AES-192-GCM", ERSATZ_GCM, 192, gcm),
-    AEAD("AES-256-GCM", ERSATZ_GCM, 256, gcm),
-    AEAD("AES-128-CCM", ERSATZ_CCM, 128, ccm),
-    AEAD("AES-192-CCM", ERSATZ_CCM, 192, ccm),
-    AEAD("AES-256-CCM", ERSATZ_CCM, 256, ccm),
-    AEAD("AES-128-CBC-HMAC-SHA1", ERSATZ_CBC_HMAC_SHA1, 128, cbc_hmac),
-    AEAD("AES-256-CBC-HMAC-SHA1", ERSATZ_CBC_HMAC_SHA1, 256, cbc_hmac),
-    AEAD("AES-128-CBC-HMAC-SHA256", ERSATZ_CBC_HMAC_SHA256, 128, cbc_hmac),
-    AEAD("AES-256-CBC-HMAC-SHA256", ERSATZ_CBC_HMAC_SHA256, 256, cbc_hmac),
+    OF_EACH_SIZE("CBC", ERSATZ_CBC, family_text),
+    OF_EACH_SIZE("ECB", ERSATZ_ECB, family_text),
+    OF_EACH_SIZE("CTR", ERSATZ_CTR, family_text),
+    OF_EACH_SIZE("CFB", ERSATZ_CFB, family_text),
+    OF_EACH_SIZE("OFB", ERSATZ_OFB, family_text),
+    CIPHER("AES-128-XTS", ERSATZ_XTS, 2 * 128, family_text),
+    CIPHER("AES-256-XTS", ERSATZ_XTS, 2 * 256, family_text),
+    OF_EACH_SIZE("GCM", ERSATZ_GCM, family_gcm),
+    OF_EACH_SIZE("CCM", ERSATZ_CCM, family_ccm),
+    CIPHER("AES-128-CBC-HMAC-SHA1", ERSATZ_CBC_HMAC_SHA1, 128, family_cbc_hmac),
+    CIPHER("AES-256-CBC-HMAC-SHA1", ERSATZ_CBC_HMAC_SHA1, 256, family_cbc_hmac),
+    CIPHER("AES-128-CBC-HMAC-SHA256", ERSATZ_CBC_HMAC_SHA256, 128, family_cbc_hmac),
+    CIPHER("AES-256-CBC-HMAC-SHA256", ERSATZ_CBC_HMAC_SHA256, 256, family_cbc_hmac),
 };
 
 #define CIPHERS (sizeof(list) / sizeof(list[0]))
@@ -78,14 +63,92 @@ typedef void any_fn(void);
  */
 static bool without_multiblock(const struct cipher *cipher, OSSL_PARAM params[])
 {
-    return cipher->new != cipher_cbc_hmac_new || answer_int(params, OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK, 0);
+    return cipher->family != &family_cbc_hmac || answer_int(params, OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK, 0);
 }
+
+/* ----------------------------------------------------------------------------------------------- contexts */
+
+struct context {
+    const struct cipher *cipher; /* a family's own members follow */
+};
+
+static void *allocate(size_t size)
+{
+    void *memory = calloc(1, size);
+
+    if (memory == NULL)
+        error_raise_result(ERSATZ_NO_MEMORY);
+    return memory;
+}
+
+static void *new_context(const struct cipher *cipher)
+{
+    struct context *context = allocate(cipher->family->context_size);
+
+    if (context == NULL)
+        return NULL;
+    context->cipher = cipher;
+    cipher->family->begin(context);
+    return context;
+}
+
+static void free_memory(struct context *context, size_t size)
+{
+    OPENSSL_cleanse(context, size);
+    free(context);
+}
+
+static void free_context(void *arg)
+{
+    struct context *context = arg;
+    const struct cipher_family *family;
+
+    if (context == NULL)
+        return;
+    family = context->cipher->family;
+    family->cleanup(context);
+    free_memory(context, family->context_size);
+}
+
+static void *dup_context(void *arg)
+{
+    const struct context *from = arg;
+    const struct cipher_family *family = from->cipher->family;
+    struct context *to = allocate(family->context_size);
+
+    if (to == NULL)
+        return NULL;
+    memcpy(to, from, family->context_size);
+    if (family->dup(from, to))
+        return to;
+    free_memory(to, family->context_size);
+    return NULL;
+}
+
+static int encrypt_init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    const struct context *context = arg;
+
+    return context->cipher->family->init(arg, key, key_len, iv, iv_len, params, true);
+}
+
+static int decrypt_init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    const struct context *context = arg;
+
+    return context->cipher->family->init(arg, key, key_len, iv, iv_len, params, false);
+}
+
+/* ---------------------------------------------------------------------------------------------- functions */
 
 /* A function of the interface has no argument that says which cipher it is for: so each has its own. */
 #define CIPHER_FUNCTIONS(i)                                                                                  \
     static void *new_##i(void *provider)                                                                     \
     {                                                                                                        \
-        return list[(i) % CIPHERS].new(&list[(i) % CIPHERS], provider);                                      \
+        (void)provider;                                                                                      \
+        return new_context(&list[(i) % CIPHERS]);                                                            \
     }                                                                                                        \
     static int get_##i(OSSL_PARAM params[])                                                                  \
     {                                                                                                        \
@@ -125,35 +188,42 @@ EACH_SLOT(CIPHER_FUNCTIONS)
 #define OWN_FUNCTIONS 5u
 static const OSSL_DISPATCH own[SLOTS][OWN_FUNCTIONS] = {EACH_SLOT(FUNCTIONS_OF)};
 
-static any_fn *function_of(const OSSL_ALGORITHM *algorithm, int number)
+/* The same for all ciphers. */
+static const OSSL_DISPATCH common[] = {
+    {OSSL_FUNC_CIPHER_FREECTX, (any_fn *)free_context},
+    {OSSL_FUNC_CIPHER_DUPCTX, (any_fn *)dup_context},
+    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (any_fn *)encrypt_init},
+    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (any_fn *)decrypt_init},
+    {0, NULL},
+};
+
+static unsigned append(OSSL_DISPATCH *to, unsigned count, const OSSL_DISPATCH *functions)
 {
-    for (const OSSL_DISPATCH *each = algorithm->implementation; each->function_id != 0; each++) {
-        if (each->function_id == number)
-            return each->function;
-    }
-    return NULL;
+    for (; functions->function_id != 0; functions++)
+        to[count++] = *functions;
+    return count;
 }
 
 /* Fill the slot of a cipher. False: libcrypto's has not what we need. */
 static bool fill(struct offered *slot, unsigned i, const OSSL_ALGORITHM *theirs)
 {
-    const OSSL_DISPATCH *each;
+    const OSSL_DISPATCH *all = theirs->implementation;
     unsigned count = OWN_FUNCTIONS;
 
     if (slot->functions[0].function_id != 0)
         return true; /* for another library context, and in use */
-    slot->get = (OSSL_FUNC_cipher_get_params_fn *)function_of(theirs, OSSL_FUNC_CIPHER_GET_PARAMS);
+    slot->get = (OSSL_FUNC_cipher_get_params_fn *)provider_function(all, OSSL_FUNC_CIPHER_GET_PARAMS);
     slot->gettable =
-        (OSSL_FUNC_cipher_gettable_params_fn *)function_of(theirs, OSSL_FUNC_CIPHER_GETTABLE_PARAMS);
-    slot->gettable_for =
-        (OSSL_FUNC_cipher_gettable_ctx_params_fn *)function_of(theirs, OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS);
-    slot->settable_for =
-        (OSSL_FUNC_cipher_settable_ctx_params_fn *)function_of(theirs, OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS);
+        (OSSL_FUNC_cipher_gettable_params_fn *)provider_function(all, OSSL_FUNC_CIPHER_GETTABLE_PARAMS);
+    slot->gettable_for = (OSSL_FUNC_cipher_gettable_ctx_params_fn *)provider_function(
+        all, OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS);
+    slot->settable_for = (OSSL_FUNC_cipher_settable_ctx_params_fn *)provider_function(
+        all, OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS);
     if (slot->get == NULL || slot->gettable == NULL || slot->gettable_for == NULL ||
         slot->settable_for == NULL)
         return false;
-    for (each = list[i].functions; each->function_id != 0; each++)
-        slot->functions[count++] = *each;
+    count = append(slot->functions, count, common);
+    count = append(slot->functions, count, list[i].family->functions);
     slot->functions[count] = (OSSL_DISPATCH){0, NULL};
     memcpy(slot->functions, own[i], sizeof(own[i]));
     return true;
@@ -210,9 +280,7 @@ void cipher_list_free(struct provider *provider)
     provider->ciphers = NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------
- * parameters
- */
+/* ------------------------------------------------------------------------------------------ parameters */
 
 bool asked_bytes(const OSSL_PARAM params[], const char *name, const uint8_t **bytes, size_t *len, bool *wrong)
 {

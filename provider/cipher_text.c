@@ -8,17 +8,15 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/proverr.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cipher.h"
 #include "driver/aes_text.h"
-#include "driver/error.h"
 #include "tls_record.h"
 
 struct text {
-    struct aes_text aes;
     const struct cipher *cipher;
+    struct aes_text aes;
     uint8_t iv[AES_BLOCK];       /* the next operation's; aes.iv */
     uint8_t first_iv[AES_BLOCK]; /* as it was set */
     bool encrypts, iv_set;
@@ -39,48 +37,28 @@ static size_t iv_len(const struct text *text)
     return text->cipher->mode == ERSATZ_ECB ? 0 : AES_BLOCK;
 }
 
-void *cipher_text_new(const struct cipher *cipher, struct provider *provider)
-{
-    struct text *text = calloc(1, sizeof(*text));
-
-    (void)provider;
-    if (text == NULL) {
-        error_raise_result(ERSATZ_NO_MEMORY);
-        return NULL;
-    }
-    text->cipher = cipher;
-    text->pads = true;
-    aes_text_init(&text->aes, cipher->mode, cipher->key_len, text->iv);
-    return text;
-}
-
-static void text_free(void *arg)
+static void begin(void *arg)
 {
     struct text *text = arg;
 
-    if (text == NULL)
-        return;
-    aes_text_cleanup(&text->aes);
-    OPENSSL_cleanse(text, sizeof(*text));
-    free(text);
+    text->pads = true;
+    aes_text_init(&text->aes, text->cipher->mode, text->cipher->key_len, text->iv);
 }
 
-static void *text_dup(void *arg)
+static void cleanup(void *arg)
 {
-    const struct text *from = arg;
-    struct text *to = malloc(sizeof(*to));
+    struct text *text = arg;
 
-    if (to == NULL) {
-        error_raise_result(ERSATZ_NO_MEMORY);
-        return NULL;
-    }
-    *to = *from;
-    to->aes.iv = to->iv;
-    if (aes_text_dup(&from->aes, &to->aes))
-        return to;
-    OPENSSL_cleanse(to, sizeof(*to));
-    free(to);
-    return NULL;
+    aes_text_cleanup(&text->aes);
+}
+
+static bool dup(const void *from, void *to)
+{
+    const struct text *original = from;
+    struct text *copy = to;
+
+    copy->aes.iv = copy->iv;
+    return aes_text_dup(&original->aes, &copy->aes);
 }
 
 static int set_params(void *arg, const OSSL_PARAM params[])
@@ -129,9 +107,10 @@ static int get_params(void *arg, OSSL_PARAM params[])
            tls_record_get_params(&text->tls, params);
 }
 
-static int init(struct text *text, const unsigned char *key, size_t key_len, const unsigned char *iv,
+static int init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv,
     size_t len_of_iv, const OSSL_PARAM params[], bool encrypts)
 {
+    struct text *text = arg;
     enum ersatz_mode mode = text->cipher->mode;
 
     text->encrypts = encrypts;
@@ -153,21 +132,7 @@ static int init(struct text *text, const unsigned char *key, size_t key_len, con
     return set_params(text, params);
 }
 
-static int encrypt_init(void *text, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t len_of_iv, const OSSL_PARAM params[])
-{
-    return init(text, key, key_len, iv, len_of_iv, params, true);
-}
-
-static int decrypt_init(void *text, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t len_of_iv, const OSSL_PARAM params[])
-{
-    return init(text, key, key_len, iv, len_of_iv, params, false);
-}
-
-/* -----------------------------------------------------------------------------------------------------
- * blocks
- */
+/* ---------------------------------------------------------------------------------------------- blocks */
 
 /* A record of TLS: whole, in place, padded by us, and where it is decrypted, without its padding and MAC. */
 static int update_record(
@@ -294,9 +259,7 @@ static int finish_decryption(struct text *text, unsigned char *out, size_t *out_
     return ok;
 }
 
-/* -------------------------------------------------------------------------------------------------
- * operations
- */
+/* ------------------------------------------------------------------------------------------ operations */
 
 static int crypt(
     struct text *text, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
@@ -353,11 +316,7 @@ static int one_shot(
     return crypt(text, out, out_len, size, in, len);
 }
 
-const OSSL_DISPATCH cipher_text_functions[] = {
-    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))text_free},
-    {OSSL_FUNC_CIPHER_DUPCTX, (void (*)(void))text_dup},
-    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))encrypt_init},
-    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))decrypt_init},
+static const OSSL_DISPATCH functions[] = {
     {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
     {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
     {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
@@ -365,3 +324,10 @@ const OSSL_DISPATCH cipher_text_functions[] = {
     {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
     {0, NULL},
 };
+
+const struct cipher_family family_text = {.context_size = sizeof(struct text),
+    .begin = begin,
+    .cleanup = cleanup,
+    .dup = dup,
+    .init = init,
+    .functions = functions};

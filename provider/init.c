@@ -6,7 +6,6 @@
 #include <openssl/crypto.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "cipher.h"
@@ -121,23 +120,19 @@ static bool set_up(struct provider *provider)
  * process, linked into the program, shares nothing with ours. */
 static bool is_own_libcrypto(const OSSL_DISPATCH *in)
 {
+    void (*function)(void) = provider_function(in, OSSL_FUNC_CORE_GET_PARAMS);
     Dl_info theirs, ours;
 
-    for (; in->function_id != 0; in++) {
-        if (in->function_id == OSSL_FUNC_CORE_GET_PARAMS)
-            return dladdr((void *)in->function, &theirs) != 0 &&
-                   dladdr((void *)OPENSSL_init_crypto, &ours) != 0 && theirs.dli_fbase == ours.dli_fbase;
-    }
-    return false;
+    return function != NULL && dladdr((void *)function, &theirs) != 0 &&
+           dladdr((void *)OPENSSL_init_crypto, &ours) != 0 && theirs.dli_fbase == ours.dli_fbase;
 }
 
 static OSSL_LIB_CTX *application_of(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in)
 {
-    for (; in->function_id != 0; in++) {
-        if (in->function_id == OSSL_FUNC_CORE_GET_LIBCTX)
-            return (OSSL_LIB_CTX *)OSSL_FUNC_core_get_libctx(in)(handle);
-    }
-    return NULL;
+    OSSL_FUNC_core_get_libctx_fn *get =
+        (OSSL_FUNC_core_get_libctx_fn *)provider_function(in, OSSL_FUNC_CORE_GET_LIBCTX);
+
+    return get == NULL ? NULL : (OSSL_LIB_CTX *)get(handle);
 }
 
 static const OSSL_DISPATCH functions[] = {
@@ -148,17 +143,6 @@ static const OSSL_DISPATCH functions[] = {
     {OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))get_capabilities},
     {0, NULL},
 };
-
-/* Whether the card can be had, or need not. */
-static bool has_card(void)
-{
-    struct ersatz_error error;
-
-    if (atomic_load(&card_policy()->fallback) || card_probe(&error) == ERSATZ_OK)
-        return true;
-    error_raise(REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
-    return false;
-}
 
 /* NULL, with an error raised. */
 static struct provider *open_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in)
@@ -173,7 +157,7 @@ static struct provider *open_provider(const OSSL_CORE_HANDLE *handle, const OSSL
         error_raise_result(ERSATZ_NO_MEMORY);
     } else {
         provider->application = application_of(handle, in);
-        if (has_card() && set_up(provider)) {
+        if (door_has_card() && set_up(provider)) {
             card_use();
             return provider;
         }
@@ -191,9 +175,7 @@ int OSSL_provider_init(
 
     error_load();
     if (!is_own_libcrypto(in)) {
-        error_raise(REASON_DEVICE,
-            "the application has a libcrypto of its own (linked in statically, or a second one in its "
-            "process), not the shared one that this module uses; link it with the shared library");
+        door_refuse_libcrypto();
         provider = NULL;
     } else {
         provider = open_provider(handle, in);

@@ -24,4 +24,14 @@ struct provider {
     OSSL_ALGORITHM *keys, *signatures, *encryptions, *encapsulations; /* NULL: none is offered */
 };
 
+/* The function of that number in a table that libcrypto gave us. NULL: there is none. */
+static inline void (*provider_function(const OSSL_DISPATCH *table, int number))(void)
+{
+    for (; table->function_id != 0; table++) {
+        if (table->function_id == number)
+            return table->function;
+    }
+    return NULL;
+}
+
 #endif

@@ -46,8 +46,7 @@ typedef const OSSL_PARAM *list_fn(void *provider);
 typedef const OSSL_PARAM *list_for_fn(void *context, void *provider);
 typedef const OSSL_PARAM *list_types_fn(void *provider, int selection);
 
-/* ------------------------------------------------------------------------------------------------------ keys
- */
+/* ------------------------------------------------------------------------------------------------ keys */
 
 #define KEYS 2u /* RSA, RSA-PSS */
 
@@ -277,8 +276,7 @@ KEY_FUNCTIONS(1)
 
 static const OSSL_DISPATCH *const key_functions[KEYS] = {key_functions_0, key_functions_1};
 
-/* ------------------------------------------------------------------------------------------------ operations
- */
+/* ------------------------------------------------------------------------------------------ operations */
 
 #define SIGNATURES 24u /* RSA itself, and from OpenSSL 3.4 on one with each digest: 15 */
 
@@ -371,24 +369,13 @@ static const OSSL_DISPATCH encapsulation_functions[] = {
     {0, NULL},
 };
 
-/* ---------------------------------------------------------------------------------------------------
- * wrapping
- */
+/* -------------------------------------------------------------------------------------------- wrapping */
 
 static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* of the tables above, while they are filled */
 
 __attribute__((constructor)) static void watch_forks(void)
 {
     ersatz_lock_renew_in_children(&lock);
-}
-
-static const OSSL_DISPATCH *find(const OSSL_DISPATCH *functions, int number)
-{
-    for (; functions->function_id != 0; functions++) {
-        if (functions->function_id == number)
-            return functions;
-    }
-    return NULL;
 }
 
 /* Fill *original with libcrypto's functions up to number last, those in `replaced` by ours. */
@@ -401,12 +388,12 @@ static void wrap(
         return; /* done for another library context, and in use */
     for (; theirs->function_id != 0; theirs++) {
         int number = theirs->function_id;
-        const OSSL_DISPATCH *ours = find(replaced, number);
+        any_fn *ours = provider_function(replaced, number);
 
         if (number > last || original->functions[number] != NULL)
             continue;
         original->functions[number] = theirs->function;
-        original->ours[count++] = ours != NULL ? *ours : *theirs;
+        original->ours[count++] = (OSSL_DISPATCH){number, ours != NULL ? ours : theirs->function};
     }
     original->ours[count] = (OSSL_DISPATCH){0, NULL};
 }

@@ -11,11 +11,11 @@
 #include "driver/commands.h"
 #include "driver/error.h"
 #include "ersatz/control.h"
+#include "provider.h"
 
 #define COMMANDS_MAX 96u
 
-/* ------------------------------------------------------------------------------------------- configuration
- */
+/* --------------------------------------------------------------------------------------- configuration */
 
 static bool is_one_of(const char *text, const char *const *words)
 {
@@ -63,15 +63,12 @@ static bool run_all(const OSSL_PARAM *params, bool before_start)
 bool settings_configure(void *arg)
 {
     const struct configuration *configuration = arg;
-    OSSL_FUNC_core_get_params_fn *get = NULL;
+    OSSL_FUNC_core_get_params_fn *get =
+        (OSSL_FUNC_core_get_params_fn *)provider_function(configuration->in, OSSL_FUNC_CORE_GET_PARAMS);
     const char *values[COMMANDS_MAX] = {NULL};
     OSSL_PARAM params[COMMANDS_MAX + 1];
     unsigned count = 0;
 
-    for (const OSSL_DISPATCH *each = configuration->in; each->function_id != 0; each++) {
-        if (each->function_id == OSSL_FUNC_CORE_GET_PARAMS)
-            get = OSSL_FUNC_core_get_params(each);
-    }
     for (; commands[count].name != NULL && count < COMMANDS_MAX; count++)
         params[count] =
             OSSL_PARAM_construct_utf8_ptr(commands[count].name, (char **)(uintptr_t)&values[count], 0);
@@ -80,9 +77,7 @@ bool settings_configure(void *arg)
            (run_all(params, true) && run_all(params, false));
 }
 
-/* ------------------------------------------------------------------------------------------------ while it
- * runs
- */
+/* --------------------------------------------------------------------------------------- while it runs */
 
 bool settings_are_asked(const char *capability)
 {

@@ -14,11 +14,10 @@
 #define BLOCK 16u
 #define PADDING_MAX 256u /* with its length byte */
 
-/* ------------------------------------------------------------------------------------------------------
- * masks All ones where it is true, all zeros where not; for numbers below 2^63. The empty asm keeps the
- * compiler from finding out that it is one of the two, and making a branch of it.
- */
+/* ----------------------------------------------------------------------------------------------- masks */
 
+/* All ones where it is true, all zeros where not; for numbers below 2^63. The empty asm keeps the compiler
+ * from finding out that it is one of the two, and making a branch of it. */
 static size_t hidden(size_t mask)
 {
     __asm__("" : "+r"(mask));
@@ -40,9 +39,7 @@ static uint8_t choose(size_t mask, uint8_t a, uint8_t b)
     return (uint8_t)((mask & a) | (~mask & b));
 }
 
-/* -------------------------------------------------------------------------------------------------
- * parameters
- */
+/* ------------------------------------------------------------------------------------------ parameters */
 
 bool tls_record_set_params(struct tls_record *record, const OSSL_PARAM params[])
 {
@@ -62,9 +59,7 @@ bool tls_record_get_params(const struct tls_record *record, OSSL_PARAM params[])
     return p == NULL || OSSL_PARAM_set_octet_ptr(p, record->mac, record->mac_len);
 }
 
-/* ----------------------------------------------------------------------------------------------------
- * records
- */
+/* --------------------------------------------------------------------------------------------- records */
 
 bool tls_record_pad(uint8_t *text, size_t *len, size_t size)
 {

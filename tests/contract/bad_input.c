@@ -14,7 +14,7 @@ static const unsigned char iv[] = "fedcba9876543210";
 
 static int rsa_ranges(void *arg)
 {
-    RSA *rsa = test_rsa(engine);
+    RSA *rsa = engine_rsa(engine);
     const BIGNUM *n;
     unsigned char in[300] = {0}, out[256], signature[256];
     BIGNUM *sum = BN_new();
@@ -48,7 +48,7 @@ static int rsa_ranges(void *arg)
  */
 static int zero_signature(void *arg)
 {
-    RSA *rsa = test_rsa(engine);
+    RSA *rsa = engine_rsa(engine);
     unsigned char zero[256] = {0}, out[256];
 
     (void)arg;
@@ -63,7 +63,7 @@ static int zero_signature(void *arg)
 
 static int truncated_ciphertext(void *arg)
 {
-    RSA *rsa = test_rsa(engine);
+    RSA *rsa = engine_rsa(engine);
     unsigned char in[16] = "secret", out[256], ciphertext[256];
 
     (void)arg;
@@ -78,7 +78,7 @@ static int truncated_ciphertext(void *arg)
 
 static int public_key_only(void *arg)
 {
-    RSA *whole = test_rsa(NULL), *rsa = RSA_new_method(engine);
+    RSA *whole = engine_rsa(NULL), *rsa = RSA_new_method(engine);
     const BIGNUM *n, *e;
     unsigned char in[256] = {1}, out[256];
 
@@ -97,7 +97,7 @@ static int public_key_only(void *arg)
  * comes out: libcrypto alone would follow a NULL. */
 static int key_without_exponent(void *arg)
 {
-    RSA *whole = test_rsa(NULL);
+    RSA *whole = engine_rsa(NULL);
     const BIGNUM *n, *e, *p, *q, *dmp1, *dmq1, *iqmp;
     unsigned char in[256] = {1}, out[256], wanted[256];
 

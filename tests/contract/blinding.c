@@ -86,10 +86,10 @@ int main(void)
     pthread_t threads[THREADS];
 
     test_begin(120);
-    plain = test_rsa(NULL);
+    plain = engine_rsa(NULL);
     CHECK_EQ(RSA_private_encrypt(SIZE, in, wanted, plain, RSA_NO_PADDING), SIZE);
     engine = engine_load(NULL);
-    rsa = test_rsa(engine);
+    rsa = engine_rsa(engine);
     for (unsigned i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, in_jobs, NULL), 0);
     for (unsigned i = 0; i < THREADS; i++)

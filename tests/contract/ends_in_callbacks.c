@@ -230,7 +230,7 @@ int main(void)
         exit_in_it, exit_while_it_never_returns, finish_while_it_commands, finish_in_it};
 
     test_begin(140);
-    RSA_free(test_rsa(NULL)); /* made once, for all children */
+    RSA_free(engine_rsa(NULL)); /* made once, for all children */
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         pid_t pid = fork();
 

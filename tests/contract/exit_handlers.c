@@ -101,8 +101,8 @@ int main(int argc, char **argv)
         contexts[i] = new_context(engine, ciphers[i]);
     text_context = EVP_CIPHER_CTX_new();
     CHECK(EVP_EncryptInit_ex(text_context, EVP_aes_128_cbc(), engine, key, NULL));
-    rsa = test_rsa(engine);
-    unused = test_rsa(engine);
+    rsa = engine_rsa(engine);
+    unused = engine_rsa(engine);
     pkey = EVP_PKEY_new();
     CHECK(EVP_PKEY_set1_RSA(pkey, rsa));
     CHECK_EQ(RSA_private_encrypt(32, text, signature, rsa, RSA_PKCS1_PADDING), sizeof(signature));

@@ -36,7 +36,7 @@ static struct work *own; /* what the handler does */
 static void use(void)
 {
     CHECK_EQ(work_do(&own), 1);
-    RSA_free(test_rsa(own->engine));
+    RSA_free(engine_rsa(own->engine));
 }
 
 static void leave(int signal)
@@ -154,7 +154,7 @@ static void sign_with_new_key(struct work *work)
 {
     RSA *rsa = work->rsa;
 
-    work->rsa = test_rsa(work->engine);
+    work->rsa = engine_rsa(work->engine);
     CHECK_EQ(work_do(&work), 1);
     RSA_free(work->rsa);
     work->rsa = rsa;
@@ -363,7 +363,7 @@ int main(void)
 {
     test_begin(140);
     CHECK(CRYPTO_set_mem_functions(allocate, reallocate, release));
-    RSA_free(test_rsa(NULL)); /* made once, for all children */
+    RSA_free(engine_rsa(NULL)); /* made once, for all children */
     for (way = BY_EXIT; way <= BY_USE; way++) {
         at_every_point(PRIVATE);
         at_every_point(PUBLIC);

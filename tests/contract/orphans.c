@@ -121,7 +121,7 @@ static void abandon_aes(ENGINE *engine, enum told_by told_by, const char *where)
 
 static void abandon_rsa(ENGINE *engine, enum told_by told_by, const char *where)
 {
-    RSA *rsa = test_rsa(engine);
+    RSA *rsa = engine_rsa(engine);
     struct job job;
 
     job_init(&job, told_by, sign_and_vanish, rsa);

@@ -350,10 +350,10 @@ int main(int argc, char **argv)
     way = argv[1];
     plain.key = EVP_RSA_gen(2048);
     CHECK(plain.key != NULL && EVP_PKEY_todata(plain.key, EVP_PKEY_KEYPAIR, &numbers) == 1);
-    plain.rsa = test_rsa(NULL);
+    plain.rsa = engine_rsa(NULL);
     CHECK(ENGINE_set_id(other, "plain") && ENGINE_set_pkey_meths(other, plain_methods));
     engine = engine_load(NULL);
-    card[LOW].rsa = test_rsa(engine);
+    card[LOW].rsa = engine_rsa(engine);
     card[EXPLICIT].key = plain.key;
     card[EXPLICIT].engine = engine;
     CHECK(ENGINE_set_default_RSA(engine));

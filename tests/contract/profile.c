@@ -95,7 +95,7 @@ static void check_software(void)
     run(work_rsa(engine, 2), BY_FD);
     CHECK_EQ(engine_count(engine, "rsa_priv") - signs, 1);
     CHECK_EQ(engine_count(engine, "told") - told, 1);
-    rsa = test_rsa(engine);
+    rsa = engine_rsa(engine);
     memset(text, 0, sizeof(text));
     CHECK_EQ(RSA_public_encrypt(sizeof(text), text, text, rsa, RSA_NO_PADDING), (int)sizeof(text));
     RSA_free(rsa);

@@ -19,7 +19,7 @@ static void *sign_with_own_key(void *arg)
 
     for (int i = 0; i < ROUNDS; i++) {
         unsigned char out[512];
-        RSA *rsa = test_rsa(model->engine);
+        RSA *rsa = engine_rsa(model->engine);
 
         if (RSA_private_encrypt(32, model->input, out, rsa, RSA_PKCS1_PADDING) != model->size) {
             ERR_print_errors_fp(stderr);

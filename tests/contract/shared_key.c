@@ -68,7 +68,7 @@ static void many_threads(void)
 
 static void changed_key(void)
 {
-    RSA *rsa = test_rsa(engine), *other = RSA_new();
+    RSA *rsa = engine_rsa(engine), *other = RSA_new();
     BIGNUM *f4 = BN_new();
     const BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *qi;
     unsigned char in[20] = {1}, out[256], wanted[256];
@@ -127,7 +127,7 @@ static void sign_like(RSA *rsa, RSA *other)
 static void recycled_numbers(void)
 {
     enum { SPARE = 400 };
-    RSA *rsa = test_rsa(engine), *other = new_key(), *plain = test_rsa(NULL);
+    RSA *rsa = engine_rsa(engine), *other = new_key(), *plain = engine_rsa(NULL);
     const BIGNUM *before[8], *source[8];
     BIGNUM *numbers[8], *spare[SPARE];
 

@@ -53,7 +53,7 @@ static SSL_CTX *make_server_context(ENGINE *engine)
     EVP_PKEY *key = EVP_PKEY_new();
     X509 *certificate;
 
-    CHECK(context != NULL && key != NULL && EVP_PKEY_assign_RSA(key, test_rsa(engine)));
+    CHECK(context != NULL && key != NULL && EVP_PKEY_assign_RSA(key, engine_rsa(engine)));
     certificate = make_certificate(key);
     CHECK(SSL_CTX_use_certificate(context, certificate) && SSL_CTX_use_PrivateKey(context, key));
     SSL_CTX_set_mode(context, SSL_MODE_ASYNC);

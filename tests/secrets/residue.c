@@ -156,9 +156,9 @@ int main(int argc, char **argv)
     CHECK_EQ(argc, 3);
     in_a_job = strcmp(argv[1], "fd") == 0;
     snprintf(command, sizeof(command), "KERNELS:%s", argv[2]);
-    plain = test_rsa(NULL);
+    plain = engine_rsa(NULL);
     engine = engine_load(command);
-    rsa = test_rsa(engine);
+    rsa = engine_rsa(engine);
     make_secret(SECRET);
     { /* what is there is found */
         struct scan scan = scan_for(secret, SCAN_LEN);

@@ -34,7 +34,7 @@ __attribute__((visibility("default"))) int BN_BLINDING_invert_ex(
 
 static RSA *without_crt(ENGINE *engine)
 {
-    RSA *rsa = RSA_new_method(engine), *whole = test_rsa(NULL);
+    RSA *rsa = RSA_new_method(engine), *whole = engine_rsa(NULL);
 
     CHECK(RSA_set0_key(rsa, BN_dup(RSA_get0_n(whole)), BN_dup(RSA_get0_e(whole)), BN_dup(RSA_get0_d(whole))));
     RSA_free(whole);
@@ -45,7 +45,7 @@ static RSA *without_crt(ENGINE *engine)
 static void make_input(unsigned char in[SIZE], const char *text)
 {
     unsigned char padded[SIZE] = {0};
-    RSA *plain = test_rsa(NULL);
+    RSA *plain = engine_rsa(NULL);
 
     memcpy(padded + SIZE - strlen(text), text, strlen(text));
     CHECK_EQ(RSA_public_encrypt(SIZE, padded, in, plain, RSA_NO_PADDING), SIZE);
@@ -55,7 +55,7 @@ static void make_input(unsigned char in[SIZE], const char *text)
 /* The engine's part by itself. Returns how many errors libcrypto makes of the number that it gives. */
 static unsigned look_at_exponentiation(ENGINE *engine, const unsigned char in[SIZE])
 {
-    RSA *rsa = test_rsa(engine);
+    RSA *rsa = engine_rsa(engine);
     BN_CTX *ctx = BN_CTX_new();
     BIGNUM *base = BN_bin2bn(in, SIZE, NULL), *result = BN_new();
     unsigned char out[SIZE];
@@ -85,7 +85,7 @@ static void look_at(rsa_fn *function, RSA *rsa, const unsigned char in[SIZE], un
 {
     unsigned char out[SIZE], again[SIZE];
     unsigned before = errors(), count = unblinded;
-    RSA *plain = test_rsa(NULL);
+    RSA *plain = engine_rsa(NULL);
     int got = function(SIZE, in, out, rsa, RSA_NO_PADDING);
 
     CHECK_EQ(errors() - before, libcryptos);
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     snprintf(command, sizeof(command), "PROFILE:%s", argv[1]);
     engine = engine_load(command);
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        RSA *whole = test_rsa(engine), *lean = without_crt(engine);
+        RSA *whole = engine_rsa(engine), *lean = without_crt(engine);
         unsigned char in[SIZE];
         unsigned libcryptos;
 

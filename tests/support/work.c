@@ -40,10 +40,10 @@ static struct work *work_new(ENGINE *engine, unsigned char seed)
 struct work *work_rsa(ENGINE *engine, unsigned char seed)
 {
     struct work *work = work_new(engine, seed);
-    RSA *plain = test_rsa(NULL);
+    RSA *plain = engine_rsa(NULL);
 
     work->is_rsa = true;
-    work->rsa = test_rsa(engine);
+    work->rsa = engine_rsa(engine);
     work->size = RSA_size(plain);
     CHECK(sign(plain, work->input, work->expected));
     RSA_free(plain);

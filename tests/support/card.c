@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See card.h. */
+#include "support/card.h"
+
+#include <openssl/bn.h>
+#include <openssl/engine.h>
+
+#include "check.h"
+#include "support/door.h"
+
+bool card_is_provider(void)
+{
+    const char *name = getenv("DOOR");
+    bool is_provider = name != NULL && strcmp(name, "provider") == 0;
+
+    CHECK(name == NULL || is_provider || strcmp(name, "engine") == 0);
+    return is_provider;
+}
+
+static const struct door *door(void)
+{
+    if (card_is_provider())
+        return &provider_door;
+#ifdef OPENSSL_NO_ENGINE
+    FAIL("this OpenSSL has no engines: DOOR must be provider");
+#else
+    return &engine_door;
+#endif
+}
+
+static struct card *open_card(const char *commands, OSSL_LIB_CTX *context)
+{
+    struct card *card = calloc(1, sizeof(*card));
+    const char *module = getenv("ERSATZ_MODULE");
+
+    CHECK(card != NULL && module != NULL);
+    card->context = context;
+    if (door()->open(card, module, commands))
+        return card;
+    free(card);
+    return NULL;
+}
+
+struct card *card_try(const char *commands)
+{
+    return open_card(commands, card_is_provider() ? OSSL_LIB_CTX_new() : NULL);
+}
+
+static struct card *loaded(struct card *card)
+{
+    if (card == NULL)
+        ERR_print_errors_fp(stderr);
+    CHECK(card != NULL);
+    return card;
+}
+
+struct card *card_load(const char *commands)
+{
+    return loaded(card_try(commands));
+}
+
+struct card *card_load_for_good(const char *commands)
+{
+    return loaded(open_card(commands, NULL));
+}
+
+void card_unload(struct card *card)
+{
+    door()->close(card);
+    free(card);
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * commands and statistics */
+
+void card_command(struct card *card, const char *name, const char *value)
+{
+    if (!door()->run(card, name, value, NULL, NULL)) {
+        ERR_print_errors_fp(stderr);
+        FAIL("the command was refused");
+    }
+}
+
+bool card_ask(struct card *card, const char *command, int *answer)
+{
+    const char *colon = strchr(command, ':');
+    char name[64];
+
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(command, ":"), command);
+    return door()->run(card, name, colon == NULL ? NULL : colon + 1, answer, NULL);
+}
+
+int card_number(struct card *card, const char *command)
+{
+    int answer;
+
+    CHECK(card_ask(card, command, &answer));
+    return answer;
+}
+
+bool card_refuses(struct card *card, const char *name, const char *value, const char *text)
+{
+    ERR_clear_error();
+    return !door()->run(card, name, value, NULL, NULL) && error_speaks_of(text);
+}
+
+char *card_statistics(struct card *card)
+{
+    char *text;
+
+    CHECK(door()->run(card, "STATS", NULL, NULL, &text));
+    CHECK(text != NULL);
+    return text;
+}
+
+/* -1: there is none. */
+static long find_count(struct card *card, const char *name)
+{
+    char quoted[64], *text = card_statistics(card), *at;
+    long count = -1;
+
+    snprintf(quoted, sizeof(quoted), "\"%s\":", name);
+    at = strstr(text, quoted);
+    if (at != NULL)
+        count = strtol(at + strlen(quoted), NULL, 10);
+    free(text);
+    return count;
+}
+
+long card_count(struct card *card, const char *name)
+{
+    long count = find_count(card, name);
+
+    CHECK(count >= 0);
+    return count;
+}
+
+bool card_has_count(struct card *card, const char *name)
+{
+    return find_count(card, name) >= 0;
+}
+
+void card_wait_for(struct card *card, const char *name, long value)
+{
+    while (card_count(card, name) < value)
+        usleep(200);
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * operations */
+
+int card_cipher_init(struct card *card, EVP_CIPHER_CTX *ctx, const char *name, const unsigned char *key,
+    const unsigned char *iv, int encrypt)
+{
+    EVP_CIPHER *fetched = NULL;
+    const EVP_CIPHER *cipher = EVP_get_cipherbyname(name);
+    int done;
+
+    if (card != NULL && card->provider != NULL)
+        cipher = fetched = EVP_CIPHER_fetch(card->context, name, "provider=ersatz");
+    done = cipher != NULL && EVP_CipherInit_ex(ctx, cipher, card_engine(card), key, iv, encrypt);
+    EVP_CIPHER_free(fetched);
+    return done;
+}
+
+EVP_PKEY *card_key(struct card *card, RSA *numbers)
+{
+    return door()->new_key(card, numbers);
+}
+
+EVP_PKEY_CTX *card_key_context(struct card *card, EVP_PKEY *key)
+{
+    return EVP_PKEY_CTX_new_from_pkey(card_context(card), key, card_properties(card));
+}
+
+static int operate(struct card *card, EVP_PKEY *key, int padding, int (*init)(EVP_PKEY_CTX *),
+    int (*work)(EVP_PKEY_CTX *, unsigned char *, size_t *, const unsigned char *, size_t),
+    const unsigned char *in, size_t in_len, unsigned char *out)
+{
+    EVP_PKEY_CTX *ctx = card_key_context(card, key);
+    size_t len = (size_t)EVP_PKEY_get_size(key);
+    bool done = ctx != NULL && init(ctx) > 0 && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) > 0 &&
+                work(ctx, out, &len, in, in_len) > 0;
+
+    EVP_PKEY_CTX_free(ctx);
+    return done ? (int)len : -1;
+}
+
+int key_sign(
+    struct card *card, EVP_PKEY *key, int padding, const unsigned char *in, size_t len, unsigned char *out)
+{
+    return operate(card, key, padding, EVP_PKEY_sign_init, EVP_PKEY_sign, in, len, out);
+}
+
+int key_recover(
+    struct card *card, EVP_PKEY *key, int padding, const unsigned char *in, size_t len, unsigned char *out)
+{
+    return operate(card, key, padding, EVP_PKEY_verify_recover_init, EVP_PKEY_verify_recover, in, len, out);
+}
+
+int key_encrypt(
+    struct card *card, EVP_PKEY *key, int padding, const unsigned char *in, size_t len, unsigned char *out)
+{
+    return operate(card, key, padding, EVP_PKEY_encrypt_init, EVP_PKEY_encrypt, in, len, out);
+}
+
+int key_decrypt(
+    struct card *card, EVP_PKEY *key, int padding, const unsigned char *in, size_t len, unsigned char *out)
+{
+    return operate(card, key, padding, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt, in, len, out);
+}
+
+RSA *test_rsa(void)
+{
+    static RSA *rsa;
+
+    if (rsa == NULL) {
+        BIGNUM *f4 = BN_new();
+
+        rsa = RSA_new();
+        CHECK(rsa != NULL && f4 != NULL && RSA_set_method(rsa, RSA_PKCS1_OpenSSL()));
+        CHECK(BN_set_word(f4, RSA_F4) && RSA_generate_key_ex(rsa, 2048, f4, NULL));
+        BN_free(f4);
+    }
+    CHECK(RSA_up_ref(rsa));
+    return rsa;
+}
+
+EVP_PKEY *test_key(struct card *card)
+{
+    RSA *rsa = test_rsa();
+    EVP_PKEY *key = card_key(card, rsa);
+
+    if (key == NULL)
+        ERR_print_errors_fp(stderr);
+    CHECK(key != NULL);
+    RSA_free(rsa);
+    return key;
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * as the default */
+
+void card_set_default(struct card *card)
+{
+    door()->set_default(card);
+}
+
+OSSL_LIB_CTX *card_context(struct card *card)
+{
+    return card == NULL ? NULL : card->context;
+}
+
+const char *card_properties(struct card *card)
+{
+    return card == NULL || card->provider == NULL ? NULL : "?provider=ersatz";
+}
+
+ENGINE *card_engine(struct card *card)
+{
+    return card == NULL ? NULL : card->engine;
+}

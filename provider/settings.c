@@ -2,11 +2,14 @@
 /* See settings.h. */
 #include "settings.h"
 
+#include <openssl/conf.h>
+#include <openssl/err.h>
 #include <openssl/params.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "driver/commands.h"
 #include "driver/error.h"
@@ -60,11 +63,96 @@ static bool run_all(const OSSL_PARAM *params, bool before_start)
     return true;
 }
 
+static bool get_settings(const struct configuration *configuration, OSSL_PARAM *params)
+{
+    OSSL_FUNC_core_get_params_fn *get =
+        (OSSL_FUNC_core_get_params_fn *)provider_function(configuration->in, OSSL_FUNC_CORE_GET_PARAMS);
+
+    return get != NULL && get(configuration->handle, params);
+}
+
+/* Whether libcrypto has this value for this name in the provider's section. */
+static bool has_setting(const struct configuration *configuration, const char *name, const char *value)
+{
+    char *found = NULL;
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_ptr(name, &found, 0), OSSL_PARAM_construct_end()};
+
+    return get_settings(configuration, params) && found != NULL && strcmp(found, value) == 0;
+}
+
+/* Whether libcrypto took a line NAME = VALUE for a sub-section, because the value is the name of a section.
+ * It then has no value for NAME, but one for each NAME.LINE. */
+static bool is_sub_section(
+    const struct configuration *configuration, const CONF *conf, const CONF_VALUE *line)
+{
+    STACK_OF(CONF_VALUE) *lines = NCONF_get_section(conf, line->value);
+    const CONF_VALUE *first = lines == NULL ? NULL : sk_CONF_VALUE_value(lines, 0);
+    char name[512];
+
+    return first != NULL &&
+           snprintf(name, sizeof(name), "%s.%s", line->name, first->name) < (int)sizeof(name) &&
+           has_setting(configuration, name, first->value);
+}
+
+/* False, with an error raised: the line is one of the provider's section, and has no effect. */
+static bool check_line(const struct configuration *configuration, const CONF *conf, const CONF_VALUE *line)
+{
+    static const char *const of_libcrypto[] = {"identity", "module", "activate", "soft_load", NULL};
+    const char *dot = strchr(line->name, '.');
+    struct ersatz_error error;
+
+    if (is_one_of(dot == NULL ? line->name : dot + 1, of_libcrypto))
+        return true;
+    if (command_find(line->name, &error) != NULL) {
+        if (!is_sub_section(configuration, conf, line))
+            return true;
+        error_raise(REASON_BAD_COMMAND,
+            "%s = %s: the configuration has a section [%s], so OpenSSL takes this for a sub-section; rename "
+            "that section",
+            line->name, line->value, line->value);
+        return false;
+    }
+    if (!has_setting(configuration, line->name, line->value))
+        return true;
+    error_raise_error(&error);
+    return false;
+}
+
+/*
+ * libcrypto hands out only the settings that it is asked for by name. To find the names that are misspelt,
+ * read the file that libcrypto reads by default, and ask for every name in it. Only if libcrypto has the same
+ * value for a name, it is one of the provider's section. So lines of other sections, or of a file that
+ * was not read, do not count.
+ */
+static bool check_lines(const struct configuration *configuration)
+{
+    char *file = CONF_get1_default_config_file();
+    CONF *conf = NCONF_new(NULL);
+    STACK_OF(OPENSSL_CSTRING) *sections = NULL;
+    struct stat status;
+    bool ok = true;
+
+    ERR_set_mark();
+    /* A pipe cannot be read twice, and to open it again may block. */
+    if (file != NULL && conf != NULL && stat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+        NCONF_load(conf, file, NULL) > 0)
+        sections = NCONF_get_section_names(conf);
+    ERR_pop_to_mark();
+    for (int i = 0; i < sk_OPENSSL_CSTRING_num(sections); i++) {
+        STACK_OF(CONF_VALUE) *lines = NCONF_get_section(conf, sk_OPENSSL_CSTRING_value(sections, i));
+
+        for (int j = 0; ok && j < sk_CONF_VALUE_num(lines); j++)
+            ok = check_line(configuration, conf, sk_CONF_VALUE_value(lines, j));
+    }
+    sk_OPENSSL_CSTRING_free(sections);
+    NCONF_free(conf);
+    OPENSSL_free(file);
+    return ok;
+}
+
 bool settings_configure(void *arg)
 {
     const struct configuration *configuration = arg;
-    OSSL_FUNC_core_get_params_fn *get =
-        (OSSL_FUNC_core_get_params_fn *)provider_function(configuration->in, OSSL_FUNC_CORE_GET_PARAMS);
     const char *values[COMMANDS_MAX] = {NULL};
     OSSL_PARAM params[COMMANDS_MAX + 1];
     unsigned count = 0;
@@ -73,8 +161,8 @@ bool settings_configure(void *arg)
         params[count] =
             OSSL_PARAM_construct_utf8_ptr(commands[count].name, (char **)(uintptr_t)&values[count], 0);
     params[count] = OSSL_PARAM_construct_end();
-    return get == NULL || !get(configuration->handle, params) ||
-           (run_all(params, true) && run_all(params, false));
+    return !get_settings(configuration, params) ||
+           (check_lines(configuration) && run_all(params, true) && run_all(params, false));
 }
 
 /* --------------------------------------------------------------------------------------- while it runs */

@@ -14,8 +14,9 @@ struct configuration {
     const OSSL_DISPATCH *in;
 };
 
-/* Run the commands in the provider's section, each a line NAME = VALUE; for door_open(). arg: a struct
- * configuration. False, with an error raised: one of them is wrong. */
+/* Run the commands in the provider's section, each a line NAME = VALUE, and look for names that are no
+ * commands; for door_open(). arg: a struct configuration. False, with an error raised: one of them is wrong.
+ */
 bool settings_configure(void *arg);
 
 /* Whether a capability that is asked for is a command in truth, see ersatz/control.h. */

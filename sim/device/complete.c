@@ -5,10 +5,7 @@
 #include "device.h"
 #include "ersatz/assertion.h"
 #include "instance.h"
-#include "poster.h"
-#include "reaper.h"
 #include "times.h"
-#include "waker.h"
 
 struct ersatz_request *complete_result(struct ersatz_request *request, enum ersatz_result result)
 {
@@ -96,47 +93,7 @@ void complete_end(struct ersatz_request *request)
 
 void complete_park(struct ersatz_request *request)
 {
-    struct instance *instance = request->instance; /* once parked, the request may be gone at any time */
-
     ASSERT(request_state(request) == REQUEST_COMPLETE);
     ASSERT(request->notify == NOTIFY_CALLBACK);
-    instance_park(instance, request);
-    /* Sequentially consistent: see reaper_leave(). */
-    if (!atomic_load(&instance->unattended))
-        return;
-    if (device_polled_externally(instance->device))
-        poster_mark_apart(instance->device);
-    else
-        reaper_take_over(instance);
-}
-
-void complete_by_hand(struct ersatz_request *request)
-{
-    complete_give_slots(&request, 1, false);
-    complete_answer(request);
-    if (request->notify == NOTIFY_CALLBACK) {
-        complete_park(request);
-        return;
-    }
-    if (complete_begin(request))
-        waker_signal(request->fd, request->fd_serial);
-    complete_end(request);
-}
-
-void complete_uncomputed(struct ersatz_request *request, enum ersatz_result result)
-{
-    request = complete_result(request, result);
-    if (request != NULL)
-        complete_by_hand(request);
-}
-
-void complete_cancel_all(struct ersatz_device *device)
-{
-    ASSERT(atomic_load(&device->stopping));
-    for (unsigned i = 0; i < device->instances_ready; i++) {
-        struct ersatz_request *request;
-
-        while ((request = instance_take_back(&device->instances[i])) != NULL)
-            complete_uncomputed(request, ERSATZ_STOPPED);
-    }
+    instance_park(request->instance, request);
 }

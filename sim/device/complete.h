@@ -44,17 +44,7 @@ bool complete_begin(struct ersatz_request *request);
 void complete_end(struct ersatz_request *request);
 
 /* Park a COMPLETE request with a callback, where no message to the response ring can be sent. It keeps its
- * slot. Where the device has stopped, sees to it that the callback runs or can be polled. Any thread. */
+ * slot. Not after reaper_leave(): see by_hand.h. */
 void complete_park(struct ersatz_request *request);
-
-/* Everything after complete_result(), on a thread that has no poster: signal without io_uring, or park. */
-void complete_by_hand(struct ersatz_request *request);
-
-/* Everything, for a request that is not computed. It has a slot, and neither a ring nor a list has it. */
-void complete_uncomputed(struct ersatz_request *request, enum ersatz_result result);
-
-/* Complete everything in request rings and lines with ERSATZ_STOPPED. For a device that is stopping; any
- * thread. */
-void complete_cancel_all(struct ersatz_device *device);
 
 #endif

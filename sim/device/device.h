@@ -62,6 +62,9 @@ void device_return(struct ersatz_request *request);
 void device_reference(struct ersatz_device *device);
 void device_release(struct ersatz_device *device);
 
+/* Ring a worker's doorbell: it looks for work, holds and the end of the device. Any thread. */
+void device_wake_worker(struct ersatz_device *device, unsigned index);
+
 /* Wake one sleeping worker, if there is one: after a request was put into a ring. */
 void device_ring_doorbell(struct ersatz_device *device);
 
@@ -77,7 +80,12 @@ void device_return_ticket(struct ersatz_device *device, enum ersatz_hold where, 
 
 /* Whether all workers sleep, or the device is stopping. Sequentially consistent, as the bit that a worker
  * sets before it sleeps. */
-bool device_is_asleep(struct ersatz_device *device);
+static inline bool device_is_asleep(struct ersatz_device *device)
+{
+    uint64_t all = UINT64_MAX >> (ERSATZ_WORKERS_MAX - device->config.workers);
+
+    return atomic_load(&device->stopping) || atomic_load(&device->sleepers) == all;
+}
 
 /* Whether there are requests in a ring that a worker may take. */
 bool device_has_work(struct ersatz_device *device);

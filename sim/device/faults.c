@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "complete.h"
+#include "by_hand.h"
 #include "faults_inside.h"
 #include "instance.h"
 #include "timers.h"
@@ -40,21 +40,6 @@ bool faults_new(struct ersatz_device *device, struct faults **out)
     pthread_mutex_init(&faults->lock, NULL);
     *out = faults;
     return true;
-}
-
-void faults_free(struct faults *faults)
-{
-    if (faults == NULL)
-        return;
-    pthread_mutex_destroy(&faults->lock);
-    free(faults);
-}
-
-void faults_begin(struct ersatz_request *request)
-{
-    request->faults.strikes = 0;
-    if (request->device->faults != NULL)
-        memset(&request->faults, 0, sizeof(request->faults));
 }
 
 /* -------------------------------------------------------------------------------------------------- resets

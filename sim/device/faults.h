@@ -36,12 +36,9 @@ static inline bool request_is_struck(const struct request_faults *faults, enum e
     return (faults->strikes & 1u << fault) != 0;
 }
 
-/* For the device's configuration; *faults is NULL where it has no rules. False: out of memory. */
+/* For the device's configuration; *faults is NULL where it has no rules. The device frees it. False: out of
+ * memory. */
 bool faults_new(struct ersatz_device *device, struct faults **faults);
-void faults_free(struct faults *faults); /* NULL is allowed */
-
-/* A new request has no faults yet. */
-void faults_begin(struct ersatz_request *request);
 
 /* Whether the card admits a request, or the group whose first it is, that is about to be submitted, for the
  * first time or again. It has its number. by_fd: its signal is a descriptor's. ERSATZ_OK: it is admitted.
@@ -71,7 +68,7 @@ bool faults_order_completions(const struct faults *faults);
 uint64_t faults_due(struct faults *faults, struct ersatz_request *request, uint64_t due);
 
 /* A request in the timers is due. Returns when it is due again; 0: complete it now. On the timer thread. */
-uint64_t faults_due_anew(struct faults *faults, struct ersatz_request *request);
+uint64_t faults_due_again(struct ersatz_request *request);
 
 /* Whether the card is reset or gone. */
 bool faults_have_card_down(const struct faults *faults);

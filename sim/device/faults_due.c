@@ -77,8 +77,9 @@ static uint64_t due_with_burst(struct faults *faults, struct ersatz_request *req
     return OVERDUE; /* behind the others, and in one batch with them */
 }
 
-uint64_t faults_due_anew(struct faults *faults, struct ersatz_request *request)
+uint64_t faults_due_again(struct ersatz_request *request)
 {
+    struct faults *faults = request->device->faults;
     struct request_faults *own = &request->faults;
     uint64_t now = clock_now();
 

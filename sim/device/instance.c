@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "complete.h"
 #include "device.h"
 #include "ersatz/assertion.h"
 #include "timing.h"
@@ -110,13 +109,6 @@ void instance_forget(struct instance *instance)
     /* The memory is not there: see uring_init_response(). */
     if (instance_has_completions(instance) && owns_descriptor(instance))
         close(instance->responses.ring_fd);
-}
-
-void instance_destroy(struct instance *instance)
-{
-    ring_destroy(&instance->requests);
-    pthread_mutex_destroy(&instance->line_lock);
-    pthread_mutex_destroy(&instance->reap_lock);
 }
 
 bool instance_wants_mark(struct instance *instance)
@@ -231,20 +223,14 @@ static bool may_admit(struct instance *instance)
 /* Let those in line have the slots there are. */
 static void admit(struct instance *instance)
 {
-    bool pushed = false;
-
     while (may_admit(instance) && take_slot(instance)) {
         struct ersatz_request *request = leave_line(instance);
 
-        if (request == NULL) {
+        if (request == NULL)
             atomic_fetch_sub(&instance->in_flight, 1); /* another thread was faster; look once more */
-        } else {
+        else
             push(instance, request);
-            pushed = true;
-        }
     }
-    if (pushed && atomic_load(&instance->device->stopping)) /* see stop_begin() */
-        complete_cancel_all(instance->device);
 }
 
 bool instance_take_slot(struct instance *instance)

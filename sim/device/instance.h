@@ -78,9 +78,6 @@ void instance_check_ring(struct instance *instance);
 void instance_close(struct instance *instance);
 void instance_forget(struct instance *instance);
 
-/* Free the memory, after the descriptors were closed. */
-void instance_destroy(struct instance *instance);
-
 /* Accept a request into the ring. If there is no slot, let it wait in line, or refuse it (false). */
 bool instance_enqueue(struct instance *instance, struct ersatz_request *request, bool wait_in_line);
 
@@ -95,7 +92,8 @@ void instance_open(struct instance *instance);
  */
 bool instance_take_slot(struct instance *instance);
 
-/* Give slots back. The first requests in line get them. */
+/* Give slots back. The first requests in line get them. The device may begin to stop meanwhile: then somebody
+ * has to cancel them, see reaper.c. */
 void instance_give_slots(struct instance *instance, unsigned count);
 
 /* For stopping: take a request from the ring or the line. It has a slot afterwards, even if there are more

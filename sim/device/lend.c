@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <sched.h>
 
+#include "by_hand.h"
 #include "complete.h"
 #include "device.h"
 #include "ersatz/undisturbed.h"

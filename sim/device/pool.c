@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "ersatz/assertion.h"
 
 static struct ersatz_request *at(struct pool *pool, uint32_t index)
@@ -22,7 +23,7 @@ void pool_destroy(struct pool *pool)
 {
     for (unsigned c = 0; c < atomic_load(&pool->chunk_count); c++) {
         for (unsigned i = 0; i < POOL_CHUNK; i++)
-            request_drop_buffer(&pool->chunks[c][i]);
+            buffer_drop(&pool->chunks[c][i]);
         free(pool->chunks[c]);
     }
 }
@@ -112,6 +113,6 @@ void pool_cleanse(struct pool *pool, bool (*stop)(struct ersatz_device *), struc
             atomic_store(&pool->left, true);
             return;
         }
-        request_cleanse(at(pool, i));
+        buffer_cleanse(at(pool, i));
     }
 }

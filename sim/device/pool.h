@@ -18,7 +18,7 @@ struct pool {
      * that a compare-and-swap notices when the same request went and came back in between. */
     _Alignas(64) _Atomic uint64_t head;
     struct ersatz_lock grow_lock;
-    _Atomic bool left; /* a buffer may have been left uncleansed; sequentially consistent: see request.c */
+    _Atomic bool left; /* a buffer may have been left uncleansed; sequentially consistent: see buffer.c */
     _Atomic size_t buffer_bytes;  /* of all requests' buffers together */
     _Atomic unsigned chunk_count; /* written under grow_lock; release, after the chunk is in its place */
     struct ersatz_request *chunks[POOL_CHUNKS_MAX];

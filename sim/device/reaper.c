@@ -6,67 +6,18 @@
 
 #include "base/kernel_order.h"
 #include "base/threads.h"
+#include "by_hand.h"
+#include "callback.h"
 #include "complete.h"
 #include "device.h"
 #include "ersatz/assertion.h"
-#include "watch/check.h"
-
-#define TAKEN_AT_ONCE 32u
-
-/*
- * What a thread that runs callbacks knows about itself. A callback may submit and wait for a slot; the slots
- * may belong to completions that this very thread has not taken yet.
- */
-struct delivery {
-    struct instance *instance; /* whose callback this thread of the device is running; or NULL */
-    bool parked;               /* completions were parked meanwhile */
-};
-
-static _Thread_local struct delivery delivery;
-
-/* Not inlined: a callback may resume a job, and its fibre may continue on another thread. */
-__attribute__((noinline)) static struct delivery *own_delivery(void)
-{
-    return &delivery;
-}
-
-static void run_callback(struct ersatz_request *request)
-{
-    struct check *check = request->device->check;
-    struct check_callback callback;
-
-    if (check == NULL) {
-        request->callback(request->callback_arg);
-    } else if (!reaper_in_callback(request->device)) {
-        struct ersatz_running_callback *running = check_polled_callback_begins(check, &request->watched);
-
-        request->callback(request->callback_arg);
-        check_polled_callback_ends(running);
-    } else {
-        check_callback_begins(check, &callback, &request->watched);
-        request->callback(request->callback_arg);
-        check_callback_ends(check, &callback);
-    }
-}
-
-static void deliver(struct ersatz_request *request)
-{
-    /* Acquire: pairs with the step to COMPLETE. The C language does not know the io_uring in between. */
-    (void)request_state(request);
-    ASSERT(request->notify == NOTIFY_CALLBACK);
-    if (complete_begin(request)) {
-        ersatz_count(&device_stats(request->device)->callbacks, 1);
-        run_callback(request);
-    }
-    complete_end(request);
-}
 
 /* Take at most max requests off the ring. keep_last: take the last request, too, but leave its completion
  * there, so that the ring's descriptor stays readable. Under the reap lock. */
 static unsigned take_ring(
     struct instance *instance, struct ersatz_request **taken, unsigned max, bool keep_last)
 {
-    struct io_uring_cqe *cqes[TAKEN_AT_ONCE];
+    struct io_uring_cqe *cqes[CALLBACKS_AT_ONCE];
     unsigned count, requests = 0;
 
     if (!instance_has_completions(instance) || max == 0)
@@ -88,18 +39,12 @@ static unsigned take_ring(
     return requests;
 }
 
-/* Under the reap lock. */
-static unsigned take_parked(struct instance *instance, struct ersatz_request **taken)
+/* After slots were given back, on a thread for which nobody waits who stops the device: a request from the
+ * line may have got one too late for stop_begin() to see it in the ring. */
+static void cancel_late(struct ersatz_device *device)
 {
-    unsigned count = 0;
-
-    for (; instance->parked_first != NULL && count < TAKEN_AT_ONCE; count++) {
-        taken[count] = instance->parked_first;
-        instance->parked_first = taken[count]->next;
-    }
-    if (instance->parked_first == NULL)
-        instance->parked_end = &instance->parked_first;
-    return count;
+    if (atomic_load(&device->stopping))
+        complete_cancel_all(device);
 }
 
 /* Take the parked requests, then those on the ring. The callbacks run without the lock. */
@@ -108,24 +53,25 @@ static unsigned take_some(struct instance *instance, struct ersatz_request **tak
     unsigned count;
 
     pthread_mutex_lock(&instance->reap_lock);
-    count = take_parked(instance, taken);
-    count += take_ring(instance, taken + count, TAKEN_AT_ONCE - count, false);
+    count = callback_take_parked(instance, taken);
+    count += take_ring(instance, taken + count, CALLBACKS_AT_ONCE - count, false);
     pthread_mutex_unlock(&instance->reap_lock);
     complete_give_slots(taken, count, true); /* before any callback runs, which may submit */
+    cancel_late(instance->device);
     return count;
 }
 
 unsigned reaper_take(struct instance *instance)
 {
-    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned total = 0, count;
 
     do {
         count = take_some(instance, taken);
         for (unsigned i = 0; i < count; i++)
-            deliver(taken[i]);
+            callback_deliver(taken[i]);
         total += count;
-    } while (count == TAKEN_AT_ONCE);
+    } while (count == CALLBACKS_AT_ONCE);
     return total;
 }
 
@@ -141,45 +87,13 @@ void reaper_leave(struct instance *instance)
     own_delivery()->instance = NULL;
 }
 
-/* Not from the ring, which may be closed by now. */
-static void *run_parked(void *arg)
+unsigned reaper_park(struct instance *instance)
 {
-    struct instance *instance = arg;
-    struct ersatz_request *taken[TAKEN_AT_ONCE];
-    unsigned count;
-
-    own_delivery()->instance = instance;
-    do {
-        pthread_mutex_lock(&instance->reap_lock);
-        count = take_parked(instance, taken);
-        pthread_mutex_unlock(&instance->reap_lock);
-        complete_give_slots(taken, count, true);
-        for (unsigned i = 0; i < count; i++)
-            deliver(taken[i]);
-    } while (count > 0);
-    own_delivery()->instance = NULL;
-    device_release(instance->device);
-    return NULL;
-}
-
-void reaper_take_over(struct instance *instance)
-{
-    pthread_t thread;
-
-    device_reference(instance->device); /* the thread's */
-    if (thread_start(&thread, run_parked, instance))
-        pthread_detach(thread);
-    else
-        run_parked(instance); /* better than never */
-}
-
-/* Park the completions on the ring. The caller gives their slots back. */
-static unsigned park(struct instance *instance, struct ersatz_request **taken)
-{
+    struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned count;
 
     pthread_mutex_lock(&instance->reap_lock);
-    count = take_ring(instance, taken, TAKEN_AT_ONCE, device_polled_externally(instance->device));
+    count = take_ring(instance, taken, CALLBACKS_AT_ONCE, device_polled_externally(instance->device));
     ASSERT((instance->parked_first == NULL) == (instance->parked_end == &instance->parked_first));
     for (unsigned i = 0; i < count; i++) {
         taken[i]->has_slot = false; /* given back below */
@@ -188,63 +102,29 @@ static unsigned park(struct instance *instance, struct ersatz_request **taken)
         instance->parked_end = &taken[i]->next;
     }
     pthread_mutex_unlock(&instance->reap_lock);
-    return count;
-}
-
-void reaper_park(struct instance *instance)
-{
-    struct ersatz_request *taken[TAKEN_AT_ONCE];
-    unsigned count = park(instance, taken);
-
     if (count > 0)
         instance_give_slots(instance, count);
-}
-
-struct instance *reaper_of_callback(const struct ersatz_device *device)
-{
-    struct instance *instance = own_delivery()->instance;
-
-    return instance != NULL && instance->device == device ? instance : NULL;
-}
-
-bool reaper_in_callback(const struct ersatz_device *device)
-{
-    return reaper_of_callback(device) != NULL;
-}
-
-bool reaper_of_leaving_device(void)
-{
-    const struct instance *instance = own_delivery()->instance;
-
-    return instance != NULL && atomic_load(&instance->device->leaving);
-}
-
-bool ersatz_thread_is_the_cards(void)
-{
-    return own_delivery()->instance != NULL;
+    cancel_late(instance->device);
+    return count;
 }
 
 void reaper_park_own(void)
 {
     struct delivery *own = own_delivery();
-    struct ersatz_request *taken[TAKEN_AT_ONCE];
-    unsigned count = park(own->instance, taken);
 
-    if (count > 0) {
+    if (reaper_park(own->instance) > 0)
         own->parked = true;
-        instance_give_slots(own->instance, count);
-    }
 }
 
 void reaper_drop(struct instance *instance)
 {
-    struct ersatz_request *taken[TAKEN_AT_ONCE];
+    struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned count;
 
     while ((count = take_some(instance, taken)) > 0) {
         for (unsigned i = 0; i < count; i++) {
             atomic_fetch_or_explicit(&taken[i]->state, REQUEST_MUTED, memory_order_acq_rel);
-            deliver(taken[i]);
+            callback_deliver(taken[i]);
         }
     }
 }

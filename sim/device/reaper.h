@@ -18,21 +18,9 @@ unsigned reaper_take(struct instance *instance);
  * this. Without external polling, runs the callbacks that are left, as the reaper would. */
 void reaper_leave(struct instance *instance);
 
-/* Run the callbacks that were parked after reaper_leave(), on a thread that is started for that. */
-void reaper_take_over(struct instance *instance);
-
 /* Free the slots of the completions on the response ring, by parking them. Their callbacks run in the next
- * reaper_take(). */
-void reaper_park(struct instance *instance);
-
-/* Whether the calling thread is running a callback as a thread of the device. */
-bool reaper_in_callback(const struct ersatz_device *device);
-
-/* The instance whose callback the calling thread is running, as a thread of the device; NULL: none. */
-struct instance *reaper_of_callback(const struct ersatz_device *device);
-
-/* Whether the calling thread is running a callback as a thread of a device that has been asked to stop. */
-bool reaper_of_leaving_device(void);
+ * reaper_take(). Returns how many there were. */
+unsigned reaper_park(struct instance *instance);
 
 /* For a thread of the device that waits for a slot in a callback: reaper_park() for its own instance. The
  * callbacks run when the current one has returned. */

@@ -103,10 +103,4 @@ void request_release(struct ersatz_request *request);
 /* The cipher state is free for its next operation: this one was computed, or never will be. */
 void request_leave_cipher(struct ersatz_request *request);
 
-/* Cleanse the buffer of a request in the pool, if it was left uncleansed. Any thread. */
-void request_cleanse(struct ersatz_request *request);
-
-/* Cleanse and free the buffer. */
-void request_drop_buffer(struct ersatz_request *request);
-
 #endif

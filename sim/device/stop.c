@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #include "base/threads.h"
-#include "complete.h"
+#include "by_hand.h"
+#include "callback.h"
 #include "device.h"
 #include "ersatz/sanitizer.h"
 #include "ersatz/undisturbed.h"
@@ -51,6 +52,12 @@ static void before_fork(void)
 static void after_fork_in_parent(void)
 {
     pthread_mutex_unlock(&leaving_lock);
+}
+
+void ersatz_device_forget(struct ersatz_device *device)
+{
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        instance_forget(&device->instances[i]);
 }
 
 static void forget_all(void)
@@ -118,7 +125,7 @@ static void stop_reapers(struct ersatz_device *device)
 static void stop_threads(struct ersatz_device *device, struct poster *poster)
 {
     for (unsigned i = 1; i < device->workers_started; i++)
-        worker_join(&device->workers[i]);
+        pthread_join(device->workers[i].thread, NULL);
     if (device->faults != NULL)
         faults_stop(device->faults);
     lend_stop(device, device->lenders_below);
@@ -138,8 +145,6 @@ static void close_descriptors(struct ersatz_device *device)
 {
     for (unsigned i = 0; i < device->instances_ready; i++)
         instance_close(&device->instances[i]);
-    for (unsigned i = 0; i < device->workers_started; i++)
-        worker_destroy(&device->workers[i]);
     timers_free(device->timers);
 }
 
@@ -185,7 +190,7 @@ static struct timespec deadline(void)
 static void prepare(struct ersatz_device *device, bool free_it)
 {
     device->stopper = thread_self();
-    device->stopped_by = reaper_of_callback(device);
+    device->stopped_by = callback_instance(device);
     device->lenders_below = lend_interrupted();
     device->free_when_stopped = free_it;
 }
@@ -194,7 +199,7 @@ static void prepare(struct ersatz_device *device, bool free_it)
 static void wake_first_worker(struct ersatz_device *device)
 {
     atomic_store(&device->leaving, true);
-    worker_wake(&device->workers[0]);
+    device_wake_worker(device, 0);
 }
 
 static int join_by(pthread_t thread, const struct timespec *until)
@@ -302,7 +307,7 @@ void ersatz_devices_wait_for_end(void)
 {
     static const struct timespec pause = {.tv_nsec = 1000000};
     /* In a callback the thread belongs to a device that cannot end before it. */
-    unsigned own = reaper_of_leaving_device() ? 1 : 0;
+    unsigned own = callback_of_leaving_device() ? 1 : 0;
 
     for (unsigned i = 0; i < PATIENCE_S * 1000 && atomic_load(&leaving_count) > own; i++)
         nanosleep(&pause, NULL);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Submission: chooses the instance and the kind of signal, and handles a full ring. */
+/* The submitter's side of a request: chooses the instance, handles a full ring, waits, returns the results.
+ */
 #include <sched.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "complete.h"
+#include "by_hand.h"
+#include "callback.h"
 #include "device.h"
 #include "ersatz/assertion.h"
+#include "kernels/aes.h"
 #include "lend.h"
 #include "reaper.h"
 #include "trace.h"
@@ -151,7 +155,7 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
 {
     enum ersatz_result result = submit_alone(request, retries);
-    bool may_be_the_poller = request->device->config.external_polling || reaper_in_callback(request->device);
+    bool may_be_the_poller = request->device->config.external_polling || callback_runs_here(request->device);
 
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
@@ -168,5 +172,184 @@ enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retrie
         ersatz_device_make_room(request->device);
         sched_yield(); /* the worker may need this core */
     }
+    return result;
+}
+
+/* --------------------------------------------------------------------------------------- after submission */
+
+static bool is_muted(const struct ersatz_request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) & REQUEST_MUTED;
+}
+
+/* There may have been two signals, the spurious one and the request's own. While the card is posting its own,
+ * it is unknown whether that was among those just consumed: wait until it is posted.
+ */
+static void wait_for_own_signal(struct ersatz_request *request)
+{
+    if (request_state(request) == REQUEST_SIGNALLING)
+        request_sleep_until(request, REQUEST_SIGNALLED, -1);
+}
+
+/* drained: whether the descriptor was readable, by whatever made it so. */
+static bool is_done_fd(struct ersatz_request *request, bool *drained)
+{
+    if (is_muted(request)) /* the descriptor signals a newer request now: leave its signal alone */
+        return request_state(request) == REQUEST_SIGNALLED;
+    *drained = waker_drain(request->waker);
+    if (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS))
+        wait_for_own_signal(request);
+    else if (*drained && request_state(request) >= REQUEST_COMPLETE)
+        return true; /* the one signal of this request was just consumed: none can follow */
+    if (request_state(request) != REQUEST_SIGNALLED)
+        return false;
+    waker_drain(request->waker); /* posted after the first look, or consumed by the application itself */
+    return true;
+}
+
+static bool is_done_callback(struct ersatz_request *request)
+{
+    switch (request_state(request)) {
+    case REQUEST_PENDING:
+        return false;
+    case REQUEST_COMPLETE:
+        return is_muted(request); /* see ersatz_request_wait() */
+    case REQUEST_SIGNALLING:
+        if (!is_muted(request) && !pthread_equal(request->caller, pthread_self()))
+            request_sleep_until(request, REQUEST_SIGNALLED, -1); /* the callback is about to return */
+        return true;
+    default:
+        return true;
+    }
+}
+
+void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silence)
+{
+    if (request_is_inherited(request))
+        return;
+    if (!is_muted(request))
+        ersatz_count(&device_stats(request->device)->orphans, 1);
+    if (request->device->check != NULL)
+        check_orphaned(request->device->check, &request->watched, reused);
+    /* Does not wait for a running callback: it may be the caller, or wait for the caller. */
+    if (silence)
+        atomic_fetch_or_explicit(&request->state, REQUEST_MUTED, memory_order_acq_rel);
+}
+
+static bool is_done(struct ersatz_request *request, bool *drained)
+{
+    switch (request->notify) {
+    case NOTIFY_FD:
+        return is_done_fd(request, drained);
+    case NOTIFY_CALLBACK:
+        return is_done_callback(request);
+    default:
+        return request_state(request) == REQUEST_SIGNALLED;
+    }
+}
+
+bool ersatz_request_is_done(struct ersatz_request *request)
+{
+    struct check *check = request->device->check;
+    uint64_t back_ns = check == NULL ? 0 : clock_now();
+    bool drained = false, done;
+
+    if (request_is_inherited(request))
+        return true;
+    done = is_done(request, &drained);
+    if (done)
+        times_mark(request, ERSATZ_POINT_RESUMED);
+    if (check != NULL) {
+        if (done)
+            check_answered(check, &request->watched);
+        else
+            check_early_resume(check, &request->watched, back_ns, drained);
+    }
+    return done;
+}
+
+void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
+{
+    if (request->notify == NOTIFY_FD) {
+        ersatz_device_make_room(request->device); /* it may still be in line */
+        waker_wait(request->waker, timeout_ms);
+    } else if (request->notify == NOTIFY_CALLBACK &&
+               (device_polled_externally(request->device) || callback_runs_here(request->device))) {
+        request_sleep_until(request, REQUEST_COMPLETE, timeout_ms);
+        if (request_state(request) == REQUEST_COMPLETE)
+            request_mute(request);
+    } else {
+        request_sleep_until(request, REQUEST_SIGNALLED, timeout_ms);
+    }
+}
+
+static void copy_results_out(const struct ersatz_request *request)
+{
+    const struct ersatz_op *from = &request->op;
+    const struct ersatz_op *to = &request->caller_op;
+
+    if (to->kind != ERSATZ_CIPHER) {
+        memcpy(to->u.rsa.out, from->u.rsa.out, ersatz_rsa_key_size(from->u.rsa.key));
+        return;
+    }
+    if (to->u.cipher.len > 0)
+        memcpy(to->u.cipher.out, from->u.cipher.out, to->u.cipher.len);
+    if (to->u.cipher.tag != NULL)
+        memcpy(to->u.cipher.tag, from->u.cipher.tag, to->u.cipher.tag_len);
+}
+
+/* The result of a group: the first one that is not a success. */
+static enum ersatz_result group_result(const struct ersatz_request *request)
+{
+    enum ersatz_result result = ERSATZ_OK;
+
+    for (; request != NULL && result == ERSATZ_OK; request = request->group_next)
+        result = request->result;
+    return result;
+}
+
+static void idle_group(struct ersatz_request *request)
+{
+    for (; request != NULL; request = request->group_next)
+        request_leave_cipher(request);
+}
+
+static void lose_group(struct ersatz_request *request)
+{
+    for (; request != NULL; request = request->group_next) {
+        if (request->op.kind == ERSATZ_CIPHER)
+            cipher_release_lost(request->op.u.cipher.cipher);
+    }
+}
+
+enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
+{
+    enum ersatz_result result = ERSATZ_STOPPED;
+
+    if (request_is_inherited(request)) {
+        /* The device stayed in the parent, and whether it computed the request is unknown here. Only if the
+         * request was never accepted, the cipher state is known to be unchanged. */
+        if (request->instance == NULL)
+            idle_group(request);
+        else
+            lose_group(request);
+        return result;
+    }
+    if (request->device->check != NULL)
+        check_finished(request->device->check, &request->watched);
+    if (request->instance == NULL) { /* never accepted: no other thread uses it */
+        idle_group(request);
+    } else {
+        result = group_result(request);
+        if (request->notify == NOTIFY_FD)
+            waker_detach(request->waker, request);
+        for (struct ersatz_request *each = request; each != NULL && result == ERSATZ_OK;
+             each = each->group_next) {
+            if (each->copied)
+                copy_results_out(each);
+        }
+        times_return(request);
+    }
+    request_release(request);
     return result;
 }

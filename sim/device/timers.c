@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/threads.h"
-#include "device.h"
 #include "poster.h"
 
 #define BATCH POSTER_BATCH_MAX
@@ -25,7 +24,7 @@ struct entry {
 };
 
 struct timers {
-    struct ersatz_device *device;
+    uint64_t (*again)(struct ersatz_request *); /* see timers_start() */
     struct poster poster;
     pthread_t thread;
 
@@ -200,11 +199,10 @@ static unsigned take_due(struct timers *timers, struct entry *due, uint64_t *nex
     return count;
 }
 
-/* Whether a fault gave the request another time, and it is back in the heap. */
+/* Whether the request has another time, and is back in the heap. */
 static bool is_put_back(struct timers *timers, struct ersatz_request *request)
 {
-    struct faults *faults = timers->device->faults;
-    uint64_t due = faults == NULL ? 0 : faults_due_anew(faults, request);
+    uint64_t due = timers->again == NULL ? 0 : timers->again(request);
 
     return due != 0 && timers_complete(timers, request, due);
 }
@@ -296,7 +294,8 @@ static enum ersatz_result start_thread(struct timers *timers, struct ersatz_erro
     return timers->start_result;
 }
 
-enum ersatz_result timers_start(struct ersatz_device *device, struct timers **out, struct ersatz_error *error)
+enum ersatz_result timers_start(struct ersatz_device *device, uint64_t (*again)(struct ersatz_request *),
+    struct timers **out, struct ersatz_error *error)
 {
     struct timers *timers = calloc(1, sizeof(*timers));
     enum ersatz_result result;
@@ -307,7 +306,7 @@ enum ersatz_result timers_start(struct ersatz_device *device, struct timers **ou
         snprintf(error->text, sizeof(error->text), "no memory for the timers");
         return ERSATZ_NO_MEMORY;
     }
-    timers->device = device;
+    timers->again = again;
     poster_open(&timers->poster, device);
     pthread_mutex_init(&timers->lock, NULL); /* cannot fail for a default mutex on Linux */
     sem_init(&timers->started, 0, 0);

@@ -16,9 +16,11 @@
 
 struct timers;
 
-/* Start the thread. On failure nothing is left behind and *error says why. */
-enum ersatz_result timers_start(
-    struct ersatz_device *device, struct timers **timers, struct ersatz_error *error);
+/* Start the thread. again: called on it with each request that is due; returns when the request is due again,
+ * or 0: it completes now. NULL: each completes when it is due. On failure nothing is left behind and *error
+ * says why. */
+enum ersatz_result timers_start(struct ersatz_device *device,
+    uint64_t (*again)(struct ersatz_request *request), struct timers **timers, struct ersatz_error *error);
 
 /* Complete a request that complete_result() has returned, at that time. Until then the request is PENDING and
  * keeps its slot: its submitter sees a card that still works. False: the caller completes it now; there is no

@@ -304,29 +304,13 @@ enum ersatz_result worker_start(
     if (!thread_start(&worker->thread, work, worker)) {
         snprintf(what, sizeof(what), "worker thread %u", index);
         threads_explain(error, what);
-        worker_destroy(worker);
+        sem_destroy(&worker->started);
         return ERSATZ_NO_THREADS;
     }
     while (sem_wait(&worker->started) != 0)
         ; /* interrupted by a signal of the application's */
-    if (worker->start_result != ERSATZ_OK) {
-        pthread_join(worker->thread, NULL);
-        worker_destroy(worker);
-    }
-    return worker->start_result;
-}
-
-void worker_wake(struct worker *worker)
-{
-    poster_wake(&worker->poster);
-}
-
-void worker_join(struct worker *worker)
-{
-    pthread_join(worker->thread, NULL);
-}
-
-void worker_destroy(struct worker *worker)
-{
     sem_destroy(&worker->started);
+    if (worker->start_result != ERSATZ_OK)
+        pthread_join(worker->thread, NULL);
+    return worker->start_result;
 }

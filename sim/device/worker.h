@@ -39,12 +39,4 @@ struct worker {
 enum ersatz_result worker_start(
     struct worker *worker, struct ersatz_device *device, unsigned index, struct ersatz_error *error);
 
-/* Ring the doorbell: the worker looks for work, holds and the end of the device. Any thread. */
-void worker_wake(struct worker *worker);
-
-/* Wait for the thread to end; the device is stopping. */
-void worker_join(struct worker *worker);
-
-void worker_destroy(struct worker *worker);
-
 #endif

@@ -5,12 +5,12 @@
  *
  *   async-client OPTION ... STEP ...
  *
- * Options: port=N; ca=FILE, which must vouch for "localhost"; version=1.2 or 1.3; suite=NAME; etm or no_etm;
- * no_ticket; certificate=FILE, with the key, for the server. Steps, in this order: connect; resume, a new
- * connection that must be a resumption of the last one; early=FILE, the same with early data, which must be
- * accepted; echo=FILE, sends it to a server that sends it back, and compares; send=FILE; renegotiate;
- * key_update, of both sides; half_close=FILE, sends it, closes this half, and only then reads it back, to the
- * end.
+ * Options: port=N; ca=FILE, which must vouch for "localhost"; version=1.0 to 1.3; suite=NAME; etm or no_etm;
+ * no_ticket; certificate=FILE, with the key, for the server. Steps, in this order: connect; connections=N,
+ * connects N times; resume, a new connection that must be a resumption of the last one; early=FILE, the same
+ * with early data, which must be accepted; echo=FILE, sends it to a server that sends it back, and compares;
+ * send=FILE; receive=FILE, which the server sends; renegotiate; key_update, of
+ * both sides; half_close=FILE, sends it, closes this half, and only then reads it back, to the end.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -20,9 +20,10 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "tls_version.h"
 
 #define PIECE 16384u
-#define FILE_MAX 100000000
+#define FILE_MAX 128000000
 
 static SSL_CTX *context;
 static SSL *connection;
@@ -128,6 +129,12 @@ static void send_file(const char *path)
     write_all(data, data_len);
 }
 
+static void receive_file(const char *path)
+{
+    read_file(path);
+    read_and_compare(data, data_len);
+}
+
 static void close_half(void)
 {
     int result;
@@ -160,6 +167,18 @@ static void half_close(const char *path)
     read_to_end();
 }
 
+/* Reads to the end, however the server ends it: what it still sends may be tickets, which belong to the
+ * session. */
+static void read_the_rest(void)
+{
+    char rest[4096];
+    int result;
+
+    do
+        result = SSL_read(connection, rest, sizeof(rest));
+    while (result > 0 || again(result));
+}
+
 static void disconnect(void)
 {
     char rest[4096];
@@ -168,8 +187,10 @@ static void disconnect(void)
     if (connection == NULL)
         return;
     fd = SSL_get_fd(connection);
-    if (SSL_get_shutdown(connection) == 0)
+    if (SSL_get_shutdown(connection) == 0) {
         close_half();
+        read_the_rest();
+    }
     SSL_SESSION_free(session);
     session = SSL_get1_session(connection);
     shutdown(fd, SHUT_WR);
@@ -199,6 +220,12 @@ static void connect_step(void)
     new_connection();
     shake_hands("connect");
     CHECK(!SSL_session_reused(connection));
+}
+
+static void connections(const char *count)
+{
+    for (int i = atoi(count); i > 0; i--)
+        connect_step();
 }
 
 static void resume(void)
@@ -249,7 +276,7 @@ static void key_update(void)
 
 static bool set_version(const char *name)
 {
-    int version = strcmp(name, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    int version = tls_version(name);
 
     return SSL_CTX_set_min_proto_version(context, version) && SSL_CTX_set_max_proto_version(context, version);
 }
@@ -302,6 +329,8 @@ static bool take_step(const char *name, const char *value)
         {"early", NULL, early},
         {"echo", NULL, echo},
         {"send", NULL, send_file},
+        {"receive", NULL, receive_file},
+        {"connections", NULL, connections},
         {"half_close", NULL, half_close},
     };
 

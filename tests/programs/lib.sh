@@ -123,6 +123,17 @@ provider_configuration() {
         "default_properties = ?provider=ersatz" "[card]" "module = $ERSATZ_MODULE" "activate = 1" "$@"
 }
 
+# engine_configuration [NAME=VALUE ...]: one with the module as the engine for everything.
+engine_configuration() {
+    printf '%s\n' "openssl_conf = init" "[init]" "engines = engines" "[engines]" "ersatz = card" "[card]" \
+        "dynamic_path = $ERSATZ_MODULE" "$@" "default_algorithms = ALL" "init = 1"
+}
+
+# configuration: one for the door of the module that DOOR names, engine if it names none.
+configuration() {
+    "${DOOR:-engine}_configuration"
+}
+
 make_key_and_certificate() {
     openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 30 \
         -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null

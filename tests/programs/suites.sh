@@ -2,30 +2,33 @@
 # The cipher suites that the engine takes part in, for drives that go through all of them. After lib.sh, in $work.
 # shellcheck shell=bash
 etm_with=("") # key exchanges for which encrypt-then-MAC is tried too
+before_1_2=() # which versions before TLS 1.2 are tried
 
 # shellcheck disable=SC2154 # lib.sh sets work
+configuration >"$work/door.cnf"
 case ${DOOR:-engine} in
 engine)
     door=(-engine "$ERSATZ_MODULE")
-    sed -e "s|^dynamic_path.*|dynamic_path = $ERSATZ_MODULE|" "$ERSATZ_CONF" >"$work/door.cnf"
     OPENSSL_ENGINES=$(dirname "$ERSATZ_MODULE") openssl engine -c "$(basename "$ERSATZ_MODULE" .so)" >"$work/engine_has" ||
         fail "the engine does not load"
     ;;
 provider)
     door=()
-    provider_configuration >"$work/door.cnf"
     OPENSSL_CONF=$work/door.cnf openssl list -cipher-algorithms | grep "@ ersatz" >"$work/engine_has" || fail "the provider does not load"
     ;;
 esac
 
 cbc() {
-    echo "-tls1_2 ${1}AES128-SHA $2"
-    echo "-tls1_2 ${1}AES256-SHA $2"
+    local version
+    for version in "${before_1_2[@]}" -tls1_2; do
+        echo "$version ${1}AES128-SHA $2"
+        echo "$version ${1}AES256-SHA $2"
+    done
     echo "-tls1_2 ${1}AES128-SHA256 $2"
     [ "$1" = ECDHE-RSA- ] && echo "-tls1_2 ${1}AES256-SHA384 $2" || echo "-tls1_2 ${1}AES256-SHA256 $2"
 }
 
-# suites: each with the way TLS 1.2 ties MAC and cipher: etm, encrypt-then-MAC (where that is another operation for the card, so
+# suites: each with the way TLS ties MAC and cipher: etm, encrypt-then-MAC (where that is another operation for the card, so
 # one key exchange will do in the short version), or no_etm.
 suites() {
     local kx aead etm

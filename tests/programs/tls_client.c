@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "tls_version.h"
 
 #define PIECE 65536
 
@@ -70,16 +71,16 @@ static void receive_file(SSL *ssl, FILE *file)
 
 static void use_context(const char *version, const char *cipher)
 {
-    int number = strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    int number = tls_version(version);
 
     context = SSL_CTX_new(TLS_client_method());
     CHECK(context != NULL && SSL_CTX_set_min_proto_version(context, number) &&
           SSL_CTX_set_max_proto_version(context, number));
     SSL_CTX_set_security_level(context, 0); /* CCM_8 is below level 1 from OpenSSL 3.2 on */
-    if (number == TLS1_2_VERSION)
-        CHECK(SSL_CTX_set_cipher_list(context, cipher));
-    else if (strncmp(cipher, "TLS_", 4) == 0)
+    if (strncmp(cipher, "TLS_", 4) == 0)
         CHECK(SSL_CTX_set_ciphersuites(context, cipher));
+    else if (number != TLS1_3_VERSION)
+        CHECK(SSL_CTX_set_cipher_list(context, cipher));
 }
 
 /* Arguments: what to do, port, TLS version, cipher, number or file. */

@@ -160,14 +160,11 @@ size_t aes_gcm_set_record_aad(struct aes_gcm *gcm, const uint8_t *aad, size_t le
 
 /* ------------------------------------------------------------------------------------------------- pieces */
 
-/* Run a piece of the message; then the message is at stage next. The first piece brings the IV, and the
- * gathered associated data if it has none of its own. A failure ends the message. */
-static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum aes_gcm_stage next)
+/* Make *op an operation on the message. The first one brings the IV, and the gathered associated data if it
+ * has none of its own. */
+static void prepare(const struct aes_gcm *gcm, struct ersatz_op *op)
 {
-    enum ersatz_result result;
-
-    ASSERT(gcm->stage != AES_GCM_NO_IV && next >= gcm->stage);
-    ASSERT(gcm->aad_len <= sizeof(gcm->aad));
+    ASSERT(gcm->stage != AES_GCM_NO_IV && gcm->aad_len <= sizeof(gcm->aad));
     op->kind = ERSATZ_CIPHER;
     op->u.cipher.cipher = gcm->state;
     if (gcm->stage == AES_GCM_GATHER) {
@@ -178,6 +175,15 @@ static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum ae
             op->u.cipher.aad_len = gcm->aad_len;
         }
     }
+}
+
+/* Run a piece of the message; then the message is at stage next. A failure ends the message. */
+static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum aes_gcm_stage next)
+{
+    enum ersatz_result result;
+
+    ASSERT(next >= gcm->stage);
+    prepare(gcm, op);
     result =
         offload(op, 1, threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len));
     gcm->stage = next;
@@ -223,16 +229,18 @@ static bool run_record(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, siz
     return ok;
 }
 
+/* The operation that makes the tag or compares it. Its tag_len is 0 if there is nothing to compare with. */
+static struct ersatz_op last_op(struct aes_gcm *gcm)
+{
+    return (struct ersatz_op){
+        .u.cipher = {.tag = gcm->tag, .tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len}};
+}
+
 static bool finish(struct aes_gcm *gcm)
 {
-    struct ersatz_op op = {.u.cipher = {.tag = gcm->tag, .tag_len = AES_GCM_TAG_MAX}};
+    struct ersatz_op op = last_op(gcm);
 
-    if (!gcm->encrypt) {
-        if (gcm->tag_len == 0)
-            return false; /* there is nothing to compare with */
-        op.u.cipher.tag_len = gcm->tag_len;
-    }
-    if (run(gcm, &op, AES_GCM_TEXT) != ERSATZ_OK)
+    if (op.u.cipher.tag_len == 0 || run(gcm, &op, AES_GCM_TEXT) != ERSATZ_OK)
         return false;
     if (gcm->encrypt)
         gcm->tag_len = AES_GCM_TAG_MAX;
@@ -280,23 +288,67 @@ static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_
     return run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
 }
 
+static bool has_key(const struct aes_gcm *gcm)
+{
+    if (gcm->state == NULL)
+        error_raise(REASON_INPUT, "no key was set");
+    return gcm->state != NULL;
+}
+
+static bool has_message(const struct aes_gcm *gcm)
+{
+    if (gcm->stage == AES_GCM_NO_IV)
+        error_raise(REASON_INPUT, "no IV was set for this message; each message needs its own IV");
+    return gcm->stage != AES_GCM_NO_IV;
+}
+
 bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
 {
     *done = 0;
-    if (!aes_takes_length(len))
+    if (!aes_takes_length(len) || !has_key(gcm))
         return false;
-    if (gcm->state == NULL) {
-        error_raise(REASON_INPUT, "no key was set");
-        return false;
-    }
     if (gcm->is_record)
         return run_record(gcm, out, in, len, done);
-    if (gcm->stage == AES_GCM_NO_IV) {
-        error_raise(REASON_INPUT, "no IV was set for this message; each message needs its own IV");
+    if (!has_message(gcm))
         return false;
-    }
     if (in == NULL)
         return finish(gcm);
     *done = len;
     return len == 0 || (out == NULL ? add_aad(gcm, in, len) : add_text(gcm, out, in, len));
+}
+
+bool aes_gcm_update_all(struct aes_gcm *const *messages, unsigned count, uint8_t *const *outs,
+    const uint8_t *const *ins, const size_t *lens)
+{
+    struct ersatz_op ops[AES_GCM_MESSAGES_MAX];
+    unsigned used = 0;
+    size_t bytes = 0;
+    bool ok = true;
+
+    ASSERT(count >= 1 && count <= AES_GCM_MESSAGES_MAX);
+    for (unsigned i = 0; i < count && ok; i++) {
+        struct aes_gcm *gcm = messages[i];
+
+        ok = has_key(gcm) && has_message(gcm) && (ins == NULL || aes_takes_length(lens[i]));
+        if (!ok || (ins != NULL && lens[i] == 0))
+            continue;
+        ops[used] = ins == NULL
+                        ? last_op(gcm)
+                        : (struct ersatz_op){.u.cipher = {.in = ins[i], .out = outs[i], .len = lens[i]}};
+        ok = ins != NULL || ops[used].u.cipher.tag_len != 0;
+        prepare(gcm, &ops[used]);
+        bytes += ops[used].u.cipher.len + ops[used].u.cipher.aad_len;
+        used++;
+    }
+    ok = ok && (used == 0 || offload(ops, used, threshold_keeps(ERSATZ_GCM, messages[0]->key_size, bytes)) ==
+                                 ERSATZ_OK);
+    for (unsigned i = 0; i < count; i++) {
+        if (ok && ins == NULL && messages[i]->encrypt)
+            messages[i]->tag_len = AES_GCM_TAG_MAX;
+        if (!ok || ins == NULL)
+            end_message(messages[i]);
+        else if (lens[i] != 0)
+            messages[i]->stage = AES_GCM_TEXT;
+    }
+    return ok;
 }

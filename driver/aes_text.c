@@ -88,6 +88,35 @@ static int cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
     return 1;
 }
 
+int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *const *outs,
+    const uint8_t *const *ins, const size_t *lens)
+{
+    struct ersatz_op ops[AES_TEXTS_MAX];
+    uint8_t last[AES_TEXTS_MAX][BLOCK];
+    unsigned used = 0;
+    size_t bytes = 0;
+
+    ASSERT(count >= 1 && count <= AES_TEXTS_MAX && texts[0]->mode == ERSATZ_CBC);
+    for (unsigned i = 0; i < count; i++) {
+        if (!texts[i]->keyed)
+            return refuse_unkeyed(texts[i]);
+        if (!is_whole_blocks("CBC", lens[i]))
+            return 0;
+        if (lens[i] == 0)
+            continue;
+        memcpy(last[i], ins[i] + lens[i] - BLOCK, BLOCK); /* ins[i] may be outs[i] */
+        ops[used++] = ersatz_text_op(texts[i]->state, texts[i]->iv, outs[i], ins[i], lens[i]);
+        bytes += lens[i];
+    }
+    if (used != 0 && offload(ops, used, is_small(texts[0], ERSATZ_CBC, bytes)) != ERSATZ_OK)
+        return 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (lens[i] != 0)
+            memcpy(texts[i]->iv, texts[i]->encrypt ? outs[i] + lens[i] - BLOCK : last[i], BLOCK);
+    }
+    return 1;
+}
+
 /*
  * OpenSSL's random generator derives its key and counter with AES-ECB, which it fetches in the ordinary way,
  * up to three blocks at a time (ctr_update() and ctr_BCC_block() in libcrypto's drbg_ctr.c, all of 3.x). So

@@ -17,10 +17,25 @@
 
 struct cipher;
 
-/*
- * What the modes of a family have in common. Their contexts begin with a pointer to their struct cipher;
- * cipher_list.c makes them, zeroed, copies them byte by byte and frees them.
- */
+/* The texts of EVP_CipherPipelineUpdate(3), OpenSSL 3.5: each has a context of its own. */
+#define PIPES_MAX 32u /* EVP_MAX_PIPES */
+
+struct pipeline {
+    size_t count;
+    void *contexts[PIPES_MAX];
+};
+
+/* Every context begins with these members. cipher_list.c makes contexts, zeroed, copies them byte by byte and
+ * frees them. */
+struct cipher_context {
+    const struct cipher *cipher;
+    struct pipeline *pipeline; /* NULL: there is none */
+};
+
+void *cipher_dup_context(void *context);
+void cipher_free_context(void *context);
+
+/* What the modes of a family have in common. */
 struct cipher_family {
     size_t context_size;
     void (*begin)(void *context); /* the first thing that happens to a context */
@@ -29,6 +44,14 @@ struct cipher_family {
     int (*init)(void *context, const unsigned char *key, size_t key_len, const unsigned char *iv,
         size_t iv_len, const OSSL_PARAM params[], bool encrypt);
     const OSSL_DISPATCH *functions; /* the others */
+
+    /*
+     * The next piece of each text of a pipeline; together they are one operation of the card. outs NULL:
+     * associated data. ins NULL: the end of each text. sizes: of the places at outs; NULL: they are large
+     * enough.
+     */
+    int (*update_all)(const struct pipeline *pipeline, unsigned char *const *outs, size_t *out_lens,
+        const size_t *sizes, const unsigned char *const *ins, const size_t *lens);
 };
 
 extern const struct cipher_family family_text, family_gcm, family_ccm, family_cbc_hmac;
@@ -40,6 +63,17 @@ struct cipher {
     size_t key_len; /* bytes; of both keys for XTS */
     const struct cipher_family *family;
 };
+
+/* The functions of pipelines (cipher_pipeline.c), for a cipher whose family has update_all(). */
+extern const OSSL_DISPATCH pipeline_functions[];
+
+/* Give *to, a copy of *from byte by byte, a pipeline of its own. False: it has none; an error is raised. */
+bool pipeline_dup(const struct cipher_context *from, struct cipher_context *to);
+void pipeline_free(struct cipher_context *context);
+
+/* Hand the parameters of a context on to the texts of its pipeline, if it has one. */
+int pipeline_set_params(const struct pipeline *pipeline, const OSSL_PARAM params[],
+    int (*set)(void *context, const OSSL_PARAM params[]));
 
 /* Fail for the reason that libcrypto's ciphers give: PROV_R_... */
 #define REFUSE(reason) (ERR_raise(ERR_LIB_PROV, (reason)), 0)

@@ -13,6 +13,7 @@
 
 struct cbc_hmac {
     const struct cipher *cipher;
+    struct pipeline *pipeline;
     struct aes_cbc_hmac aes;
     uint8_t iv[BLOCK];       /* the next operation's; aes.iv */
     uint8_t first_iv[BLOCK]; /* as it was set */

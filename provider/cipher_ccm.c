@@ -10,6 +10,7 @@
 
 struct ccm {
     const struct cipher *cipher;
+    struct pipeline *pipeline;
     struct aes_ccm aes;
     size_t aad_growth; /* what the announced record grows by at its end */
 };

@@ -11,9 +11,12 @@
 
 /* Since OpenSSL 3.4. */
 #define PARAM_IV_GENERATED "iv-generated"
+/* Since OpenSSL 3.5. */
+#define PARAM_PIPELINE_TAG "pipeline-tag"
 
 struct gcm {
     const struct cipher *cipher;
+    struct pipeline *pipeline;
     struct aes_gcm aes;
     bool iv_set;       /* by the caller or by us */
     bool iv_random;    /* it was made up, since none was set */
@@ -67,6 +70,49 @@ static bool set_fixed_iv(struct gcm *gcm, const uint8_t *fixed, size_t len)
     return true;
 }
 
+/* The tags of a pipeline's texts: a pointer to an array of pointers, each to so many bytes. NULL: it is not
+ * that. */
+static uint8_t *const *tags_of(const OSSL_PARAM *p)
+{
+    return p->data_type == OSSL_PARAM_OCTET_PTR && p->data != NULL ? *(uint8_t *const **)p->data : NULL;
+}
+
+static int set_tags(const struct gcm *gcm, const OSSL_PARAM *p)
+{
+    uint8_t *const *tags;
+
+    if (p == NULL)
+        return 1;
+    tags = tags_of(p);
+    if (tags == NULL || gcm->pipeline == NULL)
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    for (size_t i = 0; i < gcm->pipeline->count; i++) {
+        struct gcm *text = gcm->pipeline->contexts[i];
+
+        if (!aes_gcm_set_tag(&text->aes, tags[i], p->data_size))
+            return REFUSE(PROV_R_INVALID_TAG);
+    }
+    return 1;
+}
+
+static int get_tags(const struct gcm *gcm, const OSSL_PARAM *p)
+{
+    uint8_t *const *tags;
+
+    if (p == NULL)
+        return 1;
+    tags = tags_of(p);
+    if (tags == NULL || gcm->pipeline == NULL)
+        return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    for (size_t i = 0; i < gcm->pipeline->count; i++) {
+        const struct gcm *text = gcm->pipeline->contexts[i];
+
+        if (!aes_gcm_get_tag(&text->aes, tags[i], p->data_size))
+            return REFUSE(PROV_R_INVALID_TAG);
+    }
+    return 1;
+}
+
 static int set_params(void *arg, const OSSL_PARAM params[])
 {
     struct gcm *gcm = arg;
@@ -92,7 +138,8 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV, &bytes, &len, &wrong) &&
         (bytes == NULL || !aes_gcm_set_invocation(&gcm->aes, bytes, len)))
         return 0;
-    return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER) : 1;
+    return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER)
+                 : set_tags(gcm, OSSL_PARAM_locate_const(params, PARAM_PIPELINE_TAG));
 }
 
 /* The IV, as a parameter: there must be one, and room for it. */
@@ -140,6 +187,7 @@ static int get_params(void *arg, OSSL_PARAM params[])
         return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
     return get_iv(gcm, params, OSSL_CIPHER_PARAM_IV) && get_iv(gcm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
            get_tag(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG)) &&
+           get_tags(gcm, OSSL_PARAM_locate(params, PARAM_PIPELINE_TAG)) &&
            generate_iv(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN));
 }
 
@@ -209,6 +257,33 @@ static int final(void *gcm, unsigned char *out, size_t *out_len, size_t size)
     return 1;
 }
 
+static int update_all(const struct pipeline *pipeline, unsigned char *const *outs, size_t *out_lens,
+    const size_t *sizes, const unsigned char *const *ins, const size_t *lens)
+{
+    struct aes_gcm *messages[PIPES_MAX];
+
+    for (size_t i = 0; i < pipeline->count; i++) {
+        struct gcm *gcm = pipeline->contexts[i];
+
+        if (outs == NULL && ins != NULL) { /* associated data, which wait for the text */
+            if (!update(gcm, NULL, &out_lens[i], lens[i], ins[i], lens[i]))
+                return 0;
+            continue;
+        }
+        if (ins != NULL && sizes != NULL && sizes[i] < lens[i])
+            return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+        if (gcm->aes.is_record || !has_iv(gcm))
+            return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+        messages[i] = &gcm->aes;
+        out_lens[i] = ins == NULL ? 0 : lens[i];
+    }
+    if (outs == NULL && ins != NULL)
+        return 1;
+    if (aes_gcm_update_all(messages, (unsigned)pipeline->count, outs, ins, lens))
+        return 1;
+    return ins == NULL ? 0 : REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+}
+
 /* EVP_Cipher(3). */
 static int one_shot(
     void *gcm, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
@@ -237,4 +312,5 @@ const struct cipher_family family_gcm = {.context_size = sizeof(struct gcm),
     .cleanup = cleanup,
     .dup = dup,
     .init = init,
-    .functions = functions};
+    .functions = functions,
+    .update_all = update_all};

@@ -9,6 +9,7 @@
 
 #include "driver/error.h"
 #include "ersatz/undisturbed.h"
+#include "secret_keys.h"
 
 #define PROPERTIES "provider=ersatz,ersatz.aes=yes"
 
@@ -68,10 +69,6 @@ static bool without_multiblock(const struct cipher *cipher, OSSL_PARAM params[])
 
 /* ----------------------------------------------------------------------------------------------- contexts */
 
-struct context {
-    const struct cipher *cipher; /* a family's own members follow */
-};
-
 static void *allocate(size_t size)
 {
     void *memory = calloc(1, size);
@@ -83,7 +80,7 @@ static void *allocate(size_t size)
 
 static void *new_context(const struct cipher *cipher)
 {
-    struct context *context = allocate(cipher->family->context_size);
+    struct cipher_context *context = allocate(cipher->family->context_size);
 
     if (context == NULL)
         return NULL;
@@ -92,53 +89,96 @@ static void *new_context(const struct cipher *cipher)
     return context;
 }
 
-static void free_memory(struct context *context, size_t size)
+static void free_memory(void *context, size_t size)
 {
     OPENSSL_cleanse(context, size);
     free(context);
 }
 
-static void free_context(void *arg)
+void cipher_free_context(void *arg)
 {
-    struct context *context = arg;
+    struct cipher_context *context = arg;
     const struct cipher_family *family;
 
     if (context == NULL)
         return;
+    pipeline_free(context);
     family = context->cipher->family;
     family->cleanup(context);
     free_memory(context, family->context_size);
 }
 
-static void *dup_context(void *arg)
+void *cipher_dup_context(void *arg)
 {
-    const struct context *from = arg;
+    const struct cipher_context *from = arg;
     const struct cipher_family *family = from->cipher->family;
-    struct context *to = allocate(family->context_size);
+    struct cipher_context *to = allocate(family->context_size);
 
     if (to == NULL)
         return NULL;
     memcpy(to, from, family->context_size);
-    if (family->dup(from, to))
+    to->pipeline = NULL;
+    if (!family->dup(from, to)) {
+        free_memory(to, family->context_size);
+        return NULL;
+    }
+    if (pipeline_dup(from, to))
         return to;
-    free_memory(to, family->context_size);
+    cipher_free_context(to);
     return NULL;
 }
 
-static int encrypt_init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv,
-    size_t iv_len, const OSSL_PARAM params[])
+static int init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv, size_t iv_len,
+    const OSSL_PARAM params[], bool encrypt)
 {
-    const struct context *context = arg;
+    struct cipher_context *context = arg;
 
-    return context->cipher->family->init(arg, key, key_len, iv, iv_len, params, true);
+    pipeline_free(context);
+    return context->cipher->family->init(context, key, key_len, iv, iv_len, params, encrypt);
 }
 
-static int decrypt_init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv,
+static int encrypt_init(void *context, const unsigned char *key, size_t key_len, const unsigned char *iv,
     size_t iv_len, const OSSL_PARAM params[])
 {
-    const struct context *context = arg;
+    return init(context, key, key_len, iv, iv_len, params, true);
+}
 
-    return context->cipher->family->init(arg, key, key_len, iv, iv_len, params, false);
+static int decrypt_init(void *context, const unsigned char *key, size_t key_len, const unsigned char *iv,
+    size_t iv_len, const OSSL_PARAM params[])
+{
+    return init(context, key, key_len, iv, iv_len, params, false);
+}
+
+/* Since OpenSSL 3.5: a key that is an object of its own, see secret_keys.h. */
+struct keyed_init {
+    void *context;
+    const unsigned char *iv;
+    size_t iv_len;
+    const OSSL_PARAM *params;
+    bool encrypt;
+};
+
+static int init_with(const uint8_t *key, size_t len, void *arg)
+{
+    const struct keyed_init *how = arg;
+
+    return init(how->context, key, len, how->iv, how->iv_len, how->params, how->encrypt);
+}
+
+static int encrypt_init_key(
+    void *context, void *key, const unsigned char *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    struct keyed_init how = {context, iv, iv_len, params, true};
+
+    return key == NULL ? init_with(NULL, 0, &how) : secret_key_use(key, init_with, &how);
+}
+
+static int decrypt_init_key(
+    void *context, void *key, const unsigned char *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    struct keyed_init how = {context, iv, iv_len, params, false};
+
+    return key == NULL ? init_with(NULL, 0, &how) : secret_key_use(key, init_with, &how);
 }
 
 /* ---------------------------------------------------------------------------------------------- functions */
@@ -188,12 +228,17 @@ EACH_SLOT(CIPHER_FUNCTIONS)
 #define OWN_FUNCTIONS 5u
 static const OSSL_DISPATCH own[SLOTS][OWN_FUNCTIONS] = {EACH_SLOT(FUNCTIONS_OF)};
 
+/* Numbers of OpenSSL 3.5, whose headers may not be those of the build. */
+enum { ENCRYPT_SKEY_INIT = 19, DECRYPT_SKEY_INIT = 20 };
+
 /* The same for all ciphers. */
 static const OSSL_DISPATCH common[] = {
-    {OSSL_FUNC_CIPHER_FREECTX, (any_fn *)free_context},
-    {OSSL_FUNC_CIPHER_DUPCTX, (any_fn *)dup_context},
+    {OSSL_FUNC_CIPHER_FREECTX, (any_fn *)cipher_free_context},
+    {OSSL_FUNC_CIPHER_DUPCTX, (any_fn *)cipher_dup_context},
     {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (any_fn *)encrypt_init},
     {OSSL_FUNC_CIPHER_DECRYPT_INIT, (any_fn *)decrypt_init},
+    {ENCRYPT_SKEY_INIT, (any_fn *)encrypt_init_key},
+    {DECRYPT_SKEY_INIT, (any_fn *)decrypt_init_key},
     {0, NULL},
 };
 
@@ -224,23 +269,17 @@ static bool fill(struct offered *slot, unsigned i, const OSSL_ALGORITHM *theirs)
         return false;
     count = append(slot->functions, count, common);
     count = append(slot->functions, count, list[i].family->functions);
+    if (list[i].mode == ERSATZ_CBC || list[i].mode == ERSATZ_GCM)
+        count = append(slot->functions, count, pipeline_functions);
     slot->functions[count] = (OSSL_DISPATCH){0, NULL};
     memcpy(slot->functions, own[i], sizeof(own[i]));
     return true;
 }
 
-/* Whether `names`, separated by colons, begins with this one. */
-static bool is_named(const char *names, const char *name)
-{
-    size_t len = strlen(name);
-
-    return OPENSSL_strncasecmp(names, name, len) == 0 && (names[len] == ':' || names[len] == '\0');
-}
-
 static const OSSL_ALGORITHM *find(const OSSL_ALGORITHM *all, const char *name)
 {
     for (; all->algorithm_names != NULL; all++) {
-        if (is_named(all->algorithm_names, name))
+        if (provider_is_named(all, name))
             return all;
     }
     return NULL;

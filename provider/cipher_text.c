@@ -16,6 +16,7 @@
 
 struct text {
     const struct cipher *cipher;
+    struct pipeline *pipeline;
     struct aes_text aes;
     uint8_t iv[AES_BLOCK];       /* the next operation's; aes.iv */
     uint8_t first_iv[AES_BLOCK]; /* as it was set */
@@ -91,7 +92,7 @@ static int set_params(void *arg, const OSSL_PARAM params[])
         if (len != text->cipher->key_len)
             return REFUSE(PROV_R_INVALID_KEY_LENGTH);
     }
-    return 1;
+    return pipeline_set_params(text->pipeline, params, set_params);
 }
 
 static int get_params(void *arg, OSSL_PARAM params[])
@@ -156,47 +157,66 @@ static bool may_be_last(const struct text *text, size_t left)
     return !text->encrypts && text->pads && left == 0;
 }
 
-static int update_blocks(
-    struct text *text, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
-{
-    size_t done = 0, whole;
+/* What is left of a piece of text. */
+struct piece {
+    unsigned char *out;
+    size_t size; /* room there */
+    const unsigned char *in;
+    size_t len;
+};
 
+/* Complete the block that is gathered. *whole: how many bytes of the rest of the piece are whole blocks to
+ * compute now. */
+static int complete_block(struct text *text, struct piece *piece, size_t *whole)
+{
     if (text->partial_len != 0) {
         size_t take = AES_BLOCK - text->partial_len;
 
-        take = take < len ? take : len;
+        take = take < piece->len ? take : piece->len;
         if (take != 0)
-            memcpy(text->partial + text->partial_len, in, take);
+            memcpy(text->partial + text->partial_len, piece->in, take);
         text->partial_len += take;
-        in += take;
-        len -= take;
+        piece->in += take;
+        piece->len -= take;
     }
-    if (text->partial_len == AES_BLOCK && !may_be_last(text, len)) {
-        if (size < AES_BLOCK)
+    if (text->partial_len == AES_BLOCK && !may_be_last(text, piece->len)) {
+        if (piece->size < AES_BLOCK)
             return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
-        if (!aes_text_update(&text->aes, out, text->partial, AES_BLOCK))
+        if (!aes_text_update(&text->aes, piece->out, text->partial, AES_BLOCK))
             return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
         text->partial_len = 0;
-        done = AES_BLOCK;
-        out += AES_BLOCK;
+        piece->out += AES_BLOCK;
+        piece->size -= AES_BLOCK;
     }
-    whole = text->partial_len == 0 ? len - len % AES_BLOCK : 0;
-    if (whole != 0 && may_be_last(text, len - whole))
-        whole -= AES_BLOCK;
-    if (whole != 0) {
-        if (size < done + whole)
-            return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
-        if (!aes_text_update(&text->aes, out, in, whole))
-            return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
-        done += whole;
-        in += whole;
-        len -= whole;
-    }
-    if (len != 0) {
-        memcpy(text->partial + text->partial_len, in, len);
-        text->partial_len += len;
-    }
-    *out_len = done;
+    *whole = text->partial_len == 0 ? piece->len - piece->len % AES_BLOCK : 0;
+    if (*whole != 0 && may_be_last(text, piece->len - *whole))
+        *whole -= AES_BLOCK;
+    return *whole <= piece->size || REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+}
+
+/* Gather what comes after the whole blocks. */
+static void keep_rest(struct text *text, const struct piece *piece, size_t whole)
+{
+    size_t rest = piece->len - whole;
+
+    if (rest == 0)
+        return;
+    memcpy(text->partial + text->partial_len, piece->in + whole, rest);
+    text->partial_len += rest;
+}
+
+static int update_blocks(
+    struct text *text, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
+{
+    struct piece piece = {out, size, in, len};
+    size_t whole;
+
+    if (!complete_block(text, &piece, &whole))
+        return 0;
+    if (whole != 0 && !aes_text_update(&text->aes, piece.out, piece.in, whole))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    keep_rest(text, &piece, whole);
+    *out_len = size - piece.size + whole;
     return 1;
 }
 
@@ -305,6 +325,46 @@ static int final(void *arg, unsigned char *out, size_t *out_len, size_t size)
                           : finish_decryption(text, out, out_len, size);
 }
 
+/* Of CBC. The whole blocks of all texts go to the card together; the block at the end of each does not. */
+static int update_all(const struct pipeline *pipeline, unsigned char *const *outs, size_t *out_lens,
+    const size_t *sizes, const unsigned char *const *ins, const size_t *lens)
+{
+    struct aes_text *texts[PIPES_MAX];
+    struct piece pieces[PIPES_MAX];
+    uint8_t *to[PIPES_MAX];
+    const uint8_t *from[PIPES_MAX];
+    size_t whole[PIPES_MAX];
+
+    if (outs == NULL)
+        return REFUSE(PROV_R_INVALID_DATA);
+    for (size_t i = 0; i < pipeline->count; i++) {
+        struct text *text = pipeline->contexts[i];
+        size_t size = sizes == NULL ? SIZE_MAX : sizes[i];
+
+        if (text->aes.state == NULL)
+            return REFUSE(PROV_R_NO_KEY_SET);
+        if (ins == NULL) {
+            if (!final(text, outs[i], &out_lens[i], size))
+                return 0;
+            continue;
+        }
+        pieces[i] = (struct piece){outs[i], size, ins[i], lens[i]};
+        if (!complete_block(text, &pieces[i], &whole[i]))
+            return 0;
+        out_lens[i] = size - pieces[i].size + whole[i];
+        texts[i] = &text->aes;
+        to[i] = pieces[i].out;
+        from[i] = pieces[i].in;
+    }
+    if (ins == NULL)
+        return 1;
+    if (!aes_text_update_all(texts, (unsigned)pipeline->count, to, from, whole))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    for (size_t i = 0; i < pipeline->count; i++)
+        keep_rest(pipeline->contexts[i], &pieces[i], whole[i]);
+    return 1;
+}
+
 /* EVP_Cipher(3): no gathering, no padding. */
 static int one_shot(
     void *arg, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
@@ -330,4 +390,5 @@ const struct cipher_family family_text = {.context_size = sizeof(struct text),
     .cleanup = cleanup,
     .dup = dup,
     .init = init,
-    .functions = functions};
+    .functions = functions,
+    .update_all = update_all};

@@ -15,6 +15,7 @@
 #include "driver/refusal.h"
 #include "provider.h"
 #include "rsa_originals.h"
+#include "secret_keys.h"
 #include "settings.h"
 
 #define NAME "ersatz: a simulated asynchronous crypto accelerator"
@@ -63,6 +64,8 @@ static const OSSL_ALGORITHM *query_operation(void *arg, int operation, int *no_c
         return provider->encryptions;
     case OSSL_OP_KEM:
         return provider->encapsulations;
+    case OPERATION_SECRET_KEYS:
+        return provider->secret_keys;
     default:
         return NULL;
     }
@@ -78,6 +81,7 @@ static int get_capabilities(void *arg, const char *capability, OSSL_CALLBACK *ca
 static void free_provider(struct provider *provider)
 {
     cipher_list_free(provider);
+    secret_keys_free(provider);
     rsa_originals_unwrap(provider);
     OSSL_PROVIDER_unload(provider->originals);
     OSSL_LIB_CTX_free(provider->own);
@@ -113,7 +117,7 @@ static bool set_up(struct provider *provider)
     if (provider->originals == NULL)
         return false;
     provider->originals_context = OSSL_PROVIDER_get0_provider_ctx(provider->originals);
-    return cipher_list_make(provider) && rsa_originals_wrap(provider);
+    return cipher_list_make(provider) && secret_keys_offer(provider) && rsa_originals_wrap(provider);
 }
 
 /* Whether the libcrypto that loads us is the one that this module is linked with. A second one in the

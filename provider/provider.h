@@ -4,8 +4,10 @@
 #define ERSATZ_PROVIDER_PROVIDER_H
 
 #include <openssl/core.h>
+#include <openssl/crypto.h>
 #include <openssl/provider.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* One for each library context that loads the provider: libcrypto's provider context (provctx). */
 struct provider {
@@ -21,6 +23,7 @@ struct provider {
     void *originals_context;  /* its provctx */
 
     OSSL_ALGORITHM *ciphers;                                          /* see cipher.h */
+    OSSL_ALGORITHM *secret_keys;                                      /* see secret_keys.h; NULL: none */
     OSSL_ALGORITHM *keys, *signatures, *encryptions, *encapsulations; /* NULL: none is offered */
 };
 
@@ -32,6 +35,15 @@ static inline void (*provider_function(const OSSL_DISPATCH *table, int number))(
             return table->function;
     }
     return NULL;
+}
+
+/* Whether the names of an algorithm, separated by colons, begin with this one. */
+static inline bool provider_is_named(const OSSL_ALGORITHM *algorithm, const char *name)
+{
+    const char *names = algorithm->algorithm_names;
+    size_t len = strlen(name);
+
+    return OPENSSL_strncasecmp(names, name, len) == 0 && (names[len] == ':' || names[len] == '\0');
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * N3 and N10 under race: wait contexts are freed at any moment of a request's life, the descriptor's number
- * is at once somebody else's, and nothing ever arrives there. When the engine is unloaded all that was
+ * is at once somebody else's, and nothing ever arrives there. When the module is unloaded all that was
  * abandoned has come back: the device could not be taken apart before.
  */
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "proc.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define ROUNDS 2000
@@ -37,12 +37,12 @@ static int encrypt_and_vanish(void *arg)
     return 0;
 }
 
-static void start(ENGINE *engine, struct job *job, enum told_by told_by, struct text *text, int len)
+static void start(struct card *card, struct job *job, enum told_by told_by, struct text *text, int len)
 {
     static const unsigned char key[32] = {1};
 
     *text = (struct text){.ctx = EVP_CIPHER_CTX_new(), .bytes = calloc(1, (size_t)len), .len = len};
-    CHECK(text->bytes != NULL && EVP_EncryptInit_ex(text->ctx, EVP_aes_128_cbc(), engine, key, key));
+    CHECK(text->bytes != NULL && card_cipher_init(card, text->ctx, "AES-128-CBC", key, key, 1));
     job_init(job, told_by, encrypt_and_vanish, text);
     CHECK_EQ(job_run(job), ASYNC_PAUSE);
 }
@@ -78,7 +78,7 @@ static int take_number(int fd, const int pipes[2], bool as_pipe)
     return fd;
 }
 
-static void race(ENGINE *engine)
+static void race(struct card *card)
 {
     struct work *works[BATCH];
     struct job jobs[BATCH];
@@ -88,18 +88,18 @@ static void race(ENGINE *engine)
 
     CHECK_EQ(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
     for (int i = 1; i < BATCH; i++) {
-        works[i] = work_aes(engine, (unsigned char)i);
+        works[i] = work_aes(card, (unsigned char)i);
         job_init(&jobs[i], BY_FD, work_do, works[i]);
     }
     for (int round = 0; round < ROUNDS; round++) {
         int fd, other;
 
-        engine_command(engine, "HOLD", "compute");
-        start(engine, &jobs[0], BY_FD, &text, TEXT_BYTES);
+        card_command(card, "HOLD", "compute");
+        start(card, &jobs[0], BY_FD, &text, TEXT_BYTES);
         for (int i = 1; i < BATCH; i++)
             CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
         fd = job_fd(&jobs[0]);
-        engine_command(engine, "HOLD", "none");
+        card_command(card, "HOLD", "none");
         spin(round * 37 % 400 * 250);
         ASYNC_WAIT_CTX_free(jobs[0].context);
         CHECK(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
@@ -127,20 +127,20 @@ static size_t allocated(void)
 }
 
 /* The memory of each is there for the next one. */
-static void memory_returns(ENGINE *engine)
+static void memory_returns(struct card *card)
 {
     size_t before = 0;
     struct text text;
     struct job job;
 
     for (int round = 0; round < HEAVY_ROUNDS; round++) {
-        long completed = engine_count(engine, "completed");
+        long completed = card_count(card, "completed");
 
         if (round == 5)
             before = allocated();
-        start(engine, &job, BY_FD, &text, HEAVY_BYTES);
+        start(card, &job, BY_FD, &text, HEAVY_BYTES);
         ASYNC_WAIT_CTX_free(job.context);
-        engine_wait_for(engine, "completed", completed + 1);
+        card_wait_for(card, "completed", completed + 1);
         forget(&text);
         usleep(500); /* the worker's last look at it */
     }
@@ -148,12 +148,12 @@ static void memory_returns(ENGINE *engine)
 }
 
 /* Nobody knows that the job is abandoned; its callback runs, and no descriptor is left of it in the end. */
-static void with_callback(ENGINE *engine)
+static void with_callback(struct card *card)
 {
     struct text text;
     struct job job;
 
-    start(engine, &job, BY_CALLBACK, &text, TEXT_BYTES);
+    start(card, &job, BY_CALLBACK, &text, TEXT_BYTES);
     while (job.callbacks == 0)
         usleep(100);
     ASYNC_WAIT_CTX_free(job.context);
@@ -162,22 +162,22 @@ static void with_callback(ENGINE *engine)
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
     int before;
 
     test_begin(100);
-    engine_unload(engine_load(NULL)); /* what libcrypto opens once and keeps */
+    card_unload(card_load(NULL)); /* what libcrypto opens once and keeps */
     before = count_descriptors();
-    engine = engine_load("WORKERS:1;INSTANCES:1");
-    race(engine);
-    CHECK_EQ(engine_count(engine, "orphans"), ROUNDS);
-    memory_returns(engine);
-    engine_unload(engine);
+    card = card_load("WORKERS:1;INSTANCES:1");
+    race(card);
+    CHECK_EQ(card_count(card, "orphans"), ROUNDS);
+    memory_returns(card);
+    card_unload(card);
     CHECK_EQ(count_descriptors(), before);
 
-    engine = engine_load(NULL);
-    with_callback(engine);
-    engine_unload(engine);
+    card = card_load(NULL);
+    with_callback(card);
+    card_unload(card);
     CHECK_EQ(count_descriptors(), before);
     return 0;
 }

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define SIZE 256
 #define JOBS 8
@@ -17,14 +17,14 @@
 #define THREADS 3
 #define ALL (THREADS * JOBS * TIMES)
 
-static ENGINE *engine;
-static RSA *rsa, *plain;
+static struct card *card;
+static EVP_PKEY *key;
 static const unsigned char in[SIZE] = {[SIZE - 1] = 2};
 static unsigned char wanted[SIZE];
 static uint64_t used[ALL];
 static _Atomic unsigned uses;
 
-/* In place of libcrypto's: what the engine unblinds with. libcrypto by itself gives no inverse. */
+/* In place of libcrypto's: what the module unblinds with. libcrypto by itself gives no inverse. */
 __attribute__((visibility("default"))) int BN_BLINDING_invert_ex(
     BIGNUM *number, const BIGNUM *inverse, BN_BLINDING *blinding, BN_CTX *ctx)
 {
@@ -55,7 +55,7 @@ static int sign(void *unused)
     for (unsigned i = 0; i < TIMES; i++) {
         unsigned char out[SIZE];
 
-        CHECK_EQ(RSA_private_encrypt(SIZE, in, out, rsa, RSA_NO_PADDING), SIZE);
+        CHECK_EQ(key_sign(card, key, RSA_NO_PADDING, in, SIZE, out), SIZE);
         CHECK_EQ(memcmp(out, wanted, SIZE), 0);
     }
     return 1;
@@ -84,23 +84,23 @@ static void *in_jobs(void *unused)
 int main(void)
 {
     pthread_t threads[THREADS];
+    RSA *plain = test_rsa();
 
     test_begin(120);
-    plain = engine_rsa(NULL);
     CHECK_EQ(RSA_private_encrypt(SIZE, in, wanted, plain, RSA_NO_PADDING), SIZE);
-    engine = engine_load(NULL);
-    rsa = engine_rsa(engine);
+    card = card_load(NULL);
+    key = test_key(card);
     for (unsigned i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, in_jobs, NULL), 0);
     for (unsigned i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    CHECK_EQ(engine_count(engine, "rsa_priv"), ALL);
+    CHECK_EQ(card_count(card, "rsa_priv"), ALL);
     CHECK_EQ(uses, ALL);
     qsort(used, ALL, sizeof(used[0]), by_value);
     for (unsigned i = 1; i < ALL; i++)
         CHECK(used[i] != used[i - 1]);
-    RSA_free(rsa);
+    EVP_PKEY_free(key);
     RSA_free(plain);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

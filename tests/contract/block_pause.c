@@ -5,15 +5,15 @@
 #include <time.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define HELD_MS 300
 
-static void *release_later(void *engine)
+static void *release_later(void *card)
 {
     usleep(HELD_MS * 1000);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     return NULL;
 }
 
@@ -25,14 +25,14 @@ static long cpu_ms(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void run(ENGINE *engine, enum told_by told_by, int callbacks, struct work *work)
+static void run(struct card *card, enum told_by told_by, int callbacks, struct work *work)
 {
     struct job job;
     pthread_t thread;
     long spent;
 
-    engine_command(engine, "HOLD", "compute");
-    CHECK_EQ(pthread_create(&thread, NULL, release_later, engine), 0);
+    card_command(card, "HOLD", "compute");
+    CHECK_EQ(pthread_create(&thread, NULL, release_later, card), 0);
     job_init(&job, told_by, work_do_blocked, work);
     spent = cpu_ms();
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
@@ -46,16 +46,16 @@ static void run(ENGINE *engine, enum told_by told_by, int callbacks, struct work
 
 static void run_all(const char *commands, int callbacks)
 {
-    ENGINE *engine = engine_load(commands);
-    struct work *rsa = work_rsa(engine, 5), *aes = work_aes(engine, 6);
+    struct card *card = card_load(commands);
+    struct work *rsa = work_rsa(card, 5), *aes = work_aes(card, 6);
 
-    run(engine, BY_FD, 0, rsa);
-    run(engine, BY_FD, 0, aes);
-    run(engine, BY_CALLBACK, callbacks, rsa);
-    run(engine, BY_CALLBACK, callbacks, aes);
+    run(card, BY_FD, 0, rsa);
+    run(card, BY_FD, 0, aes);
+    run(card, BY_CALLBACK, callbacks, rsa);
+    run(card, BY_CALLBACK, callbacks, aes);
     work_free(rsa);
     work_free(aes);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 int main(int argc, char **argv)

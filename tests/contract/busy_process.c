@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define THREADS 3
@@ -68,7 +68,7 @@ static void wait_for_child(pid_t pid)
 
 /* The keys are the parent's, and in use there at this moment. RSA only: to set up an EVP_CIPHER_CTX with an
  * engine takes libcrypto's lock on ENGINEs. */
-static int child(ENGINE *engine, struct work *const *works)
+static int child(struct card *card, struct work *const *works)
 {
     struct job job;
 
@@ -82,19 +82,19 @@ static int child(ENGINE *engine, struct work *const *works)
         CHECK_EQ(job_finish(&job), 1);
         job_free(&job);
     }
-    CHECK_EQ(engine_count(engine, "completed"), (THREADS - 1) * 2);
+    CHECK_EQ(card_count(card, "completed"), (THREADS - 1) * 2);
     return 7;
 }
 
-static void fork_while_busy(ENGINE *engine, long delay)
+static void fork_while_busy(struct card *card, long delay)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     struct work *works[THREADS];
     pthread_t threads[THREADS];
 
-    CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_128_cbc(), engine, NULL, NULL));
+    CHECK(card_cipher_init(card, ctx, "AES-128-CBC", NULL, NULL, 1));
     for (int i = 0; i < THREADS; i++) {
-        works[i] = i == 0 ? work_aes(engine, 1) : work_rsa(engine, (unsigned char)i);
+        works[i] = i == 0 ? work_aes(card, 1) : work_rsa(card, (unsigned char)i);
         CHECK_EQ(work_do(&works[i]), 1); /* a key's first use takes that lock, too */
     }
     CHECK_EQ(pthread_create(&threads[0], NULL, encrypt_on, ctx), 0);
@@ -106,7 +106,7 @@ static void fork_while_busy(ENGINE *engine, long delay)
         pid_t pid = fork();
 
         if (pid == 0)
-            exit(child(engine, works));
+            exit(child(card, works));
         wait_for_child(pid);
         while (atomic_load(&done) == before)
             usleep(100); /* the parent's work goes on */
@@ -126,12 +126,12 @@ static void fork_from_a_base(long delay)
     pid_t pid = fork();
 
     if (pid == 0) {
-        ENGINE *engine;
+        struct card *card;
 
         test_begin(60);
-        engine = engine_load("SYNC_OFFLOAD:1");
-        fork_while_busy(engine, delay);
-        engine_unload(engine);
+        card = card_load("SYNC_OFFLOAD:1");
+        fork_while_busy(card, delay);
+        card_unload(card);
         exit(7);
     }
     wait_for_child(pid);
@@ -155,22 +155,20 @@ static void end_while_busy(bool wait)
 
     CHECK(pid >= 0);
     if (pid == 0) {
-        ENGINE *engine;
-        int *in_flight;
+        struct card *card;
 
         test_begin(20);
-        /* After libcrypto's own handler and before the engine's, so it runs between the two. */
+        /* After libcrypto's own handler and before the module's, so it runs between the two. */
         CHECK(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL));
         if (wait)
             CHECK_EQ(atexit(join_all), 0);
-        engine = engine_load("WORKERS:2;RING_DEPTH:2;SYNC_OFFLOAD:1");
-        engine_command(engine, "HOLD", "compute");
+        card = card_load_for_good("WORKERS:2;RING_DEPTH:2;SYNC_OFFLOAD:1");
+        card_command(card, "HOLD", "compute");
         for (int i = 0; i < THREADS; i++)
             CHECK_EQ(pthread_create(&threads_at_end[i], NULL, work_on,
-                         i == 0 ? work_aes(engine, 1) : work_rsa(engine, (unsigned char)i)),
+                         i == 0 ? work_aes(card, 1) : work_rsa(card, (unsigned char)i)),
                 0);
-        CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
-        while (atomic_load((_Atomic int *)in_flight) < THREADS)
+        while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT:0") < THREADS)
             usleep(200);
         exit(7);
     }
@@ -181,7 +179,7 @@ int main(int argc, char **argv)
 {
     test_begin(100);
     CHECK_EQ(argc, 2);
-    RSA_free(engine_rsa(NULL)); /* made once, for all children */
+    RSA_free(test_rsa()); /* made once, for all children */
     if (strcmp(argv[1], "end") == 0) {
         for (int i = 0; i < ENDS; i++)
             end_while_busy(i == 0);

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define JOBS 40
@@ -25,14 +25,14 @@ static int work_in_callback(void *arg)
     return 1;
 }
 
-static void run(ENGINE *engine, bool external)
+static void run(struct card *card, bool external)
 {
     struct work *works[JOBS];
     struct job jobs[JOBS];
     int unfinished = JOBS;
 
     for (int i = 0; i < JOBS; i++) {
-        works[i] = work_aes(engine, (unsigned char)i);
+        works[i] = work_aes(card, (unsigned char)i);
         works[i]->times = TIMES;
         job_init(&jobs[i], BY_CALLBACK, work_do, works[i]);
         CHECK(ASYNC_WAIT_CTX_set_callback(jobs[i].context, work_in_callback, &jobs[i]));
@@ -40,7 +40,7 @@ static void run(ENGINE *engine, bool external)
     }
     while (unfinished > 0) {
         if (external)
-            engine_command(engine, "POLL", NULL);
+            card_command(card, "POLL", NULL);
         for (int i = 0; i < JOBS; i++) {
             bool refused = ASYNC_WAIT_CTX_get_status(jobs[i].context) == ASYNC_STATUS_EAGAIN;
 
@@ -66,17 +66,17 @@ int main(int argc, char **argv)
     test_begin(100);
     for (int i = 0; i < 3; i++) {
         char commands[200];
-        ENGINE *engine;
+        struct card *card;
 
         snprintf(commands, sizeof(commands), "%s;SYNC_OFFLOAD:1%s", shapes[i],
             external ? ";ENABLE_EXTERNAL_POLLING" : "");
-        engine = engine_load(commands);
-        inner = i % 2 == 0 ? work_rsa(engine, 9) : work_aes(engine, 9);
+        card = card_load(commands);
+        inner = i % 2 == 0 ? work_rsa(card, 9) : work_aes(card, 9);
         atomic_store(&done, 0);
-        run(engine, external);
+        run(card, external);
         CHECK_EQ(atomic_load(&done), JOBS * TIMES);
         work_free(inner);
-        engine_unload(engine);
+        card_unload(card);
     }
     return 0;
 }

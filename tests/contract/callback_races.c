@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define ROUNDS 3000
@@ -38,10 +38,10 @@ static int dawdle(void *arg)
     return 1;
 }
 
-static void *poll_always(void *engine)
+static void *poll_always(void *card)
 {
     while (atomic_load(&polling)) {
-        engine_command(engine, "POLL", NULL);
+        card_command(card, "POLL", NULL);
         usleep(20);
     }
     return NULL;
@@ -81,16 +81,16 @@ static void race(void)
 int main(int argc, char **argv)
 {
     bool external = argc > 1;
-    ENGINE *engine;
+    struct card *card;
     pthread_t poller;
 
     (void)argv;
     test_begin(100);
-    engine = engine_load(external ? "ENABLE_EXTERNAL_POLLING" : NULL);
+    card = card_load(external ? "ENABLE_EXTERNAL_POLLING" : NULL);
     if (external)
-        CHECK_EQ(pthread_create(&poller, NULL, poll_always, engine), 0);
+        CHECK_EQ(pthread_create(&poller, NULL, poll_always, card), 0);
     for (int i = 0; i < JOBS; i++) {
-        told[i].work = work_aes(engine, (unsigned char)i);
+        told[i].work = work_aes(card, (unsigned char)i);
         job_init(&told[i].job, BY_CALLBACK, work_do, told[i].work);
         CHECK(ASYNC_WAIT_CTX_set_callback(told[i].job.context, dawdle, &told[i]));
     }
@@ -101,12 +101,12 @@ int main(int argc, char **argv)
         job_free(&told[i].job);
         work_free(told[i].work);
     }
-    CHECK_EQ(engine_count(engine, "callbacks"), ROUNDS * JOBS);
-    CHECK_EQ(engine_count(engine, "aes_cbc"), ROUNDS * JOBS);
+    CHECK_EQ(card_count(card, "callbacks"), ROUNDS * JOBS);
+    CHECK_EQ(card_count(card, "aes_cbc"), ROUNDS * JOBS);
     if (external) {
         atomic_store(&polling, false);
         pthread_join(poller, NULL);
     }
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

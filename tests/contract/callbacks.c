@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define JOBS 64
@@ -19,13 +19,13 @@ static void no_descriptor(struct job *job)
     CHECK_EQ(count, 0);
 }
 
-static void once_each(ENGINE *engine)
+static void once_each(struct card *card)
 {
     struct job jobs[JOBS];
     struct work *works[JOBS];
 
     for (int i = 0; i < JOBS; i++) {
-        works[i] = i % 8 == 0 ? work_rsa(engine, (unsigned char)i) : work_aes(engine, (unsigned char)i);
+        works[i] = i % 8 == 0 ? work_rsa(card, (unsigned char)i) : work_aes(card, (unsigned char)i);
         works[i]->times = TIMES;
         job_init(&jobs[i], BY_CALLBACK, work_do, works[i]);
         CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
@@ -41,8 +41,8 @@ static void once_each(ENGINE *engine)
         job_free(&jobs[i]);
         work_free(works[i]);
     }
-    CHECK_EQ(engine_count(engine, "callbacks"), JOBS * TIMES);
-    CHECK_EQ(engine_count(engine, "wakeups"), 0);
+    CHECK_EQ(card_count(card, "callbacks"), JOBS * TIMES);
+    CHECK_EQ(card_count(card, "wakeups"), 0);
 }
 
 /* ------------------------------------------------------------------------------------- resumed on the spot
@@ -63,24 +63,21 @@ static int resume_on_the_spot(void *arg)
     return 1;
 }
 
-static void on_the_spot(ENGINE *engine)
+static void on_the_spot(struct card *card)
 {
     struct job jobs[JOBS];
     struct work *works[JOBS];
 
     poller = pthread_self();
     for (int i = 0; i < JOBS; i++) {
-        works[i] = work_aes(engine, (unsigned char)i);
+        works[i] = work_aes(card, (unsigned char)i);
         works[i]->times = TIMES;
         job_init(&jobs[i], BY_CALLBACK, work_do, works[i]);
         CHECK(ASYNC_WAIT_CTX_set_callback(jobs[i].context, resume_on_the_spot, &jobs[i]));
         CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
     }
     while (finished < JOBS) {
-        int status = -1;
-
-        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
-        CHECK_EQ(status, 0);
+        CHECK_EQ(card_number(card, "POLL"), 0);
     }
     for (int i = 0; i < JOBS; i++) {
         CHECK_EQ(jobs[i].result, 1);
@@ -91,25 +88,25 @@ static void on_the_spot(ENGINE *engine)
 }
 
 /* Without a poll no callback comes, however long the card has been done. */
-static void only_when_polled(ENGINE *engine)
+static void only_when_polled(struct card *card)
 {
-    struct work *work = work_aes(engine, 1);
+    struct work *work = work_aes(card, 1);
     struct job job;
-    long completed = engine_count(engine, "completed");
-    int fd, instances;
+    long completed = card_count(card, "completed");
+    int fd;
 
     job_init(&job, BY_CALLBACK, work_do, work);
-    engine_command(engine, "SET_INSTANCE_FOR_THREAD", "0");
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0) && instances > 0);
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+    card_command(card, "SET_INSTANCE_FOR_THREAD", "0");
+    CHECK(card_number(card, "GET_NUM_CRYPTO_INSTANCES") > 0);
+    fd = card_number(card, "GET_EXTERNAL_POLLING_FD");
     CHECK(!fd_is_readable(fd));
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    engine_wait_for(engine, "completed", completed + 1);
+    card_wait_for(card, "completed", completed + 1);
     while (!fd_is_readable(fd))
         usleep(100); /* the response ring says that there is something to poll for */
     CHECK_EQ(job.callbacks, 0);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* complete, but not told */
-    engine_command(engine, "POLL", NULL);
+    card_command(card, "POLL", NULL);
     CHECK_EQ(job.callbacks, 1);
     CHECK(!fd_is_readable(fd));
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
@@ -120,17 +117,17 @@ static void only_when_polled(ENGINE *engine)
 
 int main(int argc, char **argv)
 {
-    ENGINE *engine;
+    struct card *card;
 
     (void)argv;
     test_begin(60);
-    engine = engine_load(argc > 1 ? "ENABLE_EXTERNAL_POLLING;ENABLE_HEURISTIC_POLLING;INSTANCES:2" : NULL);
+    card = card_load(argc > 1 ? "ENABLE_EXTERNAL_POLLING;ENABLE_HEURISTIC_POLLING;INSTANCES:2" : NULL);
     if (argc > 1) {
-        on_the_spot(engine);
-        only_when_polled(engine);
+        on_the_spot(card);
+        only_when_polled(card);
     } else {
-        once_each(engine);
+        once_each(card);
     }
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define FILES 40
@@ -62,11 +62,10 @@ static void use_in_child(struct work *work)
 
 static void go_on(bool external)
 {
-    ENGINE *engine = engine_load(external ? "ENABLE_EXTERNAL_POLLING" : NULL);
-    struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
-    ENGINE *polled = external ? engine : NULL;
+    struct card *card = card_load(external ? "ENABLE_EXTERNAL_POLLING" : NULL);
+    struct work *rsa = work_rsa(card, 1), *aes = work_aes(card, 2);
+    struct card *polled = external ? card : NULL;
     struct job kept, freed;
-    int fd;
 
     job_init(&kept, BY_FD, work_do, aes);
     job_init(&freed, BY_FD, work_do, aes);
@@ -74,8 +73,8 @@ static void go_on(bool external)
     use_old_context(&freed);
     work_in_job(aes, BY_CALLBACK, polled);
     if (external)
-        CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
-    engine_wait_for(engine, "completed", 3);
+        CHECK(card_number(card, "GET_EXTERNAL_POLLING_FD") >= 0);
+    card_wait_for(card, "completed", 3);
     close_all();
     CHECK_EQ(work_do(&rsa), 1);
     work_in_job(rsa, BY_FD, polled);
@@ -88,7 +87,7 @@ static void go_on(bool external)
         work_in_child(use_in_child, rsa);
     work_free(aes);
     work_free(rsa);
-    engine_unload(engine);
+    card_unload(card);
     check_files();
     close_all();
 }
@@ -100,21 +99,20 @@ static void without_standard(bool external)
     struct stat status;
     struct work *aes;
     struct job job;
-    ENGINE *engine;
-    int fd;
+    struct card *card;
 
     CHECK(errors >= 0);
     for (int i = 0; i < STANDARD; i++)
         close(i);
-    engine = engine_load(external ? "RECORD:.;ENABLE_EXTERNAL_POLLING" : "RECORD:.");
-    aes = work_aes(engine, 1);
+    card = card_load(external ? "RECORD:.;ENABLE_EXTERNAL_POLLING" : "RECORD:.");
+    aes = work_aes(card, 1);
     job_init(&job, BY_FD, work_do, aes);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK(job_fd(&job) >= STANDARD);
     CHECK_EQ(job_finish(&job), 1);
-    work_in_job(aes, BY_CALLBACK, external ? engine : NULL);
+    work_in_job(aes, BY_CALLBACK, external ? card : NULL);
     if (external)
-        CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0) && fd >= STANDARD);
+        CHECK(card_number(card, "GET_EXTERNAL_POLLING_FD") >= STANDARD);
     for (int i = 0; i < STANDARD; i++) {
         if (fstat(i, &status) == 0) {
             dprintf(errors, "descriptor %d is taken\n", i);
@@ -123,7 +121,7 @@ static void without_standard(bool external)
     }
     job_free(&job);
     work_free(aes);
-    engine_unload(engine);
+    card_unload(card);
     _exit(0);
 }
 

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 static void limit_to(int descriptors)
@@ -26,7 +26,7 @@ static int first_free(void)
     return fd;
 }
 
-static void run(ENGINE *engine, struct work *work, int result, const char *error)
+static void run(struct card *card, struct work *work, int result, const char *error)
 {
     struct job job;
 
@@ -36,35 +36,35 @@ static void run(ENGINE *engine, struct work *work, int result, const char *error
     if (error != NULL)
         CHECK(error_speaks_of(error));
     job_free(&job);
-    (void)engine;
+    (void)card;
 }
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
     struct work *work;
     int before;
 
     test_begin(30);
-    engine = engine_load(NULL);
-    work = work_rsa(engine, 1);
+    card = card_load(NULL);
+    work = work_rsa(card, 1);
     limit_to(first_free()); /* not enough to start a device: a ring has a descriptor while it is made */
-    run(engine, work, 0, "ulimit -n");
-    CHECK_EQ(engine_count(engine, "completed"), 0);
+    run(card, work, 0, "ulimit -n");
+    CHECK_EQ(card_count(card, "completed"), 0);
     limit_to(1000);
-    run(engine, work, 1, NULL); /* starts it */
+    run(card, work, 1, NULL); /* starts it */
     before = first_free();
     limit_to(before); /* not enough for an eventfd */
-    run(engine, work, 0, "no file descriptor is free");
+    run(card, work, 0, "no file descriptor is free");
     CHECK_EQ(work_do(&work), 1); /* without a job none is needed */
-    engine_command(engine, "ENABLE_SW_FALLBACK", NULL);
-    run(engine, work, 1, NULL);
-    CHECK_EQ(engine_count(engine, "inline"), 1);
+    card_command(card, "ENABLE_SW_FALLBACK", NULL);
+    run(card, work, 1, NULL);
+    CHECK_EQ(card_count(card, "inline"), 1);
     limit_to(1000);
     CHECK_EQ(first_free(), before);
-    run(engine, work, 1, NULL);
-    CHECK_EQ(engine_count(engine, "completed"), 3);
+    run(card, work, 1, NULL);
+    CHECK_EQ(card_count(card, "completed"), 3);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

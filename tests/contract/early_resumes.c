@@ -2,31 +2,31 @@
 /* N5, N2: a job that is resumed early pauses again, at every point of its request's life, and nothing is left
  * over. */
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define TIMES 500 /* fewer than it takes until a pause is suspected not to pause */
 
-static void resume_early(ENGINE *engine, enum told_by told_by, const char *where, struct work *work)
+static void resume_early(struct card *card, enum told_by told_by, const char *where, struct work *work)
 {
     struct job job;
-    long completed = engine_count(engine, "completed"), early = engine_count(engine, "early_resumes");
+    long completed = card_count(card, "completed"), early = card_count(card, "early_resumes");
 
-    engine_command(engine, "HOLD", where);
+    card_command(card, "HOLD", where);
     job_init(&job, told_by, work_do, work);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     if (strcmp(where, "signal") == 0)
-        engine_wait_for(engine, "completed", completed + 1);
+        card_wait_for(card, "completed", completed + 1);
     for (int i = 0; i < TIMES; i++)
         CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* complete is not enough: its signal is still to come */
     CHECK_EQ(job.callbacks, 0);
-    engine_command(engine, "RELEASE", "1");
+    card_command(card, "RELEASE", "1");
     CHECK_EQ(job_finish(&job), 1);
-    CHECK_EQ(engine_count(engine, "early_resumes") - early, TIMES);
+    CHECK_EQ(card_count(card, "early_resumes") - early, TIMES);
     CHECK_EQ(job.callbacks, told_by == BY_CALLBACK);
     if (told_by == BY_FD)
         CHECK(!fd_is_readable(job_fd(&job)));
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     usleep(20000); /* whatever might still come has come */
     if (told_by == BY_FD)
         CHECK(!fd_is_readable(job_fd(&job)));
@@ -34,18 +34,18 @@ static void resume_early(ENGINE *engine, enum told_by told_by, const char *where
     job_free(&job);
 }
 
-/* So often that the engine takes it for a pause that does not pause, and slows the resumer down: still not
+/* So often that the module takes it for a pause that does not pause, and slows the resumer down: still not
  * done before the card is. */
-static void resume_very_often(ENGINE *engine, enum told_by told_by, int times, struct work *work)
+static void resume_very_often(struct card *card, enum told_by told_by, int times, struct work *work)
 {
     struct job job;
 
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "HOLD", "compute");
     job_init(&job, told_by, work_do, work);
     for (int i = 0; i < times; i++)
         CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK_EQ(job.callbacks, 0);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(job_finish(&job), 1);
     usleep(20000);
     CHECK_EQ(job.callbacks, told_by == BY_CALLBACK);
@@ -58,22 +58,22 @@ static void resume_very_often(ENGINE *engine, enum told_by told_by, int times, s
 int main(void)
 {
     static const char *const places[] = {"compute", "signal"};
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(60);
-    engine = engine_load(NULL);
+    card = card_load(NULL);
     for (int told_by = BY_FD; told_by <= BY_CALLBACK; told_by++) {
         for (int place = 0; place < 2; place++) {
-            struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
+            struct work *rsa = work_rsa(card, 1), *aes = work_aes(card, 2);
 
-            resume_early(engine, (enum told_by)told_by, places[place], rsa);
-            resume_early(engine, (enum told_by)told_by, places[place], aes);
+            resume_early(card, (enum told_by)told_by, places[place], rsa);
+            resume_early(card, (enum told_by)told_by, places[place], aes);
             work_free(rsa);
             work_free(aes);
         }
     }
-    resume_very_often(engine, BY_FD, 10000, work_aes(engine, 3));
-    resume_very_often(engine, BY_CALLBACK, 3000, work_rsa(engine, 4));
-    engine_unload(engine);
+    resume_very_often(card, BY_FD, 10000, work_aes(card, 3));
+    resume_very_often(card, BY_CALLBACK, 3000, work_rsa(card, 4));
+    card_unload(card);
     return 0;
 }

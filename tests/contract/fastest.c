@@ -4,14 +4,14 @@
 #include <openssl/err.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define BYTES 16384
 
 struct message {
-    const EVP_CIPHER *cipher;
-    ENGINE *engine;
+    const char *cipher;
+    struct card *card;
     unsigned char out[BYTES + 16];
     int len;
 };
@@ -24,7 +24,7 @@ static int encrypt(void *arg)
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int len, ok;
 
-    ok = ctx != NULL && EVP_EncryptInit_ex(ctx, message->cipher, message->engine, key, iv) &&
+    ok = ctx != NULL && card_cipher_init(message->card, ctx, message->cipher, key, iv, 1) &&
          EVP_EncryptUpdate(ctx, message->out, &len, text, sizeof(text)) &&
          EVP_EncryptFinal_ex(ctx, message->out + len, &message->len);
     message->len += ok ? len : 0;
@@ -33,9 +33,9 @@ static int encrypt(void *arg)
 }
 
 /* Encrypts in a job, and compares with libcrypto. Returns whether the job paused. */
-static bool pauses(ENGINE *engine, const EVP_CIPHER *cipher)
+static bool pauses(struct card *card, const char *cipher)
 {
-    struct message message = {.cipher = cipher, .engine = engine}, plain = {.cipher = cipher};
+    struct message message = {.cipher = cipher, .card = card}, plain = {.cipher = cipher};
     struct message *of_plain = &plain;
     struct job job;
     bool paused;
@@ -50,9 +50,9 @@ static bool pauses(ENGINE *engine, const EVP_CIPHER *cipher)
     return paused;
 }
 
-static bool rsa_pauses(ENGINE *engine)
+static bool rsa_pauses(struct card *card)
 {
-    struct work *work = work_rsa(engine, 3);
+    struct work *work = work_rsa(card, 3);
     struct job job;
     bool paused;
 
@@ -65,46 +65,46 @@ static bool rsa_pauses(ENGINE *engine)
 }
 
 /* Outside a job. Returns whether the card did it. */
-static bool rsa_goes_to_card(ENGINE *engine)
+static bool rsa_goes_to_card(struct card *card)
 {
-    struct work *work = work_rsa(engine, 4);
-    long before = engine_count(engine, "rsa_priv"), here = engine_count(engine, "inline");
+    struct work *work = work_rsa(card, 4);
+    long before = card_count(card, "rsa_priv"), here = card_count(card, "inline");
     bool gone;
 
     CHECK_EQ(work_do(&work), 1);
-    gone = engine_count(engine, "rsa_priv") == before + 1;
-    CHECK_EQ(engine_count(engine, "inline"), here + !gone);
+    gone = card_count(card, "rsa_priv") == before + 1;
+    CHECK_EQ(card_count(card, "inline"), here + !gone);
     work_free(work);
     return gone;
 }
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(60);
-    engine = engine_load(NULL);
-    CHECK(engine_refuses(engine, "OFFLOAD", "", "OFFLOAD is \"\"; expected card or fastest"));
-    CHECK(engine_refuses(engine, "OFFLOAD", "Fastest", "expected card or fastest"));
+    card = card_load(NULL);
+    CHECK(card_refuses(card, "OFFLOAD", "", "OFFLOAD is \"\"; expected card or fastest"));
+    CHECK(card_refuses(card, "OFFLOAD", "Fastest", "expected card or fastest"));
     for (int round = 0; round < 2; round++) {
-        engine_command(engine, "OFFLOAD", "fastest");
-        CHECK(!pauses(engine, EVP_aes_256_gcm()));
-        CHECK(!pauses(engine, EVP_aes_128_ctr()));
-        CHECK(!pauses(engine, EVP_aes_256_xts()));
-        CHECK(!pauses(engine, EVP_aes_192_ecb()));
-        CHECK(!pauses(engine, EVP_aes_128_ccm()));
-        CHECK(pauses(engine, EVP_aes_128_cbc()));
-        CHECK(pauses(engine, EVP_aes_128_cfb128()));
-        CHECK(pauses(engine, EVP_aes_256_ofb()));
-        CHECK(rsa_pauses(engine));
-        CHECK(!rsa_goes_to_card(engine));
-        engine_command(engine, "OFFLOAD", "card");
-        CHECK(pauses(engine, EVP_aes_256_gcm()));
-        CHECK(pauses(engine, EVP_aes_128_ctr()));
-        CHECK(pauses(engine, EVP_aes_128_cbc()));
-        CHECK(rsa_pauses(engine));
-        CHECK(rsa_goes_to_card(engine));
+        card_command(card, "OFFLOAD", "fastest");
+        CHECK(!pauses(card, "AES-256-GCM"));
+        CHECK(!pauses(card, "AES-128-CTR"));
+        CHECK(!pauses(card, "AES-256-XTS"));
+        CHECK(!pauses(card, "AES-192-ECB"));
+        CHECK(!pauses(card, "AES-128-CCM"));
+        CHECK(pauses(card, "AES-128-CBC"));
+        CHECK(pauses(card, "AES-128-CFB"));
+        CHECK(pauses(card, "AES-256-OFB"));
+        CHECK(rsa_pauses(card));
+        CHECK(!rsa_goes_to_card(card));
+        card_command(card, "OFFLOAD", "card");
+        CHECK(pauses(card, "AES-256-GCM"));
+        CHECK(pauses(card, "AES-128-CTR"));
+        CHECK(pauses(card, "AES-128-CBC"));
+        CHECK(rsa_pauses(card));
+        CHECK(rsa_goes_to_card(card));
     }
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

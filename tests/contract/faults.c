@@ -6,7 +6,7 @@
 #include <openssl/err.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define MANY 200
@@ -16,18 +16,14 @@ static const char *const counted[] = {"ring_full", "late", "reorder", "burst", "
 
 #define COUNTED (sizeof(counted) / sizeof(counted[0]))
 
-static long before[COUNTED]; /* statistics span the engines of a process */
+static long before[COUNTED]; /* statistics span the cards of a process */
 
 /* A counter, of faults if there is such a one. */
-static long read_count(ENGINE *engine, const char *name)
+static long read_count(struct card *card, const char *name)
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    char quoted[32], *text, *at;
+    char quoted[32], *text = card_statistics(card), *at;
     long count = 0;
 
-    CHECK(bio != NULL && ENGINE_ctrl_cmd(engine, "STATS", 0, bio, NULL, 0));
-    BIO_write(bio, "", 1);
-    BIO_get_mem_data(bio, &text);
     snprintf(quoted, sizeof(quoted), "\"%s\": ", name);
     at = strstr(text, "\"faults\"");
     CHECK(at != NULL);
@@ -35,25 +31,25 @@ static long read_count(ENGINE *engine, const char *name)
         count = strtol(strstr(at, quoted) + strlen(quoted), NULL, 10);
     else if (strcmp(name, "late") != 0 && strstr(text, quoted) != NULL) /* a profile has that, too */
         count = strtol(strstr(text, quoted) + strlen(quoted), NULL, 10);
-    BIO_free(bio);
+    free(text);
     return count;
 }
 
-static ENGINE *load(const char *commands)
+static struct card *load(const char *commands)
 {
-    ENGINE *engine = engine_load(commands);
+    struct card *card = card_load(commands);
 
     for (size_t i = 0; i < COUNTED; i++)
-        before[i] = read_count(engine, counted[i]);
-    return engine;
+        before[i] = read_count(card, counted[i]);
+    return card;
 }
 
 /* Since it was loaded. */
-static long count_of(ENGINE *engine, const char *name)
+static long count_of(struct card *card, const char *name)
 {
     for (size_t i = 0; i < COUNTED; i++) {
         if (strcmp(counted[i], name) == 0)
-            return read_count(engine, name) - before[i];
+            return read_count(card, name) - before[i];
     }
     FAIL("not among those counted");
 }
@@ -66,23 +62,21 @@ static int run_to_the_end(struct job *job)
 
 static void test_commands(void)
 {
-    ENGINE *engine = load("SEED:7;FAULTS:fail=#1;FAULTS:none;FAULTS:late=1%:2ms, hang=#99,burst=4");
+    struct card *card = load("SEED:7;FAULTS:fail=#1;FAULTS:none;FAULTS:late=1%:2ms, hang=#99,burst=4");
 
-    CHECK(engine_refuses(
-        engine, "FAULTS", "late=5%:2mx", "FAULTS is wrong at character 10: expected the unit"));
-    CHECK(engine_refuses(engine, "FAULTS", "late=5%:2mx", "\n  late=5%:2mx\n           ^\n"));
-    CHECK(engine_refuses(engine, "FAULTS", "late=5%:2mx", "NAME=WHEN:TIME"));
-    CHECK(engine_refuses(engine, "FAULTS",
-        "fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,\tx=",
+    CHECK(card_refuses(card, "FAULTS", "late=5%:2mx", "FAULTS is wrong at character 10: expected the unit"));
+    CHECK(card_refuses(card, "FAULTS", "late=5%:2mx", "\n  late=5%:2mx\n           ^\n"));
+    CHECK(card_refuses(card, "FAULTS", "late=5%:2mx", "NAME=WHEN:TIME"));
+    CHECK(card_refuses(card, "FAULTS", "fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,\tx=",
         "\n  ...,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,fail=1%,?x=\n"
         "                                                       ^\n"));
-    CHECK(engine_refuses(engine, "FAULTS", "", "FAULTS is wrong at character 1: expected a fault"));
-    CHECK(engine_refuses(engine, "SEED", "-1", "SEED is -1"));
-    CHECK(engine_refuses(engine, "SEED", "x", "SEED is \"x\"; expected a number"));
-    engine_command(engine, "INIT_ENGINE", NULL);
-    CHECK(engine_refuses(engine, "FAULTS", "none", "FAULTS must come before"));
-    CHECK(engine_refuses(engine, "SEED", "1", "SEED must come before"));
-    engine_unload(engine);
+    CHECK(card_refuses(card, "FAULTS", "", "FAULTS is wrong at character 1: expected a fault"));
+    CHECK(card_refuses(card, "SEED", "-1", "SEED is -1"));
+    CHECK(card_refuses(card, "SEED", "x", "SEED is \"x\"; expected a number"));
+    card_command(card, "INIT_ENGINE", NULL);
+    CHECK(card_refuses(card, "FAULTS", "none", "FAULTS must come before"));
+    CHECK(card_refuses(card, "SEED", "1", "SEED must come before"));
+    card_unload(card);
 }
 
 /* One job whose only operation fails for a fault; with ENABLE_SW_FALLBACK it does not. */
@@ -92,13 +86,13 @@ static void test_failure(const char *faults, enum told_by told_by, bool rsa, con
 
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(faults, "="), faults);
     for (int fallback = 0; fallback < 2; fallback++) {
-        ENGINE *engine;
+        struct card *card;
         struct work *work;
         struct job job;
 
         snprintf(commands, sizeof(commands), "FAULTS:%s%s", faults, fallback ? ";ENABLE_SW_FALLBACK" : "");
-        engine = load(commands);
-        work = rsa ? work_rsa(engine, 1) : work_aes(engine, 1);
+        card = load(commands);
+        work = rsa ? work_rsa(card, 1) : work_aes(card, 1);
         ERR_clear_error();
         job_init(&job, told_by, work_do, work);
         CHECK_EQ(run_to_the_end(&job), fallback ? 1 : 0);
@@ -112,8 +106,8 @@ static void test_failure(const char *faults, enum told_by told_by, bool rsa, con
             CHECK(ASYNC_WAIT_CTX_get_all_fds(job.context, NULL, &fds));
             CHECK_EQ(fds, 0);
         }
-        CHECK_EQ(count_of(engine, name), 1);
-        CHECK_EQ(count_of(engine, "inline"), fallback);
+        CHECK_EQ(count_of(card, name), 1);
+        CHECK_EQ(count_of(card, "inline"), fallback);
         job_free(&job);
         /* And without a job. */
         if (!fallback && rsa) {
@@ -121,43 +115,43 @@ static void test_failure(const char *faults, enum told_by told_by, bool rsa, con
             CHECK_EQ(error_speaks_of(says), strcmp(name, "fail") != 0);
         }
         work_free(work);
-        engine_unload(engine);
+        card_unload(card);
     }
 }
 
 static void test_spurious(void)
 {
-    ENGINE *engine = load("FAULTS:spurious=100%:1ms");
-    struct work *work = work_aes(engine, 1);
+    struct card *card = load("FAULTS:spurious=100%:1ms");
+    struct work *work = work_aes(card, 1);
     struct job job;
 
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "HOLD", "compute");
     job_init(&job, BY_FD, work_do, work);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK(fd_is_readable(job_fd(&job)));
     CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* resumed for nothing: it pauses again */
     CHECK(!fd_is_readable(job_fd(&job)));
-    CHECK_EQ(count_of(engine, "early_resumes"), 0); /* counted when the operation is over */
-    engine_command(engine, "HOLD", "none");
+    CHECK_EQ(count_of(card, "early_resumes"), 0); /* counted when the operation is over */
+    card_command(card, "HOLD", "none");
     CHECK_EQ(job_finish(&job), 1);
     CHECK(!fd_is_readable(job_fd(&job))); /* nothing is left over */
-    CHECK_EQ(count_of(engine, "spurious"), 1);
-    CHECK_EQ(count_of(engine, "early_resumes"), 1);
+    CHECK_EQ(count_of(card, "spurious"), 1);
+    CHECK_EQ(count_of(card, "early_resumes"), 1);
     job_free(&job);
     /* With callbacks there is nothing to wake by: one comes, when it is done. */
     job_init(&job, BY_CALLBACK, work_do, work);
     CHECK_EQ(run_to_the_end(&job), 1);
     CHECK_EQ(job.callbacks, 1);
-    CHECK_EQ(count_of(engine, "spurious"), 1);
+    CHECK_EQ(count_of(card, "spurious"), 1);
     job_free(&job);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 static void test_ring_full(void)
 {
-    ENGINE *engine = load("FAULTS:ring_full=#1,ring_full=#2:1ms,ring_full=#3;INSTANCES:1");
-    struct work *work = work_aes(engine, 1);
+    struct card *card = load("FAULTS:ring_full=#1,ring_full=#2:1ms,ring_full=#3;INSTANCES:1");
+    struct work *work = work_aes(card, 1);
     struct job job;
 
     /* By callback: the application sees EAGAIN, resumes, and is told once. */
@@ -174,37 +168,37 @@ static void test_ring_full(void)
     job_init(&job, BY_FD, work_do, work);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK_EQ(job_finish(&job), 1);
-    CHECK_EQ(count_of(engine, "early_resumes"), 0);
+    CHECK_EQ(count_of(card, "early_resumes"), 0);
     job_free(&job);
-    CHECK_EQ(count_of(engine, "ring_full"), 2);
-    CHECK_EQ(count_of(engine, "retries"), 2);
+    CHECK_EQ(count_of(card, "ring_full"), 2);
+    CHECK_EQ(count_of(card, "retries"), 2);
     work_free(work);
     /* Without a job the thread waits, or gives up after its retries. */
-    work = work_rsa(engine, 1);
+    work = work_rsa(card, 1);
     CHECK_EQ(work_do(&work), 1);
     work_free(work);
-    engine_unload(engine);
-    engine = load("FAULTS:ring_full=2x;SET_MAX_RETRY_COUNT:0");
-    work = work_rsa(engine, 1);
+    card_unload(card);
+    card = load("FAULTS:ring_full=2x;SET_MAX_RETRY_COUNT:0");
+    work = work_rsa(card, 1);
     CHECK_EQ(work_do(&work), 0);
     CHECK(error_speaks_of("ring_full on request #1"));
-    engine_command(engine, "SET_MAX_RETRY_COUNT", "1");
+    card_command(card, "SET_MAX_RETRY_COUNT", "1");
     CHECK_EQ(work_do(&work), 1);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
 }
 
-/* One that hangs keeps its job until the card is reset, or the engine gone. */
+/* One that hangs keeps its job until the card is reset, or the module gone. */
 static void test_hang(enum told_by told_by)
 {
-    ENGINE *engine = load("FAULTS:hang=1x,reset=#2:1ms");
-    struct work *hung = work_aes(engine, 1), *other = work_aes(engine, 2);
+    struct card *card = load("FAULTS:hang=1x,reset=#2:1ms");
+    struct work *hung = work_aes(card, 1), *other = work_aes(card, 2);
     struct job job, second;
 
     job_init(&job, told_by, work_do, hung);
     job_init(&second, told_by, work_do, other);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    while (count_of(engine, "hang") == 0)
+    while (count_of(card, "hang") == 0)
         usleep(100);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* however often it is resumed */
     CHECK_EQ(job_run(&second), ASYNC_FINISH);
@@ -216,44 +210,44 @@ static void test_hang(enum told_by told_by)
     job_free(&second);
     work_free(hung);
     work_free(other);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 static void test_heartbeat(void)
 {
-    ENGINE *engine = load("ENABLE_EXTERNAL_POLLING;FAULTS:gone=#2");
-    struct work *work = work_rsa(engine, 1);
+    struct card *card = load("ENABLE_EXTERNAL_POLLING;FAULTS:gone=#2");
+    struct work *work = work_rsa(card, 1);
     int status = 1;
 
     CHECK_EQ(work_do(&work), 1);
-    CHECK(ENGINE_ctrl_cmd(engine, "HEARTBEAT_POLL", 0, &status, NULL, 0));
+    status = card_number(card, "HEARTBEAT_POLL");
     CHECK_EQ(status, 0);
     CHECK_EQ(work_do(&work), 0);
     CHECK(error_speaks_of("gone on request #2"));
-    CHECK(ENGINE_ctrl_cmd(engine, "HEARTBEAT_POLL", 0, &status, NULL, 0));
+    status = card_number(card, "HEARTBEAT_POLL");
     CHECK_EQ(status, -1);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
     /* A device that starts anew is a new card. */
-    engine = load("ENABLE_EXTERNAL_POLLING;FAULTS:gone=#2");
-    work = work_rsa(engine, 1);
+    card = load("ENABLE_EXTERNAL_POLLING;FAULTS:gone=#2");
+    work = work_rsa(card, 1);
     CHECK_EQ(work_do(&work), 1);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 /* Which of MANY jobs fail, one after the other; told by descriptor and by callback in turn. */
 static void list_failed(const char *seed, bool failed[MANY])
 {
     char commands[128];
-    ENGINE *engine;
+    struct card *card;
     struct work *work;
     long count = 0;
 
     snprintf(commands, sizeof(commands),
         "FAULTS:fail=5%%,late=10%%:10us,ring_full=10%%,spurious=10%%:1us;SEED:%s", seed);
-    engine = load(commands);
-    work = work_aes(engine, 1);
+    card = load(commands);
+    work = work_aes(card, 1);
     for (int i = 0; i < MANY; i++) {
         struct job job;
 
@@ -266,10 +260,10 @@ static void list_failed(const char *seed, bool failed[MANY])
         count += failed[i];
         job_free(&job);
     }
-    CHECK_EQ(count_of(engine, "fail"), count);
+    CHECK_EQ(count_of(card, "fail"), count);
     CHECK(count > 0 && count < MANY / 4);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
     ERR_clear_error();
 }
 
@@ -287,8 +281,8 @@ static void test_the_same_every_time(void)
 /* A wrong result: RSA's is found inside the card, AES-CBC's reaches the application. */
 static void test_corrupt(void)
 {
-    ENGINE *engine = load("FAULTS:corrupt=100%");
-    struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
+    struct card *card = load("FAULTS:corrupt=100%");
+    struct work *rsa = work_rsa(card, 1), *aes = work_aes(card, 2);
     struct job job;
 
     job_init(&job, BY_FD, work_do, rsa);
@@ -297,10 +291,10 @@ static void test_corrupt(void)
     job_init(&job, BY_FD, work_do, aes);
     CHECK_EQ(run_to_the_end(&job), -1); /* not as expected */
     job_free(&job);
-    CHECK_EQ(count_of(engine, "corrupt"), 2);
+    CHECK_EQ(count_of(card, "corrupt"), 2);
     work_free(rsa);
     work_free(aes);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 int main(void)

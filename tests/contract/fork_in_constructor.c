@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread forks with an operation in flight while another one, in the constructor of a library, uses the
- * engine. The constructor runs under the dynamic linker's lock. Before such a fork the check looks up which
+ * module. The constructor runs under the dynamic linker's lock. Before such a fork the check looks up which
  * library the forking code belongs to, which waits for that lock: so it must not hold the card's lock then,
  * for which the constructor may wait.
  *
@@ -13,14 +13,14 @@
 #include <sys/wait.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define ASLEEP_AT 50 /* looks in a row, a millisecond apart */
 
 void in_constructor(void);
 
-static ENGINE *engine;
+static struct card *card;
 static sem_t constructing;
 static _Atomic pid_t forker;
 static _Atomic bool forked;
@@ -65,7 +65,7 @@ __attribute__((visibility("default"))) void in_constructor(void)
 
         asleep = thread != 0 && is_asleep(thread) ? asleep + 1 : 0;
     }
-    engine_command(engine, "WORKERS", "1"); /* takes the card's lock to see that it is so already */
+    card_command(card, "WORKERS", "1"); /* takes the card's lock to see that it is so already */
 }
 
 int main(int argc, char **argv)
@@ -76,8 +76,8 @@ int main(int argc, char **argv)
 
     test_begin(30);
     CHECK_EQ(argc, 2);
-    engine = engine_load("CHECK:1;WORKERS:1");
-    aes = work_aes(engine, 1);
+    card = card_load("CHECK:1;WORKERS:1");
+    aes = work_aes(card, 1);
     job_init(&job, BY_FD, work_do, aes);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* in flight until it is resumed */
     CHECK_EQ(sem_init(&constructing, 0, 0), 0);
@@ -87,6 +87,6 @@ int main(int argc, char **argv)
     CHECK_EQ(job_finish(&job), 1);
     job_free(&job);
     work_free(aes);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define WAIT_MS 60 /* several times as long as the kernel takes */
@@ -53,17 +53,16 @@ static void wait_undisturbed(const char *after)
 }
 
 /* A full ring of callbacks that nobody polls for, and a thread that waits for room in it. */
-static void wait_for_room(ENGINE *engine, struct work *first, struct work *second)
+static void wait_for_room(struct card *card, struct work *first, struct work *second)
 {
-    long completed = engine_count(engine, "completed");
+    long completed = card_count(card, "completed");
     struct job job;
-    int status;
 
     job_init(&job, BY_CALLBACK, work_do, first);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    engine_wait_for(engine, "completed", completed + 1);
+    card_wait_for(card, "completed", completed + 1);
     CHECK_EQ(work_do(&second), 1);
-    CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+    card_command(card, "POLL", NULL);
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
     job_free(&job);
 }
@@ -78,29 +77,28 @@ static void wait_in_child(struct work *work)
 
 static void use(bool external)
 {
-    ENGINE *engine =
-        engine_load(external ? "INSTANCES:1;RING_DEPTH:1;ENABLE_EXTERNAL_POLLING" : "INSTANCES:1");
-    ENGINE *polled = external ? engine : NULL;
+    struct card *card =
+        card_load(external ? "INSTANCES:1;RING_DEPTH:1;ENABLE_EXTERNAL_POLLING" : "INSTANCES:1");
+    struct card *polled = external ? card : NULL;
     struct work *rsa, *aes;
-    int fd;
 
     wait_undisturbed("loading"); /* which asked for io_uring */
-    rsa = work_rsa(engine, 1);
-    aes = work_aes(engine, 2);
+    rsa = work_rsa(card, 1);
+    aes = work_aes(card, 2);
     work_in_job(rsa, BY_FD, polled);
     wait_undisturbed("the card's start");
     work_in_job(aes, BY_CALLBACK, polled);
     wait_undisturbed("the first callback");
     if (external) {
-        wait_for_room(engine, aes, rsa);
-        CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+        wait_for_room(card, aes, rsa);
+        CHECK(card_number(card, "GET_EXTERNAL_POLLING_FD") >= 0);
         wait_undisturbed("polling");
     }
     work_in_child(wait_in_child, rsa);
     wait_undisturbed("a fork");
     work_free(aes);
     work_free(rsa);
-    engine_unload(engine);
+    card_unload(card);
     wait_undisturbed("the card's end");
 }
 

@@ -4,17 +4,17 @@
  * last one goes they find the card there until they are done, or are refused; they start none that nobody
  * would stop.
  */
-#include <openssl/err.h>
+#include <openssl/engine.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "proc.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define ROUNDS 100
 
-static ENGINE *engine;
+static struct card *card;
 static _Atomic bool over;
 static _Atomic int rounds; /* of the threads, together */
 
@@ -30,7 +30,7 @@ static const struct {
 
 static int command(unsigned i, int *answer)
 {
-    return ENGINE_ctrl_cmd(engine, commands[i].name, commands[i].number,
+    return ENGINE_ctrl_cmd(card_engine(card), commands[i].name, commands[i].number,
         commands[i].answers ? (void *)answer : (void *)(uintptr_t)commands[i].text, NULL, 0);
 }
 
@@ -57,13 +57,13 @@ static void race_with_the_last_finish(void)
     for (int i = 0; i < ROUNDS; i++) {
         int before = atomic_load(&rounds);
 
-        engine_command(engine, "INIT_ENGINE", NULL);
+        card_command(card, "INIT_ENGINE", NULL);
         while (i % 2 == 0 && atomic_load(&rounds) == before)
             sched_yield();
-        CHECK(ENGINE_finish(engine));
+        card_finish(card);
         while (i % 3 == 0 && atomic_load(&rounds) < before + 3)
             sched_yield();
-        CHECK(ENGINE_init(engine));
+        card_init(card);
     }
     atomic_store(&over, true);
     for (int i = 0; i < 2; i++)
@@ -72,11 +72,11 @@ static void race_with_the_last_finish(void)
 
 static void refused_when_given_back(int tasks)
 {
-    int answer, fd;
+    int answer;
 
     CHECK(command(0, &answer) && answer == 0); /* starts the card for the user there is */
     CHECK(count_threads() > tasks);
-    CHECK(ENGINE_finish(engine));
+    card_finish(card);
     for (unsigned i = 0; i < COMMANDS; i++) {
         answer = 1;
         CHECK(!command(i, &answer));
@@ -84,32 +84,32 @@ static void refused_when_given_back(int tasks)
         CHECK_EQ(answer, i < 2 ? -1 : 1); /* who asks for a status gets one */
     }
     while (count_threads() != tasks)
-        usleep(100);                             /* one that stays hangs the test */
-    engine_command(engine, "INIT_ENGINE", NULL); /* says what it wants */
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
-    CHECK(ENGINE_init(engine));
+        usleep(100);                         /* one that stays hangs the test */
+    card_command(card, "INIT_ENGINE", NULL); /* says what it wants */
+    CHECK(card_number(card, "GET_EXTERNAL_POLLING_FD") >= 0);
+    card_init(card);
 }
 
 static int give_back(void *arg)
 {
     struct work *work = arg;
 
-    RSA_free(work->rsa);
-    CHECK(ENGINE_finish(engine));
+    work_set_key(work, NULL);
+    card_finish(card);
     return 1;
 }
 
 /* The last reference goes in a callback that POLL runs: the card stops when POLL is done. */
 static void given_back_in_poll(int tasks)
 {
-    struct work *work = work_rsa(engine, 1);
+    struct work *work = work_rsa(card, 1);
     int threads = count_threads(), status = -1;
     struct job job;
 
     job_init(&job, BY_CALLBACK, work_do, work);
     CHECK(ASYNC_WAIT_CTX_set_callback(job.context, give_back, work));
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    engine_wait_for(engine, "completed", 1);
+    card_wait_for(card, "completed", 1);
     CHECK(threads > tasks);
     CHECK(command(0, &status) && status == 0);
     while (command(0, &status)) /* the completion may come late, where the card has faults */
@@ -124,10 +124,11 @@ int main(void)
     int tasks = count_threads(); /* the sanitizers' are among them */
 
     test_begin(100);
-    engine = engine_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:2");
+    card = card_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:2");
     race_with_the_last_finish();
     refused_when_given_back(tasks);
     given_back_in_poll(tasks);
-    CHECK(ENGINE_free(engine));
+    card_init(card);
+    card_unload(card);
     return 0;
 }

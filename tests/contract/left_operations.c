@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread that leaves an operation in the middle: by exit(3) in the handler of a signal, by siglongjmp(3),
- * by cancellation. The process ends with its exit code, the engine goes on working and can be given up, and
- * the card does not write to memory that the thread has left. And a handler that uses the engine: it does not
+ * by cancellation. The process ends with its exit code, the module goes on working and can be given up, and
+ * the card does not write to memory that the thread has left. And a handler that uses the module: it does not
  * wait for the thread that it interrupted, and gives back no lock of that one's. Each case runs in a process
  * of its own.
  */
@@ -16,7 +16,7 @@
 
 #include "ersatz/sanitizer.h"
 #include "proc.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define ENDED 7
@@ -32,11 +32,12 @@ static long point_in_job;         /* 0: the operation is not in a job */
 static bool job_ended;
 static bool locks_only;  /* the points are where a lock is taken or given back */
 static struct work *own; /* what the handler does */
+static EVP_PKEY_CTX *verifier;
 
 static void use(void)
 {
     CHECK_EQ(work_do(&own), 1);
-    RSA_free(engine_rsa(own->engine));
+    EVP_PKEY_free(test_key(own->card));
 }
 
 static void leave(int signal)
@@ -126,14 +127,15 @@ __attribute__((visibility("default"))) int pthread_mutex_unlock(pthread_mutex_t 
     return 0;
 }
 
-/* After a jump: the thread has no business with the engine any more. */
-static void give_up(ENGINE *engine, struct work *work, int tasks, int descriptors)
+/* After a jump: the thread has no business with the module any more. */
+static void give_up(struct card *card, struct work *work, int tasks, int descriptors)
 {
     CHECK_EQ(work_do(&work), 1);
     CHECK_EQ(work_do(&work), 1);
     work_free(work);
     work_free(own);
-    CHECK(ENGINE_finish(engine));
+    EVP_PKEY_CTX_free(verifier);
+    card_unload(card);
     while (count_threads() != tasks)
         usleep(100); /* one that stays hangs the test */
     CHECK_EQ(count_descriptors(), descriptors);
@@ -145,19 +147,19 @@ enum operation { PRIVATE, PUBLIC, START, FIRST, KEY, JOB };
 static int verify(struct work *work)
 {
     unsigned char out[WORK_BYTES];
+    size_t len = sizeof(out);
 
-    return RSA_public_decrypt(work->size, work->expected, out, work->rsa, RSA_PKCS1_PADDING);
+    return EVP_PKEY_verify_recover(verifier, out, &len, work->expected, (size_t)work->size);
 }
 
 /* A key that is new to the card. */
 static void sign_with_new_key(struct work *work)
 {
-    RSA *rsa = work->rsa;
+    EVP_PKEY *key = test_key(work->card);
 
-    work->rsa = engine_rsa(work->engine);
+    work_set_key(work, key);
     CHECK_EQ(work_do(&work), 1);
-    RSA_free(work->rsa);
-    work->rsa = rsa;
+    EVP_PKEY_free(key);
 }
 
 /* The jump ends in the job. */
@@ -196,29 +198,30 @@ static void sign_in_job(struct work *work, long point)
 static void child(enum operation operation, long point)
 {
     int tasks = count_threads(), descriptors = count_descriptors();
-    ENGINE *engine = engine_load("WORKERS:2;INSTANCES:1");
-    struct work *work = work_rsa(engine, 1);
+    struct card *card = card_load("WORKERS:2;INSTANCES:1");
+    struct work *work = work_rsa(card, 1);
 
     test_begin(20);
     main_thread = pthread_self();
     signal(SIGUSR1, leave);
-    own = work_rsa(engine, 2);
-    RSA_free(own->rsa);
-    own->rsa = work->rsa; /* the same key: they share what it keeps */
-    RSA_up_ref(own->rsa);
+    own = work_rsa(card, 2);
+    work_set_key(own, work->key); /* the same key: they share what it keeps */
+    verifier = card_key_context(card, work->key);
+    CHECK(EVP_PKEY_verify_recover_init(verifier) == 1 &&
+          EVP_PKEY_CTX_set_rsa_padding(verifier, RSA_PKCS1_PADDING) == 1);
     locks_only = way == BY_USE || operation == FIRST; /* which allocates thousands of times */
     if (operation == FIRST)
-        engine_command(engine, "INIT_ENGINE", NULL);
+        card_command(card, "INIT_ENGINE", NULL);
     else if (operation != START)
         CHECK_EQ(work_do(&work), 1);
     if (operation == JOB) {
         sign_in_job(work, point);
     } else {
         if (sigsetjmp(outside, 1) != 0)
-            give_up(engine, work, tasks, descriptors);
+            give_up(card, work, tasks, descriptors);
         atomic_store(&until_signal, point);
         if (operation == START)
-            engine_command(engine, "INIT_ENGINE", NULL);
+            card_command(card, "INIT_ENGINE", NULL);
         else if (operation == PUBLIC)
             CHECK(verify(work) > 0);
         else if (operation == KEY)
@@ -229,7 +232,7 @@ static void child(enum operation operation, long point)
     if (atomic_exchange(&until_signal, 0) > 0)
         exit(NOT_REACHED);
     CHECK(operation == JOB || way == BY_USE); /* else the signal was not delivered */
-    give_up(engine, work, tasks, descriptors);
+    give_up(card, work, tasks, descriptors);
 }
 
 /* At every point there is, one after the other. */
@@ -247,7 +250,7 @@ static void at_every_point(enum operation operation)
         points += status == ENDED;
     } while (status == ENDED);
     CHECK_EQ(status, NOT_REACHED);
-    CHECK(points > 0 || way == BY_USE); /* what takes no lock has none for a handler that uses the engine */
+    CHECK(points > 0 || way == BY_USE); /* what takes no lock has none for a handler that uses the module */
 }
 
 /* ---------------------------------------------------------------------------- a thread that waits for the
@@ -255,29 +258,27 @@ static void at_every_point(enum operation operation)
  */
 
 static unsigned char text[WORK_BYTES], key[16];
-static int *in_flight;
 
-static ENGINE *load_held(void)
+static struct card *held;
+
+static void load_held(void)
 {
-    ENGINE *engine = engine_load("WORKERS:1;INSTANCES:1;SYNC_OFFLOAD:1;HOLD:compute");
-
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
-    return engine;
+    held = card_load("WORKERS:1;INSTANCES:1;SYNC_OFFLOAD:1;HOLD:compute");
 }
 
-static void encrypt(ENGINE *engine)
+static void encrypt(void)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int len;
 
-    CHECK(EVP_EncryptInit_ex(ctx, EVP_aes_128_cbc(), engine, key, key));
+    CHECK(card_cipher_init(held, ctx, "AES-128-CBC", key, key, 1));
     CHECK(EVP_EncryptUpdate(ctx, text, &len, text, sizeof(text)));
     EVP_CIPHER_CTX_free(ctx);
 }
 
 static void wait_in_flight(int count)
 {
-    while (atomic_load((_Atomic int *)in_flight) != count)
+    while (card_number(held, "GET_NUM_REQUESTS_IN_FLIGHT:0") != count)
         usleep(100);
 }
 
@@ -290,34 +291,33 @@ static void *interrupt_when_waiting(void *arg)
 
 static void child_waits(void)
 {
-    ENGINE *engine = load_held();
     pthread_t thread;
 
+    load_held();
     test_begin(20);
     main_thread = pthread_self();
     signal(SIGUSR1, leave);
     CHECK_EQ(pthread_create(&thread, NULL, interrupt_when_waiting, NULL), 0);
     if (sigsetjmp(outside, 1) == 0) {
-        encrypt(engine);
+        encrypt();
         FAIL("a held operation has returned");
     }
     pthread_join(thread, NULL);
     memset(text, 1, sizeof(text));
-    engine_command(engine, "HOLD", "none");
-    engine_wait_for(engine, "completed", 1);
+    card_command(held, "HOLD", "none");
+    card_wait_for(held, "completed", 1);
     for (unsigned i = 0; i < sizeof(text); i++)
         CHECK_EQ(text[i], 1); /* nobody expects anything there any more */
-    CHECK(ENGINE_finish(engine));
+    card_unload(held);
     exit(ENDED);
 }
 
-static ENGINE *cancelled_engine;
 static int left_when_cancelled = -1;
 
 static void note_what_is_left(void *arg)
 {
     (void)arg;
-    left_when_cancelled = atomic_load((_Atomic int *)in_flight);
+    left_when_cancelled = card_number(held, "GET_NUM_REQUESTS_IN_FLIGHT:0");
 }
 
 static void *encrypt_cancelled(void *arg)
@@ -326,7 +326,7 @@ static void *encrypt_cancelled(void *arg)
 
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
     pthread_cleanup_push(note_what_is_left, NULL);
-    encrypt(cancelled_engine);
+    encrypt();
     pthread_testcancel(); /* some C libraries do not look when cancellation is allowed again */
     pthread_cleanup_pop(0);
     return arg;
@@ -338,15 +338,15 @@ static void child_is_cancelled(void)
     pthread_t thread;
 
     test_begin(20);
-    cancelled_engine = load_held();
+    load_held();
     CHECK_EQ(pthread_create(&thread, NULL, encrypt_cancelled, NULL), 0);
     wait_in_flight(1);
     CHECK_EQ(pthread_cancel(thread), 0);
     usleep(10000); /* for one that does not wait */
-    engine_command(cancelled_engine, "HOLD", "none");
+    card_command(held, "HOLD", "none");
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_EQ(left_when_cancelled, 0);
-    CHECK(ENGINE_finish(cancelled_engine));
+    card_unload(held);
     exit(ENDED);
 }
 
@@ -363,14 +363,14 @@ int main(void)
 {
     test_begin(140);
     CHECK(CRYPTO_set_mem_functions(allocate, reallocate, release));
-    RSA_free(engine_rsa(NULL)); /* made once, for all children */
+    RSA_free(test_rsa()); /* made once, for all children */
     for (way = BY_EXIT; way <= BY_USE; way++) {
         at_every_point(PRIVATE);
         at_every_point(PUBLIC);
         at_every_point(START);
         at_every_point(FIRST);
         at_every_point(JOB);
-        if (way != BY_JUMP) /* which would leave the new key behind, with its reference to the engine */
+        if (way != BY_JUMP) /* which would leave the new key behind, with its reference to the module */
             at_every_point(KEY);
         if (way != BY_USE)
             in_child(child_waits);

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define TRIES 4 /* for each lock: it may be taken under others, for which a fork waits */
@@ -104,10 +104,10 @@ __attribute__((visibility("default"))) int pthread_mutex_lock(pthread_mutex_t *l
     return result;
 }
 
-static void use_engine(void)
+static void use_card(void)
 {
-    ENGINE *engine = engine_load("CHECK:1");
-    struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
+    struct card *card = card_load("CHECK:1");
+    struct work *rsa = work_rsa(card, 1), *aes = work_aes(card, 2);
 
     CHECK_EQ(work_do(&rsa), 1);
     CHECK_EQ(work_do(&aes), 1);
@@ -115,13 +115,13 @@ static void use_engine(void)
     work_in_job(aes, BY_CALLBACK, NULL);
     work_free(aes);
     work_free(rsa);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 int main(void)
 {
     test_begin(60);
-    use_engine();
+    use_card();
     within = true;
     CHECK(lock_count >= LOCKS_AT_LEAST);
     for (unsigned i = 0; i < fork_count; i++) {

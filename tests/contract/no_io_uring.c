@@ -5,22 +5,22 @@
 #include <openssl/err.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/seccomp.h"
 #include "support/work.h"
 
 static void refused(const char *text)
 {
-    CHECK(engine_try(NULL) == NULL);
+    CHECK(card_try(NULL) == NULL);
     CHECK(error_speaks_of(text)); /* which clears the queue */
-    CHECK(engine_try(NULL) == NULL);
+    CHECK(card_try(NULL) == NULL);
     CHECK(error_speaks_of("ENABLE_SW_FALLBACK")); /* the remedy */
 }
 
 static void fallen_back(void)
 {
-    ENGINE *engine = engine_load("ENABLE_SW_FALLBACK");
-    struct work *rsa = work_rsa(engine, 1), *aes = work_aes(engine, 2);
+    struct card *card = card_load("ENABLE_SW_FALLBACK");
+    struct work *rsa = work_rsa(card, 1), *aes = work_aes(card, 2);
 
     for (int told_by = BY_FD; told_by <= BY_CALLBACK; told_by++) {
         struct job job;
@@ -34,20 +34,20 @@ static void fallen_back(void)
         job_free(&job);
     }
     CHECK_EQ(work_do(&rsa), 1);
-    CHECK_EQ(engine_count(engine, "completed"), 0);
-    CHECK_EQ(engine_count(engine, "inline"), 5);
+    CHECK_EQ(card_count(card, "completed"), 0);
+    CHECK_EQ(card_count(card, "inline"), 5);
     CHECK_EQ(ERR_peek_error(), 0);
     work_free(rsa);
     work_free(aes);
-    engine_unload(engine);
+    card_unload(card);
 }
 
-/* Forbidden after the engine was initialised, before its first operation: the operation says it, and the
+/* Forbidden after the module was initialised, before its first operation: the operation says it, and the
  * status. */
 static void forbidden_late(int error)
 {
-    ENGINE *engine = engine_load(NULL);
-    struct work *rsa = work_rsa(engine, 1);
+    struct card *card = card_load(NULL);
+    struct work *rsa = work_rsa(card, 1);
     struct job job;
 
     forbid_io_uring(error);
@@ -58,12 +58,12 @@ static void forbidden_late(int error)
     CHECK_EQ(ASYNC_WAIT_CTX_get_status(job.context), ASYNC_STATUS_ERR);
     CHECK_EQ(job.callbacks, 0);
     CHECK(error_speaks_of("ENABLE_SW_FALLBACK"));
-    engine_command(engine, "ENABLE_SW_FALLBACK", NULL);
+    card_command(card, "ENABLE_SW_FALLBACK", NULL);
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
     CHECK_EQ(job.result, 1);
     job_free(&job);
     work_free(rsa);
-    engine_unload(engine);
+    card_unload(card);
 }
 
 /* Arguments: refused, fallback or late; and EPERM or ENOSYS. The filter stays, so each is a process of its

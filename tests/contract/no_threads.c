@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define NOBODY 65534
@@ -44,7 +44,7 @@ static int do_job(struct work *work)
     return result;
 }
 
-static void forbidden(ENGINE *engine, struct work *work, bool for_good)
+static void forbidden(struct card *card, struct work *work, bool for_good)
 {
     become_nobody();
     forbid_threads(for_good);
@@ -54,30 +54,30 @@ static void forbidden(ENGINE *engine, struct work *work, bool for_good)
     CHECK(error_speaks_of(for_good ? "INIT_ENGINE" : "lower WORKERS"));
     CHECK_EQ(work_do(&work), 0);
     CHECK(error_speaks_of("ENABLE_SW_FALLBACK"));
-    engine_command(engine, "ENABLE_SW_FALLBACK", NULL);
+    card_command(card, "ENABLE_SW_FALLBACK", NULL);
     CHECK_EQ(do_job(work), 1);
     CHECK_EQ(work_do(&work), 1);
-    CHECK_EQ(engine_count(engine, "completed"), 0);
-    CHECK_EQ(engine_count(engine, "inline"), 2);
+    CHECK_EQ(card_count(card, "completed"), 0);
+    CHECK_EQ(card_count(card, "inline"), 2);
 }
 
-static void started_before(ENGINE *engine, struct work *work)
+static void started_before(struct card *card, struct work *work)
 {
-    engine_command(engine, "INIT_ENGINE", NULL);
+    card_command(card, "INIT_ENGINE", NULL);
     become_nobody();
     forbid_threads(true);
     CHECK_EQ(do_job(work), 1);
     CHECK_EQ(work_do(&work), 1);
-    CHECK_EQ(engine_count(engine, "completed"), 2);
+    CHECK_EQ(card_count(card, "completed"), 2);
 }
 
-static void started_in_child(ENGINE *engine, struct work *work)
+static void started_in_child(struct card *card, struct work *work)
 {
     pid_t pid;
     int status;
 
-    engine_command(engine, "INIT_AFTER_FORK", "1");
-    engine_command(engine, "INIT_ENGINE", NULL);
+    card_command(card, "INIT_AFTER_FORK", "1");
+    card_command(card, "INIT_ENGINE", NULL);
     pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -85,7 +85,7 @@ static void started_in_child(ENGINE *engine, struct work *work)
         become_nobody();
         forbid_threads(true);
         CHECK_EQ(do_job(work), 1);
-        CHECK_EQ(engine_count(engine, "completed"), 1);
+        CHECK_EQ(card_count(card, "completed"), 1);
         exit(7);
     }
     CHECK_EQ(waitpid(pid, &status, 0), pid);
@@ -96,20 +96,20 @@ static void started_in_child(ENGINE *engine, struct work *work)
 /* Argument: forbidden, limited, before or child. The limits stay, so each is a process of its own. */
 int main(int argc, char **argv)
 {
-    ENGINE *engine;
+    struct card *card;
     struct work *work;
 
     test_begin(60);
     CHECK_EQ(argc, 2);
-    engine = engine_load("WORKERS:2");
-    work = work_rsa(engine, 1);
+    card = card_load("WORKERS:2");
+    work = work_rsa(card, 1);
     if (strcmp(argv[1], "before") == 0)
-        started_before(engine, work);
+        started_before(card, work);
     else if (strcmp(argv[1], "child") == 0)
-        started_in_child(engine, work);
+        started_in_child(card, work);
     else
-        forbidden(engine, work, strcmp(argv[1], "forbidden") == 0);
+        forbidden(card, work, strcmp(argv[1], "forbidden") == 0);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

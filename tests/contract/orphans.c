@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define OTHERS 16
@@ -34,10 +34,11 @@ static int encrypt_pages(void *arg)
 
 static int sign_and_vanish(void *arg)
 {
-    RSA *rsa = *(RSA **)arg;
+    EVP_PKEY_CTX *signer = *(EVP_PKEY_CTX **)arg;
     unsigned char in[32] = {1}, out[256];
+    size_t len = sizeof(out);
 
-    RSA_private_encrypt(32, in, out, rsa, RSA_PKCS1_PADDING);
+    EVP_PKEY_sign(signer, out, &len, in, sizeof(in));
     FAIL("a job whose wait context is gone came back");
     return 0;
 }
@@ -59,37 +60,35 @@ static void check_and_close_others(int *others)
     }
 }
 
-static void wait_until_back(ENGINE *engine, long completed)
+static void wait_until_back(struct card *card, long completed)
 {
-    int *in_flight;
-
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
-    engine_wait_for(engine, "completed", completed);
-    while (atomic_load((_Atomic int *)in_flight) != 0)
+    card_wait_for(card, "completed", completed);
+    while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT:0") != 0)
         usleep(200);
     usleep(10000);
 }
 
-static void abandon(ENGINE *engine, const char *where, struct job *job, void (*destroy)(void *), void *what)
+static void abandon(
+    struct card *card, const char *where, struct job *job, void (*destroy)(void *), void *what)
 {
     int others[OTHERS], fd = -1;
-    long completed = engine_count(engine, "completed"), orphans = engine_count(engine, "orphans");
+    long completed = card_count(card, "completed"), orphans = card_count(card, "orphans");
 
-    engine_command(engine, "HOLD", where);
+    card_command(card, "HOLD", where);
     CHECK_EQ(job_run(job), ASYNC_PAUSE);
     if (strcmp(where, "signal") == 0)
-        engine_wait_for(engine, "completed", completed + 1);
+        card_wait_for(card, "completed", completed + 1);
     if (job->told_by == BY_FD)
         fd = job_fd(job);
     destroy(what);
     job_free(job);
     if (fd >= 0) {
         CHECK(fcntl(fd, F_GETFD) == -1 && errno == EBADF); /* N4: closed, now */
-        CHECK_EQ(engine_count(engine, "orphans"), orphans + 1);
+        CHECK_EQ(card_count(card, "orphans"), orphans + 1);
     }
     open_others(others);
-    engine_command(engine, "HOLD", "none");
-    wait_until_back(engine, completed + 1);
+    card_command(card, "HOLD", "none");
+    wait_until_back(card, completed + 1);
     check_and_close_others(others);
 }
 
@@ -101,12 +100,12 @@ static void destroy_pages(void *arg)
     munmap(pages->memory, WORK_BYTES); /* a touch by the card would end the test */
 }
 
-static void destroy_rsa(void *arg)
+static void destroy_signer(void *arg)
 {
-    RSA_free(arg);
+    EVP_PKEY_CTX_free(arg);
 }
 
-static void abandon_aes(ENGINE *engine, enum told_by told_by, const char *where)
+static void abandon_aes(struct card *card, enum told_by told_by, const char *where)
 {
     static const unsigned char zero[32];
     struct pages pages = {.ctx = EVP_CIPHER_CTX_new()};
@@ -114,42 +113,45 @@ static void abandon_aes(ENGINE *engine, enum told_by told_by, const char *where)
 
     pages.memory = mmap(NULL, WORK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages.memory != MAP_FAILED);
-    CHECK(EVP_EncryptInit_ex(pages.ctx, EVP_aes_256_gcm(), engine, zero, zero));
+    CHECK(card_cipher_init(card, pages.ctx, "AES-256-GCM", zero, zero, 1));
     job_init(&job, told_by, encrypt_pages, &pages);
-    abandon(engine, where, &job, destroy_pages, &pages);
+    abandon(card, where, &job, destroy_pages, &pages);
 }
 
-static void abandon_rsa(ENGINE *engine, enum told_by told_by, const char *where)
+static void abandon_rsa(struct card *card, enum told_by told_by, const char *where)
 {
-    RSA *rsa = engine_rsa(engine);
+    EVP_PKEY *key = test_key(card);
+    EVP_PKEY_CTX *signer = card_key_context(card, key);
     struct job job;
 
-    job_init(&job, told_by, sign_and_vanish, rsa);
-    abandon(engine, where, &job, destroy_rsa, rsa);
+    CHECK(EVP_PKEY_sign_init(signer) == 1);
+    EVP_PKEY_free(key); /* the context has the last reference */
+    job_init(&job, told_by, sign_and_vanish, signer);
+    abandon(card, where, &job, destroy_signer, signer);
 }
 
 /* The wait context of an orphan, used for the next job while the orphan is in flight: told of its own
  * completion only. */
-static void reuse(ENGINE *engine, const char *where)
+static void reuse(struct card *card, const char *where)
 {
-    struct work *lost = work_aes(engine, 3), *next = work_aes(engine, 4);
-    long completed = engine_count(engine, "completed");
+    struct work *lost = work_aes(card, 3), *next = work_aes(card, 4);
+    long completed = card_count(card, "completed");
     struct job job;
 
-    engine_command(engine, "HOLD", where);
+    card_command(card, "HOLD", where);
     job_init(&job, BY_FD, work_do, lost);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     if (strcmp(where, "signal") == 0)
-        engine_wait_for(engine, "completed", completed + 1);
+        card_wait_for(card, "completed", completed + 1);
     job.job = NULL; /* never resumed */
     job.arg = next;
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     if (strcmp(where, "signal") == 0)
-        engine_wait_for(engine, "completed", completed + 2);
-    engine_command(engine, "RELEASE", "1"); /* the orphan's: nobody is told */
+        card_wait_for(card, "completed", completed + 2);
+    card_command(card, "RELEASE", "1"); /* the orphan's: nobody is told */
     usleep(20000);
     CHECK(!fd_is_readable(job_fd(&job)));
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(job_finish(&job), 1);
     usleep(10000);
     CHECK(!fd_is_readable(job_fd(&job)));
@@ -161,17 +163,17 @@ static void reuse(ENGINE *engine, const char *where)
 int main(void)
 {
     static const char *const places[] = {"compute", "signal"};
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(60);
-    engine = engine_load("WORKERS:1");
+    card = card_load("WORKERS:1");
     for (int place = 0; place < 2; place++) {
         for (int told_by = BY_FD; told_by <= BY_CALLBACK; told_by++) {
-            abandon_aes(engine, (enum told_by)told_by, places[place]);
-            abandon_rsa(engine, (enum told_by)told_by, places[place]);
+            abandon_aes(card, (enum told_by)told_by, places[place]);
+            abandon_rsa(card, (enum told_by)told_by, places[place]);
         }
-        reuse(engine, places[place]);
+        reuse(card, places[place]);
     }
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -5,7 +5,7 @@
 #include <openssl/engine.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/errors.h"
 
 int main(void)
 {

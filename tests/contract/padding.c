@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RSA decryption through the engine says no more of a wrong padding than libcrypto does: whatever is wrong
+ * RSA decryption by the card says no more of a wrong padding than libcrypto does: whatever is wrong
  * with it, the call returns what libcrypto's returns, with the same errors and, where this libcrypto has
  * implicit rejection, the same bytes; and the card is asked as often, the job pauses as often and the
  * statistics count the same as for a right one. A message that is wrong in one way cannot be told from one
@@ -10,12 +10,13 @@
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define SIZE 256
 #define HASH 20 /* SHA-1, OAEP's default */
@@ -24,7 +25,7 @@
 #define TLS_VERSION 0x0303
 #define SETTLE_MS 5000
 
-/* How the key is asked. */
+/* How the key is asked. A provider has the second way alone. */
 enum route { LOW, DEFAULT, EXPLICIT, ROUTES };
 enum padding { PKCS1, OAEP, TLS, PADDINGS };
 
@@ -50,7 +51,8 @@ static const char *const fault_names[FAULTS] = {"right", "right, of another leng
 struct side {
     RSA *rsa;
     EVP_PKEY *key;
-    ENGINE *engine; /* for EVP_PKEY_CTX_new() */
+    ENGINE *engine;    /* for EVP_PKEY_CTX_new(), or: */
+    struct card *card; /* the key is this one's */
 };
 
 /* Everything that a caller, or whoever watches the card, may see of a decryption. */
@@ -76,7 +78,7 @@ struct decryption {
     struct seen *seen;
 };
 
-static ENGINE *engine;
+static struct card *card;
 static const char *way;
 
 /* ------------------------------------------------------------------------------------------ messages */
@@ -182,7 +184,9 @@ static void decrypt_evp(const struct decryption *what)
     unsigned version = TLS_VERSION;
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &version), OSSL_PARAM_END};
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(what->side->key, what->side->engine);
+    const struct side *side = what->side;
+    EVP_PKEY_CTX *ctx = side->card != NULL ? card_key_context(side->card, side->key)
+                                           : EVP_PKEY_CTX_new(side->key, side->engine);
     size_t len = SIZE;
 
     CHECK(ctx != NULL && EVP_PKEY_decrypt_init(ctx) == 1);
@@ -231,7 +235,7 @@ static void decrypt_in_a_job(struct decryption *what)
 static void count(long counted[COUNTERS])
 {
     for (unsigned i = 0; i < COUNTERS; i++)
-        counted[i] = engine_count(engine, counters[i]);
+        counted[i] = card_count(card, counters[i]);
 }
 
 /* Decrypt by the card, and see what it counts until that is what was wanted (the card counts when the caller
@@ -258,26 +262,26 @@ static void watch(struct decryption *what, const struct seen *wanted)
 
 /* ----------------------------------------------------------------------------------------- comparing */
 
-static void same_outcome(const struct seen *card, const struct seen *plain, bool random_secret)
+static void same_outcome(const struct seen *ours, const struct seen *plain, bool random_secret)
 {
-    CHECK_EQ(card->returned, plain->returned);
-    CHECK_EQ(card->len, plain->len);
-    CHECK_EQ(card->reasons_count, plain->reasons_count);
+    CHECK_EQ(ours->returned, plain->returned);
+    CHECK_EQ(ours->len, plain->len);
+    CHECK_EQ(ours->reasons_count, plain->reasons_count);
     for (unsigned i = 0; i < plain->reasons_count; i++) {
-        CHECK_EQ(ERR_GET_LIB(card->reasons[i]), ERR_GET_LIB(plain->reasons[i]));
-        CHECK_EQ(ERR_GET_REASON(card->reasons[i]), ERR_GET_REASON(plain->reasons[i]));
+        CHECK_EQ(ERR_GET_LIB(ours->reasons[i]), ERR_GET_LIB(plain->reasons[i]));
+        CHECK_EQ(ERR_GET_REASON(ours->reasons[i]), ERR_GET_REASON(plain->reasons[i]));
     }
     if (!random_secret)
-        CHECK_EQ(memcmp(card->out, plain->out, plain->len), 0);
+        CHECK_EQ(memcmp(ours->out, plain->out, plain->len), 0);
 }
 
-static void same_work(const struct seen *card, const struct seen *right)
+static void same_work(const struct seen *ours, const struct seen *right)
 {
-    CHECK_EQ(card->pauses, right->pauses);
+    CHECK_EQ(ours->pauses, right->pauses);
     for (unsigned i = 0; i < COUNTERS; i++) {
-        if (card->counted[i] != right->counted[i])
+        if (ours->counted[i] != right->counted[i])
             fprintf(stderr, "counter %s:\n", counters[i]);
-        CHECK_EQ(card->counted[i], right->counted[i]);
+        CHECK_EQ(ours->counted[i], right->counted[i]);
     }
 }
 
@@ -291,14 +295,14 @@ static bool applies(enum padding padding, enum fault fault)
     return padding == TLS || fault != WRONG_VERSION;
 }
 
-static void compare(const struct side *card, const struct side *plain, enum route route, enum padding padding)
+static void compare(const struct side *ours, const struct side *plain, enum route route, enum padding padding)
 {
     struct seen right = {0}, first_wrong = {0};
 
     for (enum fault fault = RIGHT; fault < FAULTS; fault++) {
         struct seen by_card = {0}, by_plain = {0};
         unsigned char in[SIZE];
-        struct decryption on_card = {card, route, padding, in, &by_card};
+        struct decryption on_card = {ours, route, padding, in, &by_card};
         struct decryption on_plain = {plain, route, padding, in, &by_plain};
         void *arg = &on_plain;
 
@@ -326,6 +330,31 @@ static void compare(const struct side *card, const struct side *plain, enum rout
 
 /* ---------------------------------------------------------------------------------------------- keys */
 
+/* The card's key with the numbers of the plain one. */
+static EVP_PKEY *copy_key(EVP_PKEY *key, OSSL_LIB_CTX *context, const char *properties)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(context, "RSA", properties);
+    OSSL_PARAM *numbers = NULL;
+    EVP_PKEY *copy = NULL;
+
+    CHECK_EQ(EVP_PKEY_todata(key, EVP_PKEY_KEYPAIR, &numbers), 1);
+    CHECK(EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &copy, EVP_PKEY_KEYPAIR, numbers) == 1);
+    OSSL_PARAM_free(numbers);
+    EVP_PKEY_CTX_free(ctx);
+    return copy;
+}
+
+static void compare_route(const struct side *ours, const struct side *plain, enum route route)
+{
+    for (enum padding padding = PKCS1; padding < PADDINGS; padding++) {
+        if (padding == TLS && route != DEFAULT)
+            continue; /* a provider's key only; it is what libssl asks */
+        fprintf(stderr, "route %d, padding %d\n", route, padding);
+        compare(ours, plain, route, padding);
+    }
+}
+
+#ifndef OPENSSL_NO_ENGINE
 /* libcrypto's own EVP_PKEY methods, which refuse with another number than a provider does. */
 static int plain_methods(ENGINE *plain, EVP_PKEY_METHOD **method, const int **nids, int nid)
 {
@@ -338,44 +367,56 @@ static int plain_methods(ENGINE *plain, EVP_PKEY_METHOD **method, const int **ni
     return *method != NULL;
 }
 
+static void compare_engine(struct side *plain)
+{
+    ENGINE *engine = card_engine(card), *other = ENGINE_new();
+    EVP_PKEY *key = test_key(card);
+    struct side low = {.rsa = EVP_PKEY_get1_RSA(key)}, by_default = {0},
+                by_name = {.key = plain->key, .engine = engine};
+
+    compare_route(&low, plain, LOW);
+    CHECK(ENGINE_set_default_RSA(engine));
+    by_default.key = copy_key(plain->key, NULL, NULL);
+    ENGINE_unregister_RSA(engine); /* the key has its method */
+    compare_route(&by_default, plain, DEFAULT);
+    CHECK(ENGINE_set_id(other, "plain") && ENGINE_set_pkey_meths(other, plain_methods));
+    plain->engine = other;
+    compare_route(&by_name, plain, EXPLICIT);
+    EVP_PKEY_free(by_default.key);
+    RSA_free(low.rsa);
+    EVP_PKEY_free(key);
+    ENGINE_free(other);
+}
+#else
+static void compare_engine(struct side *plain)
+{
+    (void)plain;
+    FAIL("this OpenSSL has no engines");
+}
+#endif
+
 int main(int argc, char **argv)
 {
-    struct side plain = {0}, card[ROUTES] = {{0}};
-    OSSL_PARAM *numbers = NULL;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    ENGINE *other = ENGINE_new();
+    struct side plain = {0};
 
     test_begin(120);
     CHECK_EQ(argc, 2);
     way = argv[1];
     plain.key = EVP_RSA_gen(2048);
-    CHECK(plain.key != NULL && EVP_PKEY_todata(plain.key, EVP_PKEY_KEYPAIR, &numbers) == 1);
-    plain.rsa = engine_rsa(NULL);
-    CHECK(ENGINE_set_id(other, "plain") && ENGINE_set_pkey_meths(other, plain_methods));
-    engine = engine_load(NULL);
-    card[LOW].rsa = engine_rsa(engine);
-    card[EXPLICIT].key = plain.key;
-    card[EXPLICIT].engine = engine;
-    CHECK(ENGINE_set_default_RSA(engine));
-    CHECK(EVP_PKEY_fromdata_init(ctx) == 1 &&
-          EVP_PKEY_fromdata(ctx, &card[DEFAULT].key, EVP_PKEY_KEYPAIR, numbers) == 1);
-    ENGINE_unregister_RSA(engine); /* the key has its method */
-    for (enum route route = LOW; route < ROUTES; route++) {
-        for (enum padding padding = PKCS1; padding < PADDINGS; padding++) {
-            if (padding == TLS && route != DEFAULT)
-                continue; /* a provider's key only; it is what libssl asks */
-            plain.engine = route == EXPLICIT ? other : NULL;
-            fprintf(stderr, "route %d, padding %d\n", route, padding);
-            compare(&card[route], &plain, route, padding);
-        }
+    plain.rsa = test_rsa();
+    CHECK(plain.key != NULL);
+    card = card_load(NULL);
+    if (card_is_provider()) {
+        struct side provided = {
+            .key = copy_key(plain.key, card_context(card), "provider=ersatz"), .card = card};
+
+        compare_route(&provided, &plain, DEFAULT);
+        EVP_PKEY_free(provided.key);
+    } else {
+        compare_engine(&plain);
     }
-    ENGINE_free(other);
-    EVP_PKEY_CTX_free(ctx);
-    OSSL_PARAM_free(numbers);
     EVP_PKEY_free(plain.key);
-    EVP_PKEY_free(card[DEFAULT].key);
     RSA_free(plain.rsa);
-    RSA_free(card[LOW].rsa);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -4,13 +4,14 @@
  * or says another version, gets the alert that one with a wrong secret gets, at the same point of the
  * handshake, and the server has asked the card as often and paused as often (RFC 5246, 7.4.7.1).
  */
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define SIZE 256
 #define SECRET 48
@@ -39,7 +40,7 @@ struct seen {
     long private_operations, completed, failed;
 };
 
-static ENGINE *engine;
+static struct card *card;
 static EVP_PKEY *key;
 static X509 *certificate;
 static enum fault fault; /* what the client's encryption does */
@@ -99,11 +100,26 @@ static void make_clients_method(void)
 
 /* ------------------------------------------------------------------------------------------ handshakes */
 
+/* The server's key is the card's, the client's is not. */
+static EVP_PKEY *make_key(void)
+{
+#ifndef OPENSSL_NO_ENGINE
+    EVP_PKEY *made;
+
+    if (card_is_provider())
+        return test_key(card);
+    CHECK(ENGINE_set_default_RSA(card_engine(card)));
+    made = EVP_RSA_gen(2048);
+    ENGINE_unregister_RSA(card_engine(card)); /* the key has its method */
+    return made;
+#else
+    return test_key(card);
+#endif
+}
+
 static void make_certificate(void)
 {
-    CHECK(ENGINE_set_default_RSA(engine));
-    key = EVP_RSA_gen(2048);
-    ENGINE_unregister_RSA(engine); /* the key has its method; the client's shall not */
+    key = make_key();
     certificate = X509_new();
     CHECK(key != NULL && certificate != NULL);
     CHECK(X509_gmtime_adj(X509_getm_notBefore(certificate), 0) &&
@@ -167,11 +183,11 @@ static void shake_hands(SSL *client, SSL *server, struct seen *seen)
 static struct seen talk(void)
 {
     struct seen seen = {.alert = -1};
-    SSL_CTX *server_ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *server_ctx = SSL_CTX_new_ex(card_context(card), card_properties(card), TLS_server_method());
     BIO *client_end, *server_end;
     SSL *client, *server;
     long before[3] = {
-        engine_count(engine, "rsa_priv"), engine_count(engine, "completed"), engine_count(engine, "failed")};
+        card_count(card, "rsa_priv"), card_count(card, "completed"), card_count(card, "failed")};
 
     CHECK(SSL_CTX_use_certificate(server_ctx, certificate) && SSL_CTX_use_PrivateKey(server_ctx, key));
     CHECK(BIO_new_bio_pair(&client_end, 20000, &server_end, 20000));
@@ -181,10 +197,10 @@ static struct seen talk(void)
     SSL_set_info_callback(server, look_for_alert);
     shake_hands(client, server, &seen);
     ERR_clear_error();
-    seen.private_operations = engine_count(engine, "rsa_priv") - before[0];
-    engine_wait_for(engine, "completed", before[1] + seen.private_operations);
-    seen.completed = engine_count(engine, "completed") - before[1];
-    seen.failed = engine_count(engine, "failed") - before[2];
+    seen.private_operations = card_count(card, "rsa_priv") - before[0];
+    card_wait_for(card, "completed", before[1] + seen.private_operations);
+    seen.completed = card_count(card, "completed") - before[1];
+    seen.failed = card_count(card, "failed") - before[2];
     SSL_free(client);
     SSL_free(server);
     return seen;
@@ -195,7 +211,7 @@ int main(void)
     struct seen reference = {0};
 
     test_begin(120);
-    engine = engine_load(NULL);
+    card = card_load(NULL);
     make_certificate();
     make_clients_method();
     for (fault = NONE; fault < FAULTS; fault++) {
@@ -218,6 +234,6 @@ int main(void)
     CHECK(reference.alert > 0);
     X509_free(certificate);
     EVP_PKEY_free(key);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "proc.h"
 #include "scratch.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -34,13 +34,13 @@ static void wait_for_child(pid_t pid)
 }
 
 /* In the child: the job it inherited has lost its request; its wait context and key serve for new ones. */
-static int child(ENGINE *engine, struct job *inherited, int depth)
+static int child(struct card *card, struct job *inherited, int depth)
 {
-    struct work *work = work_rsa(engine, 9), *aes = work_aes(engine, 8);
+    struct work *work = work_rsa(card, 9), *aes = work_aes(card, 8);
     struct job job;
 
     test_begin(30); /* alarms are not inherited */
-    CHECK_EQ(engine_count(engine, "completed"), 0);
+    CHECK_EQ(card_count(card, "completed"), 0);
     CHECK_EQ(job_run(inherited), ASYNC_FINISH);
     CHECK_EQ(inherited->result, 0);
     CHECK(error_speaks_of("stopped before"));
@@ -53,38 +53,38 @@ static int child(ENGINE *engine, struct job *inherited, int depth)
 
         CHECK(pid >= 0);
         if (pid == 0)
-            exit(child(engine, &job, depth - 1));
+            exit(child(card, &job, depth - 1));
         wait_for_child(pid);
     }
     CHECK_EQ(job_finish(&job), 1);
     CHECK_EQ(work_do(&work), 1);
-    CHECK_EQ(engine_count(engine, "completed"), 3);
+    CHECK_EQ(card_count(card, "completed"), 3);
     job_free(inherited);
     return 7;
 }
 
-static void fork_in_flight(ENGINE *engine)
+static void fork_in_flight(struct card *card)
 {
-    struct work *rsa = work_rsa(engine, 1);
-    long completed = engine_count(engine, "completed");
+    struct work *rsa = work_rsa(card, 1);
+    long completed = card_count(card, "completed");
     struct job job;
     char path[64];
     pid_t pid;
 
-    engine_command(engine, "STATS_FILE", "contract-processes.json");
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "STATS_FILE", "contract-processes.json");
+    card_command(card, "HOLD", "compute");
     job_init(&job, BY_FD, work_do, rsa);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
-        exit(child(engine, &job, 1));
+        exit(child(card, &job, 1));
     wait_for_child(pid);
     snprintf(path, sizeof(path), "contract-processes.json.%d", (int)pid);
     CHECK_EQ(access(path, R_OK), 0); /* the child wrote its own */
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(job_finish(&job), 1);
-    CHECK_EQ(engine_count(engine, "completed") - completed, 1);
+    CHECK_EQ(card_count(card, "completed") - completed, 1);
     job_free(&job);
     work_free(rsa);
 }
@@ -96,8 +96,8 @@ static void load_often(void)
     long resident = 0;
 
     for (int i = 0; i < 1000; i++) {
-        ENGINE *engine = engine_load("WORKERS:1;INSTANCES:1;RING_DEPTH:4");
-        struct work *work = work_aes(engine, (unsigned char)i);
+        struct card *card = card_load("WORKERS:1;INSTANCES:1;RING_DEPTH:4");
+        struct work *work = work_aes(card, (unsigned char)i);
         struct job job;
 
         job_init(&job, i % 2 == 0 ? BY_FD : BY_CALLBACK, work_do, work);
@@ -105,7 +105,7 @@ static void load_often(void)
         CHECK_EQ(job_finish(&job), 1);
         job_free(&job);
         work_free(work);
-        engine_unload(engine);
+        card_unload(card);
         while (count_threads() != tasks)
             usleep(
                 100); /* joined, but the kernel still takes it apart; one that stayed would hang the test */
@@ -123,18 +123,18 @@ static void end(const char *how, enum told_by told_by, const char *where)
 
     CHECK(pid >= 0);
     if (pid == 0) {
-        ENGINE *engine = engine_load(NULL);
-        struct work *work = work_rsa(engine, 1);
+        struct card *card = card_load_for_good(NULL);
+        struct work *work = work_rsa(card, 1);
         struct job job;
 
         test_begin(20);
-        engine_command(engine, "HOLD", where);
+        card_command(card, "HOLD", where);
         job_init(&job, told_by, work_do, work);
         CHECK_EQ(job_run(&job), ASYNC_PAUSE);
         if (strcmp(how, "cleanup") == 0)
             OPENSSL_cleanup();
         else if (strcmp(how, "finish") == 0)
-            ENGINE_finish(engine);
+            card_finish(card);
         exit(7);
     }
     wait_for_child(pid);
@@ -144,7 +144,7 @@ int main(void)
 {
     static const char *const ways[] = {"exit", "cleanup", "finish"};
     static const char *const places[] = {"compute", "signal", "none"};
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(120);
     scratch_enter();
@@ -155,9 +155,9 @@ int main(void)
         }
     }
     load_often();
-    engine = engine_load(NULL);
-    fork_in_flight(engine);
-    engine_unload(engine);
+    card = card_load(NULL);
+    fork_in_flight(card);
+    card_unload(card);
     scratch_leave();
     return 0;
 }

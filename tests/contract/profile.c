@@ -2,7 +2,7 @@
 /* PROFILE: what a command sets wins whichever came first; a modelled card keeps its times and leaves what it
  * has not to the calling core; a wrong or late one is refused. */
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #include <fcntl.h>
@@ -10,11 +10,10 @@
 
 static long instances_of(const char *commands)
 {
-    ENGINE *engine = engine_load(commands);
-    int count = 0;
+    struct card *card = card_load(commands);
+    int count = card_number(card, "GET_NUM_CRYPTO_INSTANCES");
 
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &count, NULL, 0));
-    engine_unload(engine);
+    card_unload(card);
     return count;
 }
 
@@ -33,37 +32,37 @@ static void check_order(void)
 /* The same with the depth of a ring, by what the card does: the third of three is refused or not. */
 static void check_depth(const char *commands, bool has_room_for_three)
 {
-    ENGINE *engine = engine_load(commands);
+    struct card *card = card_load(commands);
     struct job jobs[3];
     struct work *works[3];
-    long before = engine_count(engine, "retries"); /* counters go on from one load to the next */
+    long before = card_count(card, "retries"); /* counters go on from one load to the next */
 
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "HOLD", "compute");
     for (int i = 0; i < 3; i++) {
-        works[i] = work_rsa(engine, (unsigned char)i);
+        works[i] = work_rsa(card, (unsigned char)i);
         job_init(&jobs[i], BY_FD, work_do, works[i]);
         CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
     }
-    CHECK_EQ(engine_count(engine, "retries") - before, !has_room_for_three);
-    engine_command(engine, "HOLD", "none");
+    CHECK_EQ(card_count(card, "retries") - before, !has_room_for_three);
+    card_command(card, "HOLD", "none");
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(job_finish(&jobs[i]), 1);
         job_free(&jobs[i]);
         work_free(works[i]);
     }
-    engine_unload(engine);
+    card_unload(card);
 }
 
 static void check_refusals(void)
 {
-    ENGINE *engine = engine_load(NULL);
+    struct card *card = card_load(NULL);
 
-    CHECK(engine_refuses(engine, "PROFILE", "qat", "unknown profile \"qat\"; built in are none, qat-c62x"));
-    CHECK(engine_refuses(engine, "PROFILE", "", "unknown profile \"\""));
-    CHECK(engine_refuses(engine, "PROFILE", "/no/such/file", "cannot be opened"));
-    engine_command(engine, "INIT_ENGINE", NULL);
-    CHECK(engine_refuses(engine, "PROFILE", "qat-c62x", "PROFILE must come before"));
-    engine_unload(engine);
+    CHECK(card_refuses(card, "PROFILE", "qat", "unknown profile \"qat\"; built in are none, qat-c62x"));
+    CHECK(card_refuses(card, "PROFILE", "", "unknown profile \"\""));
+    CHECK(card_refuses(card, "PROFILE", "/no/such/file", "cannot be opened"));
+    card_command(card, "INIT_ENGINE", NULL);
+    CHECK(card_refuses(card, "PROFILE", "qat-c62x", "PROFILE must come before"));
+    card_unload(card);
 }
 
 static void run(struct work *work, enum told_by told_by)
@@ -83,24 +82,24 @@ static void run(struct work *work, enum told_by told_by)
 /* A token for keys has no AES and no public RSA. */
 static void check_software(void)
 {
-    ENGINE *engine = engine_load("PROFILE:usb-token");
-    long here = engine_count(engine, "inline"), signs = engine_count(engine, "rsa_priv"),
-         told = engine_count(engine, "told");
+    struct card *card = card_load("PROFILE:usb-token");
+    long here = card_count(card, "inline"), signs = card_count(card, "rsa_priv"),
+         told = card_count(card, "told");
     unsigned char text[256];
-    RSA *rsa;
+    EVP_PKEY *key;
 
-    run(work_aes(engine, 1), BY_FD);
-    CHECK_EQ(engine_count(engine, "aes_cbc"), 0); /* none of this test before */
-    CHECK_EQ(engine_count(engine, "inline") - here, 1);
-    run(work_rsa(engine, 2), BY_FD);
-    CHECK_EQ(engine_count(engine, "rsa_priv") - signs, 1);
-    CHECK_EQ(engine_count(engine, "told") - told, 1);
-    rsa = engine_rsa(engine);
+    run(work_aes(card, 1), BY_FD);
+    CHECK_EQ(card_count(card, "aes_cbc"), 0); /* none of this test before */
+    CHECK_EQ(card_count(card, "inline") - here, 1);
+    run(work_rsa(card, 2), BY_FD);
+    CHECK_EQ(card_count(card, "rsa_priv") - signs, 1);
+    CHECK_EQ(card_count(card, "told") - told, 1);
+    key = test_key(card);
     memset(text, 0, sizeof(text));
-    CHECK_EQ(RSA_public_encrypt(sizeof(text), text, text, rsa, RSA_NO_PADDING), (int)sizeof(text));
-    RSA_free(rsa);
-    CHECK_EQ(engine_count(engine, "rsa_pub"), 0);
-    engine_unload(engine);
+    CHECK_EQ(key_encrypt(card, key, RSA_NO_PADDING, text, sizeof(text), text), sizeof(text));
+    EVP_PKEY_free(key);
+    CHECK_EQ(card_count(card, "rsa_pub"), 0);
+    card_unload(card);
 }
 
 static int64_t now(void)
@@ -118,7 +117,7 @@ static void check_times(enum told_by told_by)
     static const char text[] =
         "name = slow\nlatency = 3ms\njitter = exponential 100us\nrsa_private 2048 = 2ms\n";
     int fd = mkstemp(path);
-    ENGINE *engine;
+    struct card *card;
     struct work *aes, *rsa;
     int64_t begin;
     long told;
@@ -126,31 +125,31 @@ static void check_times(enum told_by told_by)
     CHECK(fd >= 0 && write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
     close(fd);
     snprintf(command, sizeof(command), "PROFILE:%s", path);
-    engine = engine_load(command);
+    card = card_load(command);
     unlink(path); /* it was read */
-    told = engine_count(engine, "told");
-    aes = work_aes(engine, 1);
-    rsa = work_rsa(engine, 1);
+    told = card_count(card, "told");
+    aes = work_aes(card, 1);
+    rsa = work_rsa(card, 1);
     begin = now();
     run(aes, told_by);
     CHECK(now() - begin >= 3000000);
     begin = now();
     run(rsa, told_by);
     CHECK(now() - begin >= 5000000);
-    CHECK_EQ(engine_count(engine, "told") - told, 2);
-    CHECK(engine_count(engine, "reached_ns") >= engine_count(engine, "asked_ns"));
-    engine_unload(engine);
+    CHECK_EQ(card_count(card, "told") - told, 2);
+    CHECK(card_count(card, "reached_ns") >= card_count(card, "asked_ns"));
+    card_unload(card);
 }
 
 /* The profile that the environment names is in force: what the runs of other tests under it rely on. */
 static void check_environment(void)
 {
-    ENGINE *engine = engine_load(NULL);
+    struct card *card = card_load(NULL);
 
-    run(work_aes(engine, 1), BY_FD);
-    CHECK_EQ(engine_count(engine, "told"), 1);
-    CHECK(engine_count(engine, "asked_ns") >= 200000);
-    engine_unload(engine);
+    run(work_aes(card, 1), BY_FD);
+    CHECK_EQ(card_count(card, "told"), 1);
+    CHECK(card_count(card, "asked_ns") >= 200000);
+    card_unload(card);
 }
 
 int main(int argc, char **argv)

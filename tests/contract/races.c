@@ -4,21 +4,21 @@
 #include <poll.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define ROUNDS 30000
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
     struct work *work;
     struct job job;
     int fd = -1;
 
     test_begin(120);
-    engine = engine_load(NULL);
-    work = work_aes(engine, 1);
+    card = card_load(NULL);
+    work = work_aes(card, 1);
     job_init(&job, BY_FD, work_do, work);
     for (int round = 0; round < ROUNDS; round++) {
         job_run(&job);
@@ -29,10 +29,10 @@ int main(void)
         fd = job_fd(&job);
         CHECK(!fd_is_readable(fd));
     }
-    CHECK_EQ(engine_count(engine, "completed"), ROUNDS);
-    CHECK(engine_count(engine, "early_resumes") > 0);
+    CHECK_EQ(card_count(card, "completed"), ROUNDS);
+    CHECK(card_count(card, "early_resumes") > 0);
     job_free(&job);
     work_free(work);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <openssl/rand.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define JOBS 64
 #define SIZES 12
@@ -59,12 +59,12 @@ static int compare(const void *a, const void *b)
 int main(void)
 {
     struct job jobs[JOBS];
-    ENGINE *engine;
+    struct card *card;
     int pauses = 0, running = JOBS;
 
     test_begin(60);
-    engine = engine_load(ALL_SIZES);
-    CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    card = card_load(ALL_SIZES);
+    card_set_default(card);
     seen = calloc(SEEN_MAX, sizeof(*seen));
     CHECK(seen != NULL);
     for (int i = 0; i < JOBS; i++) {
@@ -81,9 +81,10 @@ int main(void)
         }
     }
     /* What paused was the text; not one request for the generator's key stream reached the card. */
-    CHECK_EQ(engine_count(engine, "aes_ctr"), JOBS * SIZES);
-    CHECK_EQ(engine_count(engine, "aes_ecb"), 0); /* the generator's own keys */
-    CHECK(engine_count(engine, "inline") > JOBS * SIZES * 2);
+    CHECK_EQ(card_count(card, "aes_ctr"), JOBS * SIZES);
+    CHECK_EQ(card_count(card, "aes_ecb"), 0); /* the generator's own keys */
+    if (!card_is_provider())                  /* which keeps out of the generator altogether */
+        CHECK(card_count(card, "inline") > JOBS * SIZES * 2);
     qsort(seen, seen_count, sizeof(*seen), compare);
     CHECK(seen_count > 100000);
     for (size_t i = 1; i < seen_count; i++)
@@ -91,8 +92,6 @@ int main(void)
     for (int i = 0; i < JOBS; i++)
         job_free(&jobs[i]);
     free(seen);
-    ENGINE_unregister_ciphers(engine);
-    ENGINE_unregister_RSA(engine);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that loads the engine by its configuration, and does not look whether that went well: as most do.
- * It goes on without the card then; but the engine has said so, in one line. */
+/* A program that loads the module by its configuration, and does not look whether that went well: as most do.
+ * It goes on without the card then; but the module has said so, in one line. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/conf.h>
+#include <openssl/engine.h>
+#include <openssl/provider.h>
 #include <sys/wait.h>
 
 #include "check.h"
 #include "scratch.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/seccomp.h"
 
 #define CONF "contract-refused.cnf"
 
 static const struct {
     const char *control; /* ERSATZ_CTRL */
-    const char *line;    /* in the engine's section */
+    const char *line;    /* in the module's section */
     const char *said;    /* NULL: nothing */
+    enum { EITHER_DOOR, ENGINE_ONLY, PROVIDER_ONLY } door;
 } ways[] = {
-    {NULL, "", NULL}, {"WORKERS:99", "", "WORKERS is 99; it must be from 1 to 64"},
-    {"NO_SUCH:1", "", "unknown command \"NO_SUCH\""},
-    {"GET_NUM_REQUESTS_IN_FLIGHT:1", "", "GET_NUM_REQUESTS_IN_FLIGHT needs"},
-    {"FAULTS:late=1", "", "FAULTS is wrong at character"},
-    {NULL, "WORKERS = 99", "WORKERS is 99; it must be from 1 to 64"},
-    {NULL, "WORKERS = many", "WORKERS is \"many\"; expected a number"},
-    {NULL, "WORKERS = EMPTY", "WORKERS had a wrong value or none"},
-    {NULL, "ENABLE_SW_FALLBACK = 1", "ENABLE_SW_FALLBACK had a wrong value"},
-    {NULL, "NO_SUCH = 1", "unknown command \"NO_SUCH\""}, {NULL, "PROFILE = /nowhere/card", "/nowhere/card"},
-    {NULL, "RECORD = /nowhere", "RECORD: expected a directory that exists, got /nowhere"},
-    {"FORBIDDEN", "", "io_uring is forbidden"}, /* see below */
+    {NULL, "", NULL, EITHER_DOOR}, {"WORKERS:99", "", "WORKERS is 99; it must be from 1 to 64", EITHER_DOOR},
+    {"NO_SUCH:1", "", "unknown command \"NO_SUCH\"", EITHER_DOOR},
+    {"GET_NUM_REQUESTS_IN_FLIGHT:1", "", "GET_NUM_REQUESTS_IN_FLIGHT needs", EITHER_DOOR},
+    {"FAULTS:late=1", "", "FAULTS is wrong at character", EITHER_DOOR},
+    {NULL, "WORKERS = 99", "WORKERS is 99; it must be from 1 to 64", EITHER_DOOR},
+    {NULL, "WORKERS = many", "WORKERS is \"many\"; expected a number", EITHER_DOOR},
+    {NULL, "WORKERS = EMPTY", "WORKERS had a wrong value or none", ENGINE_ONLY},
+    {NULL, "WORKERS = EMPTY", "WORKERS is \"EMPTY\"; expected a number", PROVIDER_ONLY},
+    {NULL, "ENABLE_SW_FALLBACK = 1", "ENABLE_SW_FALLBACK had a wrong value", ENGINE_ONLY},
+    {NULL, "ENABLE_SW_FALLBACK = 1", NULL, PROVIDER_ONLY},
+    {NULL, "ENABLE_SW_FALLBACK = maybe", "expected yes or no", PROVIDER_ONLY},
+    {NULL, "NO_SUCH = 1", "unknown command \"NO_SUCH\"", ENGINE_ONLY},
+    {NULL, "PROFILE = /nowhere/card", "/nowhere/card", EITHER_DOOR},
+    {NULL, "RECORD = /nowhere", "RECORD: expected a directory that exists, got /nowhere", EITHER_DOOR},
+    {"FORBIDDEN", "", "io_uring is forbidden", EITHER_DOOR}, /* see below */
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
@@ -38,38 +45,56 @@ static void write_configuration(const char *line)
     FILE *stream = fopen(CONF, "we");
 
     CHECK(stream != NULL);
-    fprintf(stream,
-        "openssl_conf = init\n[init]\nengines = engines\n[engines]\nersatz = ersatz\n[ersatz]\n"
-        "dynamic_path = %s\n%s\ndefault_algorithms = ALL\ninit = 1\n",
-        getenv("ERSATZ_MODULE"), line);
+    if (card_is_provider())
+        fprintf(stream,
+            "openssl_conf = init\n[init]\nproviders = providers\n[providers]\nersatz = ersatz\n"
+            "default = libcrypto\n[ersatz]\nmodule = %s\nactivate = 1\n%s\n[libcrypto]\nactivate = 1\n",
+            getenv("ERSATZ_MODULE"), line);
+    else
+        fprintf(stream,
+            "openssl_conf = init\n[init]\nengines = engines\n[engines]\nersatz = ersatz\n[ersatz]\n"
+            "dynamic_path = %s\n%s\ndefault_algorithms = ALL\ninit = 1\n",
+            getenv("ERSATZ_MODULE"), line);
     CHECK_EQ(fclose(stream), 0);
 }
 
-/* The program. Its exit status says whether it has the engine. */
+/* A new key has the method of the default engine. */
+static bool has_card(void)
+{
+    RSA *rsa;
+    bool has;
+
+    if (card_is_provider())
+        return OSSL_PROVIDER_available(NULL, "ersatz") == 1;
+    rsa = RSA_new();
+    has = RSA_get_method(rsa) != RSA_PKCS1_OpenSSL();
+    RSA_free(rsa);
+    return has;
+}
+
+/* The program. Its exit status says whether it has the card. */
 static int program(const char *forbid)
 {
-    ENGINE *engine;
-
     if (forbid != NULL)
         forbid_io_uring(EPERM);
     (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
-    engine = ENGINE_get_default_RSA();
-    ENGINE_finish(engine);
-    return engine != NULL ? 7 : 8;
+    return has_card() ? 7 : 8;
 }
 
 /* An application that tries a command, and hears that it was wrong, is not told twice. */
 static int trying_program(void)
 {
-    ENGINE *engine = engine_load(NULL);
+    struct card *card = card_load(NULL);
 
-    CHECK(engine_refuses(engine, "WORKERS", "99", "WORKERS is 99"));
-    CHECK(engine_refuses(engine, "NO_SUCH", NULL, "unknown command"));
-    CHECK(engine_refuses(engine, "SEED", NULL, "command takes input"));
-    engine_unload(engine);
+    CHECK(card_refuses(card, "WORKERS", "99", "WORKERS is 99"));
+    CHECK(card_refuses(card, "NO_SUCH", NULL, "unknown command"));
+    CHECK(
+        card_refuses(card, "SEED", NULL, card_is_provider() ? "SEED takes a value" : "command takes input"));
+    card_unload(card);
     return 7;
 }
 
+#ifndef OPENSSL_NO_ENGINE
 /* Before it is in use, too, there is one line and no more, and it may still be taken into use. */
 static int insisting_program(void)
 {
@@ -80,14 +105,20 @@ static int insisting_program(void)
     CHECK(ENGINE_ctrl_cmd_string(engine, "SO_PATH", getenv("ERSATZ_MODULE"), 0) &&
           ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0));
     for (int i = 0; i < 3; i++) {
-        CHECK(engine_refuses(engine, "WORKERS", "99", "WORKERS is 99"));
-        CHECK(engine_refuses(engine, "INSTANCES", "99", "INSTANCES is 99"));
+        CHECK(!ENGINE_ctrl_cmd_string(engine, "WORKERS", "99", 0) && error_speaks_of("WORKERS is 99"));
+        CHECK(!ENGINE_ctrl_cmd_string(engine, "INSTANCES", "99", 0) && error_speaks_of("INSTANCES is 99"));
     }
-    CHECK(engine_refuses(engine, "SEED", NULL, "command takes input"));
+    CHECK(!ENGINE_ctrl_cmd_string(engine, "SEED", NULL, 0) && error_speaks_of("command takes input"));
     CHECK(ENGINE_init(engine));
-    engine_unload(engine);
+    CHECK(ENGINE_finish(engine) && ENGINE_free(engine));
     return 7;
 }
+#else
+static int insisting_program(void)
+{
+    FAIL("this OpenSSL has no engines");
+}
+#endif
 
 /* Runs this test again in a process of its own, as that program. Returns its exit status. */
 static int run(const char *self, const char *name, unsigned way, char *said, size_t size)
@@ -142,8 +173,11 @@ int main(int argc, char **argv)
                                                    : program(argv[2]);
     scratch_enter();
     for (unsigned way = 0; way < WAYS; way++) {
-        int status = run(argv[0], "program", way, said, sizeof(said));
+        int status;
 
+        if (ways[way].door == (card_is_provider() ? ENGINE_ONLY : PROVIDER_ONLY))
+            continue;
+        status = run(argv[0], "program", way, said, sizeof(said));
         if (ways[way].said == NULL) {
             if (status != 7 || said[0] != '\0')
                 FAIL(said);
@@ -155,7 +189,8 @@ int main(int argc, char **argv)
     }
     if (run(argv[0], "trying", 0, said, sizeof(said)) != 7 || said[0] != '\0')
         FAIL(said);
-    if (run(argv[0], "insisting", 0, said, sizeof(said)) != 7 || count_lines(said) != 1)
+    if (!card_is_provider() && /* it is in use as soon as it is loaded */
+        (run(argv[0], "insisting", 0, said, sizeof(said)) != 7 || count_lines(said) != 1))
         FAIL(said);
     scratch_leave();
     return 0;

@@ -5,13 +5,13 @@
 #include <pthread.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define JOBS 48
 #define THREADS 8
 
-static ENGINE *engine;
+static struct card *card;
 
 static void many_jobs(void)
 {
@@ -19,12 +19,9 @@ static void many_jobs(void)
     struct job jobs[JOBS];
 
     for (int i = 0; i < JOBS; i++) {
-        works[i] = work_rsa(engine, (unsigned char)i);
-        if (i > 0) {
-            RSA_free(works[i]->rsa);
-            works[i]->rsa = works[0]->rsa;
-            RSA_up_ref(works[0]->rsa);
-        }
+        works[i] = work_rsa(card, (unsigned char)i);
+        if (i > 0)
+            work_set_key(works[i], works[0]->key);
         works[i]->times = 3;
         job_init(&jobs[i], BY_FD, work_do, works[i]);
         CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
@@ -51,12 +48,9 @@ static void many_threads(void)
     pthread_t threads[THREADS];
 
     for (int i = 0; i < THREADS; i++) {
-        works[i] = work_rsa(engine, (unsigned char)i);
-        if (i > 0) {
-            RSA_free(works[i]->rsa);
-            works[i]->rsa = works[0]->rsa;
-            RSA_up_ref(works[0]->rsa);
-        }
+        works[i] = work_rsa(card, (unsigned char)i);
+        if (i > 0)
+            work_set_key(works[i], works[0]->key);
     }
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, sign_often, works[i]), 0);
@@ -66,27 +60,15 @@ static void many_threads(void)
     }
 }
 
-static void changed_key(void)
+/* The card's, with an RSA object in it. */
+static RSA *test_object(void)
 {
-    RSA *rsa = engine_rsa(engine), *other = RSA_new();
-    BIGNUM *f4 = BN_new();
-    const BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *qi;
-    unsigned char in[20] = {1}, out[256], wanted[256];
+    EVP_PKEY *key = test_key(card);
+    RSA *rsa = EVP_PKEY_get1_RSA(key);
 
-    CHECK(RSA_set_method(other, RSA_PKCS1_OpenSSL()) && BN_set_word(f4, RSA_F4) &&
-          RSA_generate_key_ex(other, 2048, f4, NULL));
-    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
-    RSA_get0_key(other, &n, &e, &d);
-    RSA_get0_factors(other, &p, &q);
-    RSA_get0_crt_params(other, &dp, &dq, &qi);
-    CHECK(RSA_set0_key(rsa, BN_dup(n), BN_dup(e), BN_dup(d)) && RSA_set0_factors(rsa, BN_dup(p), BN_dup(q)) &&
-          RSA_set0_crt_params(rsa, BN_dup(dp), BN_dup(dq), BN_dup(qi)));
-    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
-    CHECK_EQ(RSA_private_encrypt(20, in, wanted, other, RSA_PKCS1_PADDING), 256);
-    CHECK_EQ(memcmp(out, wanted, 256), 0);
-    BN_free(f4);
-    RSA_free(rsa);
-    RSA_free(other);
+    CHECK(rsa != NULL);
+    EVP_PKEY_free(key);
+    return rsa;
 }
 
 static RSA *new_key(void)
@@ -98,6 +80,25 @@ static RSA *new_key(void)
           RSA_generate_key_ex(rsa, 2048, f4, NULL));
     BN_free(f4);
     return rsa;
+}
+
+static void changed_key(void)
+{
+    RSA *rsa = test_object(), *other = new_key();
+    const BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *qi;
+    unsigned char in[20] = {1}, out[256], wanted[256];
+
+    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
+    RSA_get0_key(other, &n, &e, &d);
+    RSA_get0_factors(other, &p, &q);
+    RSA_get0_crt_params(other, &dp, &dq, &qi);
+    CHECK(RSA_set0_key(rsa, BN_dup(n), BN_dup(e), BN_dup(d)) && RSA_set0_factors(rsa, BN_dup(p), BN_dup(q)) &&
+          RSA_set0_crt_params(rsa, BN_dup(dp), BN_dup(dq), BN_dup(qi)));
+    CHECK_EQ(RSA_private_encrypt(20, in, out, rsa, RSA_PKCS1_PADDING), 256);
+    CHECK_EQ(RSA_private_encrypt(20, in, wanted, other, RSA_PKCS1_PADDING), 256);
+    CHECK_EQ(memcmp(out, wanted, 256), 0);
+    RSA_free(rsa);
+    RSA_free(other);
 }
 
 static void get_numbers(const RSA *rsa, const BIGNUM *numbers[8])
@@ -127,7 +128,7 @@ static void sign_like(RSA *rsa, RSA *other)
 static void recycled_numbers(void)
 {
     enum { SPARE = 400 };
-    RSA *rsa = engine_rsa(engine), *other = new_key(), *plain = engine_rsa(NULL);
+    RSA *rsa = test_object(), *other = new_key(), *plain = test_rsa();
     const BIGNUM *before[8], *source[8];
     BIGNUM *numbers[8], *spare[SPARE];
 
@@ -163,12 +164,15 @@ static void recycled_numbers(void)
 int main(void)
 {
     test_begin(60);
-    engine = engine_load(NULL);
+    card = card_load(NULL);
     many_jobs();
     many_threads();
-    changed_key();
-    recycled_numbers();
-    CHECK_EQ(engine_count(engine, "rsa_priv"), JOBS * 3 + THREADS * 20 + 2 + 2);
-    engine_unload(engine);
+    CHECK_EQ(card_count(card, "rsa_priv"), JOBS * 3 + THREADS * 20);
+    if (!card_is_provider()) { /* whose keys do not change */
+        changed_key();
+        recycled_numbers();
+        CHECK_EQ(card_count(card, "rsa_priv"), JOBS * 3 + THREADS * 20 + 2 + 2);
+    }
+    card_unload(card);
     return 0;
 }

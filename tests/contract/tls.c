@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define MESSAGE_BYTES 40000 /* several records, the last one not full */
 
@@ -34,7 +34,7 @@ static struct {
     {TLS1_3_VERSION, NULL, "TLS_AES_256_GCM_SHA384"},
 };
 
-static ENGINE *engine;
+static struct card *card;
 static EVP_PKEY *key;
 static X509 *certificate;
 
@@ -49,8 +49,7 @@ static int was_called(SSL *ssl, void *arg)
 
 static void make_certificate(void)
 {
-    key = EVP_RSA_gen(
-        2048); /* an ordinary key of an ordinary program: the default engine is in its RSA_METHOD */
+    key = EVP_RSA_gen(2048); /* an ordinary key of an ordinary program: with the default */
     certificate = X509_new();
     CHECK(key != NULL && certificate != NULL);
     CHECK(ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1));
@@ -208,19 +207,19 @@ static void talk(unsigned kind, enum callback_of callback_of)
     SSL_CTX *server_ctx = make_context(TLS_server_method(), kind);
     struct side client, server;
     BIO *client_end, *server_end;
-    long rsa = engine_count(engine, "rsa_priv");
-    long records = engine_count(engine, "aes_gcm") + engine_count(engine, "aes_cbc");
+    long rsa = card_count(card, "rsa_priv");
+    long records = card_count(card, "aes_gcm") + card_count(card, "aes_cbc");
 
     CHECK(BIO_new_bio_pair(&client_end, 20000, &server_end, 20000));
     make_side(&client, client_ctx, client_end, callback_of);
     make_side(&server, server_ctx, server_end, callback_of);
     shake_hands(&client, &server);
     CHECK_EQ(strcmp(SSL_get_cipher_name(client.ssl), kinds[kind].name), 0);
-    CHECK_EQ(engine_count(engine, "rsa_priv") - rsa, 1);
+    CHECK_EQ(card_count(card, "rsa_priv") - rsa, 1);
     CHECK(server.pauses >= 1 && client.pauses >= 1); /* the client's: public operations */
     transfer(&client, &server, 1);
     transfer(&server, &client, 2);
-    CHECK(engine_count(engine, "aes_gcm") + engine_count(engine, "aes_cbc") - records >= 2 * 2 * 2);
+    CHECK(card_count(card, "aes_gcm") + card_count(card, "aes_cbc") - records >= 2 * 2 * 2);
     quiet(&client, callback_of);
     quiet(&server, callback_of);
     usleep(5000);
@@ -239,23 +238,23 @@ static void give_up(const char *where)
             *server_ctx = make_context(TLS_server_method(), 0);
     struct side client, server;
     BIO *client_end, *server_end;
-    long completed = engine_count(engine, "completed"), orphans = engine_count(engine, "orphans");
+    long completed = card_count(card, "completed"), orphans = card_count(card, "orphans");
 
     CHECK(BIO_new_bio_pair(&client_end, 20000, &server_end, 20000));
     make_side(&client, client_ctx, client_end, DESCRIPTOR);
     make_side(&server, server_ctx, server_end, DESCRIPTOR);
     CHECK_EQ(outcome(&client, SSL_connect(client.ssl)), 0);
-    engine_command(engine, "HOLD", where);
+    card_command(card, "HOLD", where);
     CHECK_EQ(outcome(&server, SSL_accept(server.ssl)), 0);
     CHECK(server.waiting);
     if (strcmp(where, "signal") == 0)
-        engine_wait_for(engine, "completed", completed + 1);
-    CHECK_EQ(engine_count(engine, "orphans"), orphans);
+        card_wait_for(card, "completed", completed + 1);
+    CHECK_EQ(card_count(card, "orphans"), orphans);
     SSL_free(server.ssl);
     SSL_free(client.ssl);
-    CHECK_EQ(engine_count(engine, "orphans"), orphans + 1);
-    engine_command(engine, "HOLD", "none");
-    engine_wait_for(engine, "completed", completed + 1);
+    CHECK_EQ(card_count(card, "orphans"), orphans + 1);
+    card_command(card, "HOLD", "none");
+    card_wait_for(card, "completed", completed + 1);
     SSL_CTX_free(client_ctx);
     SSL_CTX_free(server_ctx);
 }
@@ -263,8 +262,8 @@ static void give_up(const char *where)
 int main(void)
 {
     test_begin(100);
-    engine = engine_load(NULL);
-    CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    card = card_load(NULL);
+    card_set_default(card);
     make_certificate();
     for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
         talk(kind, DESCRIPTOR);
@@ -273,11 +272,9 @@ int main(void)
     }
     give_up("compute");
     give_up("signal");
-    CHECK_EQ(engine_count(engine, "failed"), 0);
+    CHECK_EQ(card_count(card, "failed"), 0);
     X509_free(certificate);
     EVP_PKEY_free(key);
-    ENGINE_unregister_ciphers(engine);
-    ENGINE_unregister_RSA(engine);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -5,7 +5,7 @@
  * same.
  */
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 static int synchronous(struct work *work)
@@ -34,21 +34,21 @@ static int blocked_by_callback(struct work *work)
     return blocked(work, BY_CALLBACK);
 }
 
-static void run(ENGINE *engine, int (*wait_for_card)(struct work *))
+static void run(struct card *card, int (*wait_for_card)(struct work *))
 {
-    struct work *first = work_aes(engine, 1), *second = work_rsa(engine, 2);
-    long completed = engine_count(engine, "completed");
+    struct work *first = work_aes(card, 1), *second = work_rsa(card, 2);
+    long completed = card_count(card, "completed");
     struct job job;
-    int status = -1, fd;
+    int fd;
 
     job_init(&job, BY_CALLBACK, work_do, first);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    engine_wait_for(engine, "completed", completed + 1); /* done, not polled for: the ring is full */
+    card_wait_for(card, "completed", completed + 1); /* done, not polled for: the ring is full */
     CHECK_EQ(wait_for_card(second), 1);
     CHECK_EQ(job.callbacks, 0); /* not behind the application's back either */
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_EXTERNAL_POLLING_FD", 0, &fd, NULL, 0));
+    fd = card_number(card, "GET_EXTERNAL_POLLING_FD");
     CHECK(fd_is_readable(fd)); /* and still to be seen from outside */
-    CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0) && status == 0);
+    CHECK_EQ(card_number(card, "POLL"), 0);
     CHECK_EQ(job.callbacks, 1);
     CHECK(!fd_is_readable(fd));
     CHECK_EQ(job_run(&job), ASYNC_FINISH);
@@ -60,13 +60,13 @@ static void run(ENGINE *engine, int (*wait_for_card)(struct work *))
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(20);
-    engine = engine_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:1;RING_DEPTH:1");
-    run(engine, synchronous);
-    run(engine, blocked_by_fd);
-    run(engine, blocked_by_callback);
-    engine_unload(engine);
+    card = card_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:1;RING_DEPTH:1");
+    run(card, synchronous);
+    run(card, blocked_by_fd);
+    run(card, blocked_by_callback);
+    card_unload(card);
     return 0;
 }

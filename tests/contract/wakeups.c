@@ -5,7 +5,7 @@
 #include <sys/epoll.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define JOBS 32
@@ -30,16 +30,16 @@ static int wait_a_moment(int epoll)
     return count;
 }
 
-static void run(ENGINE *engine, unsigned flags)
+static void run(struct card *card, unsigned flags)
 {
     struct job jobs[JOBS];
     struct work *works[JOBS];
     struct epoll_event events[8];
     int epoll = epoll_create1(EPOLL_CLOEXEC), running = JOBS;
-    long before = engine_count(engine, "completed");
+    long before = card_count(card, "completed");
 
     for (int i = 0; i < JOBS; i++) {
-        works[i] = i % 4 == 0 ? work_rsa(engine, (unsigned char)i) : work_aes(engine, (unsigned char)i);
+        works[i] = i % 4 == 0 ? work_rsa(card, (unsigned char)i) : work_aes(card, (unsigned char)i);
         works[i]->times = works[i]->is_rsa ? TIMES / 10 : TIMES;
         job_init(&jobs[i], BY_FD, work_do, works[i]);
         CHECK_EQ(job_run(&jobs[i]), ASYNC_PAUSE);
@@ -59,7 +59,7 @@ static void run(ENGINE *engine, unsigned flags)
             }
         }
     }
-    CHECK_EQ(engine_count(engine, "completed") - before, JOBS / 4 * (TIMES / 10) + JOBS * 3 / 4 * TIMES);
+    CHECK_EQ(card_count(card, "completed") - before, JOBS / 4 * (TIMES / 10) + JOBS * 3 / 4 * TIMES);
     CHECK_EQ(wait_a_moment(epoll), 0);
     for (int i = 0; i < JOBS; i++) {
         job_free(&jobs[i]);
@@ -70,16 +70,16 @@ static void run(ENGINE *engine, unsigned flags)
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(120);
-    engine = engine_load(NULL);
-    run(engine, 0);
-    run(engine, EPOLLET);
-    CHECK_EQ(engine_count(engine, "early_resumes"), 0);
-    CHECK_EQ(engine_count(engine, "failed"), 0);
-    CHECK_EQ(engine_count(engine, "wakeups"), engine_count(engine, "completed"));
-    CHECK(engine_count(engine, "io_uring_enters") > 0);
-    engine_unload(engine);
+    card = card_load(NULL);
+    run(card, 0);
+    run(card, EPOLLET);
+    CHECK_EQ(card_count(card, "early_resumes"), 0);
+    CHECK_EQ(card_count(card, "failed"), 0);
+    CHECK_EQ(card_count(card, "wakeups"), card_count(card, "completed"));
+    CHECK(card_count(card, "io_uring_enters") > 0);
+    card_unload(card);
     return 0;
 }

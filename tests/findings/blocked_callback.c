@@ -28,9 +28,9 @@ static int sleep_shortly(void *arg)
     return 1;
 }
 
-static void start(ENGINE *engine, struct job *job, int (*callback)(void *))
+static void start(struct card *card, struct job *job, int (*callback)(void *))
 {
-    job_init(job, BY_CALLBACK, work_do, work_rsa(engine, 1));
+    job_init(job, BY_CALLBACK, work_do, work_rsa(card, 1));
     if (callback != NULL)
         CHECK(ASYNC_WAIT_CTX_set_callback(job->context, callback, job));
     CHECK_EQ(job_run(job), ASYNC_PAUSE);
@@ -39,19 +39,19 @@ static void start(ENGINE *engine, struct job *job, int (*callback)(void *))
 int main(int argc, char **argv)
 {
     bool mended = has_argument(argc, argv, "mended"), is_short = has_argument(argc, argv, "short");
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
 
     CHECK_EQ(sem_init(&later, 0, 0), 0);
     /* Where the machine is too busy for the check to look in time, it accuses nobody. So: until it does. */
     do {
-        start(engine, &job, mended ? NULL : is_short ? sleep_shortly : wait_for_later);
+        start(card, &job, mended ? NULL : is_short ? sleep_shortly : wait_for_later);
         if (!mended && !is_short) {
-            engine_wait_for(engine, "blocked_callback", 1);
+            card_wait_for(card, "blocked_callback", 1);
             sem_post(&later);
         }
         finish_signing(&job);
-    } while (!mended && engine_count(engine, "blocked_callback") == 0);
-    unload_used(engine);
+    } while (!mended && card_count(card, "blocked_callback") == 0);
+    unload_used(card);
     return 0;
 }

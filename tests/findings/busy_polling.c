@@ -20,11 +20,11 @@ static double now(void)
 }
 
 /* What takes no processor time is time all the same. */
-static void poll_slowly(ENGINE *engine, struct job *job)
+static void poll_slowly(struct card *card, struct job *job)
 {
     double before = now(), first, last;
 
-    start_signing(engine, job, BY_FD);
+    start_signing(card, job, BY_FD);
     first = now();
     for (int i = 0; i < SLOWLY; i++) {
         usleep(SLOWLY_US);
@@ -32,35 +32,35 @@ static void poll_slowly(ENGINE *engine, struct job *job)
         CHECK_EQ(job_run(job), ASYNC_PAUSE);
     }
     before = now() - before;
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     finish_signing(job);
-    CHECK_EQ(engine_count(engine, "early_resumptions"), SLOWLY);
+    CHECK_EQ(card_count(card, "early_resumptions"), SLOWLY);
     /* Whole seconds: the counters are read as such. */
-    CHECK(engine_count(engine, "polled_for_seconds") >= (long)(last - first));
-    CHECK(engine_count(engine, "polled_for_seconds") <= (long)before);
-    CHECK_EQ(engine_count(engine, "polling_seconds"), 0);
+    CHECK(card_count(card, "polled_for_seconds") >= (long)(last - first));
+    CHECK(card_count(card, "polled_for_seconds") <= (long)before);
+    CHECK_EQ(card_count(card, "polling_seconds"), 0);
 }
 
 int main(int argc, char **argv)
 {
     enum told_by told_by = has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD;
     bool mended = has_argument(argc, argv, "mended");
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
 
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "HOLD", "compute");
     if (has_argument(argc, argv, "slowly") && !mended) {
-        poll_slowly(engine, &job);
-        unload_used(engine);
+        poll_slowly(card, &job);
+        unload_used(card);
         return 0;
     }
-    start_signing(engine, &job, told_by);
+    start_signing(card, &job, told_by);
     for (int i = 0; i < 300 && !mended; i++)
         CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     if (!mended)
-        CHECK_EQ(engine_count(engine, "early_resumptions"), 300);
-    engine_command(engine, "HOLD", "none");
+        CHECK_EQ(card_count(card, "early_resumptions"), 300);
+    card_command(card, "HOLD", "none");
     finish_signing(&job);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Uses the engine in the callback, on the card's thread: signs there, or (`resumes`) resumes its job there.
+ * Uses the card in the callback, on the card's thread: signs there, or (`resumes`) resumes its job there.
  * Such a job must not come to its end there: libcrypto would go back to the thread that started it.
  */
 #include "wrong.h"
@@ -33,12 +33,12 @@ static int resume(void *arg)
 
 int main(int argc, char **argv)
 {
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
 
     CHECK_EQ(sem_init(&started, 0, 0), 0);
-    other = work_rsa(engine, 2);
-    job_init(&job, BY_CALLBACK, work_do, work_rsa(engine, 1));
+    other = work_rsa(card, 2);
+    job_init(&job, BY_CALLBACK, work_do, work_rsa(card, 1));
     if (has_argument(argc, argv, "mended"))
         ;
     else if (has_argument(argc, argv, "resumes"))
@@ -55,6 +55,6 @@ int main(int argc, char **argv)
     }
     finish_signing(&job);
     work_free(other);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

@@ -6,18 +6,18 @@
 int main(int argc, char **argv)
 {
     enum told_by told_by = has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD;
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job first, second;
     ASYNC_WAIT_CTX *own;
 
-    engine_command(engine, "HOLD", "compute");
-    start_signing(engine, &first, told_by);
-    job_init(&second, told_by, work_do, work_rsa(engine, 2));
+    card_command(card, "HOLD", "compute");
+    start_signing(card, &first, told_by);
+    job_init(&second, told_by, work_do, work_rsa(card, 2));
     own = second.context;
     if (!has_argument(argc, argv, "mended"))
         second.context = first.context;
     CHECK_EQ(job_run(&second), ASYNC_PAUSE);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     if (told_by == BY_CALLBACK && second.context == first.context) {
         /* The context's callback posts the first one's semaphore for both. */
         for (int i = 0; i < 2; i++) {
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     work_free(second.arg);
     second.context = own;
     job_free(&second);
-    engine_wait_for(engine, "completed", 2);
-    unload_used(engine);
+    card_wait_for(card, "completed", 2);
+    unload_used(card);
     return 0;
 }

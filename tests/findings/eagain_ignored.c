@@ -4,18 +4,18 @@
 
 int main(int argc, char **argv)
 {
-    ENGINE *engine = load_checked("INSTANCES:1;RING_DEPTH:1");
+    struct card *card = load_checked("INSTANCES:1;RING_DEPTH:1");
     struct job first, second;
 
-    engine_command(engine, "HOLD", "compute");
-    start_signing(engine, &first, BY_CALLBACK);
-    start_signing(engine, &second, BY_CALLBACK);
+    card_command(card, "HOLD", "compute");
+    start_signing(card, &first, BY_CALLBACK);
+    start_signing(card, &second, BY_CALLBACK);
     CHECK_EQ(ASYNC_WAIT_CTX_get_status(second.context), ASYNC_STATUS_EAGAIN);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     finish_signing(&first);
     if (!has_argument(argc, argv, "mended"))
-        engine_wait_for(engine, "eagain_ignored", 1);
+        card_wait_for(card, "eagain_ignored", 1);
     finish_signing(&second);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

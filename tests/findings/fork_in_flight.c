@@ -8,13 +8,13 @@
 int main(int argc, char **argv)
 {
     static char *const program[] = {"/bin/true", NULL};
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
     pid_t child;
     int status;
 
-    engine_command(engine, "HOLD", "compute");
-    start_signing(engine, &job, BY_FD);
+    card_command(card, "HOLD", "compute");
+    start_signing(card, &job, BY_FD);
     if (has_argument(argc, argv, "mended"))
         CHECK_EQ(posix_spawn(&child, program[0], NULL, NULL, program, NULL), 0);
     else
@@ -24,8 +24,8 @@ int main(int argc, char **argv)
         _exit(1);
     }
     CHECK(waitpid(child, &status, 0) == child && status == 0);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     finish_signing(&job);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

@@ -8,15 +8,15 @@
 
 #include "wrong.h"
 
-static void free_context(ENGINE *engine, enum told_by told_by, bool mended)
+static void free_context(struct card *card, enum told_by told_by, bool mended)
 {
     static struct job job; /* the callback of a context of the program's own still runs */
 
-    engine_command(engine, "HOLD", "compute");
-    start_signing(engine, &job, told_by);
+    card_command(card, "HOLD", "compute");
+    start_signing(card, &job, told_by);
     if (!mended)
         job_free(&job);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     if (mended)
         finish_signing(&job);
 }
@@ -47,13 +47,13 @@ static X509 *make_certificate(EVP_PKEY *key)
     return certificate;
 }
 
-static SSL_CTX *make_server_context(ENGINE *engine)
+static SSL_CTX *make_server_context(struct card *card)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    EVP_PKEY *key = EVP_PKEY_new();
+    SSL_CTX *context = SSL_CTX_new_ex(card_context(card), card_properties(card), TLS_server_method());
+    EVP_PKEY *key = test_key(card);
     X509 *certificate;
 
-    CHECK(context != NULL && key != NULL && EVP_PKEY_assign_RSA(key, engine_rsa(engine)));
+    CHECK(context != NULL);
     certificate = make_certificate(key);
     CHECK(SSL_CTX_use_certificate(context, certificate) && SSL_CTX_use_PrivateKey(context, key));
     SSL_CTX_set_mode(context, SSL_MODE_ASYNC);
@@ -79,9 +79,9 @@ static void shake_hands(SSL *client, SSL *server)
     }
 }
 
-static void free_connection(ENGINE *engine, bool mended)
+static void free_connection(struct card *card, bool mended)
 {
-    SSL_CTX *client_context = SSL_CTX_new(TLS_client_method()), *server_context = make_server_context(engine);
+    SSL_CTX *client_context = SSL_CTX_new(TLS_client_method()), *server_context = make_server_context(card);
     SSL *client = SSL_new(client_context), *server = SSL_new(server_context);
     BIO *one, *other;
     size_t descriptors;
@@ -92,7 +92,7 @@ static void free_connection(ENGINE *engine, bool mended)
     CHECK(BIO_new_bio_pair(&one, 0, &other, 0));
     SSL_set_bio(client, one, one);
     SSL_set_bio(server, other, other);
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "HOLD", "compute");
     CHECK(SSL_connect(client) < 0);
     result = SSL_accept(server);
     CHECK_EQ(SSL_get_error(server, result), SSL_ERROR_WANT_ASYNC);
@@ -100,7 +100,7 @@ static void free_connection(ENGINE *engine, bool mended)
     CHECK_EQ(descriptors, 0); /* nothing is changed for who is watched */
     if (!mended)
         SSL_free(server);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     if (mended) {
         shake_hands(client, server);
         SSL_free(server);
@@ -113,14 +113,14 @@ static void free_connection(ENGINE *engine, bool mended)
 int main(int argc, char **argv)
 {
     bool mended = has_argument(argc, argv, "mended"), connection = has_argument(argc, argv, "connection");
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
 
     if (connection)
-        free_connection(engine, mended);
+        free_connection(card, mended);
     else
-        free_context(engine, has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD, mended);
-    engine_wait_for(engine, "completed", 1);
-    unload_used(engine);
+        free_context(card, has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD, mended);
+    card_wait_for(card, "completed", 1);
+    unload_used(card);
     /* The one that was freed is not called, as the descriptor of one is not written to. */
     CHECK(!connection || (callbacks > 0) == mended);
     return 0;

@@ -4,13 +4,13 @@
 
 int main(int argc, char **argv)
 {
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
 
-    start_signing(engine, &job, BY_FD);
+    start_signing(card, &job, BY_FD);
     if (!has_argument(argc, argv, "mended"))
-        engine_wait_for(engine, "never_resumed", 1); /* so it looks up to now */
+        card_wait_for(card, "never_resumed", 1); /* so it looks up to now */
     finish_signing(&job);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

@@ -11,7 +11,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static bool mended, by_rwlock;
-static ENGINE *engine;
+static struct card *card;
 
 static void take(void)
 {
@@ -46,7 +46,7 @@ static void *want_lock(void *arg)
 static void *end_when_seen(void *arg)
 {
     (void)arg;
-    engine_wait_for(engine, "lock_held", 1);
+    card_wait_for(card, "lock_held", 1);
     exit(0);
 }
 
@@ -57,8 +57,8 @@ int main(int argc, char **argv)
 
     mended = has_argument(argc, argv, "mended");
     by_rwlock = has_argument(argc, argv, "rwlock");
-    engine = load_checked(NULL);
-    job_init(&job, BY_FD, sign_locked, work_rsa(engine, 1));
+    card = load_checked(NULL);
+    job_init(&job, BY_FD, sign_locked, work_rsa(card, 1));
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     if (!mended)
         CHECK_EQ(pthread_create(&thread, NULL, end_when_seen, NULL), 0);
@@ -69,6 +69,6 @@ int main(int argc, char **argv)
         pthread_join(thread, NULL);
     }
     finish_signing(&job);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

@@ -25,14 +25,14 @@ static int compute(void *arg)
 
 int main(int argc, char **argv)
 {
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
 
-    job_init(&job, BY_CALLBACK, work_do, work_rsa(engine, 1));
+    job_init(&job, BY_CALLBACK, work_do, work_rsa(card, 1));
     if (!has_argument(argc, argv, "mended"))
         CHECK(ASYNC_WAIT_CTX_set_callback(job.context, compute, &job));
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     finish_signing(&job);
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

@@ -6,10 +6,10 @@
 int main(int argc, char **argv)
 {
     enum told_by told_by = has_argument(argc, argv, "callback") ? BY_CALLBACK : BY_FD;
-    ENGINE *engine = load_checked(NULL);
+    struct card *card = load_checked(NULL);
     struct job job;
 
-    start_signing(engine, &job, told_by);
+    start_signing(card, &job, told_by);
     if (told_by == BY_FD)
         wait_until_readable(&job);
     else
@@ -18,9 +18,9 @@ int main(int argc, char **argv)
         finish_signing(&job);
     } else if (has_argument(argc, argv, "frees")) {
         if (told_by == BY_FD)
-            engine_wait_for(engine, "wakeups", 1);
+            card_wait_for(card, "wakeups", 1);
         job_free(&job);
     }
-    unload_used(engine);
+    unload_used(card);
     return 0;
 }

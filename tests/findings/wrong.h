@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the wrong programs share. Each makes one mistake, and none if it is called with the argument `mended`.
- * The engine's report on standard error must name the mistake, and nothing else.
+ * The module's report on standard error must name the mistake, and nothing else.
  */
 #ifndef ERSATZ_TESTS_WRONG_H
 #define ERSATZ_TESTS_WRONG_H
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 /* Whether one of the arguments is that word. */
@@ -20,20 +20,20 @@ static inline bool has_argument(int argc, char **argv, const char *word)
     return false;
 }
 
-/* The engine, checking; with further commands, or NULL. */
-static inline ENGINE *load_checked(const char *commands)
+/* The card, checking; with further commands, or NULL. */
+static inline struct card *load_checked(const char *commands)
 {
     char all[256];
 
     test_begin(100);
     snprintf(all, sizeof(all), "CHECK:1%s%s", commands == NULL ? "" : ";", commands == NULL ? "" : commands);
-    return engine_load(all);
+    return card_load(all);
 }
 
 /* A job that signs once. */
-static inline void start_signing(ENGINE *engine, struct job *job, enum told_by told_by)
+static inline void start_signing(struct card *card, struct job *job, enum told_by told_by)
 {
-    job_init(job, told_by, work_do, work_rsa(engine, 1));
+    job_init(job, told_by, work_do, work_rsa(card, 1));
     CHECK_EQ(job_run(job), ASYNC_PAUSE);
 }
 
@@ -60,10 +60,10 @@ static inline void wait_to_be_called(struct job *job)
 }
 
 /* The card has done something: a test without it would say nothing. */
-static inline void unload_used(ENGINE *engine)
+static inline void unload_used(struct card *card)
 {
-    CHECK(engine_count(engine, "completed") > 0 && engine_count(engine, "rsa_priv") > 0);
-    engine_unload(engine);
+    CHECK(card_count(card, "completed") > 0 && card_count(card, "rsa_priv") > 0);
+    card_unload(card);
 }
 
 #endif

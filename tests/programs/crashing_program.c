@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 static int *volatile nowhere;
@@ -42,19 +42,16 @@ static int wait_for_the_end(void *arg)
         pause();
 }
 
-static void sign(ENGINE *engine, int (*callback)(void *), bool polls)
+static void sign(struct card *card, int (*callback)(void *), bool polls)
 {
     struct job job;
 
-    job_init(&job, BY_CALLBACK, work_do, work_rsa(engine, 1));
+    job_init(&job, BY_CALLBACK, work_do, work_rsa(card, 1));
     if (callback != NULL)
         CHECK(ASYNC_WAIT_CTX_set_callback(job.context, callback, &job));
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    while (polls) {
-        int status;
-
-        CHECK(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
-    }
+    while (polls)
+        card_command(card, "POLL", NULL);
     CHECK_EQ(job_finish(&job), 1);
     work_free(job.arg);
     job_free(&job);
@@ -64,7 +61,7 @@ int main(int argc, char **argv)
 {
     const struct rlimit none = {0, 0};
     const char *how = argc > 1 ? argv[1] : "";
-    ENGINE *engine;
+    struct card *card;
     bool polls;
     int status;
     pid_t pid;
@@ -80,17 +77,17 @@ int main(int argc, char **argv)
         }
     }
     polls = strcmp(how, "polled") == 0;
-    engine = engine_load(polls ? "ENABLE_EXTERNAL_POLLING" : NULL);
+    card = card_load(polls ? "ENABLE_EXTERNAL_POLLING" : NULL);
     if (!polls)
-        sign(engine, NULL, false);
+        sign(card, NULL, false);
     if (strcmp(how, "exits") == 0)
-        sign(engine, exit_in_callback, false);
+        sign(card, exit_in_callback, false);
     else if (strcmp(how, "ended") == 0)
-        sign(engine, wait_for_the_end, false);
+        sign(card, wait_for_the_end, false);
     else if (strcmp(how, "elsewhere") == 0)
         *nowhere = 1;
     else if (strcmp(how, "well") != 0)
-        sign(engine, crash_in_callback, polls);
-    engine_unload(engine);
+        sign(card, crash_in_callback, polls);
+    card_unload(card);
     return 0;
 }

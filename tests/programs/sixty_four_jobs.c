@@ -4,7 +4,7 @@
 #include <poll.h>
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "support/work.h"
 
 #define JOBS 64
@@ -14,13 +14,13 @@ int main(void)
 {
     static struct job jobs[JOBS];
     struct work *work[JOBS];
-    ENGINE *engine;
+    struct card *card;
     int open = JOBS;
 
     test_begin(60);
-    engine = engine_load(NULL);
+    card = card_load(NULL);
     for (int i = 0; i < JOBS; i++) {
-        work[i] = i % 4 == 3 ? work_aes(engine, (unsigned char)i) : work_rsa(engine, (unsigned char)i);
+        work[i] = i % 4 == 3 ? work_aes(card, (unsigned char)i) : work_rsa(card, (unsigned char)i);
         work[i]->times = TIMES;
         job_init(&jobs[i], BY_FD, work_do, work[i]);
     }
@@ -42,6 +42,6 @@ int main(void)
         job_free(&jobs[i]);
         work_free(work[i]);
     }
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -70,6 +70,16 @@ void card_unload(struct card *card)
     free(card);
 }
 
+void card_finish(struct card *card)
+{
+    CHECK(door()->finish(card));
+}
+
+void card_init(struct card *card)
+{
+    CHECK(door()->init(card));
+}
+
 /* -------------------------------------------------------------------------------------------------------
  * commands and statistics */
 

@@ -36,6 +36,11 @@ struct card *card_load_for_good(const char *commands);
 /* Not before everything made with the card is freed. */
 void card_unload(struct card *card);
 
+/* Give back what card_load() took, ENGINE_finish(3) or OSSL_PROVIDER_unload(3), and take it again. Nothing
+ * but card_init() or the end of the process may follow card_finish(), unless the test knows the door. */
+void card_finish(struct card *card);
+void card_init(struct card *card);
+
 /* -------------------------------------------------------------------------------------------------------
  * commands and statistics */
 

@@ -22,6 +22,10 @@ struct door {
     /* Run a command. answer, text: where its answer goes, or NULL. The text is for free(3). */
     bool (*run)(struct card *card, const char *name, const char *value, int *answer, char **text);
 
+    /* ENGINE_finish(3) and ENGINE_init(3), and what comes nearest to them. */
+    bool (*finish)(struct card *card);
+    bool (*init)(struct card *card);
+
     EVP_PKEY *(*new_key)(struct card *card, RSA *numbers);
     void (*set_default)(struct card *card);
 };

@@ -77,6 +77,16 @@ static bool run(struct card *card, const char *name, const char *value, int *ans
     return true;
 }
 
+static bool finish(struct card *card)
+{
+    return ENGINE_finish(card->engine) == 1;
+}
+
+static bool init(struct card *card)
+{
+    return ENGINE_init(card->engine) == 1;
+}
+
 static BIGNUM *copy(const BIGNUM *number)
 {
     return number == NULL ? NULL : BN_dup(number);
@@ -125,4 +135,4 @@ static void set_default(struct card *card)
     CHECK(ENGINE_set_default(card->engine, ENGINE_METHOD_ALL));
 }
 
-const struct door engine_door = {open_engine, close_engine, run, new_key, set_default};
+const struct door engine_door = {open_engine, close_engine, run, finish, init, new_key, set_default};

@@ -57,6 +57,20 @@ static bool run(struct card *card, const char *name, const char *value, int *ans
     return done == 1;
 }
 
+static bool finish(struct card *card)
+{
+    bool done = OSSL_PROVIDER_unload(card->provider) == 1;
+
+    card->provider = NULL;
+    return done;
+}
+
+static bool init(struct card *card)
+{
+    card->provider = OSSL_PROVIDER_load(card->context, "ersatz");
+    return card->provider != NULL;
+}
+
 static EVP_PKEY *new_key(struct card *card, RSA *numbers)
 {
     EVP_PKEY *plain = EVP_PKEY_new(), *key = NULL;
@@ -81,4 +95,4 @@ static void set_default(struct card *card)
         card->previous = OSSL_LIB_CTX_set0_default(card->context);
 }
 
-const struct door provider_door = {open_provider, close_provider, run, new_key, set_default};
+const struct door provider_door = {open_provider, close_provider, run, finish, init, new_key, set_default};

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "support/engine.h"
+#include "support/card.h"
 
 #define WORK_BYTES 4096
 
@@ -15,16 +15,20 @@
 struct work {
     bool is_rsa;
     int times;
-    ENGINE *engine; /* NULL: plain libcrypto */
-    RSA *rsa;
+    struct card *card; /* NULL: plain libcrypto */
+    EVP_PKEY *key;
+    EVP_PKEY_CTX *signer;
     unsigned char input[WORK_BYTES], output[WORK_BYTES], expected[WORK_BYTES];
     int size;
 };
 
 /* `seed` makes inputs differ. The expected output is computed with libcrypto alone. */
-struct work *work_rsa(ENGINE *engine, unsigned char seed);
-struct work *work_aes(ENGINE *engine, unsigned char seed);
+struct work *work_rsa(struct card *card, unsigned char seed);
+struct work *work_aes(struct card *card, unsigned char seed);
 void work_free(struct work *work);
+
+/* Sign with this key of the same card instead; both hold it. NULL: the work signs no more. */
+void work_set_key(struct work *work, EVP_PKEY *key);
 
 /* For struct job: arg is a struct work ** (as ASYNC_start_job copies it). 1: done and right. */
 int work_do(void *arg);
@@ -32,9 +36,9 @@ int work_do(void *arg);
 /* The same, under ASYNC_block_pause(). */
 int work_do_blocked(void *arg);
 
-/* Do it in a job of its own, which has to pause, and to be right. polled: the engine, where it is in external
+/* Do it in a job of its own, which has to pause, and to be right. polled: the card, where it is in external
  * polling mode, so that POLL runs the callback; else NULL. */
-void work_in_job(struct work *work, enum told_by told_by, ENGINE *polled);
+void work_in_job(struct work *work, enum told_by told_by, struct card *polled);
 
 /* Run child(work) in the child of a fork; the child then has 30 seconds. Ends the test unless it returns. */
 void work_in_child(void (*child)(struct work *work), struct work *work);

@@ -373,10 +373,8 @@ bool command_run(const struct command *command, const char *text, long number, s
     return false;
 }
 
-/* ------------------------------------------------------------------------------------------ ERSATZ_CTRL */
-
-/* value: NULL where the text has no colon. */
-static bool run_text(const char *name, const char *value, struct ersatz_error *error)
+bool command_run_text(
+    const char *name, const char *value, struct command_answer *answer, struct ersatz_error *error)
 {
     const struct command *command = command_find(name, error);
     bool takes_value = command != NULL && command->takes != TAKES_NOTHING;
@@ -386,8 +384,10 @@ static bool run_text(const char *name, const char *value, struct ersatz_error *e
     if (takes_value != (value != NULL))
         return error_set(
             error, ERSATZ_BAD_CONFIG, "%s takes %s", name, takes_value ? "a value: NAME:VALUE" : "no value");
-    return command_run(command, value, 0, NULL, error);
+    return command_run(command, value, 0, answer, error);
 }
+
+/* ------------------------------------------------------------------------------------------ ERSATZ_CTRL */
 
 bool commands_from_environment(struct ersatz_error *error)
 {
@@ -407,7 +407,7 @@ bool commands_from_environment(struct ersatz_error *error)
             continue; /* a semicolon at the end */
         if (value != NULL)
             *value++ = '\0';
-        ok = run_text(item, value, error);
+        ok = command_run_text(item, value, NULL, error);
     }
     free(copy);
     return ok;

@@ -90,6 +90,11 @@ void command_describe(const struct command *command, char *out, size_t size);
 bool command_run(const struct command *command, const char *text, long number, struct command_answer *answer,
     struct ersatz_error *error);
 
+/* Run the command of this name as a text gives it, NAME:VALUE or NAME. value: NULL where there is no colon. A
+ * value that is missing or not expected is an error, as above. */
+bool command_run_text(
+    const char *name, const char *value, struct command_answer *answer, struct ersatz_error *error);
+
 /* Run the commands in the environment variable ERSATZ_CTRL, "NAME:VALUE;NAME;...". False: *error is about the
  * first one that is wrong; those before it have been run. Not while another thread uses the module. */
 bool commands_from_environment(struct ersatz_error *error);

@@ -189,14 +189,12 @@ int settings_run(const char *capability, OSSL_CALLBACK *callback, void *arg)
 {
     const char *text = capability + strlen(ERSATZ_CONTROL), *colon = strchr(text, ':');
     char name[64];
-    const struct command *command;
     struct command_answer answer = {.given = false};
     struct ersatz_error error;
     int done;
 
     snprintf(name, sizeof(name), "%.*s", (int)(colon == NULL ? strlen(text) : (size_t)(colon - text)), text);
-    command = command_find(name, &error);
-    if (command == NULL || !command_run(command, colon == NULL ? NULL : colon + 1, 0, &answer, &error)) {
+    if (!command_run_text(name, colon == NULL ? NULL : colon + 1, &answer, &error)) {
         error_raise_error(&error);
         done = 0;
     } else {

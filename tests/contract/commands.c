@@ -20,8 +20,14 @@ static void refuse_settings(struct card *card)
     CHECK(card_refuses(card, "SET_EPOLL_TIMEOUT", "10001", "from 1 to 10000"));
     CHECK(card_refuses(card, "POLL", NULL, "needs ENABLE_EXTERNAL_POLLING"));
     CHECK(card_refuses(card, "ENABLE_HEURISTIC_POLLING", NULL, "needs ENABLE_EXTERNAL_POLLING"));
-    if (!card_is_provider()) /* which answers by itself */
+    if (card_is_provider()) {
+        CHECK(card_refuses(card, "SEED", NULL, "SEED takes a value"));
+        CHECK(card_refuses(card, "INIT_ENGINE", "1", "INIT_ENGINE takes no value"));
+    } else {
         CHECK(card_refuses(card, "GET_NUM_OP_RETRIES", NULL, "address"));
+        CHECK(card_refuses(card, "SEED", NULL, "command takes input"));
+        CHECK(card_refuses(card, "INIT_ENGINE", "1", "command takes no input"));
+    }
     CHECK(card_refuses(card, "NO_SUCH_COMMAND", NULL, "unknown command \"NO_SUCH_COMMAND\""));
     CHECK(card_refuses(card, "WORKERS", "many", "WORKERS is \"many\"; expected a number"));
     CHECK(card_refuses(card, "HOLD", "everything", "expected none, compute or signal"));

@@ -97,12 +97,15 @@ static void teardown(void *arg)
 
 /*
  * libcrypto's generator of random numbers asks for AES by the ordinary way, in OpenSSL 3.0 to 3.4: with this
- * provider in front, a job would pause inside it, under its lock. So it takes another provider's, whichever
- * the application's properties allow: there may be no default one. Fails once there is a generator, which
- * then has its AES already.
+ * provider in front it would take ours. Our AES does not pause in there (driver/aes_text.c), but the
+ * generator would hold on to the provider. So it takes another provider's, whichever the application's
+ * properties allow: there may be no default one. Which kind of generator was chosen before cannot be asked
+ * without making one. Fails once there is a generator, which then has its AES already.
  */
 static void keep_out_of_generator(OSSL_LIB_CTX *application)
 {
+    if (OpenSSL_version_num() >= 0x30500000) /* it asks its own provider first */
+        return;
     ERR_set_mark();
     (void)RAND_set_DRBG_type(application, "CTR-DRBG", "provider!=ersatz", "AES-256-CTR", NULL);
     ERR_pop_to_mark();

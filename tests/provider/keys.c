@@ -18,20 +18,6 @@
 
 static OSSL_PROVIDER *ours;
 
-static long counter(const char *name)
-{
-    char *statistics, *found, wanted[64];
-    long value;
-
-    CHECK_EQ(ersatz_control(ours, "STATS", NULL, &statistics), 1);
-    snprintf(wanted, sizeof(wanted), "\"%s\": ", name);
-    found = strstr(statistics, wanted);
-    CHECK(found != NULL);
-    value = strtol(found + strlen(wanted), NULL, 10);
-    OPENSSL_free(statistics);
-    return value;
-}
-
 static EVP_PKEY *generate(const char *type)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, "provider=ersatz");
@@ -109,7 +95,7 @@ static void use(EVP_PKEY *key, const char *type)
              *back = moved_to(theirs, type, "provider=ersatz");
     EVP_PKEY *copy = EVP_PKEY_dup(key);
     bool is_pss = strcmp(type, "RSA-PSS") == 0;
-    long before = counter("rsa_priv");
+    long before = provider_count(ours, "rsa_priv");
 
     CHECK(copy != NULL);
     CHECK_EQ(EVP_PKEY_eq(key, theirs), 1);
@@ -118,13 +104,13 @@ static void use(EVP_PKEY *key, const char *type)
     EVP_PKEY_free(key);
     sign_and_verify(copy, theirs, RSA_PKCS1_PSS_PADDING, "SHA256");
     sign_and_verify(back, copy, RSA_PKCS1_PSS_PADDING, "SHA512");
-    CHECK_EQ(counter("rsa_priv"), before + 2);
+    CHECK_EQ(provider_count(ours, "rsa_priv"), before + 2);
     if (!is_pss) {
         sign_and_verify(copy, theirs, RSA_PKCS1_PADDING, "SHA256");
         encrypt_and_decrypt(theirs, copy, RSA_PKCS1_PADDING);
         encrypt_and_decrypt(theirs, back, RSA_PKCS1_OAEP_PADDING);
         encrypt_and_decrypt(back, copy, RSA_NO_PADDING);
-        CHECK(counter("rsa_priv") >= before + 6);
+        CHECK(provider_count(ours, "rsa_priv") >= before + 6);
     }
     EVP_PKEY_free(theirs);
     EVP_PKEY_free(back);

@@ -3,6 +3,8 @@
  * process. */
 #include "card.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,10 +43,11 @@ static struct {
     struct card_settings settings;   /* sizes are 0 where no command set them: see resolve() */
     bool traced;
     struct report report;
-    _Atomic bool exiting; /* no device is started any more */
-    _Atomic bool cleaned; /* libcrypto cleans up, or has done so */
-    _Atomic bool ending;  /* exit(3) runs, */
-    pthread_t ender;      /* in this thread; written before `ending` */
+    _Atomic bool exiting;  /* no device is started any more, */
+    _Atomic bool confined; /* nor in a sandbox */
+    _Atomic bool cleaned;  /* libcrypto cleans up, or has done so */
+    _Atomic bool ending;   /* exit(3) runs, */
+    pthread_t ender;       /* in this thread; written before `ending` */
     struct card_policy policy;
     _Atomic bool external;            /* settings.external_polling, for readers without the lock */
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
@@ -334,9 +337,9 @@ static void stop_at_exit(void)
     stop_for_good();
 }
 
-bool card_process_ends(void)
+bool card_cannot_start(void)
 {
-    return atomic_load(&card.exiting);
+    return atomic_load(&card.exiting) || atomic_load(&card.confined);
 }
 
 bool card_is_past_cleanup(void)
@@ -466,6 +469,21 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
     return result;
 }
 
+/*
+ * Whether the process is in a sandbox such as that of OpenSSH's sshd before the login. It is killed for a
+ * system call that its filter does not expect, and the start of a device needs many of them. openat(2) fails
+ * there, but libraries use it too often for a filter to kill for it. Outside of a sandbox, every process may
+ * open the root directory in this way.
+ */
+static bool is_confined(void)
+{
+    int fd = open("/", O_PATH | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 && (errno == EACCES || errno == EPERM);
+}
+
 /* The running device, or one that is started now. */
 static enum ersatz_result start_device(struct ersatz_device **device, struct ersatz_error *error)
 {
@@ -485,6 +503,10 @@ static enum ersatz_result start_device(struct ersatz_device **device, struct ers
     } else if (card.refused.result == ERSATZ_NO_URING) {
         *error = card.refused;
         result = error->result;
+    } else if (card.confined || is_confined()) {
+        atomic_store(&card.confined, true); /* for good: nothing takes a sandbox off */
+        result = error->result = ERSATZ_STOPPED;
+        snprintf(error->text, sizeof(error->text), "the process is in a sandbox");
     } else {
         result = open_device(device, error);
         if (result == ERSATZ_NO_URING)

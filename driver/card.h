@@ -113,9 +113,10 @@ void card_reset_settings(void);
  */
 void card_linger_if_process_ends(void);
 
-/* Whether exit(3) or OPENSSL_cleanup(3) has stopped the card for good. Exit handlers that are older than the
- * engine may still ask for operations; the calling core computes those. */
-bool card_process_ends(void);
+/* Whether no card starts in this process any more, so that the calling core computes: exit(3) or
+ * OPENSSL_cleanup(3) has stopped it for good (exit handlers that are older than the engine may still ask for
+ * operations), or the process has entered a sandbox. */
+bool card_cannot_start(void);
 
 /* Whether OPENSSL_cleanup(3) has begun. */
 bool card_is_past_cleanup(void);

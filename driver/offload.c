@@ -281,10 +281,10 @@ enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool sma
     if (result == ERSATZ_STOPPED)
         card_linger_if_process_ends();
     /* The calling core does what the device did not, if ENABLE_SW_FALLBACK was given, or when the device has
-     * stopped for good. */
+     * stopped for good, or never can start. */
     if (ersatz_result_is_device_fault(result) &&
         (atomic_load_explicit(&card_policy()->fallback, memory_order_relaxed) ||
-            (result == ERSATZ_STOPPED && card_process_ends()))) {
+            (result == ERSATZ_STOPPED && card_cannot_start()))) {
         error.text[0] = '\0';
         result = run_here(ops, count);
     }

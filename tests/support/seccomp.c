@@ -48,6 +48,12 @@ void enter_sandbox(void)
         FAILS(SYS_open),
         FAILS(SYS_stat),
 #endif
+        KILLS(SYS_clone),
+        KILLS(SYS_clone3),
+        KILLS(SYS_eventfd2),
+        KILLS(SYS_io_uring_setup),
+        KILLS(SYS_prlimit64),
+        KILLS(SYS_sched_getaffinity),
         KILLS(SYS_rt_sigpending),
         KILLS(SYS_rt_sigtimedwait),
         KILLS(SYS_rt_sigaction),

@@ -7,7 +7,8 @@
 void forbid_io_uring(int error);
 
 /* As the sandbox of OpenSSH's child that is not logged in yet: no file is opened or looked at any more, and a
- * system call that the sandbox does not expect, sigpending(2) say, ends the process. */
+ * system call that the sandbox does not expect ends the process: sigpending(2) say, or those that start
+ * threads and rings. */
 void enter_sandbox(void);
 
 #endif

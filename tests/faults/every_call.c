@@ -101,7 +101,7 @@ static bool prepare(struct task *task, unsigned i, ENGINE *engine)
     task->attempt.out = task->out = malloc(question_room(question));
     CHECK(task->out != NULL);
     if (!question->is_rsa) {
-        task->attempt.ctx = EVP_CIPHER_CTX_new();
+        task->attempt.aes.ctx = EVP_CIPHER_CTX_new();
         return true;
     }
     ERR_clear_error();
@@ -113,7 +113,7 @@ static bool prepare(struct task *task, unsigned i, ENGINE *engine)
 
 static void clear(struct task *task)
 {
-    EVP_CIPHER_CTX_free(task->attempt.ctx);
+    EVP_CIPHER_CTX_free(task->attempt.aes.ctx);
     RSA_free(task->attempt.rsa);
     free(task->out);
 }

@@ -26,7 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     setting.engine = fuzz_engine();
-    setting.older = sequence_older_engine();
+    sequence_begin(&setting);
     setting.vary = vary;
     setting.trace = getenv("FUZZ_TRACE") != NULL;
     return 0;

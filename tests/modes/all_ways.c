@@ -2,17 +2,29 @@
 /* The ways an operation can take. */
 #include "all_ways.h"
 
+void ways_set_thresholds(ENGINE *engine, unsigned bytes)
+{
+    static const char *const modes[] = {
+        "CBC", "CTR", "GCM", "XTS", "ECB", "CFB", "OFB", "CCM", "CBC-HMAC-SHA1", "CBC-HMAC-SHA256"};
+    char value[2048] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        for (unsigned bits = 128; bits <= 256; bits += 64) {
+            if (bits == 192 && (strcmp(modes[i], "XTS") == 0 || strstr(modes[i], "HMAC") != NULL))
+                continue;
+            used += (size_t)snprintf(value + used, sizeof(value) - used, "%sAES-%u-%s:%u",
+                used == 0 ? "" : ",", bits, modes[i], bytes);
+        }
+    }
+    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", value);
+}
+
 ENGINE *ways_engine(const char *more)
 {
-    ENGINE *engine;
+    ENGINE *engine = engine_load(more);
 
-    engine = engine_load(more);
-    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD",
-        "AES-128-CBC:0,AES-192-CBC:0,AES-256-CBC:0,AES-128-CTR:0,AES-192-CTR:0,AES-256-CTR:0,AES-128-GCM:0,"
-        "AES-192-GCM:0,AES-256-GCM:0,AES-128-XTS:0,AES-256-XTS:0,AES-128-ECB:0,AES-192-ECB:0,AES-256-ECB:0,"
-        "AES-128-CFB:0,AES-192-CFB:0,AES-256-CFB:0,AES-128-OFB:0,AES-192-OFB:0,AES-256-OFB:0,AES-128-CCM:0,"
-        "AES-192-CCM:0,AES-256-CCM:0,AES-128-CBC-HMAC-SHA1:0,AES-256-CBC-HMAC-SHA1:0,"
-        "AES-128-CBC-HMAC-SHA256:0,AES-256-CBC-HMAC-SHA256:0");
+    ways_set_thresholds(engine, 0);
     return engine;
 }
 

@@ -14,6 +14,9 @@
  * cipher of it is the default. */
 ENGINE *ways_engine(const char *more);
 
+/* From how many bytes on text goes to the card, with every cipher. */
+void ways_set_thresholds(ENGINE *engine, unsigned bytes);
+
 /* The engine's ciphers become the default, or are no longer it. */
 void ways_set_default(ENGINE *engine, bool is_default);
 

@@ -10,21 +10,28 @@
 #include <string.h>
 
 #include "check.h"
+#include "message.h"
 
+#define BLOCK 16
+#define AROUND 64 /* bytes on both sides of what a call reads or writes, which must stay as they are */
 #define TEXT_MAX 3000
-#define ROOM (TEXT_MAX + 64)
+#define LONG_TEXT_MAX (5u << 18) /* one and a quarter MiB */
+#define COMMAND_ROOM 512
 #define TAG_MAX 16
 #define IV_MAX 128   /* bytes: the longest that the engine takes */
 #define CCM_TAG 12   /* bytes, where nobody says how many */
 #define FIXED 4      /* bytes in front of what is counted */
 #define INVOCATION 8 /* bytes that libcrypto counts in, however short the IV is */
+#define RECORD_FRAME (EVP_GCM_TLS_EXPLICIT_IV_LEN + EVP_GCM_TLS_TAG_LEN)
+#define RECORDS_MAX 4u
 #define CONTEXTS 2u
 
 static const int nids[] = {NID_aes_128_cbc, NID_aes_192_cbc, NID_aes_256_cbc, NID_aes_128_ctr,
     NID_aes_192_ctr, NID_aes_256_ctr, NID_aes_128_gcm, NID_aes_192_gcm, NID_aes_256_gcm, NID_aes_128_xts,
-    NID_aes_256_xts, NID_aes_128_ecb, NID_aes_256_ecb, NID_aes_128_cfb128, NID_aes_256_cfb128,
-    NID_aes_128_ofb128, NID_aes_256_ofb128, NID_aes_128_ccm, NID_aes_192_ccm, NID_aes_256_ccm,
-    NID_aes_128_cbc_hmac_sha1, NID_aes_128_cbc_hmac_sha256};
+    NID_aes_256_xts, NID_aes_128_ecb, NID_aes_192_ecb, NID_aes_256_ecb, NID_aes_128_cfb128,
+    NID_aes_192_cfb128, NID_aes_256_cfb128, NID_aes_128_ofb128, NID_aes_192_ofb128, NID_aes_256_ofb128,
+    NID_aes_128_ccm, NID_aes_192_ccm, NID_aes_256_ccm, NID_aes_128_cbc_hmac_sha1, NID_aes_256_cbc_hmac_sha1,
+    NID_aes_128_cbc_hmac_sha256, NID_aes_256_cbc_hmac_sha256};
 _Static_assert(sizeof(nids) / sizeof(nids[0]) == SEQUENCE_CIPHERS, "one number for each cipher");
 
 enum actor { CARD, PROVIDER, OLDER, ACTORS };
@@ -33,24 +40,13 @@ enum actor { CARD, PROVIDER, OLDER, ACTORS };
  * IV from where an older one lay, until there is a new IV. */
 enum stage { NO_IV, FRESH, ACTIVE, MURKY };
 
-enum kind { START, INIT, UPDATE, FINAL, COMMAND, RECORD, COPY, PADDING };
-
-struct call {
-    enum kind kind;
-    unsigned cipher; /* START */
-    int number;      /* a command, a direction, whether to pad, or to which context to copy */
-    int len;         /* of what is in bytes, or a command's argument */
-    bool with_in;    /* bytes, in place of NULL */
-    bool with_out;   /* somewhere to write, in place of NULL */
-    bool in_place, with_key, with_iv;
-    unsigned char key[EVP_MAX_KEY_LENGTH], iv[IV_MAX], bytes[ROOM];
-};
-
-/* What a call did; all zeros if it failed. */
+/* What a call did. */
 struct result {
     bool done;
+    bool error; /* one is on the queue */
     int len;
-    unsigned char out[ROOM];
+    unsigned char *out;
+    size_t span; /* of the arena, that the call may have written to */
 };
 
 /* A context of each actor, which have had the same calls. */
@@ -62,7 +58,9 @@ struct context {
     unsigned cipher;
     int mode;
     bool encrypting, keyed;
-    bool turned; /* without a key for this direction, in a mode that has one for each */
+    bool has_iv;
+    bool holds_nothing; /* EVP, of a text */
+    bool turned;        /* without a key for this direction, in a mode that has one for each */
     /* GCM: */
     enum stage stage;
     int iv_len, iv_fixed;
@@ -78,10 +76,22 @@ struct context {
     bool has_length; /* until the tag is taken, libcrypto keeps the length of one text for the next */
 };
 
+static struct implementation implementations[ACTORS][SEQUENCE_CIPHERS];
 static struct context contexts[CONTEXTS];
 static struct sequence_setting *setting;
 static struct source *source;
+
+/* The call under way, and what it is given where it is made up. */
 static struct call call;
+static unsigned call_cipher; /* CALL_START */
+static unsigned call_to;     /* CALL_COPY: to which context */
+static unsigned
+    call_shift; /* CALL_UPDATE: output begins so many bytes behind the input; 0: in place or apart */
+static unsigned char key[EVP_MAX_KEY_LENGTH], iv[IV_MAX], given[LONG_TEXT_MAX + AROUND],
+    taken[LONG_TEXT_MAX + AROUND], aad[EVP_AEAD_TLS1_AAD_LEN];
+
+/* Each actor has its input and its output in memory of its own. */
+static unsigned char arenas[ACTORS][2 * LONG_TEXT_MAX + 4 * AROUND];
 static struct result results[ACTORS];
 
 static unsigned below(unsigned limit)
@@ -116,7 +126,8 @@ static bool is_aead(const struct context *c)
 
 static bool is_hmac(const struct context *c)
 {
-    return nids[c->cipher] == NID_aes_128_cbc_hmac_sha1 || nids[c->cipher] == NID_aes_128_cbc_hmac_sha256;
+    return c->mode == EVP_CIPH_CBC_MODE &&
+           (EVP_CIPHER_get_flags(cipher_of(c->cipher)) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0;
 }
 
 /* In modes that encrypt with the block cipher both ways a key serves both directions. */
@@ -132,98 +143,55 @@ static void forget(struct context *c)
         EVP_CIPHER_CTX_reset(c->of[who]);
         EVP_CIPHER_CTX_free(c->before[who]);
         c->before[who] = NULL;
-        c->agrees[who] = true;
+        c->agrees[who] = who != OLDER || setting->older != NULL;
     }
     c->started = false;
 }
 
 /* ---------------------------------------------------------------------------------------- making a call */
 
-static bool init(EVP_CIPHER_CTX *ctx, ENGINE *impl)
+/* The actor's input and output, with room around them. Output may be in place. */
+static void lay_out(enum actor who, struct call *own)
 {
-    return EVP_CipherInit_ex(ctx, call.kind == START ? cipher_of(call.cipher) : NULL, impl,
-               call.with_key ? call.key : NULL, call.with_iv ? call.iv : NULL, call.number) > 0;
-}
+    unsigned char *arena = arenas[who] + AROUND;
+    size_t len = own->len < 0 ? 0 : (size_t)own->len, in_len = own->in == NULL ? 0 : len;
+    size_t out_len = own->out == NULL ? 0 : len + (size_t)2 * BLOCK;
+    bool in_place = own->in == own->out;
 
-static bool update(EVP_CIPHER_CTX *ctx, struct result *result)
-{
-    const unsigned char *in = call.bytes;
-
-    if (call.in_place) {
-        memcpy(result->out, call.bytes, (size_t)call.len);
-        in = result->out;
+    if (own->kind == CALL_COMMAND) {
+        in_place = true;
+        in_len = own->in != NULL && own->len < 0 ? IV_MAX : in_len; /* a whole IV */
+        out_len = COMMAND_ROOM;
+    } else if (own->kind == CALL_LOOK) {
+        out_len = CALL_LOOK_MAX;
     }
-    return EVP_CipherUpdate(
-               ctx, call.with_out ? result->out : NULL, &result->len, call.with_in ? in : NULL, call.len) > 0;
-}
-
-/* A record of TLS, in one call. Its header is behind the text. */
-static bool record(EVP_CIPHER_CTX *ctx, struct result *result)
-{
-    memcpy(result->out, call.bytes, ROOM);
-    if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_TLS1_AAD, EVP_AEAD_TLS1_AAD_LEN, result->out + TEXT_MAX) <= 0)
-        return false;
-    memset(result->out + TEXT_MAX, 0, EVP_AEAD_TLS1_AAD_LEN);
-    return EVP_CipherUpdate(ctx, result->out, &result->len, result->out, call.len) > 0;
-}
-
-/* What is written is compared, and what is read is in the same place. */
-static bool command(EVP_CIPHER_CTX *ctx, struct result *result)
-{
-    if (call.with_in)
-        memcpy(result->out, call.bytes, ROOM);
-    return EVP_CIPHER_CTX_ctrl(
-               ctx, call.number, call.len, call.with_in || call.with_out ? result->out : NULL) > 0;
-}
-
-/* Onto the other context, or in place of this one. */
-static bool copy(struct context *c, enum actor who)
-{
-    struct context *to = &contexts[call.number];
-    EVP_CIPHER_CTX *made = EVP_CIPHER_CTX_new();
-
-    if (EVP_CIPHER_CTX_copy(made, c->of[who]) <= 0) {
-        EVP_CIPHER_CTX_free(made);
-        return false;
+    results[who].out = call_shift > 0 ? arena + call_shift : in_place ? arena : arena + in_len + AROUND;
+    results[who].span = (size_t)(results[who].out - arenas[who]) + out_len + AROUND;
+    memset(arenas[who], 0xa5, results[who].span);
+    if (own->in != NULL) {
+        memcpy(arena, own->in, in_len);
+        own->in = arena;
     }
-    EVP_CIPHER_CTX_free(to->of[who]);
-    to->of[who] = made;
-    return true;
+    if (own->out != NULL || (own->kind == CALL_COMMAND && own->in != NULL))
+        own->out = results[who].out;
 }
 
 static void perform(struct context *c, enum actor who)
 {
-    ENGINE *impls[ACTORS] = {[CARD] = setting->engine, [OLDER] = setting->older};
     struct result *result = &results[who];
-    EVP_CIPHER_CTX *ctx = c->of[who];
+    struct call own = call;
+    bool by_default = setting->by_default && who == CARD && own.kind == CALL_START;
 
-    switch (call.kind) {
-    case START:
-        result->done = init(ctx, impls[who]);
-        break;
-    case INIT:
-        result->done = init(ctx, NULL);
-        break;
-    case UPDATE:
-        result->done = update(ctx, result);
-        break;
-    case FINAL:
-        result->done = EVP_CipherFinal_ex(ctx, result->out, &result->len) > 0;
-        break;
-    case COMMAND:
-        result->done = command(ctx, result);
-        break;
-    case RECORD:
-        result->done = record(ctx, result);
-        break;
-    case COPY:
-        result->done = copy(c, who);
-        break;
-    case PADDING:
-        result->done = EVP_CIPHER_CTX_set_padding(ctx, call.number) > 0;
-    }
-    if (!result->done)
-        memset(result, 0, sizeof(*result));
+    lay_out(who, &own);
+    own.to = &contexts[call_to].of[who];
+    if (by_default)
+        setting->make_default(true);
+    result->done = call_make(&c->of[who], &implementations[who][call_cipher], &own);
+    if (by_default)
+        setting->make_default(false);
+    result->len = result->done ? own.got : 0;
+    result->error = ERR_peek_error() != 0;
+    ERR_clear_error();
 }
 
 static void keep(struct context *c, enum actor who)
@@ -252,12 +220,12 @@ static bool go_back(struct context *c, enum actor who)
 
 static bool is_command(int number)
 {
-    return call.kind == COMMAND && call.number == number;
+    return call.kind == CALL_COMMAND && call.number == number;
 }
 
 static bool is_end(void)
 {
-    return call.kind == FINAL || (call.kind == UPDATE && !call.with_in);
+    return call.kind == CALL_FINAL || (call.kind == CALL_UPDATE && call.in == NULL);
 }
 
 static bool takes_memory_for_iv(const struct context *c)
@@ -278,8 +246,8 @@ static void leave_out(struct context *c)
     if (is_command(EVP_CTRL_AEAD_GET_TAG) && c->tag_is_old)
         c->agrees[PROVIDER] = false;
     /* A copy of its XTS that has no key follows a NULL. */
-    if (call.kind == START && EVP_CIPHER_get_mode(cipher_of(call.cipher)) == EVP_CIPH_XTS_MODE &&
-        !call.with_key)
+    if (call.kind == CALL_START && EVP_CIPHER_get_mode(cipher_of(call_cipher)) == EVP_CIPH_XTS_MODE &&
+        call.key == NULL)
         c->agrees[PROVIDER] = false;
 }
 
@@ -287,7 +255,8 @@ static void leave_out(struct context *c)
  * is. */
 static bool is_for_the_engine_alone(const struct context *c)
 {
-    if ((call.kind == UPDATE || call.kind == FINAL) && !c->keyed && !is_aead(c))
+    if ((call.kind == CALL_UPDATE || call.kind == CALL_FINAL || call.kind == CALL_DIRECT) && !c->keyed &&
+        !is_aead(c))
         return true;
     if (!is_gcm(c))
         return false;
@@ -297,7 +266,7 @@ static bool is_for_the_engine_alone(const struct context *c)
 
 static bool turns_without_key(const struct context *c)
 {
-    return call.number >= 0 && call.number != c->encrypting && !call.with_key && !can_turn(c);
+    return call.number >= 0 && call.number != c->encrypting && call.key == NULL && !can_turn(c);
 }
 
 /* How far the engine and libcrypto's older implementation have to be the same. */
@@ -305,25 +274,26 @@ enum exactness { ANYTHING, RETURNS, EVERYTHING };
 
 static enum exactness exactness_of(const struct context *c)
 {
-    if (call.kind == START)
+    if (call.kind == CALL_START)
         return EVERYTHING;
     if (is_ccm(c) || is_hmac(c)) /* the engine refuses more, in more states than a model here would have */
         return ANYTHING;
-    if (call.kind == INIT)
+    if (call.kind == CALL_INIT)
         return turns_without_key(c) ? ANYTHING : EVERYTHING;
     if (c->turned)
         return ANYTHING;
-    if (call.kind == COPY || call.kind == PADDING)
+    if (call.kind == CALL_COPY || call.kind == CALL_PADDING || call.kind == CALL_LOOK ||
+        call.kind == CALL_DIRECT)
         return EVERYTHING;
     if (!is_gcm(c))
-        return call.kind == UPDATE || call.kind == FINAL ? EVERYTHING : ANYTHING;
+        return call.kind == CALL_UPDATE || call.kind == CALL_FINAL ? EVERYTHING : ANYTHING;
     switch (call.kind) {
-    case UPDATE: /* with NULL it is an end; no bytes at all after text are too late only for libcrypto */
-        return c->stage == MURKY || !call.with_in || (!call.with_out && call.len == 0) ? ANYTHING
-                                                                                       : EVERYTHING;
-    case FINAL:
+    case CALL_UPDATE: /* with NULL it is an end; no bytes at all after text are too late only for libcrypto */
+        return c->stage == MURKY || call.in == NULL || (call.out == NULL && call.len == 0) ? ANYTHING
+                                                                                           : EVERYTHING;
+    case CALL_FINAL:
         return c->stage == MURKY ? ANYTHING : EVERYTHING;
-    case RECORD:
+    case CALL_RECORD:
         return c->keyed && c->iv_whole && !c->unclear && c->iv_len >= INVOCATION ? EVERYTHING : ANYTHING;
     default:
         break;
@@ -346,6 +316,17 @@ static enum exactness exactness_of(const struct context *c)
     }
 }
 
+/* EVP tells less of an engine's cipher than of the provider's, and refuses output that overlaps input. */
+static bool is_of_engines_only(void)
+{
+    return call.kind == CALL_LOOK || call_shift > 0;
+}
+
+static bool is_asked(const struct context *c, enum actor who)
+{
+    return c->agrees[who] && (who != PROVIDER || !is_of_engines_only());
+}
+
 enum verdict { GOES_ON, START_AGAIN, FAULT };
 
 static enum verdict fault(const char *rule)
@@ -359,17 +340,23 @@ static bool is_same(enum actor who)
 {
     const struct result *a = &results[who], *b = &results[CARD];
 
-    if (who == PROVIDER && (call.kind == UPDATE || call.kind == FINAL) && a->done && b->done)
-        return a->len == b->len && memcmp(a->out, b->out, (size_t)a->len) == 0;
-    return memcmp(a, b, sizeof(*a)) == 0;
+    if (a->done != b->done || a->len != b->len)
+        return false;
+    if (!a->done)
+        return true;
+    if (who == PROVIDER && call.kind != CALL_COMMAND)
+        return call.out == NULL || memcmp(a->out, b->out, (size_t)a->len) == 0;
+    return a->span == b->span && memcmp(arenas[who], arenas[CARD], a->span) == 0;
 }
 
 static enum verdict judge(struct context *c, enum exactness exactness)
 {
     bool asked = false, backed = false;
 
+    if (results[CARD].done && results[CARD].error)
+        return fault("the engine leaves an error behind of what succeeded");
     for (enum actor who = PROVIDER; who < ACTORS; who++) {
-        if (!c->agrees[who])
+        if (!is_asked(c, who))
             continue;
         asked = true;
         if (!results[CARD].done && results[who].done) { /* the call was never made */
@@ -384,11 +371,13 @@ static enum verdict judge(struct context *c, enum exactness exactness)
             if (who == OLDER && exactness == EVERYTHING && !c->agrees[who])
                 return fault("the older implementation returns something else");
         }
+        if (who == OLDER && !results[CARD].done && results[who].error && !results[CARD].error)
+            return fault("the engine refuses without an error");
         backed |= c->agrees[who];
     }
     if (results[CARD].done && asked && !backed)
         return fault("neither of libcrypto's implementations lets this pass with the same result");
-    setting->passed[c->cipher] += backed && results[CARD].done;
+    setting->passed[call.kind == CALL_START ? call_cipher : c->cipher] += backed && results[CARD].done;
     return backed ? GOES_ON : START_AGAIN;
 }
 
@@ -400,15 +389,17 @@ static void follow_init(struct context *c)
 
     /* A message that is turned around in its middle, or goes on with another key: libcrypto takes the IV for
      * the key from where the last but one may lie. */
-    if (c->stage != NO_IV && ((turns && c->stage == ACTIVE) || (call.with_key && c->keyed)))
+    if (c->stage != NO_IV && ((turns && c->stage == ACTIVE) || (call.key != NULL && c->keyed)))
         c->stage = MURKY;
-    c->turned = turns_without_key(c) || (c->turned && !call.with_key);
+    c->turned = turns_without_key(c) || (c->turned && call.key == NULL);
     if (call.number >= 0)
         c->encrypting = call.number;
-    c->keyed |= call.with_key;
-    if (call.with_iv) {
+    c->keyed |= call.key != NULL;
+    c->has_iv |= call.iv != NULL;
+    c->holds_nothing = true;
+    if (call.iv != NULL) {
         c->stage = FRESH;
-        c->unclear = c->unclear || (c->generates && call.with_key);
+        c->unclear = c->unclear || (c->generates && call.key != NULL);
         c->generates = c->iv_whole = false;
     }
 }
@@ -421,7 +412,7 @@ static void follow_gcm_message(struct context *c)
         c->stage = MURKY;
     if (done && c->stage == FRESH && call.len > 0)
         c->stage = ACTIVE;
-    if (done && call.kind == UPDATE && call.with_in && call.len == 0)
+    if (done && call.kind == CALL_UPDATE && call.in != NULL && call.len == 0)
         c->stage = c->stage == NO_IV ? NO_IV : MURKY; /* the older one ends the associated data there */
     if (done && is_end()) {
         c->tag_known = c->stage != MURKY && (c->tag_known || c->encrypting);
@@ -464,13 +455,13 @@ static void follow_gcm_command(struct context *c)
 
 static void follow_gcm(struct context *c)
 {
-    c->tag_is_old = !is_end() && (c->tag_is_old || call.kind == INIT || call.kind == UPDATE ||
-                                     call.kind == RECORD || call.kind == COMMAND);
-    if (call.kind == UPDATE || call.kind == FINAL)
+    c->tag_is_old = !is_end() && (c->tag_is_old || call.kind == CALL_INIT || call.kind == CALL_UPDATE ||
+                                     call.kind == CALL_RECORD || call.kind == CALL_COMMAND);
+    if (call.kind == CALL_UPDATE || call.kind == CALL_FINAL)
         follow_gcm_message(c);
-    if (call.kind == COMMAND && results[CARD].done)
+    if (call.kind == CALL_COMMAND && results[CARD].done)
         follow_gcm_command(c);
-    if (call.kind == RECORD) {
+    if (call.kind == CALL_RECORD) {
         c->stage = NO_IV;
         c->tag_known = false; /* libcrypto keeps the associated data where it keeps the tag */
     }
@@ -486,20 +477,20 @@ static bool follow_ccm(struct context *c)
         is_command(EVP_CTRL_AEAD_SET_IVLEN) || (is_command(EVP_CTRL_AEAD_SET_TAG) && call.len != CCM_TAG);
 
     if (!results[CARD].done) /* of another length than was said: libcrypto has lost that */
-        return !c->has_length || call.kind != UPDATE || !call.with_in || !call.with_out;
+        return !c->has_length || call.kind != CALL_UPDATE || call.in == NULL || call.out == NULL;
     /* Turned around without a key, libcrypto computes as before, and its tags are wrong. */
-    if (call.kind == INIT && call.number >= 0 && !call.with_key)
+    if (call.kind == CALL_INIT && call.number >= 0 && call.key == NULL)
         return false;
-    if (call.kind == RECORD) /* libcrypto takes every call from then on for another record */
+    if (call.kind == CALL_RECORD) /* libcrypto takes every call from then on for another record */
         return false;
-    if (c->has_length && call.with_iv)
+    if (c->has_length && call.iv != NULL)
         return false;
     if (c->keyed && sets_length) /* libcrypto goes on with those it had when the key was set */
         return false;
-    if (!c->tag_waits && (call.kind == FINAL || (is_end() && call.with_out)))
+    if (!c->tag_waits && (call.kind == CALL_FINAL || (is_end() && call.out != NULL)))
         return false; /* the end of an empty text, of which early versions of 3.0 give no tag */
-    c->has_length |= call.kind == UPDATE && call.with_in == call.with_out;
-    c->tag_waits |= call.kind == UPDATE && call.with_in && call.with_out;
+    c->has_length |= call.kind == CALL_UPDATE && (call.in == NULL) == (call.out == NULL);
+    c->tag_waits |= call.kind == CALL_UPDATE && call.in != NULL && call.out != NULL;
     c->tag_waits &= !is_command(EVP_CTRL_AEAD_GET_TAG);
     return true;
 }
@@ -507,12 +498,14 @@ static bool follow_ccm(struct context *c)
 static void follow_start(struct context *c)
 {
     c->started = true;
-    c->cipher = call.cipher;
-    c->mode = EVP_CIPHER_get_mode(cipher_of(call.cipher));
+    c->cipher = call_cipher;
+    c->mode = EVP_CIPHER_get_mode(cipher_of(call_cipher));
     c->encrypting = call.number;
-    c->keyed = call.with_key;
-    c->stage = call.with_iv ? FRESH : NO_IV;
-    c->iv_len = EVP_CIPHER_get_iv_length(cipher_of(call.cipher));
+    c->keyed = call.key != NULL;
+    c->has_iv = call.iv != NULL;
+    c->holds_nothing = true;
+    c->stage = call.iv != NULL ? FRESH : NO_IV;
+    c->iv_len = EVP_CIPHER_get_iv_length(cipher_of(call_cipher));
     c->iv_room = EVP_MAX_IV_LENGTH;
     c->iv_fixed = 0;
     c->iv_on_heap = c->turned = c->generates = c->unclear = c->iv_whole = c->tag_known = c->tag_is_old =
@@ -521,7 +514,7 @@ static void follow_start(struct context *c)
 
 static void follow_copy(const struct context *c)
 {
-    struct context *to = &contexts[call.number];
+    struct context *to = &contexts[call_to];
 
     if (to != c) {
         EVP_CIPHER_CTX *of[ACTORS];
@@ -539,21 +532,27 @@ static void follow_copy(const struct context *c)
 
 static enum verdict follow(struct context *c)
 {
-    if (call.kind == START) {
+    if (call.kind == CALL_START) {
         if (!results[CARD].done)
             return START_AGAIN;
         follow_start(c);
         return GOES_ON;
     }
-    if ((call.kind == INIT || call.kind == RECORD) && !results[CARD].done)
+    if ((call.kind == CALL_INIT || call.kind == CALL_RECORD) && !results[CARD].done)
         return START_AGAIN; /* libcrypto may have taken part of it, or wait for the record still */
-    if (call.kind == COPY && results[CARD].done)
+    if (call_shift > 0 && results[CARD].done)
+        c->agrees[PROVIDER] = false;
+    else if (call_shift > 0)
+        return GOES_ON;
+    if (call.kind == CALL_COPY && results[CARD].done)
         follow_copy(c);
     if (is_ccm(c) && !follow_ccm(c))
         return START_AGAIN;
     if (is_gcm(c))
         follow_gcm(c);
-    if (call.kind == INIT)
+    if (call.kind == CALL_UPDATE || call.kind == CALL_FINAL)
+        c->holds_nothing = false;
+    if (call.kind == CALL_INIT)
         follow_init(c);
     return GOES_ON;
 }
@@ -563,7 +562,7 @@ static enum verdict follow(struct context *c)
 static void trace(const struct context *c)
 {
     static const char *const kinds[] = {
-        "start", "init", "update", "final", "command", "record", "copy", "padding"};
+        "start", "init", "update", "final", "command", "record", "EVP_Cipher", "look", "copy", "padding"};
 
     if (setting->trace)
         fprintf(stderr,
@@ -571,55 +570,93 @@ static void trace(const struct context *c)
             "%d, IV of "
             "%d: engine %d, provider %d%s, older %d%s\n",
             c == &contexts[1], kinds[call.kind], OBJ_nid2sn(nids[c->cipher]), call.number, call.len,
-            call.with_in, call.with_out, call.in_place, call.with_key, call.with_iv, (int)c->stage, c->iv_len,
-            results[CARD].done, results[PROVIDER].done, c->agrees[PROVIDER] ? "" : " (no more)",
-            results[OLDER].done, c->agrees[OLDER] ? "" : " (no more)");
+            call.in != NULL, call.out != NULL, call.in == call.out, call.key != NULL, call.iv != NULL,
+            (int)c->stage, c->iv_len, results[CARD].done, results[PROVIDER].done,
+            c->agrees[PROVIDER] ? "" : " (no more)", results[OLDER].done,
+            c->agrees[OLDER] ? "" : " (no more)");
+}
+
+/* Lengths where something may go wrong: none, within a block, about a block, about a threshold, long. */
+static int text_length(void)
+{
+    static const int thresholds[] = {64, 256, 2048, 4096, 16384};
+
+    if (!setting->long_texts)
+        return (int)below(TEXT_MAX + 1);
+    if (one_in(250))
+        return (int)below(LONG_TEXT_MAX);
+    switch (below(4)) {
+    case 0:
+        return (int)below(2 * BLOCK);
+    case 1:
+        return BLOCK * (int)below(40) + (int)below(3);
+    case 2:
+        return thresholds[below(sizeof(thresholds) / sizeof(thresholds[0]))] - 2 + (int)below(5);
+    default:
+        return (int)below(5000);
+    }
+}
+
+static void make_up_bytes(int len)
+{
+    source_fill(source, given, (size_t)len);
+}
+
+/* Any IV, or a counter that is about to wrap in its low 32, 64, 96 or 128 bits. */
+static void make_up_iv(unsigned what)
+{
+    source_fill(source, iv, sizeof(iv));
+    if (what > 230) {
+        unsigned ones = 4 * (1 + what % 4);
+
+        memset(iv + BLOCK - ones, 0xff, ones);
+        iv[BLOCK - 1] = (unsigned char)(0xff - what / 4 % 4);
+    }
 }
 
 static void make_up_init(void)
 {
     unsigned what = below(256);
 
-    call.kind = INIT;
-    call.with_key = what % 3 != 0;
-    call.with_iv = what / 3 % 3 != 0;
+    call.kind = CALL_INIT;
+    call.key = what % 3 != 0 ? key : NULL;
+    call.iv = what / 3 % 3 != 0 ? iv : NULL;
     call.number = (int)below(6) - 1;
     if (call.number > 1)
         call.number = -1;
-    source_fill(source, call.key, sizeof(call.key));
-    source_fill(source, call.iv, sizeof(call.iv));
-    if (what > 230)
-        memset(call.iv, 0xff, sizeof(call.iv)); /* the counter overflows */
-    if (what == 230)                            /* XTS with equal halves */
-        memcpy(call.key + sizeof(call.key) / 4, call.key, sizeof(call.key) / 4);
+    source_fill(source, key, sizeof(key));
+    make_up_iv(what);
+    if (what == 230) /* XTS with equal halves */
+        memcpy(key + sizeof(key) / 4, key, sizeof(key) / 4);
 }
 
 static void make_up_start(unsigned cipher)
 {
     make_up_init();
-    call.kind = START;
+    call.kind = CALL_START;
     call.number = (int)below(2);
-    call.cipher = cipher < SEQUENCE_CIPHERS ? cipher : below(SEQUENCE_CIPHERS);
+    call_cipher = cipher < SEQUENCE_CIPHERS ? cipher : below(SEQUENCE_CIPHERS);
 }
 
 static void make_up_update(const struct context *c)
 {
     unsigned what = below(256);
 
-    call.kind = UPDATE;
-    call.with_in = call.with_out = true;
-    call.len = (int)below(what % 3 == 0 ? TEXT_MAX + 1 : 40);
-    call.in_place = what % 5 == 0;
+    call.kind = CALL_UPDATE;
+    call.len = what % 3 == 0 ? text_length() : (int)below(40);
+    call.in = given;
+    call.out = what % 5 == 0 ? given : taken;
+    make_up_bytes(call.len);
     if (what / 8 % 4 == 0)
-        memset(call.bytes, 0, (size_t)call.len); /* looks like key stream for the random generator */
+        memset(given, 0, (size_t)call.len); /* looks like key stream for the random generator */
     if (!is_aead(c) && what % 2 == 0)
         call.len &= ~15;
     if (is_aead(c) && what % 7 < 2)
-        call.with_out = call.in_place = false; /* associated data */
+        call.out = NULL; /* associated data */
     else if (is_aead(c) && what % 11 == 0) {
-        call.with_in = call.in_place = false; /* CCM: the text's length; else an end in other words */
-        call.with_out = one_in(2);
-        if (is_ccm(c) && !call.with_out && call.len == 0)
+        call.in = NULL; /* CCM: the text's length; else an end in other words */
+        call.out = one_in(2) ? taken : NULL;
+        if (is_ccm(c) && call.out == NULL && call.len == 0)
             call.len = 1; /* EVP_CipherFinal() with NULL, which the engine lets pass after a message */
     }
 }
@@ -629,7 +666,8 @@ static void make_up_command(const struct context *c)
     static const int tag_lengths[] = {16, 16, 12, 8, 4, 5, 0, 17};
     static const int iv_lengths[] = {12, 12, 8, 16, 7, 13, 11, 1, 0, 17, 100, 128, 129};
 
-    call.kind = COMMAND;
+    call.kind = CALL_COMMAND;
+    make_up_bytes(IV_MAX);
     switch (below(8)) {
     case 0:
         call.number = EVP_CTRL_AEAD_SET_IVLEN;
@@ -639,52 +677,94 @@ static void make_up_command(const struct context *c)
     case 1:
         call.number = EVP_CTRL_AEAD_SET_TAG;
         call.len = tag_lengths[below(sizeof(tag_lengths) / sizeof(tag_lengths[0]))];
-        call.with_in = !is_ccm(c) || one_in(2); /* in CCM, NULL means: how long tags are */
+        call.in = !is_ccm(c) || one_in(2) ? given : NULL; /* in CCM, NULL means: how long tags are */
         break;
     case 2:
     case 3:
         call.number = EVP_CTRL_AEAD_GET_TAG;
         call.len = tag_lengths[below(sizeof(tag_lengths) / sizeof(tag_lengths[0]))];
-        call.with_out = true;
+        call.out = taken;
         break;
     case 4:
         call.number = EVP_CTRL_AEAD_SET_IV_FIXED;
         call.len = is_ccm(c) ? FIXED : one_in(3) ? (int)below(IV_MAX) : one_in(2) ? FIXED : -1;
-        call.with_in = true;
+        call.in = given;
         if (one_in(4))
-            memset(call.bytes, 0xff, IV_MAX);
+            memset(given, 0xff, IV_MAX);
         break;
     case 5:
         call.number = EVP_CTRL_GCM_IV_GEN;
         call.len = (int)below(one_in(4) ? IV_MAX : 16);
-        call.with_out = true;
+        call.out = taken;
         break;
     case 6:
         call.number = EVP_CTRL_GCM_SET_IV_INV;
         call.len = (int)below(one_in(4) ? IV_MAX : INVOCATION + 1);
-        call.with_in = true;
+        call.in = given;
         break;
     default:
         call.number = EVP_CTRL_AEAD_SET_MAC_KEY;
         call.len = 20;
-        call.with_in = true;
+        call.in = given;
     }
+}
+
+static void describe_record(bool encrypts, int len)
+{
+    int says = encrypts ? len - EVP_GCM_TLS_TAG_LEN : len;
+
+    aad[EVP_AEAD_TLS1_AAD_LEN - 2] = (unsigned char)(says >> 8);
+    aad[EVP_AEAD_TLS1_AAD_LEN - 1] = (unsigned char)says;
+    call.aad = aad;
 }
 
 static void make_up_record(const struct context *c)
 {
-    unsigned char *aad = call.bytes + TEXT_MAX;
-    unsigned what = below(256), overhead = EVP_GCM_TLS_EXPLICIT_IV_LEN + EVP_GCM_TLS_TAG_LEN, says;
+    unsigned what = below(256);
 
-    call.kind = RECORD;
-    call.len = (int)(overhead + below(TEXT_MAX - overhead));
-    says = c->encrypting ? (unsigned)call.len - EVP_GCM_TLS_TAG_LEN : (unsigned)call.len;
+    call.kind = CALL_RECORD;
+    call.len = (int)(RECORD_FRAME + below(TEXT_MAX - RECORD_FRAME));
+    source_fill(source, aad, sizeof(aad));
+    describe_record(c->encrypting, what % 8 == 7 ? (int)below(TEXT_MAX) : call.len);
     if (what < 32) /* shorter than it says */
         call.len = (int)what;
-    if (what % 8 == 7)
-        says = below(TEXT_MAX);
-    aad[11] = (unsigned char)(says >> 8);
-    aad[12] = (unsigned char)says;
+    make_up_bytes(call.len);
+    call.in = given;
+    call.out = what % 16 == 5 ? taken : given; /* apart: refused */
+    call.direct = is_gcm(c) && what % 3 == 0;
+}
+
+/* Past EVP's buffering, where that holds nothing back. */
+static void make_up_direct(const struct context *c)
+{
+    unsigned what = below(256);
+
+    call.kind = CALL_DIRECT;
+    call.len = 1 + (what % 2 == 0 ? text_length() : (int)below(40));
+    if (c->mode == EVP_CIPH_CBC_MODE || c->mode == EVP_CIPH_ECB_MODE)
+        call.len = (call.len + 15) & ~15;
+    else if (c->mode == EVP_CIPH_XTS_MODE && call.len < BLOCK)
+        call.len = BLOCK;
+    make_up_bytes(call.len);
+    call.in = given;
+    call.out = what % 3 == 0 ? given : taken;
+}
+
+static void make_up_overlap(void)
+{
+    call.kind = CALL_UPDATE;
+    call.len = BLOCK + (int)below(100);
+    call.in = given;
+    call.out = taken;
+    call_shift = 1 + below(BLOCK - 1);
+    make_up_bytes(call.len);
+}
+
+static void make_up_look(const struct context *c)
+{
+    call.kind = CALL_LOOK;
+    call.out = taken;
+    call.with_iv = c->has_iv && !is_aead(c);
 }
 
 static void make_up(const struct context *c)
@@ -692,7 +772,7 @@ static void make_up(const struct context *c)
     unsigned what = below(16);
 
     memset(&call, 0, sizeof(call));
-    source_fill(source, call.bytes, sizeof(call.bytes));
+    call_shift = 0;
     if (!c->keyed && !is_aead(c) && what % 4 != 3)
         what = 0;
     switch (what) {
@@ -702,14 +782,19 @@ static void make_up(const struct context *c)
         make_up_init();
         break;
     case 3:
-        call.kind = FINAL;
+        call.kind = CALL_FINAL;
+        call.out = taken;
         break;
     case 4:
-        call.kind = COPY;
-        call.number = (int)below(CONTEXTS);
+        call.kind = CALL_COPY;
+        call_to = below(CONTEXTS);
         break;
     case 5:
-        call.kind = PADDING;
+        if (one_in(2)) {
+            make_up_look(c);
+            break;
+        }
+        call.kind = CALL_PADDING;
         call.number = (int)below(2);
         break;
     case 6:
@@ -720,6 +805,18 @@ static void make_up(const struct context *c)
     case 9:
         if (is_aead(c) && c->iv_len >= INVOCATION) {
             make_up_record(c);
+            break;
+        }
+        /* fall through */
+    case 10:
+        if (c->holds_nothing && !is_aead(c) && !is_hmac(c)) {
+            make_up_direct(c);
+            break;
+        }
+        /* fall through */
+    case 11:
+        if (one_in(4)) {
+            make_up_overlap();
             break;
         }
         /* fall through */
@@ -744,7 +841,7 @@ static enum verdict ask_engine_alone(struct context *c)
  * own, and no application's: one takes its argument for a context, one for the context's birth. */
 static void any_command(struct context *c)
 {
-    static unsigned char room[512];
+    static unsigned char room[COMMAND_ROOM];
     int type = (int)below(0x30), argument = (int)below(163) - 2;
 
     memset(room, 0, sizeof(room));
@@ -754,174 +851,203 @@ static void any_command(struct context *c)
 
 /* ------------------------------------------------------------------------------------ whole messages */
 
-/* What a message is made of. */
-struct message {
-    unsigned cipher;
-    unsigned char key[EVP_MAX_KEY_LENGTH], iv[IV_MAX], aad[40], tag[TAG_MAX], text[TEXT_MAX];
-    int aad_len, len, tag_len;
-    bool tag_first; /* GCM: or when all of the text was given */
-};
-
 static enum verdict make(struct context *c);
 
 /* One call of a message, which has to succeed, or to fail, in the engine and in libcrypto's two alike. */
-static bool passes(struct context *c, bool done)
+static bool pass(void *arg, struct call *wanted, bool is_right)
 {
+    struct context *c = arg;
+    size_t len;
+
+    if (wanted->kind == CALL_UPDATE && wanted->in != NULL && wanted->len == 0 && !is_ccm(c))
+        return true; /* libcrypto's older GCM takes that for the end of the associated data */
+    call = *wanted;
+    call_to = (unsigned)(c - contexts);
+    call_shift = 0;
     if (make(c) == FAULT)
         return false;
-    if (results[CARD].done == done)
-        return true;
-    fault(done ? "the engine refuses what is right" : "the engine takes what is wrong");
-    return false;
-}
-
-static bool pass_text(
-    struct context *c, const unsigned char *in, int len, bool with_out, bool done, unsigned char *out)
-{
-    memset(&call, 0, sizeof(call));
-    call.kind = UPDATE;
-    call.with_in = true;
-    call.with_out = with_out;
-    call.in_place = with_out && one_in(3) && c->mode != EVP_CIPH_CBC_MODE && c->mode != EVP_CIPH_ECB_MODE;
-    call.len = len;
-    memcpy(call.bytes, in, (size_t)len);
-    if (!passes(c, done))
+    if (results[CARD].done != is_right) {
+        fault(is_right ? "the engine refuses what is right" : "the engine takes what is wrong");
         return false;
-    if (out != NULL)
-        memcpy(out, results[CARD].out, (size_t)results[CARD].len);
-    return true;
-}
-
-static bool pass_command(struct context *c, int number, int len, unsigned char *bytes, bool reads)
-{
-    memset(&call, 0, sizeof(call));
-    call.kind = COMMAND;
-    call.number = number;
-    call.len = len;
-    call.with_in = reads && bytes != NULL;
-    call.with_out = !reads;
-    if (call.with_in)
-        memcpy(call.bytes, bytes, (size_t)len);
-    if (!passes(c, true))
-        return false;
-    if (!reads)
-        memcpy(bytes, results[CARD].out, (size_t)len);
-    return true;
-}
-
-static bool pass_start(struct context *c, const struct message *m, bool encrypt)
-{
-    memset(&call, 0, sizeof(call));
-    call.kind = START;
-    call.cipher = m->cipher;
-    call.number = encrypt;
-    call.with_key = call.with_iv = true;
-    memcpy(call.key, m->key, sizeof(call.key));
-    memcpy(call.iv, m->iv, sizeof(call.iv));
-    return passes(c, true);
-}
-
-/* CCM wants to know the length of the text before associated data come. */
-static bool pass_aad(struct context *c, struct message *m)
-{
-    if (m->aad_len == 0)
-        return true;
-    if (is_ccm(c)) {
-        memset(&call, 0, sizeof(call));
-        call.kind = UPDATE;
-        call.len = m->len;
-        if (!passes(c, true))
-            return false;
     }
-    return pass_text(c, m->aad, m->aad_len, false, true, NULL);
-}
-
-/* Without padding; in pieces where the mode has pieces. Writes over the text. */
-static bool pass_pieces(struct context *c, struct message *m, bool done)
-{
-    bool whole = is_ccm(c) || c->mode == EVP_CIPH_XTS_MODE;
-
-    for (int at = 0, piece; at < m->len; at += piece) {
-        piece = whole || one_in(2) ? m->len - at : 1 + (int)below((unsigned)(m->len - at));
-        if (c->mode == EVP_CIPH_CBC_MODE || c->mode == EVP_CIPH_ECB_MODE)
-            piece = (piece + 15) / 16 * 16;
-        if (!pass_text(c, m->text + at, piece, true, done, m->text + at))
-            return false;
-    }
+    wanted->got = results[CARD].len;
+    len = call.kind == CALL_COMMAND ? (size_t)(call.len < 0 ? 0 : call.len) : (size_t)results[CARD].len;
+    if (results[CARD].done && wanted->out != NULL)
+        memcpy(wanted->out, results[CARD].out, len);
     return true;
 }
 
-static bool pass_final(struct context *c, bool done)
+static bool pass_one(struct context *c, struct call one)
 {
-    memset(&call, 0, sizeof(call));
-    call.kind = FINAL;
-    return is_ccm(c) || passes(c, done); /* in CCM the text was the end */
+    return pass(c, &one, true);
 }
 
-static bool without_padding(struct context *c)
+/* Room for a record, too. */
+static unsigned char plain[LONG_TEXT_MAX + AROUND], sealed[LONG_TEXT_MAX + AROUND],
+    opened[LONG_TEXT_MAX + AROUND], associated[LONG_TEXT_MAX];
+
+static void take_cipher(struct context *c, unsigned cipher)
 {
-    memset(&call, 0, sizeof(call));
-    call.kind = PADDING;
-    return passes(c, true);
+    forget(c);
+    call_cipher = cipher;
+    c->cipher = cipher;
+    c->mode = EVP_CIPHER_get_mode(cipher_of(cipher));
 }
 
-static bool seal(struct context *c, struct message *m)
+/* Lengths, key, IV and texts of a message; what of it is secret is in plain. */
+static void make_up_message(const struct context *c, struct message *m)
 {
-    return pass_start(c, m, true) && without_padding(c) && pass_aad(c, m) && pass_pieces(c, m, true) &&
-           pass_final(c, true) &&
-           (!is_aead(c) || pass_command(c, EVP_CTRL_AEAD_GET_TAG, m->tag_len, m->tag, false));
-}
-
-static bool open_again(struct context *c, struct message *m, bool right)
-{
-    bool tag_first = is_ccm(c) || m->tag_first;
-
-    return pass_start(c, m, false) && without_padding(c) &&
-           (!is_aead(c) || !tag_first || pass_command(c, EVP_CTRL_AEAD_SET_TAG, m->tag_len, m->tag, true)) &&
-           pass_aad(c, m) && pass_pieces(c, m, right || !is_ccm(c)) &&
-           (!is_aead(c) || tag_first || pass_command(c, EVP_CTRL_AEAD_SET_TAG, m->tag_len, m->tag, true)) &&
-           pass_final(c, right);
-}
-
-/* A message is encrypted and decrypted again; its tag is right, or a bit of it is wrong. */
-static enum verdict seal_and_open(struct context *c, unsigned cipher)
-{
-    static struct message m;
-    static unsigned char plain[TEXT_MAX];
     unsigned what = below(256);
-    bool right;
 
-    m.cipher = cipher < SEQUENCE_CIPHERS ? cipher : below(SEQUENCE_CIPHERS);
-    m.len = 16 + (int)below(what % 2 == 0 ? 600 : 2900);
+    make_up_iv(what);
+    *m = (struct message){.mode = c->mode, .encrypt = true, .key = key, .iv = iv, .aad = associated};
+    m->in_len = setting->long_texts ? text_length() : (int)below(what % 2 == 0 ? 600 : 2900);
+    m->iv_len = what % 3 == 0 ? 1 + (int)below(one_in(2) ? BLOCK : IV_MAX) : 12;
+    m->tag_len = what % 5 == 0 ? 1 + (int)below(TAG_MAX) : TAG_MAX;
+    if (is_ccm(c)) {
+        m->iv_len = 7 + (int)below(7);
+        m->tag_len = 4 + 2 * (int)below(7);
+    }
+    if (is_aead(c))
+        m->aad_len = setting->long_texts && one_in(4) ? text_length() : (int)below(41);
+    if (m->in_len < BLOCK)
+        m->in_len += BLOCK;
+    if (is_ccm(c) && m->iv_len == 13 && m->in_len > UINT16_MAX)
+        m->in_len = UINT16_MAX;
+    m->padding = what / 8 % 2 == 0;
+    if (message_is_of_blocks(m) && !m->padding)
+        m->in_len &= ~15;
+    source_fill(source, key, sizeof(key));
+    source_fill(source, associated, (size_t)m->aad_len);
+    source_fill(source, plain, (size_t)m->in_len);
+}
+
+/* The other half of a message, decrypted; in it everything is right, or one bit is wrong. */
+static bool open_again(struct context *c, struct message *m, bool is_right)
+{
+    unsigned where = below(3);
+    int len = m->out_len;
+    unsigned char *changed = where == 0 || (where == 1 && m->aad_len == 0)
+                                 ? m->tag + below((unsigned)m->tag_len)
+                             : where == 1 ? associated + below((unsigned)m->aad_len)
+                                          : sealed + below((unsigned)len < 65536 ? (unsigned)len : 65536);
+
+    if (!is_right)
+        *changed ^= (unsigned char)(1u << below(8));
+    m->encrypt = false;
+    m->wrong = !is_right;
+    m->in = sealed;
+    m->in_len = len;
+    m->out = one_in(3) && !m->padding ? sealed : opened;
     forget(c);
-    c->mode = EVP_CIPHER_get_mode(cipher_of(m.cipher));
-    c->cipher = m.cipher;
-    if (sequence_cipher_name(setting, m.cipher) == NULL || is_hmac(c))
-        return START_AGAIN;
-    source_fill(source, m.key, sizeof(m.key));
-    source_fill(source, m.iv, sizeof(m.iv));
-    source_fill(source, m.aad, sizeof(m.aad));
-    source_fill(source, m.text, (size_t)m.len);
-    m.tag_len = is_ccm(c) ? CCM_TAG : TAG_MAX;
-    m.aad_len = is_aead(c) ? (int)below(sizeof(m.aad) + 1) : 0;
-    m.tag_first = what / 2 % 2 == 0;
-    if (c->mode == EVP_CIPH_CBC_MODE || c->mode == EVP_CIPH_ECB_MODE)
-        m.len &= ~15;
-    memcpy(plain, m.text, (size_t)m.len);
-    if (!seal(c, &m))
+    if (!message_run(m, source, pass, c))
+        return false;
+    if (is_right && memcmp(m->out, plain, (size_t)m->out_len) != 0) {
+        fault("a message is not the same again");
+        return false;
+    }
+    return true;
+}
+
+/* A message is encrypted, and decrypted again. */
+static enum verdict seal_and_open(struct context *c)
+{
+    static unsigned char tag[TAG_MAX];
+    struct message m;
+    bool is_right;
+    int len;
+
+    make_up_message(c, &m);
+    len = m.in_len;
+    m.in = plain;
+    m.out = sealed;
+    m.tag = tag;
+    if (one_in(3) && !m.padding) {
+        memcpy(sealed, plain, (size_t)len);
+        m.in = sealed;
+    }
+    if (!message_run(&m, source, pass, c))
         return FAULT;
-    right = !is_aead(c) || what / 4 % 4 != 0;
-    if (!right)
-        m.tag[what / 16 % (unsigned)m.tag_len] ^= (unsigned char)(1u << below(8));
-    forget(c);
-    if (!open_again(c, &m, right))
+    is_right = !message_has_tag(&m) || !one_in(4);
+    if (!open_again(c, &m, is_right))
         return FAULT;
-    if (right && memcmp(m.text, plain, (size_t)m.len) != 0)
+    if (is_right && m.out_len != len)
         return fault("a message is not the same again");
-    return right ? GOES_ON : START_AGAIN;
+    return is_right ? GOES_ON : START_AGAIN;
+}
+
+static bool pass_fixed_iv(struct context *c, bool encrypt, int len)
+{
+    return pass_one(c, (struct call){.kind = CALL_START, .number = encrypt, .key = key}) &&
+           pass_one(c, (struct call){.kind = CALL_COMMAND,
+                           .number = EVP_CTRL_AEAD_SET_IV_FIXED,
+                           .len = len,
+                           .in = iv,
+                           .out = iv});
+}
+
+static bool pass_record(struct context *c, bool encrypts, unsigned char *record, int len, bool is_right)
+{
+    struct call one = {
+        .kind = CALL_RECORD, .len = len, .in = record, .out = record, .aad = aad, .direct = one_in(2)};
+    bool passes;
+
+    describe_record(encrypts, len);
+    passes = pass(c, &one, is_right);
+    if (results[CARD].done)
+        memcpy(record, results[CARD].out, (size_t)len);
+    return passes;
+}
+
+/* Records of GCM as libssl has them: one connection seals them, another opens them. */
+static enum verdict records(struct context *c)
+{
+    unsigned char *record = sealed;
+    int lens[RECORDS_MAX];
+    unsigned count = 1 + below(RECORDS_MAX);
+    bool is_right = true;
+
+    source_fill(source, key, sizeof(key));
+    source_fill(source, iv, sizeof(iv));
+    source_fill(source, aad, sizeof(aad));
+    if (!pass_fixed_iv(c, true, one_in(2) ? -1 : FIXED))
+        return FAULT;
+    for (unsigned i = 0; i < count; i++, record += lens[i - 1]) {
+        lens[i] = (int)(RECORD_FRAME + below(setting->long_texts ? 16385 : 600));
+        source_fill(source, record, (size_t)lens[i]);
+        memcpy(plain + (record - sealed), record, (size_t)lens[i]);
+        if (!pass_record(c, true, record, lens[i], true))
+            return FAULT;
+    }
+    forget(c);
+    if (!pass_fixed_iv(c, false, FIXED))
+        return FAULT;
+    record = sealed;
+    for (unsigned i = 0; i < count && is_right; i++, record += lens[i - 1]) {
+        is_right = !one_in(8);
+        if (!is_right)
+            record[below((unsigned)lens[i])] ^= (unsigned char)(1u << below(8));
+        if (!pass_record(c, false, record, lens[i], is_right))
+            return FAULT;
+        if (is_right &&
+            memcmp(record + EVP_GCM_TLS_EXPLICIT_IV_LEN,
+                plain + (record - sealed) + EVP_GCM_TLS_EXPLICIT_IV_LEN, (size_t)lens[i] - RECORD_FRAME) != 0)
+            return fault("a record is not the same again");
+    }
+    return START_AGAIN;
+}
+
+static enum verdict talk(struct context *c, unsigned cipher)
+{
+    take_cipher(c, cipher < SEQUENCE_CIPHERS ? cipher : below(SEQUENCE_CIPHERS));
+    if (sequence_cipher_name(setting, c->cipher) == NULL || is_hmac(c))
+        return START_AGAIN;
+    return is_gcm(c) && one_in(4) ? records(c) : seal_and_open(c);
 }
 
 /* ---------------------------------------------------------------------------------------------------- run */
+
+static uint64_t random_state;
 
 static enum verdict make(struct context *c)
 {
@@ -929,14 +1055,15 @@ static enum verdict make(struct context *c)
     enum verdict verdict;
 
     memset(results, 0, sizeof(results));
+    random_state++;
     if (c->started && is_for_the_engine_alone(c))
         return ask_engine_alone(c);
     leave_out(c);
     exactness = exactness_of(c);
     for (enum actor who = CARD; who < ACTORS; who++) {
-        if (!c->agrees[who])
+        if (!is_asked(c, who))
             continue;
-        if (who != CARD && call.kind != START)
+        if (who != CARD && call.kind != CALL_START)
             keep(c, who);
         perform(c, who);
     }
@@ -944,16 +1071,15 @@ static enum verdict make(struct context *c)
     verdict = judge(c, exactness);
     if (verdict == GOES_ON)
         verdict = follow(c);
-    if (verdict == START_AGAIN && call.kind == COPY)
-        forget(&contexts[call.number]); /* some actors may have copied, and some not */
-    ERR_clear_error();
+    if (verdict == START_AGAIN && call.kind == CALL_COPY)
+        forget(&contexts[call_to]); /* some actors may have copied, and some not */
     return verdict;
 }
 
-/* Where the older implementation may return anything, and the provider has left. */
+/* Where the older implementation may return anything, and the provider has left, or is not asked. */
 static bool says_nothing(const struct context *c)
 {
-    return is_gcm(c) && !c->agrees[PROVIDER] && exactness_of(c) == ANYTHING;
+    return exactness_of(c) == ANYTHING && (is_of_engines_only() || (is_gcm(c) && !c->agrees[PROVIDER]));
 }
 
 static enum verdict step(struct context *c, unsigned cipher)
@@ -963,12 +1089,13 @@ static enum verdict step(struct context *c, unsigned cipher)
     if (setting->vary != NULL)
         setting->vary(below(8));
     if (what == 31)
-        return seal_and_open(c, cipher);
+        return talk(c, cipher);
     if (!c->started || what == 30) {
         forget(c);
         memset(&call, 0, sizeof(call));
+        call_shift = 0;
         make_up_start(cipher);
-        if (sequence_cipher_name(setting, call.cipher) == NULL)
+        if (sequence_cipher_name(setting, call_cipher) == NULL)
             return START_AGAIN; /* CBC with HMAC needs AES instructions */
         return make(c);
     }
@@ -986,6 +1113,7 @@ bool sequence_run(struct sequence_setting *of, struct source *from, unsigned fir
 
     setting = of;
     source = from;
+    random_state = 0;
     for (unsigned i = 0; i < CONTEXTS; i++) {
         contexts[i] = (struct context){.cipher = 0};
         for (enum actor who = CARD; who < ACTORS; who++)
@@ -998,17 +1126,17 @@ bool sequence_run(struct sequence_setting *of, struct source *from, unsigned fir
         verdict = step(c, first);
         if (verdict == START_AGAIN)
             forget(c);
+        ERR_clear_error();
     }
     for (unsigned i = 0; i < CONTEXTS; i++) {
         forget(&contexts[i]);
         for (enum actor who = CARD; who < ACTORS; who++)
             EVP_CIPHER_CTX_free(contexts[i].of[who]);
     }
-    ERR_clear_error();
     return verdict != FAULT;
 }
 
-/* ------------------------------------------------------------------------------------ the older ciphers */
+/* ------------------------------------------------------------------------------------ implementations */
 
 static int older_ciphers(ENGINE *engine, const EVP_CIPHER **found, const int **list, int nid)
 {
@@ -1021,32 +1149,47 @@ static int older_ciphers(ENGINE *engine, const EVP_CIPHER **found, const int **l
     return *found != NULL;
 }
 
-static int constant_bytes(unsigned char *out, int len)
+/* The same bytes for all that are asked to make one call. */
+static int repeated_bytes(unsigned char *out, int len)
 {
-    memset(out, 0x5c, (size_t)len);
+    uint64_t state = random_state;
+
+    for (int i = 0; i < len; i++)
+        out[i] = (unsigned char)(source_mix(&state) >> 56);
     return 1;
 }
 
-static int constant_status(void)
+static int random_is_there(void)
 {
     return 1;
 }
 
-ENGINE *sequence_older_engine(void)
+void sequence_begin(struct sequence_setting *of)
 {
-    static RAND_METHOD constant = {
-        .bytes = constant_bytes, .pseudorand = constant_bytes, .status = constant_status};
-    ENGINE *older = ENGINE_new();
+    static RAND_METHOD repeated = {
+        .bytes = repeated_bytes, .pseudorand = repeated_bytes, .status = random_is_there};
 
-    CHECK(older != NULL && ENGINE_set_id(older, "older") && ENGINE_set_ciphers(older, older_ciphers));
-    CHECK(RAND_set_rand_method(&constant));
-    return older;
+    of->older = ENGINE_new();
+    CHECK(of->older != NULL && ENGINE_set_id(of->older, "older") &&
+          ENGINE_set_ciphers(of->older, older_ciphers));
+    for (unsigned i = 0; i < SEQUENCE_CIPHERS; i++) {
+        EVP_CIPHER *standard = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(nids[i]), "provider=default");
+
+        implementations[CARD][i] = (struct implementation){cipher_of(i), of->engine};
+        implementations[OLDER][i] = (struct implementation){cipher_of(i), of->older};
+        implementations[PROVIDER][i].cipher = standard;
+        if (of->by_default)
+            implementations[CARD][i] = (struct implementation){.cipher = standard};
+    }
+    CHECK(RAND_set_rand_method(&repeated));
 }
 
-void sequence_end(ENGINE *older)
+void sequence_end(struct sequence_setting *of)
 {
     CHECK(RAND_set_rand_method(NULL));
-    ENGINE_free(older);
+    for (unsigned i = 0; i < SEQUENCE_CIPHERS; i++)
+        EVP_CIPHER_free((EVP_CIPHER *)implementations[PROVIDER][i].cipher);
+    ENGINE_free(of->older);
 }
 
 const char *sequence_cipher_name(const struct sequence_setting *of, unsigned cipher)

@@ -3,9 +3,12 @@
  * Calls of EVP in any order that an application may come upon: contexts begun with and without key and IV,
  * turned around, given lengths, tags, IVs and TLS records at any time, copied over each other and finished.
  *
+ * Among them are whole messages (message.h), of which every call has to succeed, and records of TLS.
+ *
  * Each call is made three times: on a context of the engine, on one of libcrypto's provider, and on one of
  * its older implementations behind an ENGINE, so that EVP treats it as it treats the engine. What is compared
- * is whether the call succeeded and what it put out.
+ * is whether the call succeeded, what it put out, whether anything was written around that, and whether there
+ * is an error to say why it failed.
  *
  * 1. What the engine lets pass, one of libcrypto's two lets pass with the same result, having agreed with the
  *    engine on every call before. The engine may be stricter than both, and never laxer. Where only the
@@ -13,7 +16,8 @@
  * 2. Where nothing is known to the contrary (see exactness_of() in sequence.c, which names each exception),
  * the engine and the older implementation return the same.
  *
- * The calls come from a source: a seed in modes/any_order, a fuzzer's input in fuzz/fuzz_ciphers.
+ * The calls come from a source: a seed in modes/any_order and vectors/equivalence, a fuzzer's input in
+ * fuzz/fuzz_ciphers.
  */
 #ifndef ERSATZ_TESTS_SEQUENCE_SEQUENCE_H
 #define ERSATZ_TESTS_SEQUENCE_SEQUENCE_H
@@ -22,24 +26,27 @@
 
 #include "source.h"
 
-#define SEQUENCE_CIPHERS 22u
+#define SEQUENCE_CIPHERS 27u
 
 /* What all sequences of a program have in common. */
 struct sequence_setting {
-    ENGINE *engine; /* under test */
-    ENGINE *older;  /* from sequence_older_engine() */
+    ENGINE *engine;  /* under test */
+    bool by_default; /* it is not named, but the default where a context gets its cipher */
+    void (*make_default)(bool is_default);
+    bool long_texts; /* up to 1.25 MiB; otherwise up to 3,000 bytes */
     void (*vary)(
         unsigned eighth); /* called before each call with 0 to 7: which core or kernel computes; or NULL */
     bool trace;           /* each call to standard error */
     unsigned calls_max;   /* of a sequence */
     unsigned long
         passed[SEQUENCE_CIPHERS]; /* calls that succeeded, and that libcrypto agreed on; by cipher */
+    ENGINE *older;                /* from sequence_begin() */
 };
 
-/* libcrypto's older implementations. From here on RAND_bytes() gives constant bytes, so that IVs that are
- * drawn are equal; ends with sequence_end(). */
-ENGINE *sequence_older_engine(void);
-void sequence_end(ENGINE *older);
+/* Takes libcrypto's implementations. Until sequence_end() RAND_bytes() gives all that are asked to make a
+ * call the same bytes, so that IVs that are drawn are equal. */
+void sequence_begin(struct sequence_setting *setting);
+void sequence_end(struct sequence_setting *setting);
 
 /* The cipher's number is at most SEQUENCE_CIPHERS - 1. NULL: the engine does not have it on this processor.
  */

@@ -52,12 +52,14 @@ static inline unsigned source_byte(struct source *source)
     return *source->bytes++;
 }
 
-/* 0 to limit - 1; limit is 1 to 65536. */
+/* 0 to limit - 1; limit is 1 to 2^24. */
 static inline unsigned source_below(struct source *source, unsigned limit)
 {
     unsigned number = source_byte(source);
 
     if (source->bytes == NULL || limit > 256)
+        number = number << 8 | source_byte(source);
+    if (limit > 65536)
         number = number << 8 | source_byte(source);
     return number % limit;
 }

@@ -70,8 +70,8 @@ static void prepare(struct slot *slot)
         prepare_key(slot);
         return;
     }
-    attempt->ctx = EVP_CIPHER_CTX_new();
-    CHECK(attempt->ctx != NULL);
+    attempt->aes.ctx = EVP_CIPHER_CTX_new();
+    CHECK(attempt->aes.ctx != NULL);
     /* In place, where no piece can be written over one that is still to be read. */
     if (!question->aes.padding && question->aes.mode != CBC && question->aes.mode != ECB &&
         random_percent(&attempt->random, 30)) {
@@ -132,9 +132,9 @@ static void check(struct slot *slot)
 
 static void drop_attempt(struct slot *slot)
 {
-    EVP_CIPHER_CTX_free(slot->attempt.ctx);
+    EVP_CIPHER_CTX_free(slot->attempt.aes.ctx);
     RSA_free(slot->attempt.rsa);
-    slot->attempt.ctx = NULL;
+    slot->attempt.aes.ctx = NULL;
     slot->attempt.rsa = NULL;
 }
 

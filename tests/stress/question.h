@@ -9,6 +9,7 @@
 #include <openssl/rsa.h>
 
 #include "random.h"
+#include "sequence/message.h"
 
 /* Of libcrypto's modes, and one past the last for RSA. */
 enum mode { CBC, CTR, GCM, XTS, ECB, CFB, OFB, CCM, MODES };
@@ -49,8 +50,8 @@ struct attempt {
     const struct question *question;
     struct random random; /* how the input is cut into pieces, and such */
     ENGINE *engine;       /* NULL: whatever the default is */
-    EVP_CIPHER_CTX *ctx;  /* AES */
-    RSA *rsa;             /* RSA */
+    struct message_context aes;
+    RSA *rsa;
     unsigned char *in, *out;
     size_t out_len;
     bool refused; /* the operation gave an error */

@@ -29,11 +29,6 @@ static bool has_tag(const struct question *question)
     return question->aes.mode == GCM || question->aes.mode == CCM;
 }
 
-static bool in_one_piece(const struct question *question)
-{
-    return question->aes.mode == XTS || question->aes.mode == CCM;
-}
-
 /* The lengths that the modes take. */
 static void draw_lengths(struct question *question, struct random *random, size_t largest)
 {
@@ -55,104 +50,49 @@ static void draw_lengths(struct question *question, struct random *random, size_
     }
 }
 
-/* Every call that comes before the text. */
-static bool set_up(struct attempt *attempt, bool encrypt)
+static bool run_message(struct attempt *attempt, bool encrypt, struct source *source)
 {
     const struct question *question = attempt->question;
-    EVP_CIPHER_CTX *ctx = attempt->ctx;
-    int len;
+    unsigned char tag[16];
+    struct message message = {.mode = EVP_CIPHER_get_mode(question->aes.cipher),
+        .encrypt = encrypt,
+        .padding = question->aes.padding,
+        .key = question->aes.key,
+        .iv = question->aes.iv,
+        .iv_len = question->aes.iv_len,
+        .aad = question->aes.aad,
+        .aad_len = question->aes.aad_len,
+        .in = attempt->in,
+        .in_len = (int)question->in_len,
+        .out = attempt->out,
+        .tag = tag,
+        .tag_len = question->aes.tag_len};
+    bool done;
 
-    if (!EVP_CipherInit_ex(ctx, question->aes.cipher, attempt->engine, NULL, NULL, encrypt))
-        return false;
-    if (has_tag(question)) {
-        if (!EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, question->aes.iv_len, NULL))
-            return false;
-        if ((!encrypt || question->aes.mode == CCM) &&
-            !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, question->aes.tag_len,
-                encrypt ? NULL : (void *)question->aes.tag))
-            return false;
-    }
-    if (!EVP_CipherInit_ex(ctx, NULL, NULL, question->aes.key, question->aes.iv, encrypt))
-        return false;
-    if (is_block_mode(question))
-        EVP_CIPHER_CTX_set_padding(ctx, question->aes.padding);
-    if (question->aes.mode == CCM && question->aes.aad_len > 0 &&
-        !EVP_CipherUpdate(ctx, NULL, &len, NULL, (int)question->in_len))
-        return false;
-    return question->aes.aad_len == 0 ||
-           EVP_CipherUpdate(ctx, NULL, &len, question->aes.aad, question->aes.aad_len);
-}
-
-/* Go on with a copy of the state, as far as it has come. */
-static bool move_to_copy(struct attempt *attempt)
-{
-    EVP_CIPHER_CTX *copy = EVP_CIPHER_CTX_new();
-
-    if (copy == NULL || !EVP_CIPHER_CTX_copy(copy, attempt->ctx)) {
-        EVP_CIPHER_CTX_free(copy);
-        return false;
-    }
-    EVP_CIPHER_CTX_free(attempt->ctx);
-    attempt->ctx = copy;
-    return true;
-}
-
-static bool run_pieces(struct attempt *attempt)
-{
-    const struct question *question = attempt->question;
-    bool whole = in_one_piece(question) || random_percent(&attempt->random, 40);
-    size_t at = 0;
-
-    while (at < question->in_len) {
-        size_t piece = whole ? question->in_len : random_size(&attempt->random, question->in_len - at);
-        int len;
-
-        /* Not one of a few bytes each time, with 64 KiB to go. */
-        if (piece < (question->in_len - at) / 8)
-            piece = (question->in_len - at) / 8;
-        if (!EVP_CipherUpdate(
-                attempt->ctx, attempt->out + attempt->out_len, &len, attempt->in + at, (int)piece))
-            return false;
-        at += piece;
-        attempt->out_len += (size_t)len;
-        if (!whole && random_percent(&attempt->random, 10) && !move_to_copy(attempt))
-            return false;
-    }
-    return true;
-}
-
-static bool run_encryption(struct attempt *attempt, bool encrypt)
-{
-    int len = 0;
-
-    attempt->out_len = 0;
-    if (!set_up(attempt, encrypt) || !run_pieces(attempt))
-        return false;
-    if (attempt->question->aes.mode != CCM &&
-        !EVP_CipherFinal_ex(attempt->ctx, attempt->out + attempt->out_len, &len))
-        return false;
-    attempt->out_len += (size_t)len;
+    memcpy(tag, question->aes.tag, sizeof(tag));
+    attempt->aes.whose = (struct implementation){question->aes.cipher, attempt->engine};
+    done = message_run(&message, source, message_make_once, &attempt->aes);
+    attempt->out_len = (size_t)message.out_len;
     /* The tag follows the text: it is part of the answer. */
-    if (has_tag(attempt->question) && encrypt) {
-        int tag_len = attempt->question->aes.tag_len;
-
-        if (!EVP_CIPHER_CTX_ctrl(
-                attempt->ctx, EVP_CTRL_AEAD_GET_TAG, tag_len, attempt->out + attempt->out_len))
-            return false;
-        attempt->out_len += (size_t)tag_len;
+    if (done && encrypt && has_tag(question)) {
+        memcpy(attempt->out + attempt->out_len, tag, (size_t)message.tag_len);
+        attempt->out_len += (size_t)message.tag_len;
     }
-    return true;
+    return done;
 }
 
 void attempt_aes(struct attempt *attempt)
 {
-    attempt->refused = !run_encryption(attempt, attempt->question->aes.encrypt);
+    struct source source = source_of_seed(random_next(&attempt->random));
+    bool whole = random_percent(&attempt->random, 40);
+
+    attempt->refused = !run_message(attempt, attempt->question->aes.encrypt, whole ? NULL : &source);
 }
 
 /* Libcrypto alone encrypts what random says; the question is the one side, the answer the other. */
 void question_make_aes(struct question *question, struct random *random, size_t largest)
 {
-    struct attempt attempt = {.question = question, .ctx = EVP_CIPHER_CTX_new()};
+    struct attempt attempt = {.question = question, .aes.ctx = EVP_CIPHER_CTX_new()};
     size_t plain_len;
     unsigned char *text;
 
@@ -165,14 +105,13 @@ void question_make_aes(struct question *question, struct random *random, size_t 
     plain_len = question->in_len;
     text = malloc(plain_len);
     question->answer = malloc(plain_len + 32);
-    CHECK(attempt.ctx != NULL && text != NULL && question->answer != NULL);
+    CHECK(attempt.aes.ctx != NULL && text != NULL && question->answer != NULL);
     random_fill(random, text, plain_len);
-    attempt.random = *random;
     attempt.in = question->in = text;
     attempt.out = question->answer;
-    CHECK(run_encryption(&attempt, true));
+    CHECK(run_message(&attempt, true, NULL));
     question->answer_len = attempt.out_len;
-    EVP_CIPHER_CTX_free(attempt.ctx);
+    EVP_CIPHER_CTX_free(attempt.aes.ctx);
 
     question->aes.encrypt = random_percent(random, 50);
     if (question->aes.encrypt)

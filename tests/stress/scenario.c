@@ -83,7 +83,7 @@ static void prepare(struct tasks *tasks, unsigned i, ENGINE *engine, enum told_b
     if (question->is_rsa)
         task->attempt.rsa = keys_copy(question->rsa.key, engine);
     else
-        task->attempt.ctx = EVP_CIPHER_CTX_new();
+        task->attempt.aes.ctx = EVP_CIPHER_CTX_new();
     job_init(&task->job, told_by, answer, task);
 }
 
@@ -95,7 +95,7 @@ static void finish(struct task *task)
 static void clear(struct task *task)
 {
     job_free(&task->job);
-    EVP_CIPHER_CTX_free(task->attempt.ctx);
+    EVP_CIPHER_CTX_free(task->attempt.aes.ctx);
     RSA_free(task->attempt.rsa);
     pages_free(&task->pages);
 }

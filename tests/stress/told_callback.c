@@ -53,8 +53,8 @@ static void use_crypto(struct teller *teller)
         attempt.rsa = round->keys[question->rsa.key];
         attempt_rsa(&attempt);
     } else {
-        attempt.ctx = EVP_CIPHER_CTX_new();
-        CHECK(attempt.ctx != NULL);
+        attempt.aes.ctx = EVP_CIPHER_CTX_new();
+        CHECK(attempt.aes.ctx != NULL);
         attempt_aes(&attempt);
     }
     if (!answer_is_right(&attempt) && !(attempt.refused && plan_may_refuse(round->plan))) {
@@ -62,7 +62,7 @@ static void use_crypto(struct teller *teller)
         watch_report("wrong answer in a callback");
     }
     ERR_clear_error();
-    EVP_CIPHER_CTX_free(attempt.ctx);
+    EVP_CIPHER_CTX_free(attempt.aes.ctx);
     free(attempt.out);
 }
 

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "records.h"
+#include "sequence/message.h"
 #include "ways.h"
 
 /* How many there are; fewer handled is a failure. */
@@ -15,101 +16,63 @@
 #define TEXT_MAX 4096
 #define SPLIT_EVERY 8 /* of the many GCM vectors; all of the others */
 
-struct message {
+/* A vector: a message, and what is to come out. */
+struct vector {
+    struct message message;
     const EVP_CIPHER *cipher;
-    bool encrypt, fails;
     const struct field *key, *iv, *in, *out, *aad, *tag;
-    int in_len;     /* less than in->len where the last byte is cut */
-    unsigned split; /* how to cut it in pieces */
+    bool in_pieces;
 };
 
 static ENGINE *engine;
 static const char *mode;
 static int not_whole_bytes; /* XTS units that EVP cannot take */
-
-/* The length of the next piece: 0 to 40, from a generator that repeats. */
-static int piece(unsigned *state, int left)
-{
-    int len;
-
-    *state = *state * 1103515245u + 12345u;
-    len = (int)(*state >> 16) % 41;
-    return len < left ? len : left;
-}
-
-static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, int len, unsigned split)
-{
-    int total = 0, got;
-
-    for (int at = 0; at < len;) {
-        int part = split == 0 ? len - at : piece(&split, len - at);
-
-        if (!EVP_CipherUpdate(ctx, out == NULL ? NULL : out + total, &got, in + at, part))
-            return -1;
-        total += got;
-        at += part;
-    }
-    return total;
-}
-
-static int set_up(EVP_CIPHER_CTX *ctx, const struct message *message)
-{
-    return EVP_CipherInit_ex(ctx, message->cipher, engine, NULL, NULL, message->encrypt) &&
-           (message->aad == NULL ||
-               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)message->iv->len, NULL) > 0) &&
-           EVP_CipherInit_ex(ctx, NULL, NULL, message->key->bytes, message->iv->bytes, -1) &&
-           EVP_CIPHER_CTX_set_padding(ctx, 0);
-}
-
-static int finish(EVP_CIPHER_CTX *ctx, const struct message *message, unsigned char *out, int total)
-{
-    unsigned char tag[16];
-    int got;
-
-    if (message->aad != NULL && !message->encrypt &&
-        EVP_CIPHER_CTX_ctrl(
-            ctx, EVP_CTRL_AEAD_SET_TAG, (int)message->tag->len, (void *)message->tag->bytes) <= 0)
-        return 0;
-    if (EVP_CipherFinal_ex(ctx, out + total, &got) != !message->fails)
-        return 0;
-    if (message->fails)
-        return 1;
-    if (message->aad != NULL && message->encrypt &&
-        (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, (int)message->tag->len, tag) <= 0 ||
-            memcmp(tag, message->tag->bytes, message->tag->len) != 0))
-        return 0;
-    return total + got == message->in_len && memcmp(out, message->out->bytes, (size_t)message->in_len) == 0;
-}
+static struct source source;
 
 static int compute(void *arg)
 {
-    const struct message *message = *(struct message **)arg;
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    unsigned char out[TEXT_MAX + 32];
-    int total, done = 0;
+    struct vector *vector = *(struct vector **)arg;
+    struct message message = vector->message;
+    struct message_context context = {.whose = {vector->cipher, engine}, .ctx = EVP_CIPHER_CTX_new()};
+    unsigned char out[TEXT_MAX + 32], tag[16];
+    bool done;
 
-    if (set_up(ctx, message) &&
-        (message->aad == NULL ||
-            update(ctx, NULL, message->aad->bytes, (int)message->aad->len, message->split) >= 0) &&
-        (total = update(ctx, out, message->in->bytes, message->in_len, message->split)) >= 0)
-        done = finish(ctx, message, out, total);
-    EVP_CIPHER_CTX_free(ctx);
-    return done;
+    message.out = out;
+    message.tag = tag;
+    if (!message.encrypt && vector->tag != NULL)
+        memcpy(tag, vector->tag->bytes, vector->tag->len);
+    done = message_run(&message, vector->in_pieces ? &source : NULL, message_make_once, &context);
+    EVP_CIPHER_CTX_free(context.ctx);
+    if (message.wrong || !done)
+        return done != message.wrong;
+    return message.out_len == message.in_len &&
+           memcmp(out, vector->out->bytes, (size_t)message.in_len) == 0 &&
+           (vector->tag == NULL || memcmp(tag, vector->tag->bytes, vector->tag->len) == 0);
 }
 
-static void run(struct message *message)
+static void run(struct vector *vector)
 {
     static unsigned number;
+    struct message *message = &vector->message;
 
-    message->in_len = (int)message->in->len;
+    message->mode = EVP_CIPHER_get_mode(vector->cipher);
+    message->key = vector->key->bytes;
+    message->iv = vector->iv->bytes;
+    message->iv_len = (int)vector->iv->len;
+    message->in = vector->in->bytes;
+    message->in_len = (int)vector->in->len;
+    if (vector->aad != NULL) {
+        message->aad = vector->aad->bytes;
+        message->aad_len = (int)vector->aad->len;
+        message->tag_len = (int)vector->tag->len;
+    }
     CHECK(message->in_len <= TEXT_MAX);
-    way_run(compute, message);
-    if (strcmp(mode, "XTS") == 0)
-        return; /* a data unit is one piece */
+    vector->in_pieces = false;
+    way_run(compute, vector);
     if (strcmp(mode, "GCM") == 0 && ++number % SPLIT_EVERY != 0)
         return;
-    message->split = (unsigned)message->in_len + 1;
-    way_run(compute, message);
+    vector->in_pieces = true;
+    way_run(compute, vector);
 }
 
 static const EVP_CIPHER *cipher_for(size_t key_len)
@@ -129,36 +92,35 @@ static void handle(const struct record *record)
     bool is_xts = strcmp(mode, "XTS") == 0, is_gcm = strcmp(mode, "GCM") == 0;
     const struct field *plain = record_field(record, is_xts || is_gcm ? "PT" : "PLAINTEXT");
     const struct field *cipher = record_field(record, is_xts || is_gcm ? "CT" : "CIPHERTEXT");
-    struct message message = {
+    struct vector vector = {
         .key = record_field(record, "KEY"),
         .iv = record_field(record, is_xts ? "i" : "IV"),
         .aad = is_gcm ? record_field(record, "AAD") : NULL,
         .tag = record_field(record, "Tag"),
-        .fails = record->fails,
-        .encrypt = strcmp(record->section, "[ENCRYPT]") == 0 || strcmp(mode, "CTR") == 0,
+        .message.wrong = record->fails,
+        .message.encrypt = strcmp(record->section, "[ENCRYPT]") == 0 || strcmp(mode, "CTR") == 0,
     };
     static const struct field nothing;
 
     if (is_gcm)
-        message.encrypt = record_field(record, "Count") != NULL && plain != NULL && !record->fails &&
-                          strcmp(record->section, "decrypt") != 0;
+        vector.message.encrypt = record_field(record, "Count") != NULL && plain != NULL && !record->fails &&
+                                 strcmp(record->section, "decrypt") != 0;
     if (plain == NULL)
         plain = &nothing; /* where decryption fails there is none */
     if (units != NULL && atoi(units->text) % 8 != 0) {
         not_whole_bytes++;
         return;
     }
-    message.cipher = cipher_for(is_xts ? message.key->len / 2 : message.key->len);
-    CHECK(message.cipher != NULL);
-    message.in = message.encrypt ? plain : cipher;
-    message.out = message.encrypt ? cipher : plain;
-    run(&message);
+    vector.cipher = cipher_for(is_xts ? vector.key->len / 2 : vector.key->len);
+    CHECK(vector.cipher != NULL);
+    vector.in = vector.message.encrypt ? plain : cipher;
+    vector.out = vector.message.encrypt ? cipher : plain;
+    run(&vector);
     if (is_gcm && !record->fails) { /* both directions of what is right */
-        message.split = 0;
-        message.encrypt = false;
-        message.in = cipher;
-        message.out = plain;
-        run(&message);
+        vector.message.encrypt = !vector.message.encrypt;
+        vector.in = vector.out;
+        vector.out = vector.message.encrypt ? cipher : plain;
+        run(&vector);
     }
 }
 
@@ -193,6 +155,7 @@ int main(int argc, char **argv)
     CHECK(argc == 3);
     mode = argv[2];
     engine = way_begin(2, argv);
+    source = source_of_seed(1);
     if (strcmp(mode, "XTS") == 0)
         count = run_directory("XTS/tweak-128hexstr");
     else

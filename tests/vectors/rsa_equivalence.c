@@ -16,7 +16,7 @@
 #include <openssl/rand.h>
 
 #include "check.h"
-#include "script.h"
+#include "transcript.h"
 #include "ways.h"
 
 #define SIZE_MAX_BYTES 2048
@@ -170,10 +170,10 @@ static void note(struct side *side, const char *what, long result, const unsigne
 {
     unsigned long first = ERR_peek_error(), last = ERR_peek_last_error();
 
-    transcript_note(&side->transcript, result <= 0, true, "%s: %s, %zu, %llx", what,
+    transcript_note(&side->transcript, result <= 0, "%s: %s, %zu, %llx", what,
         result > 0 ? "done" : "refused", result > 0 ? len : 0,
         result > 0 ? (unsigned long long)transcript_digest(out, len) : 0);
-    transcript_note(&side->transcript, false, true, "%s: returned %ld, reasons %d and %d", what, result,
+    transcript_note(&side->transcript, false, "%s: returned %ld, reasons %d and %d", what, result,
         result > 0 ? 0 : ERR_GET_REASON(first), result > 0 ? 0 : ERR_GET_REASON(last));
 }
 
@@ -526,7 +526,7 @@ static int call(struct side *side, const char *name, rsa_function *function, boo
     make_random_repeat(RANDOM_SEED);
     done = function(len, in, out, side->rsa, padding);
     if (done == 0) /* no text is text too */
-        transcript_note(&side->transcript, false, true, "%s: empty", what);
+        transcript_note(&side->transcript, false, "%s: empty", what);
     else if (is_private)
         note_private(side, what, done, out, (size_t)(done < 0 ? 0 : done));
     else
@@ -689,7 +689,7 @@ static void compare(const struct known *known, enum form form, const char *route
     if (is_default)
         ENGINE_unregister_RSA(engine);
     snprintf(name, sizeof(name), "%s, %s", known->name, forms[form]);
-    script_compare(form, name, &plain.transcript, &tested.transcript, false);
+    transcript_compare(name, &plain.transcript, &tested.transcript);
     CHECK(form == PUBLIC ? tested.private_done == plain.private_done : tested.private_done > 0);
     EVP_PKEY_free(plain.key);
     EVP_PKEY_free(tested.key);

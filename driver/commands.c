@@ -377,13 +377,13 @@ bool command_run_text(
     const char *name, const char *value, struct command_answer *answer, struct ersatz_error *error)
 {
     const struct command *command = command_find(name, error);
-    bool takes_value = command != NULL && command->takes != TAKES_NOTHING;
 
     if (command == NULL)
         return false;
-    if (takes_value != (value != NULL))
-        return error_set(
-            error, ERSATZ_BAD_CONFIG, "%s takes %s", name, takes_value ? "a value: NAME:VALUE" : "no value");
+    if (value != NULL && command->takes == TAKES_NOTHING)
+        return error_set(error, ERSATZ_BAD_CONFIG, "%s takes no value", name);
+    if (value == NULL && command->takes != TAKES_NOTHING && command->answers == ANSWERS_NOTHING)
+        return error_set(error, ERSATZ_BAD_CONFIG, "%s takes a value: NAME:VALUE", name);
     return command_run(command, value, 0, answer, error);
 }
 

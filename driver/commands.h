@@ -90,8 +90,9 @@ void command_describe(const struct command *command, char *out, size_t size);
 bool command_run(const struct command *command, const char *text, long number, struct command_answer *answer,
     struct ersatz_error *error);
 
-/* Run the command of this name as a text gives it, NAME:VALUE or NAME. value: NULL where there is no colon. A
- * value that is missing or not expected is an error, as above. */
+/* Run the command of this name as a text gives it, NAME:VALUE or NAME. value: NULL where there is no colon;
+ * the number of a command that answers is 0 then. A value that is missing or not expected is an error, as
+ * above. */
 bool command_run_text(
     const char *name, const char *value, struct command_answer *answer, struct ersatz_error *error);
 

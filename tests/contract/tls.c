@@ -49,6 +49,8 @@ static int was_called(SSL *ssl, void *arg)
 
 static void make_certificate(void)
 {
+    X509_NAME *name = X509_NAME_new();
+
     key = EVP_RSA_gen(2048); /* an ordinary key of an ordinary program: with the default */
     certificate = X509_new();
     CHECK(key != NULL && certificate != NULL);
@@ -56,10 +58,10 @@ static void make_certificate(void)
     CHECK(X509_gmtime_adj(X509_getm_notBefore(certificate), 0) &&
           X509_gmtime_adj(X509_getm_notAfter(certificate), 3600));
     CHECK(X509_set_pubkey(certificate, key));
-    CHECK(X509_NAME_add_entry_by_txt(
-        X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)"ersatz", -1, -1, 0));
-    CHECK(X509_set_issuer_name(certificate, X509_get_subject_name(certificate)));
+    CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"ersatz", -1, -1, 0));
+    CHECK(X509_set_subject_name(certificate, name) && X509_set_issuer_name(certificate, name));
     CHECK(X509_sign(certificate, key, EVP_sha256()));
+    X509_NAME_free(name);
 }
 
 static SSL_CTX *make_context(const SSL_METHOD *method, unsigned kind)

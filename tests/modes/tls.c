@@ -40,8 +40,6 @@ static X509 *self_signed(EVP_PKEY *key)
 
     CHECK(X509_set_version(cert, 2) && ASN1_INTEGER_set(X509_get_serialNumber(cert), 1));
     CHECK(X509_gmtime_adj(X509_getm_notBefore(cert), 0) && X509_gmtime_adj(X509_getm_notAfter(cert), 86400));
-    CHECK(X509_NAME_add_entry_by_txt(
-        X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0));
     CHECK(X509_set_issuer_name(cert, X509_get_subject_name(cert)) && X509_set_pubkey(cert, key));
     CHECK(X509_sign(cert, key, EVP_sha256()) > 0);
     return cert;

@@ -15,6 +15,15 @@ int rsa_method_create(void);
 void rsa_method_destroy(void);
 
 /*
+ * Lend the method to every RSA key of the process that is made from now on (RSA_set_default_method(3)), and
+ * take it back. It is lent as often as it was not taken back; then the default is what it was before, unless
+ * the application has set another. Keys that have the method keep it. From the time that the method is
+ * destroyed, until it is made again, the calling core computes with them.
+ */
+void rsa_method_lend(void);
+void rsa_method_take_back(void);
+
+/*
  * libcrypto is about to clean up. When the last reference to a key is dropped after that, as by a static
  * object of C++, libcrypto drops the key's reference to the engine, too, under a lock that is gone. So every
  * key that is left gets one reference more, and stays.

@@ -5,10 +5,12 @@
  */
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
+#include "ersatz/undisturbed.h"
 #include "offload.h"
 #include "rsa.h"
 #include "rsa_blinding.h"
@@ -23,6 +25,17 @@ typedef int rsa_fn(int len, const unsigned char *from, unsigned char *to, RSA *r
 /* libcrypto's method, and our copy of it, which is made when the module is first bound. */
 static const RSA_METHOD *original;
 static RSA_METHOD *method;
+
+static struct ersatz_lock lending_lock = ERSATZ_LOCK_INITIALIZER;
+static const RSA_METHOD *default_before; /* the process's default method before ours was lent */
+static unsigned lent;
+static bool was_lent;         /* keys may have the method that nothing else keeps */
+static _Atomic bool is_alone; /* no door is open: such keys must not start the card */
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    ersatz_lock_renew_in_children(&lending_lock);
+}
 
 /*
  * libcrypto does not pass the key to bn_mod_exp, so it is remembered between the call of the method and the
@@ -57,6 +70,11 @@ static int is_for_card(const RSA *rsa)
     return bits >= MODULUS_BITS_MIN && bits <= MODULUS_BITS_MAX;
 }
 
+static bool stays_here(void)
+{
+    return atomic_load_explicit(&is_alone, memory_order_relaxed);
+}
+
 /*
  * result = base to the private or public exponent, on the card.
  *
@@ -89,7 +107,7 @@ static int compute(RSA *rsa, enum ersatz_op_kind kind, const BIGNUM *base, BIGNU
     op.u.rsa.key = copy->key;
     size = (int)ersatz_rsa_key_size(copy->key);
     /* Room for any result: libcrypto looks into the words of one even if it is zero. */
-    ok = ok && BN_bn2binpad(base, in, size) == size && offload(&op, 1, false) == ERSATZ_OK &&
+    ok = ok && BN_bn2binpad(base, in, size) == size && offload(&op, 1, stays_here()) == ERSATZ_OK &&
          BN_lshift(result, BN_value_one(), 8 * size - 1) && BN_bin2bn(out, size, result) != NULL &&
          (!is_private || rsa_blinding_remove(copy->blinding, result, unblind, ctx));
     OPENSSL_cleanse(in, (size_t)size);
@@ -169,7 +187,7 @@ static int verify_bytes(int len, const unsigned char *from, unsigned char *to, R
     op.u.rsa.key = copy->key;
     if ((size_t)len != ersatz_rsa_key_size(op.u.rsa.key) || !ersatz_rsa_key_takes(op.u.rsa.key, from))
         return CANNOT;
-    if (offload(&op, 1, false) != ERSATZ_OK)
+    if (offload(&op, 1, stays_here()) != ERSATZ_OK)
         return -1;
     got = RSA_padding_check_PKCS1_type_1(to, len, out, len, len);
     if (got < 0)
@@ -221,6 +239,7 @@ RSA_METHOD *rsa_method(void)
 
 int rsa_method_create(void)
 {
+    atomic_store_explicit(&is_alone, false, memory_order_relaxed);
     if (method != NULL)
         return 1;
     if (!rsa_device_key_create_index())
@@ -238,6 +257,33 @@ int rsa_method_create(void)
 
 void rsa_method_destroy(void)
 {
+    if (was_lent) {
+        atomic_store_explicit(&is_alone, true, memory_order_relaxed);
+        return;
+    }
     RSA_meth_free(method);
     method = NULL;
+}
+
+void rsa_method_lend(void)
+{
+    struct ersatz_locked locked;
+
+    ersatz_lock(&lending_lock, &locked);
+    if (lent++ == 0) {
+        default_before = RSA_get_default_method();
+        RSA_set_default_method(method);
+        was_lent = true;
+    }
+    ersatz_unlock(&locked);
+}
+
+void rsa_method_take_back(void)
+{
+    struct ersatz_locked locked;
+
+    ersatz_lock(&lending_lock, &locked);
+    if (--lent == 0 && RSA_get_default_method() == method)
+        RSA_set_default_method(default_before);
+    ersatz_unlock(&locked);
 }

@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
+#include "choice.h"
 #include "cipher.h"
 #include "driver/card.h"
 #include "driver/door.h"
@@ -80,9 +81,11 @@ static int get_capabilities(void *arg, const char *capability, OSSL_CALLBACK *ca
 
 static void free_provider(struct provider *provider)
 {
+    choice_undo(provider);
     cipher_list_free(provider);
     secret_keys_free(provider);
     rsa_originals_unwrap(provider);
+    OSSL_PROVIDER_unload(provider->legacy);
     OSSL_PROVIDER_unload(provider->originals);
     OSSL_LIB_CTX_free(provider->own);
     free(provider);
@@ -164,7 +167,7 @@ static struct provider *open_provider(const OSSL_CORE_HANDLE *handle, const OSSL
         error_raise_result(ERSATZ_NO_MEMORY);
     } else {
         provider->application = application_of(handle, in);
-        if (door_has_card() && set_up(provider)) {
+        if (door_has_card() && set_up(provider) && choice_make(provider, &configuration)) {
             card_use();
             return provider;
         }

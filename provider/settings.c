@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "choice.h"
 #include "driver/commands.h"
 #include "driver/error.h"
 #include "ersatz/control.h"
@@ -29,20 +30,29 @@ static bool is_one_of(const char *text, const char *const *words)
     return false;
 }
 
-/* Run a command with the value of a line. One that takes nothing has a value in a file all the same. */
-static bool run(const struct command *command, const char *value)
+bool settings_read_flag(const char *name, const char *value, bool *on)
 {
     static const char *const yes[] = {"EMPTY", "1", "yes", "on", "true", NULL};
     static const char *const no[] = {"0", "no", "off", "false", NULL};
+
+    *on = is_one_of(value, yes);
+    if (*on || is_one_of(value, no))
+        return true;
+    error_raise(REASON_BAD_COMMAND, "%s = %s: expected yes or no", name, value);
+    return false;
+}
+
+/* Run a command with the value of a line. One that takes nothing has a value in a file all the same. */
+static bool run(const struct command *command, const char *value)
+{
     struct ersatz_error error;
+    bool on;
 
     if (command->takes == TAKES_NOTHING) {
-        if (is_one_of(value, no))
-            return true;
-        if (!is_one_of(value, yes)) {
-            error_raise(REASON_BAD_COMMAND, "%s = %s: expected yes or no", command->name, value);
+        if (!settings_read_flag(command->name, value, &on))
             return false;
-        }
+        if (!on)
+            return true;
         value = NULL;
     }
     if (command_run(command, value, 0, NULL, &error))
@@ -101,7 +111,7 @@ static bool check_line(const struct configuration *configuration, const CONF *co
     const char *dot = strchr(line->name, '.');
     struct ersatz_error error;
 
-    if (is_one_of(dot == NULL ? line->name : dot + 1, of_libcrypto))
+    if (is_one_of(dot == NULL ? line->name : dot + 1, of_libcrypto) || choice_is_named(line->name))
         return true;
     if (command_find(line->name, &error) != NULL) {
         if (!is_sub_section(configuration, conf, line))

@@ -19,6 +19,9 @@ struct configuration {
  */
 bool settings_configure(void *arg);
 
+/* Read the value of a line that turns something on or off. False, with an error raised: it does neither. */
+bool settings_read_flag(const char *name, const char *value, bool *on);
+
 /* Whether a capability that is asked for is a command in truth, see ersatz/control.h. */
 bool settings_are_asked(const char *capability);
 

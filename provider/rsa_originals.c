@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,13 @@ enum {
 enum { KEYMGMT_LAST = 46, SIGNATURE_LAST = 32, ASYM_CIPHER_LAST = 11, KEM_LAST = 13, NUMBERS = 47 };
 
 typedef void any_fn(void);
+
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* while what follows is filled */
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    ersatz_lock_renew_in_children(&lock);
+}
 
 /* One algorithm of libcrypto's. Its functions belong to the code and not to a library context: one set serves
  * all providers. Written once, before any of it is used. */
@@ -288,9 +296,31 @@ static const OSSL_PARAM *list_for(
     return THEIRS(original, number, list_for_fn)(context, provider->originals_context);
 }
 
+/*
+ * Signatures and OAEP find their digests in our own library context. Where the application has loaded
+ * libcrypto's legacy provider, it expects that one's digests, too.
+ */
+static void look_for_legacy(struct provider *provider)
+{
+    struct ersatz_locked locked;
+
+    if (atomic_load_explicit(&provider->knows_legacy, memory_order_acquire) ||
+        !OSSL_PROVIDER_available(provider->application, "legacy"))
+        return;
+    ersatz_lock(&lock, &locked);
+    if (!atomic_load_explicit(&provider->knows_legacy, memory_order_relaxed)) {
+        ERR_set_mark();
+        provider->legacy = OSSL_PROVIDER_load(provider->own, "legacy");
+        ERR_pop_to_mark(); /* without it, the digest is refused */
+        atomic_store_explicit(&provider->knows_legacy, true, memory_order_release);
+    }
+    ersatz_unlock(&locked);
+}
+
 #define SIGNATURE_FUNCTIONS(i)                                                                               \
     static void *signature_new_##i(void *provider, const char *properties)                                   \
     {                                                                                                        \
+        look_for_legacy(provider);                                                                           \
         return THEIRS(&signatures[i], OSSL_FUNC_SIGNATURE_NEWCTX, OSSL_FUNC_signature_newctx_fn)(            \
             ((struct provider *)provider)->originals_context, properties);                                   \
     }                                                                                                        \
@@ -325,6 +355,7 @@ static const OSSL_DISPATCH *const signature_functions[SIGNATURES] = {
 
 static void *encryption_new(void *provider)
 {
+    look_for_legacy(provider);
     return THEIRS(&encryption, OSSL_FUNC_ASYM_CIPHER_NEWCTX, OSSL_FUNC_asym_cipher_newctx_fn)(
         ((struct provider *)provider)->originals_context);
 }
@@ -370,13 +401,6 @@ static const OSSL_DISPATCH encapsulation_functions[] = {
 };
 
 /* -------------------------------------------------------------------------------------------- wrapping */
-
-static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* of the tables above, while they are filled */
-
-__attribute__((constructor)) static void watch_forks(void)
-{
-    ersatz_lock_renew_in_children(&lock);
-}
 
 /* Fill *original with libcrypto's functions up to number last, those in `replaced` by ours. */
 static void wrap(

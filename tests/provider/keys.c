@@ -117,6 +117,29 @@ static void use(EVP_PKEY *key, const char *type)
     EVP_PKEY_free(copy);
 }
 
+/* With a digest that libcrypto's legacy provider has and no other. */
+static void use_legacy(EVP_PKEY *key)
+{
+    OSSL_PROVIDER *legacy;
+    EVP_PKEY *theirs = moved_to(key, "RSA", "provider=default");
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    CHECK_EQ(EVP_DigestSignInit_ex(ctx, NULL, "MD4", NULL, "?provider=ersatz", key, NULL), 0);
+    ERR_clear_error();
+    CHECK_EQ(OSSL_PROVIDER_set_default_search_path(NULL, NULL), 1); /* to where libcrypto's own are */
+    legacy = OSSL_PROVIDER_load(NULL, "legacy");
+    if (legacy == NULL) {
+        fprintf(stderr, "libcrypto's legacy provider is not installed\n");
+    } else {
+        sign_and_verify(key, theirs, RSA_PKCS1_PADDING, "MD4");
+        sign_and_verify(theirs, key, RSA_PKCS1_PADDING, "MD4");
+        CHECK_EQ(OSSL_PROVIDER_unload(legacy), 1);
+    }
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(theirs);
+    EVP_PKEY_free(key);
+}
+
 /* A key that the card does not take, with exponents of which one undoes the other for any modulus. */
 static void use_outside_the_card(unsigned bits)
 {
@@ -172,6 +195,8 @@ int main(void)
         ours = provider_load();
         use(generate("RSA"), "RSA");
         use(generate("RSA-PSS"), "RSA-PSS");
+        if (round == 0)
+            use_legacy(generate("RSA"));
         use_outside_the_card(480);
         use_outside_the_card(17000);
         commands();

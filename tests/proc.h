@@ -31,4 +31,11 @@ static inline int count_threads(void)
     return count_entries("/proc/self/task");
 }
 
+/* A thread that was joined is counted until the kernel has taken it apart. One that stays hangs the test. */
+static inline void expect_threads(int count)
+{
+    while (count_threads() != count)
+        usleep(100);
+}
+
 #endif

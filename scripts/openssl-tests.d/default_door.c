@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into OpenSSL's own test programs (scripts/openssl-tests): before main() the engine in
- * ERSATZ_MODULE, if that is set, is loaded and becomes the default for everything; with OPENSSL_TESTS_IN_JOBS
- * set, main() runs in a job, which this program's real main thread resumes as it is told. Programs without
+ * Preloaded into OpenSSL's own test programs (scripts/openssl-tests). If ERSATZ_MODULE is set, it is loaded
+ * before main() and becomes the default for everything: as an engine, or with OPENSSL_TESTS_DOOR=provider as
+ * a provider, and then also in each library context that the program makes. With OPENSSL_TESTS_IN_JOBS set,
+ * main() runs in a job, which this program's real main thread resumes when it is signalled. Programs without
  * libcrypto, or with one linked in statically, are left alone.
  */
 #include <dlfcn.h>
 #include <openssl/async.h>
 #include <openssl/engine.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -39,6 +43,23 @@ static bool has_libcrypto(void)
     return dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto") != NULL;
 }
 
+static void end_unloaded(void)
+{
+    FIND(ERR_print_errors_fp);
+
+    ERR_print_errors_fp_found(stderr);
+    _exit(NOT_LOADED);
+}
+
+/* ---------------------------------------------------------------------------------------------------- doors
+ */
+
+#ifdef OPENSSL_NO_ENGINE
+static void load_engine(void)
+{
+    end_unloaded();
+}
+#else
 static void load_engine(void)
 {
     FIND(OPENSSL_init_crypto);
@@ -46,18 +67,54 @@ static void load_engine(void)
     FIND(ENGINE_ctrl_cmd_string);
     FIND(ENGINE_set_default);
     FIND(ENGINE_free);
-    FIND(ERR_print_errors_fp);
     ENGINE *engine;
 
     OPENSSL_init_crypto_found(OPENSSL_INIT_ENGINE_DYNAMIC, NULL);
     engine = ENGINE_by_id_found("dynamic");
     if (engine == NULL || !ENGINE_ctrl_cmd_string_found(engine, "SO_PATH", getenv("ERSATZ_MODULE"), 0) ||
         !ENGINE_ctrl_cmd_string_found(engine, "LOAD", NULL, 0) ||
-        !ENGINE_set_default_found(engine, ENGINE_METHOD_ALL)) {
-        ERR_print_errors_fp_found(stderr);
-        _exit(NOT_LOADED);
-    }
+        !ENGINE_set_default_found(engine, ENGINE_METHOD_ALL))
+        end_unloaded();
     ENGINE_free_found(engine);
+}
+#endif
+
+/* The module, where the provider is to be loaded; else NULL. */
+static const char *provider(void)
+{
+    const char *door = getenv("OPENSSL_TESTS_DOOR");
+
+    return door != NULL && strcmp(door, "provider") == 0 ? getenv("ERSATZ_MODULE") : NULL;
+}
+
+/* The default provider stays what it was: there, until the program loads another. */
+static void load_provider(OSSL_LIB_CTX *context)
+{
+    FIND(OSSL_PROVIDER_try_load);
+    FIND(EVP_set_default_properties);
+
+    if (OSSL_PROVIDER_try_load_found(context, provider(), 1) == NULL ||
+        !EVP_set_default_properties_found(context, "?provider=ersatz"))
+        end_unloaded();
+}
+
+/* Contexts of libraries, such as the module's own, are not the program's. */
+static bool is_of_program(void *address)
+{
+    Dl_info here, there;
+
+    return dladdr(address, &here) != 0 && dladdr((void *)real_main, &there) != 0 &&
+           here.dli_fbase == there.dli_fbase;
+}
+
+OSSL_LIB_CTX *OSSL_LIB_CTX_new(void)
+{
+    OSSL_LIB_CTX *(*real)(void) = (OSSL_LIB_CTX * (*)(void)) dlsym(RTLD_NEXT, "OSSL_LIB_CTX_new");
+    OSSL_LIB_CTX *context = real();
+
+    if (context != NULL && provider() != NULL && is_of_program(__builtin_return_address(0)))
+        load_provider(context);
+    return context;
 }
 
 /* ----------------------------------------------------------------------------------------------------- jobs
@@ -141,11 +198,13 @@ int ASYNC_start_job(
 /* ----------------------------------------------------------------------------------------------------- main
  */
 
-static int main_with_engine(int argc, char **argv, char **envp)
+static int main_with_door(int argc, char **argv, char **envp)
 {
     struct arguments arguments = {argc, argv, envp};
 
-    if (has_libcrypto() && getenv("ERSATZ_MODULE") != NULL)
+    if (has_libcrypto() && provider() != NULL)
+        load_provider(NULL);
+    else if (has_libcrypto() && getenv("ERSATZ_MODULE") != NULL)
         load_engine();
     if (!has_libcrypto() || getenv("OPENSSL_TESTS_IN_JOBS") == NULL)
         return real_main(argc, argv, envp);
@@ -164,5 +223,5 @@ int __libc_start_main(main_fn *main, int argc, char **argv, void (*init)(void), 
             RTLD_NEXT, "__libc_start_main");
 
     real_main = main;
-    return real(main_with_engine, argc, argv, init, fini, rtld_fini, stack_end);
+    return real(main_with_door, argc, argv, init, fini, rtld_fini, stack_end);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cipher.h"
+#include "driver/aes_common.h"
 #include "driver/aes_text.h"
 #include "tls_record.h"
 
@@ -303,6 +304,8 @@ static int update(
 
     if (text->aes.state == NULL)
         return REFUSE(PROV_R_NO_KEY_SET);
+    if (!aes_takes_length(len)) /* EVP makes a huge one of a negative one */
+        return 0;
     if (text->tls.version != 0 && text->cipher->mode == ERSATZ_CBC)
         return update_record(text, out, out_len, size, in, len);
     return in_blocks(text) ? update_blocks(text, out, out_len, size, in, len)
@@ -348,6 +351,8 @@ static int update_all(const struct pipeline *pipeline, unsigned char *const *out
                 return 0;
             continue;
         }
+        if (!aes_takes_length(lens[i]))
+            return 0;
         pieces[i] = (struct piece){outs[i], size, ins[i], lens[i]};
         if (!complete_block(text, &pieces[i], &whole[i]))
             return 0;
@@ -373,7 +378,7 @@ static int one_shot(
 
     if (text->aes.state == NULL)
         return REFUSE(PROV_R_NO_KEY_SET);
-    return crypt(text, out, out_len, size, in, len);
+    return aes_takes_length(len) && crypt(text, out, out_len, size, in, len);
 }
 
 static const OSSL_DISPATCH functions[] = {

@@ -2,11 +2,13 @@
 /* The ways an operation can take. */
 #include "all_ways.h"
 
-void ways_set_thresholds(ENGINE *engine, unsigned bytes)
+#include <openssl/engine.h>
+
+static const char *thresholds(unsigned bytes)
 {
     static const char *const modes[] = {
         "CBC", "CTR", "GCM", "XTS", "ECB", "CFB", "OFB", "CCM", "CBC-HMAC-SHA1", "CBC-HMAC-SHA256"};
-    char value[2048] = "";
+    static char value[2048];
     size_t used = 0;
 
     for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
@@ -17,23 +19,73 @@ void ways_set_thresholds(ENGINE *engine, unsigned bytes)
                 used == 0 ? "" : ",", bits, modes[i], bytes);
         }
     }
-    engine_command(engine, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", value);
+    return value;
 }
 
-ENGINE *ways_engine(const char *more)
+void ways_set_thresholds(struct card *card, unsigned bytes)
 {
-    ENGINE *engine = engine_load(more);
-
-    ways_set_thresholds(engine, 0);
-    return engine;
+    card_command(card, "SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD", thresholds(bytes));
 }
 
-void ways_set_default(ENGINE *engine, bool is_default)
+struct card *ways_card(const char *more)
+{
+    struct card *card = card_load(more);
+
+    ways_set_thresholds(card, 0);
+    return card;
+}
+
+#ifndef OPENSSL_NO_ENGINE
+static void set_default_engine(ENGINE *engine, bool is_default)
 {
     if (is_default)
         CHECK(ENGINE_set_default_ciphers(engine));
     else
         ENGINE_unregister_ciphers(engine);
+}
+
+#else
+static void set_default_engine(ENGINE *engine, bool is_default)
+{
+    CHECK(engine == NULL && !is_default); /* there are none */
+}
+#endif
+
+/* Of a provider its library context becomes the default one, where operations ask for the provider. */
+static void set_default_context(OSSL_LIB_CTX *context, bool is_default)
+{
+    static OSSL_LIB_CTX *before;
+
+    if (is_default) {
+        CHECK(EVP_set_default_properties(context, "?provider=ersatz"));
+        before = OSSL_LIB_CTX_set0_default(context);
+    } else if (before != NULL) {
+        OSSL_LIB_CTX_set0_default(before);
+    }
+}
+
+void ways_set_default(struct card *card, bool is_default)
+{
+    if (card_engine(card) != NULL)
+        set_default_engine(card_engine(card), is_default);
+    else
+        set_default_context(card_context(card), is_default);
+}
+
+int ways_cipher_init(struct card *card, EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher,
+    const unsigned char *key, const unsigned char *iv, int encrypt)
+{
+    return card_cipher_init(card, ctx, EVP_CIPHER_get0_name(cipher), key, iv, encrypt);
+}
+
+bool ways_have_cipher(struct card *card, const EVP_CIPHER *cipher)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    bool has = ways_cipher_init(card, ctx, cipher, NULL, NULL, 1) == 1;
+
+    EVP_CIPHER_CTX_free(ctx);
+    ERR_clear_error();
+    return has;
 }
 
 struct call {

@@ -6,7 +6,7 @@
  *
  * WAY    outside a job; in jobs that are told by fd or by callback; all three in turn; or inline, where
  *        everything is computed on the calling core
- * ROUTE  to the engine: explicit, or as the default
+ * ROUTE  to the card: explicit, or as the default
  * TEXTS  short: up to 3,000 bytes, and all go to the card; long: up to 1.25 MiB, and thresholds change, so
  *        that pieces of one message are computed by the card and on the calling core
  */
@@ -23,10 +23,11 @@
 static struct sequence_setting setting = {.calls_max = CALLS_MAX};
 static enum way way;
 static bool is_inline;
+static struct card *card;
 
 static void make_default(bool is_default)
 {
-    ways_set_default(setting.engine, is_default);
+    ways_set_default(card, is_default);
 }
 
 struct run {
@@ -49,7 +50,7 @@ static void choose_thresholds(uint64_t seed)
     static const unsigned bytes[] = {0, 64, 0, 2048};
 
     if (setting.long_texts && !is_inline)
-        ways_set_thresholds(setting.engine, bytes[seed % 4]);
+        ways_set_thresholds(card, bytes[seed % 4]);
 }
 
 static void check(uint64_t seed)
@@ -75,7 +76,7 @@ static void check_long_unit(void)
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
     CHECK(unit != NULL && ctx != NULL);
-    CHECK(EVP_CipherInit_ex(ctx, EVP_aes_256_xts(), setting.engine, key, iv, 1));
+    CHECK(card_cipher_init(card, ctx, "AES-256-XTS", key, iv, 1));
     CHECK(EVP_CipherUpdate(ctx, unit, &got, unit, len) <= 0 && unit[0] == 0);
     CHECK(ERR_peek_error() != 0);
     ERR_clear_error();
@@ -89,9 +90,9 @@ static void check_kernels(unsigned long rounds)
     bool is_portable = settings != NULL && strstr(settings, "KERNELS:portable") != NULL;
 
     if (is_portable)
-        CHECK(!engine_has_count(setting.engine, "x86"));
-    else if (engine_has_count(setting.engine, "x86"))
-        CHECK(engine_count(setting.engine, "x86") > (long)rounds);
+        CHECK(!card_has_count(card, "x86"));
+    else if (card_has_count(card, "x86"))
+        CHECK(card_count(card, "x86") > (long)rounds);
 }
 
 static void check_counts(unsigned long rounds)
@@ -100,7 +101,7 @@ static void check_counts(unsigned long rounds)
         "aes_cbc", "aes_ctr", "aes_gcm", "aes_xts", "aes_ecb", "aes_cfb", "aes_ofb", "aes_ccm"};
 
     for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        long count = engine_count(setting.engine, modes[i]);
+        long count = card_count(card, modes[i]);
 
         printf("%s: %ld requests on the card\n", modes[i], count);
         if (is_inline)
@@ -137,7 +138,9 @@ int main(int argc, char **argv)
     setting.make_default = make_default;
     setting.long_texts = strcmp(argv[3], "long") == 0;
     rounds = argc > 5 ? strtoul(argv[5], NULL, 0) : setting.long_texts ? LONG_ROUNDS : SHORT_ROUNDS;
-    setting.engine = is_inline ? engine_load(NULL) : ways_engine("SYNC_OFFLOAD:1");
+    card = is_inline ? card_load(NULL) : ways_card("SYNC_OFFLOAD:1");
+    setting.engine = card_engine(card);
+    setting.context = card_context(card);
     sequence_begin(&setting);
     for (unsigned long i = 0; i < rounds; i++)
         check(seed + i);
@@ -145,6 +148,6 @@ int main(int argc, char **argv)
     if (argc < 6)
         check_counts(rounds);
     sequence_end(&setting);
-    engine_unload(setting.engine);
+    card_unload(card);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AES-CCM: the same messages to plain libcrypto and to the engine give the same text and tag, for every
+ * AES-CCM: the same messages to plain libcrypto and to the card give the same text and tag, for every
  * length of nonce and tag; a wrong tag is refused and nothing of the text comes out; and libcrypto's rules of
  * use hold.
  */
@@ -14,7 +14,7 @@
 
 struct message {
     const EVP_CIPHER *cipher;
-    ENGINE *impl;
+    struct card *impl;
     bool in_place, copied, empty_by_final;
     bool is_reference; /* by plain libcrypto: 3.0.19 gives no tag of an empty text without a call for it */
     unsigned char key[32], nonce[13], aad[AAD_MAX], text[TEXT_MAX];
@@ -26,7 +26,7 @@ static EVP_CIPHER_CTX *begin(const struct message *m, const unsigned char *tag, 
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
-    CHECK(EVP_CipherInit_ex(ctx, m->cipher, m->impl, NULL, NULL, encrypt));
+    CHECK(ways_cipher_init(m->impl, ctx, m->cipher, NULL, NULL, encrypt));
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, m->nonce_len, NULL) == 1);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, m->tag_len, (void *)tag) == 1);
     CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, m->key, m->nonce, -1));
@@ -152,7 +152,7 @@ static void forge_and_open(enum way way, struct message *m)
     ERR_clear_error();
 }
 
-static void play_all_ways(ENGINE *engine, struct message *m)
+static void play_all_ways(struct card *card, struct message *m)
 {
     struct message plain = *m;
 
@@ -160,23 +160,23 @@ static void play_all_ways(ENGINE *engine, struct message *m)
     seal(&plain);
     for (unsigned way = 0; way < WAYS; way++) {
         for (unsigned by_default = 0; by_default < 2; by_default++) {
-            struct message card = *m;
+            struct message ours = *m;
 
-            card.impl = by_default ? NULL : engine;
-            ways_set_default(engine, by_default);
-            CHECK(way_run(way, seal, &card));
-            CHECK(memcmp(card.sealed, plain.sealed, (size_t)m->len) == 0);
-            CHECK(memcmp(card.tag, plain.tag, (size_t)m->tag_len) == 0);
-            CHECK(way_run(way, open, &card));
-            CHECK(memcmp(card.opened, m->text, (size_t)m->len) == 0);
-            forge_and_open(way, &card);
-            ways_set_default(engine, false);
+            ours.impl = by_default ? NULL : card;
+            ways_set_default(card, by_default);
+            CHECK(way_run(way, seal, &ours));
+            CHECK(memcmp(ours.sealed, plain.sealed, (size_t)m->len) == 0);
+            CHECK(memcmp(ours.tag, plain.tag, (size_t)m->tag_len) == 0);
+            CHECK(way_run(way, open, &ours));
+            CHECK(memcmp(ours.opened, m->text, (size_t)m->len) == 0);
+            forge_and_open(way, &ours);
+            ways_set_default(card, false);
         }
     }
 }
 
 /* Lengths that change from one message to the next, with the key as it was. */
-static void change_lengths(ENGINE *engine)
+static void change_lengths(struct card *card)
 {
     static struct message m, plain;
     struct numbers numbers = {44};
@@ -186,7 +186,7 @@ static void change_lengths(ENGINE *engine)
 
     m.cipher = EVP_aes_256_ccm();
     write_message(&m, &numbers);
-    m.impl = engine;
+    m.impl = card;
     ctx = begin(&m, NULL, 1);
     for (m.nonce_len = 7; m.nonce_len <= 13; m.nonce_len++) {
         for (m.tag_len = 4; m.tag_len <= 16; m.tag_len += 2) {
@@ -208,7 +208,7 @@ static void change_lengths(ENGINE *engine)
 }
 
 struct tls_seal {
-    ENGINE *impl;
+    struct card *impl;
     int tag_len, len; /* of the text */
     unsigned char record[8 + 600 + 16];
 };
@@ -225,7 +225,7 @@ static int seal_tls(void *arg)
     aad[11] = (unsigned char)((8 + tls->len) >> 8);
     aad[12] = (unsigned char)(8 + tls->len);
     memset(tls->record, 0xee, sizeof(tls->record));
-    CHECK(EVP_CipherInit_ex(ctx, EVP_aes_128_ccm(), tls->impl, NULL, NULL, 1));
+    CHECK(ways_cipher_init(tls->impl, ctx, EVP_aes_128_ccm(), NULL, NULL, 1));
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 12, NULL) > 0);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tls->tag_len, NULL) > 0);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_CCM_SET_IV_FIXED, 4, (void *)fixed) > 0);
@@ -237,24 +237,24 @@ static int seal_tls(void *arg)
     return 1;
 }
 
-static void compare_tls(ENGINE *engine)
+static void compare_tls(struct card *card)
 {
     for (int len = 0; len <= 600; len += 37) {
         for (unsigned way = 0; way < WAYS; way++) {
-            struct tls_seal plain = {.len = len, .tag_len = len % 2 == 0 ? 16 : 8}, card = plain;
+            struct tls_seal plain = {.len = len, .tag_len = len % 2 == 0 ? 16 : 8}, ours = plain;
 
-            card.impl = engine;
+            ours.impl = card;
             seal_tls(&plain);
-            CHECK(way_run(way, seal_tls, &card));
-            CHECK(memcmp(card.record, plain.record, sizeof(plain.record)) == 0);
+            CHECK(way_run(way, seal_tls, &ours));
+            CHECK(memcmp(ours.record, plain.record, sizeof(plain.record)) == 0);
         }
     }
 }
 
 /* What libcrypto refuses is refused, and what it takes again after that works. */
-static void check_rules(ENGINE *engine)
+static void check_rules(struct card *card)
 {
-    struct message m = {.cipher = EVP_aes_128_ccm(), .impl = engine, .nonce_len = 12, .tag_len = 8};
+    struct message m = {.cipher = EVP_aes_128_ccm(), .impl = card, .nonce_len = 12, .tag_len = 8};
     EVP_CIPHER_CTX *ctx = begin(&m, NULL, 1);
     unsigned char out[32];
     int len;
@@ -288,7 +288,7 @@ static void check_rules(ENGINE *engine)
     ERR_clear_error();
 }
 
-static void compare_mode(ENGINE *engine, const EVP_CIPHER *cipher, uint64_t seed)
+static void compare_mode(struct card *card, const EVP_CIPHER *cipher, uint64_t seed)
 {
     struct numbers numbers = {seed};
 
@@ -296,23 +296,23 @@ static void compare_mode(ENGINE *engine, const EVP_CIPHER *cipher, uint64_t seed
         struct message m = {.cipher = cipher};
 
         write_message(&m, &numbers);
-        play_all_ways(engine, &m);
+        play_all_ways(card, &m);
     }
 }
 
 int main(void)
 {
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(60);
-    engine = ways_engine(NULL);
-    compare_mode(engine, EVP_aes_128_ccm(), 41);
-    compare_mode(engine, EVP_aes_192_ccm(), 42);
-    compare_mode(engine, EVP_aes_256_ccm(), 43);
-    CHECK(engine_count(engine, "aes_ccm") >= 3 * (long)ROUNDS * 8);
-    change_lengths(engine);
-    compare_tls(engine);
-    check_rules(engine);
-    engine_unload(engine);
+    card = ways_card(NULL);
+    compare_mode(card, EVP_aes_128_ccm(), 41);
+    compare_mode(card, EVP_aes_192_ccm(), 42);
+    compare_mode(card, EVP_aes_256_ccm(), 43);
+    CHECK(card_count(card, "aes_ccm") >= 3 * (long)ROUNDS * 8);
+    change_lengths(card);
+    compare_tls(card);
+    check_rules(card);
+    card_unload(card);
     return 0;
 }

@@ -16,7 +16,7 @@ static unsigned char text[TOTAL];
 
 struct message {
     const EVP_CIPHER *cipher;
-    ENGINE *impl;
+    struct card *impl;
     bool in_place;
     unsigned char out[TOTAL + 16], tag[16];
 };
@@ -28,7 +28,7 @@ static int encrypt(void *arg)
     int len, mode = EVP_CIPHER_get_mode(m->cipher);
     int piece = mode == EVP_CIPH_CCM_MODE || mode == EVP_CIPH_XTS_MODE ? TOTAL : PIECE;
 
-    CHECK(EVP_EncryptInit_ex(ctx, m->cipher, m->impl, key, iv) && EVP_CIPHER_CTX_set_padding(ctx, 0));
+    CHECK(ways_cipher_init(m->impl, ctx, m->cipher, key, iv, 1) && EVP_CIPHER_CTX_set_padding(ctx, 0));
     if (mode == EVP_CIPH_GCM_MODE)
         CHECK(EVP_EncryptUpdate(ctx, NULL, &len, text, 100));
     for (int at = 0; at < TOTAL; at += piece) {
@@ -43,19 +43,19 @@ static int encrypt(void *arg)
     return 1;
 }
 
-static void compare(const EVP_CIPHER *cipher, ENGINE *engine, enum way way, bool in_place)
+static void compare(const EVP_CIPHER *cipher, struct card *card, enum way way, bool in_place)
 {
-    static struct message plain, card;
+    static struct message plain, ours;
 
     memset(&plain, 0, sizeof(plain));
-    memset(&card, 0, sizeof(card));
-    plain.cipher = card.cipher = cipher;
-    card.impl = engine;
-    card.in_place = in_place;
+    memset(&ours, 0, sizeof(ours));
+    plain.cipher = ours.cipher = cipher;
+    ours.impl = card;
+    ours.in_place = in_place;
     CHECK(encrypt(&plain));
-    CHECK(way_run(way, encrypt, &card));
-    CHECK(memcmp(card.out, plain.out, TOTAL) == 0);
-    CHECK(memcmp(card.tag, plain.tag, sizeof(card.tag)) == 0);
+    CHECK(way_run(way, encrypt, &ours));
+    CHECK(memcmp(ours.out, plain.out, TOTAL) == 0);
+    CHECK(memcmp(ours.tag, plain.tag, sizeof(ours.tag)) == 0);
 }
 
 int main(void)
@@ -63,23 +63,23 @@ int main(void)
     const EVP_CIPHER *ciphers[] = {EVP_aes_128_cbc(), EVP_aes_128_ctr(), EVP_aes_128_gcm(), EVP_aes_256_gcm(),
         EVP_aes_128_ecb(), EVP_aes_128_cfb128(), EVP_aes_128_ofb(), EVP_aes_128_ccm(), EVP_aes_128_xts()};
     struct numbers numbers = {1};
-    ENGINE *engine;
+    struct card *card;
     long failed;
 
     test_begin(120);
     number_fill(&numbers, text, sizeof(text));
-    engine = ways_engine("SYNC_OFFLOAD:1;ENABLE_SW_FALLBACK;SEED:3;SET_MAX_RETRY_COUNT:0;"
-                         "FAULTS:fail=20%,reset=1%:20us,ring_full=5%");
+    card = ways_card("SYNC_OFFLOAD:1;ENABLE_SW_FALLBACK;SEED:3;SET_MAX_RETRY_COUNT:0;"
+                     "FAULTS:fail=20%,reset=1%:20us,ring_full=5%");
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++) {
             for (enum way way = 0; way < WAYS; way++)
-                compare(ciphers[i], engine, way, round % 2 != 0);
+                compare(ciphers[i], card, way, round % 2 != 0);
         }
     }
-    failed = engine_count(engine, "failed");
-    CHECK(failed > 50 && engine_count(engine, "completed") > failed); /* both ways were taken */
-    CHECK(engine_count(engine, "aes_gcm") > 50);
-    CHECK(engine_count(engine, "inline") > failed);
-    engine_unload(engine);
+    failed = card_count(card, "failed");
+    CHECK(failed > 50 && card_count(card, "completed") > failed); /* both ways were taken */
+    CHECK(card_count(card, "aes_gcm") > 50);
+    CHECK(card_count(card, "inline") > failed);
+    card_unload(card);
     return 0;
 }

@@ -15,7 +15,7 @@
 #define PIECES 3
 #define TOTAL (PIECE * PIECES)
 
-static ENGINE *engine;
+static struct card *card;
 static const char *hold; /* where the card stops: "compute" or "signal" */
 static const unsigned char key[64] = "two halves of a key for AES-XTS, which must not be like another";
 static const unsigned char iv[16] = "not a number";
@@ -23,7 +23,7 @@ static unsigned char text[TOTAL];
 
 struct message {
     const EVP_CIPHER *cipher;
-    ENGINE *impl;
+    struct card *impl;
     EVP_CIPHER_CTX *ctx;
     int pieces;
     int hold_at; /* the piece from which on the card is held; `pieces` is the end of the message; -1: none */
@@ -41,8 +41,8 @@ static void hold_before(struct message *m, int piece)
 {
     if (piece != m->hold_at)
         return;
-    m->computed_before = engine_count(engine, "completed");
-    engine_command(engine, "HOLD", hold);
+    m->computed_before = card_count(card, "completed");
+    card_command(card, "HOLD", hold);
 }
 
 static int take_tag(struct message *m)
@@ -58,7 +58,7 @@ static int encrypt(struct message *m)
 {
     int len, size = TOTAL / m->pieces;
 
-    if (!EVP_EncryptInit_ex(m->ctx, m->cipher, m->impl, key, iv) || !EVP_CIPHER_CTX_set_padding(m->ctx, 0))
+    if (!ways_cipher_init(m->impl, m->ctx, m->cipher, key, iv, 1) || !EVP_CIPHER_CTX_set_padding(m->ctx, 0))
         return 0;
     if (m->with_aad && !EVP_EncryptUpdate(m->ctx, NULL, &len, text, 100))
         return 0;
@@ -123,7 +123,7 @@ static bool is_lost(const struct message *m)
 
 static void resumes(struct job *job, struct message *m)
 {
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(resume_to_the_end(job), !is_lost(m));
     if (is_lost(m))
         CHECK(error_speaks_of("lost in the child"));
@@ -148,7 +148,7 @@ static void copies(struct job *job, struct message *m)
     int len;
 
     (void)job;
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK(EVP_CIPHER_CTX_copy(copy, m->ctx));
     if (is_lost(m) && was_at_work()) {
         CHECK(!EVP_EncryptUpdate(copy, out, &len, text, PIECE));
@@ -168,7 +168,7 @@ static void fork_in_message(struct message m, enum told_by told_by)
 {
     struct job job;
 
-    m.impl = engine;
+    m.impl = card;
     m.computed_before = -1;
     job_init(&job, told_by, work, &m);
     while (m.computed_before < 0) {
@@ -176,10 +176,10 @@ static void fork_in_message(struct message m, enum told_by told_by)
         usleep(100);
     }
     if (!was_at_work())
-        engine_wait_for(engine, "completed", m.computed_before + 1);
+        card_wait_for(card, "completed", m.computed_before + 1);
     in_child(resumes, &job, &m);
     in_child(copies, &job, &m);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(resume_to_the_end(&job), 1);
     CHECK(is_right(&m));
     job_free(&job);
@@ -241,7 +241,7 @@ static void seals(struct job *job, struct message *m)
     CHECK_EQ(EVP_EncryptUpdate(copy, out, &len, text, 64), !was_at_work());
     CHECK_EQ(error_speaks_of("lost in the child"), was_at_work());
     EVP_CIPHER_CTX_free(copy);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(resume_to_the_end(job), 1);
     check_record();
     CHECK_EQ(resume_to_the_end(job), 1); /* one more */
@@ -252,19 +252,19 @@ static void seals(struct job *job, struct message *m)
 static void fork_in_record(const EVP_CIPHER *cipher, enum told_by told_by)
 {
     struct numbers numbers = {7};
-    long before = engine_count(engine, "completed");
+    long before = card_count(card, "completed");
     struct job job;
 
     record_keys_make_up(&keys, cipher, &numbers);
     record_make_up(&record, 0x0303, &numbers);
-    sealing = record_context(&keys, engine, true);
-    engine_command(engine, "HOLD", hold);
+    sealing = record_context(&keys, card, true);
+    card_command(card, "HOLD", hold);
     job_init(&job, told_by, seal, NULL);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     if (!was_at_work())
-        engine_wait_for(engine, "completed", before + 1);
+        card_wait_for(card, "completed", before + 1);
     in_child(seals, &job, NULL);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     CHECK_EQ(resume_to_the_end(&job), 1);
     check_record();
     job_free(&job);
@@ -278,17 +278,17 @@ int main(void)
 
     test_begin(120);
     number_fill(&numbers, text, sizeof(text));
-    engine = ways_engine("ENABLE_SW_FALLBACK");
+    card = ways_card("ENABLE_SW_FALLBACK");
     for (unsigned i = 0; i < 2; i++) {
         hold = holds[i];
         fork_in_messages(BY_FD);
         fork_in_messages(BY_CALLBACK);
-        if (ENGINE_get_cipher(engine, NID_aes_128_cbc_hmac_sha1) != NULL) {
+        if (ways_have_cipher(card, EVP_aes_128_cbc_hmac_sha1())) {
             fork_in_record(EVP_aes_128_cbc_hmac_sha1(), BY_FD);
             fork_in_record(EVP_aes_256_cbc_hmac_sha256(), BY_CALLBACK);
         }
         ERR_clear_error();
     }
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

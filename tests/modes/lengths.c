@@ -13,7 +13,7 @@
 #define ROOM 4096
 #define TEXT 2048
 
-static ENGINE *engine;
+static struct card *card;
 static const unsigned char key[64] = "two halves of a key for AES-XTS, which must not be like another";
 static const unsigned char iv[16] = "not a number";
 static const int nids[] = {NID_aes_128_cbc, NID_aes_128_ctr, NID_aes_128_gcm, NID_aes_256_gcm,
@@ -40,7 +40,7 @@ static EVP_CIPHER_CTX *begin(const struct subject *subject)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
-    CHECK(EVP_CipherInit_ex(ctx, subject->cipher, engine, key, iv, subject->encrypt));
+    CHECK(ways_cipher_init(card, ctx, subject->cipher, key, iv, subject->encrypt));
     return ctx;
 }
 
@@ -111,7 +111,7 @@ static EVP_CIPHER_CTX *context_at(const struct subject *subject, enum at at)
 
     if (at == NO_KEY) {
         CHECK(EVP_CIPHER_CTX_reset(ctx));
-        CHECK(EVP_CipherInit_ex(ctx, subject->cipher, engine, NULL, NULL, subject->encrypt));
+        CHECK(ways_cipher_init(card, ctx, subject->cipher, NULL, NULL, subject->encrypt));
     } else if (at == IN_TEXT || at == AFTER_TEXT) { /* or refused: CCM wants a tag before */
         EVP_CipherUpdate(ctx, out, &len, in, sizeof(in));
         if (at == AFTER_TEXT)
@@ -131,6 +131,13 @@ static bool trusts(int type, int arg)
     return type == EVP_CTRL_COPY || (type == EVP_CTRL_AEAD_SET_MAC_KEY && arg > ROOM);
 }
 
+/* EVP itself follows the pointer, for a provider. */
+static bool is_followed(int type)
+{
+    return card_is_provider() &&
+           (type == EVP_CTRL_TLS1_1_MULTIBLOCK_AAD || type == EVP_CTRL_TLS1_1_MULTIBLOCK_ENCRYPT);
+}
+
 static void run_commands(const struct subject *subject, enum at at)
 {
     static const int args[] = {INT_MIN, INT_MIN + 1, INT_MIN + 14, INT_MIN + 15, INT_MIN + 16, -129, -16, -2,
@@ -143,7 +150,8 @@ static void run_commands(const struct subject *subject, enum at at)
             EVP_CIPHER_CTX *ctx = context_at(subject, at);
 
             memset(room, 0, sizeof(room));
-            EVP_CIPHER_CTX_ctrl(ctx, type, args[i], NULL);
+            if (!is_followed(type))
+                EVP_CIPHER_CTX_ctrl(ctx, type, args[i], NULL);
             if (!trusts(type, args[i]))
                 EVP_CIPHER_CTX_ctrl(ctx, type, args[i], room);
             EVP_CIPHER_CTX_set_num(ctx, args[i]);
@@ -160,7 +168,11 @@ static void refuses(const EVP_CIPHER *cipher, int type, int arg, const char *wor
     unsigned char room[256] = {0};
 
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, type, arg, room) <= 0);
-    CHECK(error_speaks_of(words));
+    /* EVP gives a provider no negative length, and no wrong length of the length field. */
+    if (!card_is_provider())
+        CHECK(error_speaks_of(words));
+    else if (arg >= 0 && type != EVP_CTRL_CCM_SET_L)
+        CHECK(error_speaks_of("invalid iv length"));
     EVP_CIPHER_CTX_free(ctx);
 }
 
@@ -171,21 +183,21 @@ static void words(void)
     refuses(EVP_aes_128_ccm(), EVP_CTRL_AEAD_SET_IVLEN, INT_MAX, "nonce has 2147483647 bytes");
     refuses(EVP_aes_128_ccm(), EVP_CTRL_CCM_SET_L, INT_MIN, "length field has -2147483648 bytes");
     refuses(EVP_aes_128_ccm(), EVP_CTRL_CCM_SET_L, 9, "expected 2 to 8");
-    if (ENGINE_get_cipher(engine, NID_aes_128_cbc_hmac_sha1) != NULL)
+    if (ways_have_cipher(card, EVP_aes_128_cbc_hmac_sha1()))
         refuses(EVP_aes_128_cbc_hmac_sha1(), EVP_CTRL_AEAD_SET_MAC_KEY, -1, "MAC key has -1 bytes");
 }
 
 int main(void)
 {
     test_begin(120);
-    engine = ways_engine("SYNC_OFFLOAD:1");
+    card = ways_card("SYNC_OFFLOAD:1");
     ERR_clear_error();
     words();
     for (unsigned i = 0; i < sizeof(nids) / sizeof(nids[0]); i++) {
         for (int encrypt = 0; encrypt < 2; encrypt++) {
             struct subject subject = {EVP_get_cipherbynid(nids[i]), encrypt};
 
-            if (ENGINE_get_cipher(engine, nids[i]) == NULL)
+            if (!ways_have_cipher(card, subject.cipher))
                 continue; /* CBC with HMAC needs AES instructions */
             for (enum way way = 0; way < WAYS; way++)
                 CHECK(way_run(way, update, &subject));
@@ -193,7 +205,7 @@ int main(void)
                 run_commands(&subject, at);
         }
     }
-    CHECK(engine_count(engine, "completed") > 0);
-    engine_unload(engine);
+    CHECK(card_count(card, "completed") > 0);
+    card_unload(card);
     return 0;
 }

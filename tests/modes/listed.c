@@ -6,6 +6,8 @@
  */
 #include <openssl/err.h>
 
+#include <openssl/engine.h>
+
 #include "all_ways.h"
 
 static int encipher(void *arg)
@@ -27,11 +29,13 @@ int main(int argc, char **argv)
         NID_aes_128_cbc_hmac_sha256, NID_aes_256_cbc_hmac_sha256};
     bool hidden = argc > 1 && strcmp(argv[1], "without_hmac") == 0;
     const int *nids;
+    struct card *card;
     ENGINE *engine;
     int count;
 
     test_begin(20);
-    engine = ways_engine(NULL);
+    card = ways_card(NULL);
+    engine = card_engine(card);
     count = ENGINE_get_ciphers(engine)(engine, NULL, &nids, 0);
     for (unsigned i = 0; i < 4; i++) {
         bool listed = false, known = EVP_get_cipherbynid(with_hmac[i]) != NULL;
@@ -44,7 +48,7 @@ int main(int argc, char **argv)
     CHECK_EQ(count, 23 + (ENGINE_get_cipher(engine, with_hmac[0]) != NULL ? 4 : 0));
     ERR_clear_error();
     CHECK(way_run(WAY_FD, encipher, engine));
-    CHECK_EQ(engine_count(engine, "aes_ecb"), 1);
-    engine_unload(engine);
+    CHECK_EQ(card_count(card, "aes_ecb"), 1);
+    card_unload(card);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NIST's AES-CCM vectors (CCMVS) through the engine, sealed and opened, every way. Their files give lengths
+ * NIST's AES-CCM vectors (CCMVS) through the card, sealed and opened, every way. Their files give lengths
  * in brackets, and a text of no bytes as one: hence a reader of its own.
  */
 #include <ctype.h>
@@ -25,7 +25,7 @@ struct vector {
     bool complete, fails;
 };
 
-static ENGINE *engine;
+static struct card *card;
 static struct vector vector;
 static unsigned char out[BYTES_MAX];
 static int refused;
@@ -50,7 +50,7 @@ static EVP_CIPHER_CTX *begin(bool encrypt)
     unsigned char *tag = encrypt ? NULL : vector.sealed.bytes + vector.text_len;
     int len;
 
-    CHECK(EVP_CipherInit_ex(ctx, cipher, engine, NULL, NULL, encrypt));
+    CHECK(ways_cipher_init(card, ctx, cipher, NULL, NULL, encrypt));
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, vector.nonce_len, NULL) > 0);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, vector.tag_len, tag) > 0);
     CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, vector.key.bytes, vector.nonce.bytes, -1));
@@ -174,7 +174,7 @@ int main(void)
     int count = 0;
 
     test_begin(120);
-    engine = ways_engine(NULL);
+    card = ways_card(NULL);
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         for (int bits = 128; bits <= 256; bits += 64)
             count += run_file(kinds[i], bits);
@@ -182,7 +182,7 @@ int main(void)
     printf("AES-CCM: %d vectors, of which %d must be refused\n", count, refused);
     CHECK_EQ(count, VECTORS_ALL);
     CHECK(refused > VECTORS_DVPT / 4);
-    CHECK(engine_count(engine, "aes_ccm") > VECTORS_ALL * 2);
-    engine_unload(engine);
+    CHECK(card_count(card, "aes_ccm") > VECTORS_ALL * 2);
+    card_unload(card);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NIST's AES vectors (AESAVS) for ECB, CFB128 and OFB through the engine, whole and in pieces, every way. */
+/* NIST's AES vectors (AESAVS) for ECB, CFB128 and OFB through the card, whole and in pieces, every way. */
 #include "all_ways.h"
 #include "vectors/records.h"
 
@@ -15,7 +15,7 @@ struct message {
     const struct field *key, *iv, *in, *out;
 };
 
-static ENGINE *engine;
+static struct card *card;
 static const char *mode;
 
 static int compute(void *arg)
@@ -26,7 +26,7 @@ static int compute(void *arg)
     int len = (int)message->in->len, first, second, last;
 
     CHECK(len <= TEXT_MAX);
-    CHECK(EVP_CipherInit_ex(ctx, message->cipher, engine, message->key->bytes,
+    CHECK(ways_cipher_init(card, ctx, message->cipher, message->key->bytes,
         message->iv == NULL ? NULL : message->iv->bytes, message->encrypt));
     CHECK(EVP_CIPHER_CTX_set_padding(ctx, 0));
     CHECK(EVP_CipherUpdate(ctx, out, &first, message->in->bytes, message->split));
@@ -85,14 +85,14 @@ static int run_mode(const char *name, const char *files)
 int main(void)
 {
     test_begin(120);
-    engine = ways_engine(NULL);
+    card = ways_card(NULL);
     CHECK_EQ(run_mode("ECB", "ECB"), VECTORS);
     CHECK_EQ(run_mode("CFB", "CFB128"), VECTORS);
     CHECK_EQ(run_mode("OFB", "OFB"), VECTORS);
     /* Of ECB, only the longer messages are for the card. */
-    CHECK(engine_count(engine, "aes_ecb") >= 3 * 2 * 7 * 2); /* key sizes, directions, lengths, jobs */
-    CHECK(engine_count(engine, "aes_cfb") > VECTORS * 2);
-    CHECK(engine_count(engine, "aes_ofb") > VECTORS * 2);
-    engine_unload(engine);
+    CHECK(card_count(card, "aes_ecb") >= 3 * 2 * 7 * 2); /* key sizes, directions, lengths, jobs */
+    CHECK(card_count(card, "aes_cfb") > VECTORS * 2);
+    CHECK(card_count(card, "aes_ofb") > VECTORS * 2);
+    card_unload(card);
     return 0;
 }

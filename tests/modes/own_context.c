@@ -12,6 +12,8 @@
 #include <openssl/ssl.h>
 #include <sys/wait.h>
 
+#include <openssl/engine.h>
+
 #include "all_ways.h"
 
 static OSSL_LIB_CTX *own;
@@ -195,11 +197,13 @@ int main(void)
     static char *const suites[] = {"PSK-AES128-GCM-SHA256", "PSK-AES256-GCM-SHA384", "PSK-AES128-CCM",
         "PSK-AES256-CCM8", "PSK-AES128-CBC-SHA", "PSK-AES256-CBC-SHA384"};
     OSSL_PROVIDER *null, *usual;
+    struct card *card;
     ENGINE *engine;
 
     test_begin(120);
-    engine = ways_engine("SYNC_OFFLOAD:1");
-    ways_set_default(engine, true);
+    card = ways_card("SYNC_OFFLOAD:1");
+    engine = card_engine(card);
+    ways_set_default(card, true);
     null = OSSL_PROVIDER_load(NULL, "null");
     own = OSSL_LIB_CTX_new();
     usual = OSSL_PROVIDER_load(own, "default");
@@ -208,14 +212,14 @@ int main(void)
         for (enum way way = 0; way < WAYS; way++)
             CHECK(way_run(way, talk, suites[i]));
     }
-    CHECK(engine_count(engine, "aes_gcm") > 0 && engine_count(engine, "aes_ccm") > 0);
+    CHECK(card_count(card, "aes_gcm") > 0 && card_count(card, "aes_ccm") > 0);
     every_cipher_draws_keys(engine);
     draw_in_both_after_a_fork();
     nothing_pauses();
-    ways_set_default(engine, false);
+    ways_set_default(card, false);
     OSSL_PROVIDER_unload(usual);
     OSSL_PROVIDER_unload(null);
     OSSL_LIB_CTX_free(own);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

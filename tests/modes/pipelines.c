@@ -13,7 +13,7 @@
 
 struct pipeline {
     const struct record_keys *keys;
-    ENGINE *impl;
+    struct card *impl;
     unsigned pipes;
     struct record records[PIPES_MAX];
     unsigned char opened[PIPES_MAX][RECORD_MAX];
@@ -88,27 +88,27 @@ static void seal_with_libcrypto(struct pipeline *pipeline)
 }
 
 /* How often a job in this way is told of what went through here. */
-static void check_told(ENGINE *engine, enum way way, long requests, long wakeups, long callbacks,
+static void check_told(struct card *card, enum way way, long requests, long wakeups, long callbacks,
     unsigned pipes, unsigned calls, const char *name)
 {
     bool on_card = way != WAY_PLAIN;
 
-    CHECK_EQ(engine_count(engine, name) - requests, on_card ? pipes * calls : 0);
-    CHECK_EQ(engine_count(engine, "wakeups") - wakeups, way == WAY_FD ? calls : 0);
-    CHECK_EQ(engine_count(engine, "callbacks") - callbacks, way == WAY_CALLBACK ? calls : 0);
+    CHECK_EQ(card_count(card, name) - requests, on_card ? pipes * calls : 0);
+    CHECK_EQ(card_count(card, "wakeups") - wakeups, way == WAY_FD ? calls : 0);
+    CHECK_EQ(card_count(card, "callbacks") - callbacks, way == WAY_CALLBACK ? calls : 0);
 }
 
-static void run_counted(ENGINE *engine, enum way way, int (*function)(void *), struct pipeline *pipeline,
+static void run_counted(struct card *card, enum way way, int (*function)(void *), struct pipeline *pipeline,
     unsigned calls, const char *name)
 {
-    long requests = engine_count(engine, name), wakeups = engine_count(engine, "wakeups"),
-         callbacks = engine_count(engine, "callbacks");
+    long requests = card_count(card, name), wakeups = card_count(card, "wakeups"),
+         callbacks = card_count(card, "callbacks");
 
     CHECK(way_run(way, function, pipeline));
-    check_told(engine, way, requests, wakeups, callbacks, pipeline->pipes, calls, name);
+    check_told(card, way, requests, wakeups, callbacks, pipeline->pipes, calls, name);
 }
 
-static void spoil_one(ENGINE *engine, enum way way, struct pipeline *pipeline, struct numbers *numbers)
+static void spoil_one(struct card *card, enum way way, struct pipeline *pipeline, struct numbers *numbers)
 {
     struct record *record = &pipeline->records[number_below(numbers, pipeline->pipes)];
 
@@ -122,29 +122,29 @@ static void spoil_one(ENGINE *engine, enum way way, struct pipeline *pipeline, s
         for (unsigned at = 0; at < pipeline->records[i].sealed_len; at++)
             CHECK(pipeline->opened[i][at] == 0 || pipeline->opened[i][at] == 0xa5);
     }
-    (void)engine;
+    (void)card;
 }
 
-static void compare(ENGINE *engine, const EVP_CIPHER *cipher, const char *name, struct numbers *numbers)
+static void compare(struct card *card, const EVP_CIPHER *cipher, const char *name, struct numbers *numbers)
 {
     static struct pipeline pipeline;
     struct record_keys keys;
 
     record_keys_make_up(&keys, cipher, numbers);
     pipeline.keys = &keys;
-    pipeline.impl = engine;
+    pipeline.impl = card;
     pipeline.pipes = number_below(numbers, 6) == 0 ? PIPES_MAX : 1 + number_below(numbers, 8);
     for (unsigned i = 0; i < pipeline.pipes; i++)
         record_make_up(&pipeline.records[i], 0x0303, numbers);
     for (unsigned way = 0; way < WAYS; way++) {
-        run_counted(engine, way, seal, &pipeline, 2, name);
+        run_counted(card, way, seal, &pipeline, 2, name);
         open_with_libcrypto(&pipeline);
         seal_with_libcrypto(&pipeline);
-        run_counted(engine, way, open_all, &pipeline, 1, name);
+        run_counted(card, way, open_all, &pipeline, 1, name);
         CHECK_EQ(pipeline.result, 1);
         for (unsigned i = 0; i < pipeline.pipes; i++)
             CHECK(record_is_open(&pipeline.records[i], pipeline.opened[i]));
-        spoil_one(engine, way, &pipeline, numbers);
+        spoil_one(card, way, &pipeline, numbers);
     }
 }
 
@@ -157,7 +157,7 @@ static int open_in_job(void *arg)
 }
 
 /* Told when the last record is done, not before; resumed early, it pauses again; nothing is left over. */
-static void told_by_the_last(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+static void told_by_the_last(struct card *card, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
     static struct pipeline pipeline;
     struct record_keys keys;
@@ -166,68 +166,68 @@ static void told_by_the_last(ENGINE *engine, const EVP_CIPHER *cipher, struct nu
 
     record_keys_make_up(&keys, cipher, numbers);
     pipeline.keys = &keys;
-    pipeline.impl = engine;
+    pipeline.impl = card;
     pipeline.pipes = 5;
     for (unsigned i = 0; i < pipeline.pipes; i++)
         record_make_up(&pipeline.records[i], 0x0303, numbers);
     seal_with_libcrypto(&pipeline);
-    completed = engine_count(engine, "completed");
-    early = engine_count(engine, "early_resumes");
-    engine_command(engine, "HOLD", "compute");
+    completed = card_count(card, "completed");
+    early = card_count(card, "early_resumes");
+    card_command(card, "HOLD", "compute");
     job_init(&job, BY_FD, open_in_job, &pipeline);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     for (unsigned done = 0; done < 5; done++) {
-        engine_wait_for(engine, "completed", completed + done);
+        card_wait_for(card, "completed", completed + done);
         usleep(1000);
         CHECK(!fd_is_readable(job_fd(&job)));
         CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-        engine_command(engine, "RELEASE", "1");
+        card_command(card, "RELEASE", "1");
     }
     CHECK_EQ(job_finish(&job), 1);
     CHECK(!fd_is_readable(job_fd(&job)));
     CHECK_EQ(pipeline.result, 1);
-    CHECK_EQ(engine_count(engine, "early_resumes"), early + 5);
+    CHECK_EQ(card_count(card, "early_resumes"), early + 5);
     job_free(&job);
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
 }
 
 /* The job is given up in the middle: one orphan, and the card goes on. */
-static void given_up(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+static void given_up(struct card *card, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
     static struct pipeline pipeline;
     struct record_keys keys;
     struct job job;
-    long completed = engine_count(engine, "completed"), orphans = engine_count(engine, "orphans");
+    long completed = card_count(card, "completed"), orphans = card_count(card, "orphans");
 
     record_keys_make_up(&keys, cipher, numbers);
     pipeline.keys = &keys;
-    pipeline.impl = engine;
+    pipeline.impl = card;
     pipeline.pipes = 4;
     for (unsigned i = 0; i < pipeline.pipes; i++)
         record_make_up(&pipeline.records[i], 0x0303, numbers);
     seal_with_libcrypto(&pipeline);
-    engine_command(engine, "HOLD", "compute");
+    card_command(card, "HOLD", "compute");
     job_init(&job, BY_FD, open_in_job, &pipeline);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
-    engine_command(engine, "RELEASE", "2");
-    engine_wait_for(engine, "completed", completed + 2);
+    card_command(card, "RELEASE", "2");
+    card_wait_for(card, "completed", completed + 2);
     job_free(&job);
-    CHECK_EQ(engine_count(engine, "orphans"), orphans + 1);
-    engine_command(engine, "HOLD", "none");
-    engine_wait_for(engine, "completed", completed + 4);
+    CHECK_EQ(card_count(card, "orphans"), orphans + 1);
+    card_command(card, "HOLD", "none");
+    card_wait_for(card, "completed", completed + 4);
     CHECK(way_run(WAY_FD, open_all, &pipeline)); /* a context of its own */
     CHECK_EQ(pipeline.result, 1);
 }
 
 /* A context that had one key gets another, and another MAC key alone: no pipe goes on with what was. */
-static void change_keys(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+static void change_keys(struct card *card, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
     static struct pipeline pipeline;
     struct record_keys keys;
     EVP_CIPHER_CTX *ctx;
 
     record_keys_make_up(&keys, cipher, numbers);
-    ctx = record_context(&keys, engine, true);
+    ctx = record_context(&keys, card, true);
     pipeline.keys = &keys;
     pipeline.pipes = 4;
     for (unsigned i = 0; i < pipeline.pipes; i++)
@@ -247,7 +247,7 @@ static void change_keys(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers
 }
 
 /* Half a pipeline is none. */
-static void check_rules(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+static void check_rules(struct card *card, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
     static struct pipeline pipeline;
     struct record_keys keys;
@@ -255,7 +255,7 @@ static void check_rules(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers
     unsigned char *bufs[PIPES_MAX + 1] = {0};
 
     record_keys_make_up(&keys, cipher, numbers);
-    ctx = record_context(&keys, engine, true);
+    ctx = record_context(&keys, card, true);
     record_make_up(&pipeline.records[0], 0x0303, numbers);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, PIPES_MAX + 1, bufs) != 1);
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_SET_PIPELINE_OUTPUT_BUFS, 0, bufs) != 1);
@@ -274,7 +274,7 @@ static void check_rules(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers
 
 /* A call that is refused leaves the pipeline as it is: what was wrong may be set right, as with QAT_Engine.
  */
-static void set_right(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *numbers)
+static void set_right(struct card *card, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
     static struct pipeline pipeline = {.pipes = 2};
     struct record_keys keys;
@@ -284,7 +284,7 @@ static void set_right(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *
 
     record_keys_make_up(&keys, cipher, numbers);
     pipeline.keys = &keys;
-    ctx = record_context(&keys, engine, true);
+    ctx = record_context(&keys, card, true);
     for (unsigned i = 0; i < 2; i++) {
         record_make_up(&pipeline.records[i], 0x0303, numbers);
         bufs[i] = pipeline.records[i].sealed;
@@ -312,24 +312,24 @@ static void set_right(ENGINE *engine, const EVP_CIPHER *cipher, struct numbers *
 
 static void run_all(const char *commands)
 {
-    ENGINE *engine = ways_engine(commands);
+    struct card *card = ways_card(commands);
     struct numbers numbers = {61};
 
-    if (ENGINE_get_cipher(engine, NID_aes_128_cbc_hmac_sha1) == NULL) {
+    if (!ways_have_cipher(card, EVP_aes_128_cbc_hmac_sha1())) {
         puts("no such cipher on this processor");
-        engine_unload(engine);
+        card_unload(card);
         return;
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
-        compare(engine, EVP_aes_128_cbc_hmac_sha1(), "aes_cbc_hmac_sha1", &numbers);
-        compare(engine, EVP_aes_256_cbc_hmac_sha256(), "aes_cbc_hmac_sha256", &numbers);
+        compare(card, EVP_aes_128_cbc_hmac_sha1(), "aes_cbc_hmac_sha1", &numbers);
+        compare(card, EVP_aes_256_cbc_hmac_sha256(), "aes_cbc_hmac_sha256", &numbers);
     }
-    told_by_the_last(engine, EVP_aes_256_cbc_hmac_sha1(), &numbers);
-    given_up(engine, EVP_aes_128_cbc_hmac_sha256(), &numbers);
-    change_keys(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
-    check_rules(engine, EVP_aes_128_cbc_hmac_sha1(), &numbers);
-    set_right(engine, EVP_aes_128_cbc_hmac_sha256(), &numbers);
-    engine_unload(engine);
+    told_by_the_last(card, EVP_aes_256_cbc_hmac_sha1(), &numbers);
+    given_up(card, EVP_aes_128_cbc_hmac_sha256(), &numbers);
+    change_keys(card, EVP_aes_128_cbc_hmac_sha1(), &numbers);
+    check_rules(card, EVP_aes_128_cbc_hmac_sha1(), &numbers);
+    set_right(card, EVP_aes_128_cbc_hmac_sha256(), &numbers);
+    card_unload(card);
 }
 
 int main(int argc, char **argv)

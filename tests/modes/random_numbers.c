@@ -6,6 +6,8 @@
  */
 #include <openssl/rand.h>
 
+#include <openssl/engine.h>
+
 #include "all_ways.h"
 
 #define JOBS 16
@@ -42,11 +44,13 @@ static int compare(const void *a, const void *b)
 int main(void)
 {
     struct job jobs[JOBS];
+    struct card *card;
     ENGINE *engine;
     int pauses = 0, running = JOBS;
 
     test_begin(60);
-    engine = ways_engine(NULL);
+    card = ways_card(NULL);
+    engine = card_engine(card);
     CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
     for (int i = 0; i < JOBS; i++) {
         job_init(&jobs[i], i % 2 == 0 ? BY_FD : BY_CALLBACK, take_numbers, NULL);
@@ -58,11 +62,11 @@ int main(void)
         pauses++;
         running -= job_run(&jobs[i]) == ASYNC_FINISH;
     }
-    CHECK_EQ(engine_count(engine, "aes_ecb"), JOBS * ROUNDS);
-    CHECK_EQ(engine_count(engine, "aes_ctr"), 0);
-    CHECK_EQ(engine_count(engine, "completed"), JOBS * ROUNDS);
+    CHECK_EQ(card_count(card, "aes_ecb"), JOBS * ROUNDS);
+    CHECK_EQ(card_count(card, "aes_ctr"), 0);
+    CHECK_EQ(card_count(card, "completed"), JOBS * ROUNDS);
     /* The generator did go through the engine: more than once for each number and each text of 48 bytes. */
-    CHECK(engine_count(engine, "inline") > JOBS * ROUNDS * 3);
+    CHECK(card_count(card, "inline") > JOBS * ROUNDS * 3);
     CHECK(pauses >= JOBS * ROUNDS);
     CHECK_EQ(seen_count, JOBS * ROUNDS * 2);
     qsort(seen, (size_t)seen_count, sizeof(seen[0]), compare);
@@ -72,6 +76,6 @@ int main(void)
         job_free(&jobs[i]);
     ENGINE_unregister_ciphers(engine);
     ENGINE_unregister_RSA(engine);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

@@ -208,7 +208,7 @@ struct suite {
     bool pipelines, by_callback;
 };
 
-static void connect_and_talk(ENGINE *engine, const struct suite *suite)
+static void connect_and_talk(struct card *card, const struct suite *suite)
 {
     static struct end server, client;
     BIO *server_bio, *client_bio;
@@ -224,19 +224,19 @@ static void connect_and_talk(ENGINE *engine, const struct suite *suite)
     shaken = both(&server, &client, handshake, handshake, suite->by_callback);
     ERR_print_errors_fp(stderr);
     CHECK(shaken);
-    requests = engine_count(engine, suite->stat);
-    told = engine_count(engine, "wakeups") + engine_count(engine, "callbacks");
+    requests = card_count(card, suite->stat);
+    told = card_count(card, "wakeups") + card_count(card, "callbacks");
     CHECK(both(&server, &client, write_data, read_data, suite->by_callback));
     CHECK(memcmp(client.got, data, DATA) == 0);
     CHECK(both(&client, &server, write_data, read_data, suite->by_callback));
     CHECK(memcmp(server.got, data, DATA) == 0);
-    requests = engine_count(engine, suite->stat) - requests;
-    told = engine_count(engine, "wakeups") + engine_count(engine, "callbacks") - told;
+    requests = card_count(card, suite->stat) - requests;
+    told = card_count(card, "wakeups") + card_count(card, "callbacks") - told;
     printf("%-24s %s %-8s: %ld records on the card, told of %ld times\n", SSL_get_cipher_name(server.ssl),
         suite->by_callback ? "callback  " : "descriptor", suite->pipelines ? "pipes" : "", requests, told);
     CHECK(requests >= 2 * 2 * DATA / (FRAGMENT * PIPES));
-    if (suite->pipelines)
-        CHECK(told * 2 < requests); /* sealed by four at a time, and opened by several */
+    if (suite->pipelines && !card_is_provider()) /* of which libssl makes no pipelines */
+        CHECK(told * 2 < requests);              /* sealed by four at a time, and opened by several */
     else
         CHECK_EQ(told, requests);
     spoil = true;
@@ -263,19 +263,19 @@ int main(void)
         {"TLS_AES_128_CCM_8_SHA256", "aes_ccm", TLS1_3_VERSION, false, true},
     };
     struct numbers numbers = {71};
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(120);
-    engine = ways_engine(NULL);
+    card = ways_card(NULL);
     number_fill(&numbers, data, sizeof(data));
-    ways_set_default(engine, true);
+    ways_set_default(card, true);
     for (unsigned i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
         if (strncmp(suites[i].stat, "aes_cbc_hmac", 12) == 0 &&
-            ENGINE_get_cipher(engine, NID_aes_128_cbc_hmac_sha1) == NULL)
+            !ways_have_cipher(card, EVP_aes_128_cbc_hmac_sha1()))
             continue; /* not on this processor */
-        connect_and_talk(engine, &suites[i]);
+        connect_and_talk(card, &suites[i]);
     }
-    ways_set_default(engine, false);
-    engine_unload(engine);
+    ways_set_default(card, false);
+    card_unload(card);
     return 0;
 }

@@ -20,11 +20,11 @@ void record_make_up(struct record *record, unsigned version, struct numbers *num
     number_fill(numbers, record->iv, sizeof(record->iv));
 }
 
-EVP_CIPHER_CTX *record_context(const struct record_keys *keys, ENGINE *impl, bool encrypt)
+EVP_CIPHER_CTX *record_context(const struct record_keys *keys, struct card *impl, bool encrypt)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
-    CHECK(EVP_CipherInit_ex(ctx, keys->cipher, impl, keys->key, keys->iv, encrypt));
+    CHECK(ways_cipher_init(impl, ctx, keys->cipher, keys->key, keys->iv, encrypt));
     CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_MAC_KEY, keys->mac_key_len, (void *)keys->mac_key) == 1);
     return ctx;
 }

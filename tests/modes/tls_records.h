@@ -31,8 +31,8 @@ struct record {
 void record_keys_make_up(struct record_keys *keys, const EVP_CIPHER *cipher, struct numbers *numbers);
 void record_make_up(struct record *record, unsigned version, struct numbers *numbers);
 
-/* A context with the keys. impl: the engine; NULL: whatever is the default. */
-EVP_CIPHER_CTX *record_context(const struct record_keys *keys, ENGINE *impl, bool encrypt);
+/* A context with the keys. impl: the card; NULL: whatever is the default. */
+EVP_CIPHER_CTX *record_context(const struct record_keys *keys, struct card *impl, bool encrypt);
 
 /* Before records are sealed or opened on ctx: give it the associated data of one more; sealing, sealed_len is
  * set and the text put in place. */

@@ -59,8 +59,8 @@ struct context {
     int mode;
     bool encrypting, keyed;
     bool has_iv;
-    bool holds_nothing; /* EVP, of a text */
-    bool turned;        /* without a key for this direction, in a mode that has one for each */
+    int held;    /* bytes given since the key, the IV or the direction was set; -1: the text has ended */
+    bool turned; /* without a key for this direction, in a mode that has one for each */
     /* GCM: */
     enum stage stage;
     int iv_len, iv_fixed;
@@ -75,6 +75,10 @@ struct context {
     bool tag_waits;
     bool has_length; /* until the tag is taken, libcrypto keeps the length of one text for the next */
 };
+
+/* libcrypto's implementation that has to do the same as the card: with an engine the one that EVP treats as
+ * it treats the engine. */
+static enum actor twin;
 
 static struct implementation implementations[ACTORS][SEQUENCE_CIPHERS];
 static struct context contexts[CONTEXTS];
@@ -143,7 +147,7 @@ static void forget(struct context *c)
         EVP_CIPHER_CTX_reset(c->of[who]);
         EVP_CIPHER_CTX_free(c->before[who]);
         c->before[who] = NULL;
-        c->agrees[who] = who != OLDER || setting->older != NULL;
+        c->agrees[who] = who <= twin;
     }
     c->started = false;
 }
@@ -269,7 +273,8 @@ static bool turns_without_key(const struct context *c)
     return call.number >= 0 && call.number != c->encrypting && call.key == NULL && !can_turn(c);
 }
 
-/* How far the engine and libcrypto's older implementation have to be the same. */
+/* How far the card and libcrypto have to be the same. What is said of libcrypto's older implementation is
+ * true of its provider, too, where that is compared with the provider under test. */
 enum exactness { ANYTHING, RETURNS, EVERYTHING };
 
 static enum exactness exactness_of(const struct context *c)
@@ -286,7 +291,11 @@ static enum exactness exactness_of(const struct context *c)
         call.kind == CALL_DIRECT)
         return EVERYTHING;
     if (!is_gcm(c))
-        return call.kind == CALL_UPDATE || call.kind == CALL_FINAL ? EVERYTHING : ANYTHING;
+        return twin == PROVIDER || call.kind == CALL_UPDATE || call.kind == CALL_FINAL ? EVERYTHING
+                                                                                       : ANYTHING;
+    if (twin == PROVIDER && c->generates && c->stage == NO_IV &&
+        (call.kind == CALL_UPDATE || call.kind == CALL_FINAL))
+        return ANYTHING; /* libcrypto's takes an IV that nobody asked it to make from what was set */
     switch (call.kind) {
     case CALL_UPDATE: /* with NULL it is an end; no bytes at all after text are too late only for libcrypto */
         return c->stage == MURKY || call.in == NULL || (call.out == NULL && call.len == 0) ? ANYTHING
@@ -324,7 +333,7 @@ static bool is_of_engines_only(void)
 
 static bool is_asked(const struct context *c, enum actor who)
 {
-    return c->agrees[who] && (who != PROVIDER || !is_of_engines_only());
+    return c->agrees[who] && (who == CARD || who == twin || !is_of_engines_only());
 }
 
 enum verdict { GOES_ON, START_AGAIN, FAULT };
@@ -353,26 +362,26 @@ static enum verdict judge(struct context *c, enum exactness exactness)
 {
     bool asked = false, backed = false;
 
-    if (results[CARD].done && results[CARD].error)
-        return fault("the engine leaves an error behind of what succeeded");
+    if (call.kind != CALL_LOOK && results[CARD].done && results[CARD].error)
+        return fault("the card leaves an error behind of what succeeded");
     for (enum actor who = PROVIDER; who < ACTORS; who++) {
         if (!is_asked(c, who))
             continue;
         asked = true;
         if (!results[CARD].done && results[who].done) { /* the call was never made */
-            if (who == OLDER && exactness != ANYTHING)
-                return fault("the engine refuses what the older implementation lets pass");
+            if (who == twin && exactness != ANYTHING)
+                return fault("the card refuses what libcrypto lets pass");
             c->agrees[who] = go_back(c, who);
-        } else if (who == OLDER && exactness == RETURNS) {
+        } else if (who == twin && exactness == RETURNS) {
             if (results[CARD].done != results[who].done)
-                return fault("the engine lets pass what the older implementation refuses");
+                return fault("the card lets pass what libcrypto refuses");
         } else {
             c->agrees[who] = is_same(who);
-            if (who == OLDER && exactness == EVERYTHING && !c->agrees[who])
-                return fault("the older implementation returns something else");
+            if (who == twin && exactness == EVERYTHING && !c->agrees[who])
+                return fault("libcrypto returns something else");
         }
-        if (who == OLDER && !results[CARD].done && results[who].error && !results[CARD].error)
-            return fault("the engine refuses without an error");
+        if (who == twin && !results[CARD].done && results[who].error && !results[CARD].error)
+            return fault("the card refuses without an error");
         backed |= c->agrees[who];
     }
     if (results[CARD].done && asked && !backed)
@@ -396,7 +405,7 @@ static void follow_init(struct context *c)
         c->encrypting = call.number;
     c->keyed |= call.key != NULL;
     c->has_iv |= call.iv != NULL;
-    c->holds_nothing = true;
+    c->held = 0;
     if (call.iv != NULL) {
         c->stage = FRESH;
         c->unclear = c->unclear || (c->generates && call.key != NULL);
@@ -408,6 +417,8 @@ static void follow_gcm_message(struct context *c)
 {
     bool done = results[CARD].done;
 
+    if (twin == PROVIDER && done && call.kind == CALL_UPDATE && c->stage == NO_IV)
+        c->stage = FRESH;           /* providers generate an IV where there is none */
     if (!done && c->stage != NO_IV) /* the engine ends the message, libcrypto lets it go on */
         c->stage = MURKY;
     if (done && c->stage == FRESH && call.len > 0)
@@ -503,7 +514,7 @@ static void follow_start(struct context *c)
     c->encrypting = call.number;
     c->keyed = call.key != NULL;
     c->has_iv = call.iv != NULL;
-    c->holds_nothing = true;
+    c->held = 0;
     c->stage = call.iv != NULL ? FRESH : NO_IV;
     c->iv_len = EVP_CIPHER_get_iv_length(cipher_of(call_cipher));
     c->iv_room = EVP_MAX_IV_LENGTH;
@@ -544,14 +555,18 @@ static enum verdict follow(struct context *c)
         c->agrees[PROVIDER] = false;
     else if (call_shift > 0)
         return GOES_ON;
+    if (twin == PROVIDER && !results[CARD].done && call.kind != CALL_COMMAND)
+        return START_AGAIN; /* of a failure each implementation makes what it likes */
     if (call.kind == CALL_COPY && results[CARD].done)
         follow_copy(c);
     if (is_ccm(c) && !follow_ccm(c))
         return START_AGAIN;
     if (is_gcm(c))
         follow_gcm(c);
-    if (call.kind == CALL_UPDATE || call.kind == CALL_FINAL)
-        c->holds_nothing = false;
+    if (call.kind == CALL_UPDATE && c->held >= 0)
+        c->held += call.len;
+    else if (call.kind == CALL_FINAL)
+        c->held = -1;
     if (call.kind == CALL_INIT)
         follow_init(c);
     return GOES_ON;
@@ -569,7 +584,8 @@ static void trace(const struct context *c)
             "  context %d, %s of %s: number %d, %d bytes, in %d, out %d, in place %d, key %d, IV %d; stage "
             "%d, IV of "
             "%d: engine %d, provider %d%s, older %d%s\n",
-            c == &contexts[1], kinds[call.kind], OBJ_nid2sn(nids[c->cipher]), call.number, call.len,
+            c == &contexts[1], kinds[call.kind],
+            OBJ_nid2sn(nids[call.kind == CALL_START ? call_cipher : c->cipher]), call.number, call.len,
             call.in != NULL, call.out != NULL, call.in == call.out, call.key != NULL, call.iv != NULL,
             (int)c->stage, c->iv_len, results[CARD].done, results[PROVIDER].done,
             c->agrees[PROVIDER] ? "" : " (no more)", results[OLDER].done,
@@ -638,6 +654,14 @@ static void make_up_start(unsigned cipher)
     call_cipher = cipher < SEQUENCE_CIPHERS ? cipher : below(SEQUENCE_CIPHERS);
 }
 
+/* Where part of a block is held back, output in place would overwrite input. EVP refuses that only of an
+ * engine's cipher. */
+static bool may_be_in_place(const struct context *c)
+{
+    return twin == OLDER || (c->mode != EVP_CIPH_CBC_MODE && c->mode != EVP_CIPH_ECB_MODE) ||
+           (c->encrypting && c->held >= 0 && c->held % BLOCK == 0);
+}
+
 static void make_up_update(const struct context *c)
 {
     unsigned what = below(256);
@@ -645,7 +669,7 @@ static void make_up_update(const struct context *c)
     call.kind = CALL_UPDATE;
     call.len = what % 3 == 0 ? text_length() : (int)below(40);
     call.in = given;
-    call.out = what % 5 == 0 ? given : taken;
+    call.out = what % 5 == 0 && may_be_in_place(c) ? given : taken;
     make_up_bytes(call.len);
     if (what / 8 % 4 == 0)
         memset(given, 0, (size_t)call.len); /* looks like key stream for the random generator */
@@ -809,13 +833,13 @@ static void make_up(const struct context *c)
         }
         /* fall through */
     case 10:
-        if (c->holds_nothing && !is_aead(c) && !is_hmac(c)) {
+        if (c->held == 0 && !is_aead(c) && !is_hmac(c)) {
             make_up_direct(c);
             break;
         }
         /* fall through */
     case 11:
-        if (one_in(4)) {
+        if (twin == OLDER && one_in(4)) {
             make_up_overlap();
             break;
         }
@@ -833,7 +857,7 @@ static enum verdict ask_engine_alone(struct context *c)
     perform(c, CARD);
     trace(c);
     if (results[CARD].done && (is_command(EVP_CTRL_GCM_SET_IV_INV) || results[CARD].len != 0))
-        return fault("the engine lets pass what cannot be done");
+        return fault("the card lets pass what cannot be done");
     return START_AGAIN;
 }
 
@@ -867,7 +891,7 @@ static bool pass(void *arg, struct call *wanted, bool is_right)
     if (make(c) == FAULT)
         return false;
     if (results[CARD].done != is_right) {
-        fault(is_right ? "the engine refuses what is right" : "the engine takes what is wrong");
+        fault(is_right ? "the card refuses what is right" : "the card takes what is wrong");
         return false;
     }
     wanted->got = results[CARD].len;
@@ -1079,7 +1103,8 @@ static enum verdict make(struct context *c)
 /* Where the older implementation may return anything, and the provider has left, or is not asked. */
 static bool says_nothing(const struct context *c)
 {
-    return exactness_of(c) == ANYTHING && (is_of_engines_only() || (is_gcm(c) && !c->agrees[PROVIDER]));
+    return twin == OLDER && exactness_of(c) == ANYTHING &&
+           (is_of_engines_only() || (is_gcm(c) && !c->agrees[PROVIDER]));
 }
 
 static enum verdict step(struct context *c, unsigned cipher)
@@ -1113,6 +1138,7 @@ bool sequence_run(struct sequence_setting *of, struct source *from, unsigned fir
 
     setting = of;
     source = from;
+    twin = of->engine != NULL ? OLDER : PROVIDER;
     random_state = 0;
     for (unsigned i = 0; i < CONTEXTS; i++) {
         contexts[i] = (struct context){.cipher = 0};
@@ -1138,6 +1164,7 @@ bool sequence_run(struct sequence_setting *of, struct source *from, unsigned fir
 
 /* ------------------------------------------------------------------------------------ implementations */
 
+#ifndef OPENSSL_NO_ENGINE
 static int older_ciphers(ENGINE *engine, const EVP_CIPHER **found, const int **list, int nid)
 {
     (void)engine;
@@ -1148,6 +1175,36 @@ static int older_ciphers(ENGINE *engine, const EVP_CIPHER **found, const int **l
     *found = EVP_get_cipherbynid(nid);
     return *found != NULL;
 }
+
+static ENGINE *older_engine(void)
+{
+    ENGINE *older = ENGINE_new();
+
+    CHECK(older != NULL && ENGINE_set_id(older, "older") && ENGINE_set_ciphers(older, older_ciphers));
+    return older;
+}
+
+static bool has_cipher(ENGINE *engine, int nid)
+{
+    return ENGINE_get_cipher(engine, nid) != NULL;
+}
+#else
+static ENGINE *older_engine(void)
+{
+    return NULL;
+}
+
+static bool has_cipher(ENGINE *engine, int nid)
+{
+    (void)nid;
+    return engine != NULL;
+}
+
+static void ENGINE_free(ENGINE *none)
+{
+    (void)none;
+}
+#endif
 
 /* The same bytes for all that are asked to make one call. */
 static int repeated_bytes(unsigned char *out, int len)
@@ -1169,17 +1226,19 @@ void sequence_begin(struct sequence_setting *of)
     static RAND_METHOD repeated = {
         .bytes = repeated_bytes, .pseudorand = repeated_bytes, .status = random_is_there};
 
-    of->older = ENGINE_new();
-    CHECK(of->older != NULL && ENGINE_set_id(of->older, "older") &&
-          ENGINE_set_ciphers(of->older, older_ciphers));
+    of->older = of->engine == NULL ? NULL : older_engine();
     for (unsigned i = 0; i < SEQUENCE_CIPHERS; i++) {
         EVP_CIPHER *standard = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(nids[i]), "provider=default");
 
         implementations[CARD][i] = (struct implementation){cipher_of(i), of->engine};
+        if (of->engine == NULL && !of->by_default)
+            implementations[CARD][i].cipher =
+                EVP_CIPHER_fetch(of->context, OBJ_nid2sn(nids[i]), "provider=ersatz");
         implementations[OLDER][i] = (struct implementation){cipher_of(i), of->older};
         implementations[PROVIDER][i].cipher = standard;
         if (of->by_default)
-            implementations[CARD][i] = (struct implementation){.cipher = standard};
+            implementations[CARD][i] =
+                (struct implementation){.cipher = of->engine == NULL ? cipher_of(i) : standard};
     }
     CHECK(RAND_set_rand_method(&repeated));
 }
@@ -1187,12 +1246,18 @@ void sequence_begin(struct sequence_setting *of)
 void sequence_end(struct sequence_setting *of)
 {
     CHECK(RAND_set_rand_method(NULL));
-    for (unsigned i = 0; i < SEQUENCE_CIPHERS; i++)
+    for (unsigned i = 0; i < SEQUENCE_CIPHERS; i++) {
         EVP_CIPHER_free((EVP_CIPHER *)implementations[PROVIDER][i].cipher);
+        if (of->engine == NULL && !of->by_default)
+            EVP_CIPHER_free((EVP_CIPHER *)implementations[CARD][i].cipher);
+    }
     ENGINE_free(of->older);
 }
 
 const char *sequence_cipher_name(const struct sequence_setting *of, unsigned cipher)
 {
-    return ENGINE_get_cipher(of->engine, nids[cipher]) == NULL ? NULL : OBJ_nid2sn(nids[cipher]);
+    bool has = of->engine != NULL ? has_cipher(of->engine, nids[cipher])
+                                  : implementations[CARD][cipher].cipher != NULL;
+
+    return has ? OBJ_nid2sn(nids[cipher]) : NULL;
 }

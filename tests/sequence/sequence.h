@@ -30,8 +30,9 @@
 
 /* What all sequences of a program have in common. */
 struct sequence_setting {
-    ENGINE *engine;  /* under test */
-    bool by_default; /* it is not named, but the default where a context gets its cipher */
+    ENGINE *engine;        /* under test; NULL: the provider, */
+    OSSL_LIB_CTX *context; /* which is loaded here */
+    bool by_default;       /* it is not named, but the default where a context gets its cipher */
     void (*make_default)(bool is_default);
     bool long_texts; /* up to 1.25 MiB; otherwise up to 3,000 bytes */
     void (*vary)(
@@ -48,7 +49,7 @@ struct sequence_setting {
 void sequence_begin(struct sequence_setting *setting);
 void sequence_end(struct sequence_setting *setting);
 
-/* The cipher's number is at most SEQUENCE_CIPHERS - 1. NULL: the engine does not have it on this processor.
+/* The cipher's number is at most SEQUENCE_CIPHERS - 1. NULL: the card does not have it on this processor.
  */
 const char *sequence_cipher_name(const struct sequence_setting *setting, unsigned cipher);
 

@@ -20,7 +20,7 @@ void refusal_say(void)
     text = (flags & ERR_TXT_STRING) != 0 && data[0] != '\0' ? data : ERR_reason_error_string(error);
     if (text == NULL)
         text = "libcrypto gave no reason";
-    ersatz_say("refused; the program may continue without it: %.*s", (int)strcspn(text, "\n"), text);
+    ersatz_say(ERSATZ_REFUSED "%.*s", (int)strcspn(text, "\n"), text);
 }
 
 void refusal_say_command(void)

@@ -22,6 +22,9 @@
  */
 void ersatz_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The line of a module that was refused, or whose command was; the reason follows. */
+#define ERSATZ_REFUSED "refused; the program may continue without it: "
+
 /* Writes a text of several lines to standard error, unchanged, and every time that it is called. */
 void ersatz_say_text(const char *text, size_t len);
 

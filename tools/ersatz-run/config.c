@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes an openssl.cnf that contains the user's and also loads the engine. It includes the user's file, and
- * then gives the section that openssl_conf names another list of engines, which contains the user's engines.
- * Everything else (providers, ssl_conf and so on) stays.
+ * Writes an openssl.cnf that contains the user's and also loads the module. It includes the user's file, and
+ * names another section for openssl_conf: a copy of the user's, in which the list of providers or of engines
+ * is ours. That list contains the user's providers or engines, and the module first. Everything else
+ * (ssl_conf and so on) stays.
  */
 #include <errno.h>
+#include <libgen.h>
 #include <openssl/conf.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "run.h"
 
-#define ENGINE_ID "ersatz"
+#define NAME "ersatz"
 #define OWN "ersatz_run_" /* prefix of our own sections */
+/* Prefix of our own entries in lists, which libcrypto ignores. The names are not given in the sections
+ * (identity = default): in a provider's, it takes a value that is the name of a section for a sub-section. */
+#define ENTRY "ersatz_run."
 
 /* The path of the user's file, or NULL if there is none. The caller frees it. */
 static char *users_file(void)
@@ -24,7 +30,7 @@ static char *users_file(void)
     if (name == NULL)
         give_up("out of memory");
     path = realpath(name, NULL);
-    if (path == NULL && getenv("OPENSSL_CONF") != NULL)
+    if (path == NULL && getenv("OPENSSL_CONF") != NULL && name[0] != '\0') /* empty: no file is wanted */
         fprintf(stderr, "ersatz-run: OPENSSL_CONF %s: %s; continuing without it, as OpenSSL does\n", name,
             strerror(errno));
     OPENSSL_free(name);
@@ -78,23 +84,68 @@ static void write_line(FILE *stream, const char *name, const char *value)
     write_value(stream, value);
 }
 
-/* The id of the engine that an entry in the list of engines loads, as libcrypto reads it. */
-static const char *engine_of(const CONF *conf, const CONF_VALUE *entry)
+/* A list has lines NAME = SECTION. An engine or a provider has a section of such lines. */
+static int lines_in(const CONF *conf, const char *section)
 {
-    const char *dot = strchr(entry->name, '.'), *id = find(conf, entry->value, "engine_id");
+    STACK_OF(CONF_VALUE) *lines = section == NULL ? NULL : NCONF_get_section(conf, section);
 
-    return id != NULL ? id : dot != NULL ? dot + 1 : entry->name;
+    return lines == NULL ? 0 : sk_CONF_VALUE_num(lines);
 }
 
-/* True if a list NAME:VALUE;... contains the command that has this name in a configuration, where libcrypto
- * ignores everything up to a dot. */
-static bool control_has(const char *control, const char *name)
+static const CONF_VALUE *line_of(const CONF *conf, const char *section, int i)
+{
+    return sk_CONF_VALUE_value(NCONF_get_section(conf, section), i);
+}
+
+/* libcrypto ignores everything up to a dot in a name, */
+static const char *without_prefix(const char *name)
 {
     const char *dot = strchr(name, '.');
-    size_t length;
 
-    name = dot == NULL ? name : dot + 1;
-    length = strlen(name);
+    return dot == NULL ? name : dot + 1;
+}
+
+/* and what follows the last dot in the name of a module: "providers.2" is a second list of providers. */
+static bool is_module(const CONF_VALUE *line, const char *module)
+{
+    const char *dot = strrchr(line->name, '.');
+    size_t length = dot == NULL ? strlen(line->name) : (size_t)(dot - line->name);
+
+    return strlen(module) == length && strncmp(line->name, module, length) == 0;
+}
+
+/* The value in the section of an engine or a provider. NULL: there is none. */
+static const char *setting(const CONF *conf, const char *section, const char *name)
+{
+    const char *value = NULL;
+
+    for (int i = 0; i < lines_in(conf, section); i++) {
+        const CONF_VALUE *line = line_of(conf, section, i);
+
+        if (strcmp(without_prefix(line->name), name) == 0)
+            value = line->value;
+    }
+    return value;
+}
+
+/* True if an entry in a list is for ersatz: by the name of the entry, by the name that the section gives, or
+ * by its file. */
+static bool is_ours(const CONF *conf, const CONF_VALUE *entry, enum door door)
+{
+    bool provider = door == DOOR_PROVIDER;
+    const char *name = setting(conf, entry->value, provider ? "identity" : "engine_id");
+    const char *file = setting(conf, entry->value, provider ? "module" : "dynamic_path");
+    const char *slash = file == NULL ? NULL : strrchr(file, '/');
+
+    return strcmp(name != NULL ? name : without_prefix(entry->name), NAME) == 0 ||
+           (file != NULL && strcmp(slash != NULL ? slash + 1 : file, NAME ".so") == 0);
+}
+
+/* True if the command is in a list NAME:VALUE;... */
+static bool control_has(const char *control, const char *name)
+{
+    size_t length = strlen(name);
+
     for (; control != NULL; control = strchr(control, ';')) {
         control += control[0] == ';';
         if (strncmp(control, name, length) == 0 && strchr(":;", control[length]) != NULL) /* or the end */
@@ -103,61 +154,230 @@ static bool control_has(const char *control, const char *name)
     return false;
 }
 
-/* Writes the section of our engine: our module, and the commands of the user's section if there is one. */
-static void write_engine(
-    FILE *stream, const CONF *conf, const char *users, const char *module, const char *control)
+/* True if a provider's section activates it. */
+static bool is_active(const CONF *conf, const char *section)
 {
-    STACK_OF(CONF_VALUE) *commands = users == NULL ? NULL : NCONF_get_section(conf, users);
+    static const char *const no[] = {"0", "no", "off", "false"};
+    const char *value = setting(conf, section, "activate");
 
-    fprintf(stream, "\n[" OWN "engine]\n");
-    write_line(stream, "engine_id", ENGINE_ID);
-    write_line(stream, "dynamic_path", module);
-    if (commands == NULL) {
+    for (unsigned i = 0; value != NULL && i < sizeof(no) / sizeof(no[0]); i++) {
+        if (strcasecmp(value, no[i]) == 0)
+            value = NULL;
+    }
+    return value != NULL;
+}
+
+/* What the user's configuration has in its lists of engines or of providers. */
+struct found {
+    bool list;        /* there is a list */
+    bool active;      /* a provider that is not ours is activated */
+    const char *ours; /* the section of ersatz, or NULL */
+};
+
+/* Looks at the user's lists; stream: writes the entries that are not ours, or NULL. */
+static struct found read_lists(const CONF *conf, enum door door, FILE *stream)
+{
+    const char *init = find(conf, NULL, "openssl_conf"), *list;
+    struct found found = {.list = false};
+
+    for (int i = 0; i < lines_in(conf, init); i++) {
+        list = line_of(conf, init, i)->value;
+        if (!is_module(line_of(conf, init, i), door == DOOR_PROVIDER ? "providers" : "engines"))
+            continue;
+        found.list = true;
+        for (int j = 0; j < lines_in(conf, list); j++) {
+            const CONF_VALUE *entry = line_of(conf, list, j);
+
+            if (is_ours(conf, entry, door)) {
+                found.ours = entry->value;
+            } else {
+                found.active = found.active || is_active(conf, entry->value);
+                if (stream != NULL)
+                    write_line(stream, entry->name, entry->value);
+            }
+        }
+    }
+    return found;
+}
+
+/* Writes the section of our engine or provider: the module, and the settings of the user's section if there
+ * is one. */
+static void write_section(FILE *stream, const struct config *config, const char *users, const char *control)
+{
+    static const char *const own[] = {
+        "identity", "module", "activate", "soft_load", "engine_id", "dynamic_path"};
+
+    bool provider = config->door == DOOR_PROVIDER;
+
+    fputs("\n[" OWN "section]\n", stream);
+    write_line(stream, provider ? "module" : "dynamic_path", config->module);
+    if (provider)
+        fputs("activate = 1\n", stream);
+    else if (users == NULL)
         fputs("default_algorithms = ALL\ninit = 1\n", stream);
-        return;
-    }
-    for (int i = 0; i < sk_CONF_VALUE_num(commands); i++) {
-        const CONF_VALUE *command = sk_CONF_VALUE_value(commands, i);
+    for (int i = 0; i < lines_in(config->users, users); i++) {
+        const CONF_VALUE *line = line_of(config->users, users, i);
+        const char *name = without_prefix(line->name);
+        bool skipped = control_has(control, name);
 
-        if (strcmp(command->name, "engine_id") != 0 && strcmp(command->name, "dynamic_path") != 0 &&
-            !control_has(control, command->name))
-            write_line(stream, command->name, command->value);
+        for (unsigned j = 0; j < sizeof(own) / sizeof(own[0]); j++)
+            skipped = skipped || strcmp(name, own[j]) == 0;
+        if (!skipped)
+            write_line(stream, line->name, line->value);
     }
 }
 
-/* Our engine comes first, so that it gets the algorithms unless another engine asks for them too. */
-static void write_engines(
-    FILE *stream, const CONF *conf, const char *list, const char *module, const char *control)
+/* Writes a list: the entry of the module, if this is its door, and the user's other entries. */
+static void write_list(FILE *stream, const struct config *config, enum door door)
 {
-    STACK_OF(CONF_VALUE) *entries = list == NULL ? NULL : NCONF_get_section(conf, list);
-    const char *users = NULL;
+    struct found found;
 
-    fprintf(stream, "\n[" OWN "engines]\n" OWN "entry = " OWN "engine\n");
-    for (int i = 0; entries != NULL && i < sk_CONF_VALUE_num(entries); i++) {
-        const CONF_VALUE *entry = sk_CONF_VALUE_value(entries, i);
-
-        if (strcmp(engine_of(conf, entry), ENGINE_ID) == 0)
-            users = entry->value;
-        else
-            write_line(stream, entry->name, entry->value);
-    }
-    write_engine(stream, conf, users, module, control);
+    fprintf(stream, "\n[" OWN "%ss]\n", door_name(door));
+    if (door == config->door)
+        fputs(ENTRY NAME " = " OWN "section\n", stream);
+    found = read_lists(config->users, door, stream);
+    /* OpenSSL loads its default provider by itself only if the configuration activates none. */
+    if (door == DOOR_PROVIDER && config->door == door && !found.active)
+        fputs(ENTRY "default = " OWN "default\n\n[" OWN "default]\nactivate = 1\n", stream);
 }
 
-void config_write(FILE *stream, const char *module, const char *control)
+/* True if this property query has a clause about this name. */
+static bool queries(const char *query, const char *name)
 {
-    char *users = users_file();
-    CONF *conf = read_file(users);
-    const char *init = find(conf, NULL, "openssl_conf");
-    const char *engines = init == NULL ? NULL : find(conf, init, "engines");
+    size_t length = strlen(name);
 
-    fputs("# Made by ersatz-run: the user's configuration, and the engine.\n", stream);
-    if (users != NULL)
-        write_line(stream, ".include", users);
-    fputs("\n[default]\n", stream);
-    write_line(stream, "openssl_conf", init != NULL ? init : OWN "init");
-    fprintf(stream, "\n[%s]\nengines = " OWN "engines\n", init != NULL ? init : OWN "init");
-    write_engines(stream, conf, engines, module, control);
-    NCONF_free(conf);
-    free(users);
+    for (; query != NULL; query = strchr(query, ',')) {
+        query += strspn(query, ", \t?-");
+        if (strncasecmp(query, name, length) == 0 &&
+            (query[length] == '\0' || strchr("=!, \t", query[length])))
+            return true;
+    }
+    return false;
+}
+
+/* The default properties of the program, which the caller frees: the user's, and the wish for ersatz if the
+ * user's say nothing about it. A query may have one clause only about each name. */
+static char *with_ours(const char *users)
+{
+    if (users == NULL || users[strspn(users, " \t")] == '\0')
+        return text("?provider=" NAME);
+    if (strstr(users, NAME) != NULL)
+        return text("%s", users);
+    return text(
+        "%s,%s", users, queries(users, "provider") ? "?" NAME ".rsa,?" NAME ".aes" : "?provider=" NAME);
+}
+
+/* The user's default properties, or NULL. */
+static const char *users_properties(const CONF *conf)
+{
+    const char *init = find(conf, NULL, "openssl_conf"), *properties = NULL;
+
+    for (int i = 0; i < lines_in(conf, init); i++) {
+        const CONF_VALUE *line = line_of(conf, init, i);
+
+        if (is_module(line, "alg_section") && find(conf, line->value, "default_properties") != NULL)
+            properties = find(conf, line->value, "default_properties");
+    }
+    return properties;
+}
+
+/* Writes a copy of the user's sections for algorithms, with our default properties. They come first if the
+ * user has none: a line `fips_mode = yes` adds to the properties before it. */
+static void write_algorithms(FILE *stream, const struct config *config)
+{
+    const char *init = find(config->users, NULL, "openssl_conf");
+
+    fputs("\n[" OWN "algorithms]\n", stream);
+    if (config->properties != NULL && users_properties(config->users) == NULL)
+        write_line(stream, "default_properties", config->properties);
+    for (int i = 0; i < lines_in(config->users, init); i++) {
+        const CONF_VALUE *module = line_of(config->users, init, i);
+
+        for (int j = 0; is_module(module, "alg_section") && j < lines_in(config->users, module->value); j++) {
+            const CONF_VALUE *line = line_of(config->users, module->value, j);
+            bool ours = strcmp(line->name, "default_properties") == 0 && config->properties != NULL;
+
+            write_line(stream, line->name, ours ? config->properties : line->value);
+        }
+    }
+}
+
+/* Writes the section that openssl_conf names. Our lines come first, but for the list of engines: OpenSSL 4.0,
+ * which has no engines, ends its reading there. The provider's default_algorithms adds to the properties
+ * before it. */
+static void write_init(FILE *stream, const struct config *config, bool providers, bool engines)
+{
+    const char *init = find(config->users, NULL, "openssl_conf");
+    bool provider = config->door == DOOR_PROVIDER;
+
+    fputs("\n[" OWN "init]\n", stream);
+    if (provider)
+        fputs("alg_section = " OWN "algorithms\n", stream);
+    if (providers)
+        fputs("providers = " OWN "providers\n", stream);
+    for (int i = 0; i < lines_in(config->users, init); i++) {
+        const CONF_VALUE *line = line_of(config->users, init, i);
+
+        if (!is_module(line, "providers") && !is_module(line, "engines") &&
+            !(provider && is_module(line, "alg_section")))
+            write_line(stream, line->name, line->value);
+    }
+    if (engines)
+        fputs("engines = " OWN "engines\n", stream);
+}
+
+void config_read(struct config *config, const char *module)
+{
+    *config = (struct config){.module = module, .file = users_file()};
+    config->users = read_file(config->file);
+}
+
+bool config_has(const struct config *config, enum door door)
+{
+    return read_lists(config->users, door, NULL).ours != NULL;
+}
+
+bool config_sets(const struct config *config, const char *command)
+{
+    const char *users = read_lists(config->users, config->door, NULL).ours;
+
+    return users != NULL && setting(config->users, users, command) != NULL;
+}
+
+void config_set_door(struct config *config, enum door door)
+{
+    config->door = door;
+    if (door == DOOR_PROVIDER && !config_sets(config, "default_algorithms"))
+        config->properties = with_ours(users_properties(config->users));
+}
+
+void config_write(FILE *stream, const struct config *config, const char *control)
+{
+    struct found of_providers = read_lists(config->users, DOOR_PROVIDER, NULL);
+    struct found of_engines = read_lists(config->users, DOOR_ENGINE, NULL);
+    bool provider = config->door == DOOR_PROVIDER;
+    bool providers = provider || of_providers.list, engines = !provider || of_engines.list;
+
+#ifdef OPENSSL_NO_ENGINE
+    engines = false;
+#endif
+    fprintf(stream, "# Made by ersatz-run: the user's configuration, and the %s.\n", door_name(config->door));
+    if (config->file != NULL)
+        write_line(stream, ".include", config->file);
+    fputs("\n[default]\nopenssl_conf = " OWN "init\n", stream);
+    write_init(stream, config, providers, engines);
+    if (providers)
+        write_list(stream, config, DOOR_PROVIDER);
+    if (engines)
+        write_list(stream, config, DOOR_ENGINE);
+    if (provider)
+        write_algorithms(stream, config);
+    write_section(stream, config, provider ? of_providers.ours : of_engines.ours, control);
+}
+
+void config_free(struct config *config)
+{
+    NCONF_free(config->users);
+    free(config->file);
+    free(config->properties);
 }

@@ -67,14 +67,15 @@ static char *control_of_options(const struct options *options, const char *recor
 }
 
 /* All control commands. The user's own commands come before the options', so that options win; a seed that we
- * chose comes first, so that both win over it. */
-static char *control_commands(const struct options *options, const char *records)
+ * chose comes first, so that both win over it. A seed in the user's configuration wins over it, too. */
+static char *control_commands(const struct options *options, const struct config *config, const char *records)
 {
     const char *users = getenv("ERSATZ_CTRL");
     char *own = control_of_options(options, records), *control;
+    bool seed = options->seed_chosen && !config_sets(config, "SEED");
 
-    control = text("%s%s;%s;%s", options->seed_chosen ? "SEED:" : "",
-        options->seed_chosen ? options->seed : "", users == NULL ? "" : users, own);
+    control =
+        text("%s%s;%s;%s", seed ? "SEED:" : "", seed ? options->seed : "", users == NULL ? "" : users, own);
     free(own);
     return control;
 }
@@ -132,69 +133,89 @@ static bool fill_report(void *arg, FILE *stream)
     return !ferror(stream);
 }
 
-/* Returns the status to end with; -1: that of the program. */
-static int report(const struct options *options, const struct ending *ending, struct records *records)
+/* Completes the outcome and writes the report. Returns the status to end with; -1: that of the program. */
+static int report(struct outcome *outcome, struct records *records)
 {
+    const struct options *options = outcome->options;
     char *trace = write_trace(options, records);
     struct totals totals;
     struct ersatz_error error;
-    struct outcome outcome = {
-        .options = options,
-        .ending = ending,
-        .records = records,
-        .totals = &totals,
-        .trace = trace,
-    };
 
     totals_of(&totals, records, options->seed);
-    outcome.status = status_of(&outcome, &totals);
+    outcome->records = records;
+    outcome->totals = &totals;
+    outcome->trace = trace;
+    outcome->status = status_of(outcome, &totals);
     if (options->report == NULL) {
-        fill_report(&outcome, stderr);
-    } else if (!ersatz_write_file(options->report, fill_report, &outcome, &error)) {
+        fill_report(outcome, stderr);
+    } else if (!ersatz_write_file(options->report, fill_report, outcome, &error)) {
         fprintf(stderr, "ersatz-run: cannot write the report to %s; this is the report:\n", error.text);
-        fill_report(&outcome, stderr);
-    } else if (outcome.status != 0) {
+        fill_report(outcome, stderr);
+    } else if (outcome->status != 0) {
         fputs("ersatz-run: ", stderr);
-        status_explain(&outcome, &totals, outcome.status, stderr);
+        status_explain(outcome, &totals, outcome->status, stderr);
         fprintf(stderr, "; the report is in %s\n", options->report);
     }
     free(trace);
-    return status_is_our_own(&outcome, outcome.status) ? outcome.status : -1;
+    return status_is_our_own(outcome, outcome->status) ? outcome->status : -1;
+}
+
+/* Runs the program, if the module starts with our commands and with the program's configuration. */
+static void run(const struct options *options, const struct config *config, struct place *place,
+    struct sources *sources, struct ending *ending)
+{
+    char *control = control_commands(options, config, NULL);
+    const char *environment[] = {
+        "OPENSSL_CONF", NULL, "OPENSSL_ENGINES", NULL, "OPENSSL_MODULES", NULL, "ERSATZ_CTRL", control, NULL};
+    char *own;
+
+    module_try(config->module, config->door, control);
+    own = control_of_options(options, "");
+    place_make(place, config, own);
+    free(own);
+    environment[1] = place->config;
+    environment[3] = place->engines;
+    environment[5] = place->modules;
+    module_try_config(config, environment, sources);
+    free(control);
+    environment[7] = control = control_commands(options, config, place->records);
+    *ending = child_run(options->command, environment, place->records);
+    free(control);
 }
 
 int main(int argc, char **argv)
 {
     struct options options;
     static struct place place; /* removed at exit */
+    struct config config;
+    struct libcryptos libcryptos;
+    struct sources sources;
     struct ending ending;
     struct records records;
-    char *module, *control;
+    struct outcome outcome = {.options = &options,
+        .config = &config,
+        .libcryptos = &libcryptos,
+        .sources = &sources,
+        .ending = &ending};
+    char *module;
     int status;
 
     child_expect();
     options_read(&options, argc, argv);
     module = module_find(options.module);
-    control = control_commands(&options, NULL);
-    module_try(module, control);
-    free(control);
-    control = control_of_options(&options, "");
-    place_make(&place, module, control);
-    free(control);
-    control = control_commands(&options, place.records);
-    {
-        const char *const environment[] = {
-            "OPENSSL_CONF", place.config, "OPENSSL_ENGINES", place.engines, "ERSATZ_CTRL", control, NULL};
-
-        ending = child_run(options.command, environment, place.records);
-    }
+    config_read(&config, module);
+    libcryptos_find(&libcryptos, options.command[0], module);
+    config_set_door(&config, door_choose(options.door, &libcryptos, &config));
+    run(&options, &config, &place, &sources, &ending);
     if (ending.pid < 0) /* nothing was run */
         exit(WEXITSTATUS(ending.status));
     records_read(&records, place.records_fd);
     place_remove(&place);
     symbols_add(&records);
-    status = report(&options, &ending, &records);
+    status = report(&outcome, &records);
     records_free(&records);
-    free(control);
+    libcryptos_free(&libcryptos);
+    config_free(&config);
     free(module);
     if (status >= 0)
         return status;

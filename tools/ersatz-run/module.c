@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the engine's module, and loads it as a trial. */
+/* Finds the module, and loads it as a trial: first with our own commands, then by the program's
+ * configuration.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <openssl/conf.h>
+#ifndef OPENSSL_NO_ENGINE
 #include <openssl/engine.h>
+#endif
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ersatz/output.h"
 #include "run.h"
+
+#define NAME "ersatz"
 
 /* True if a module that lies beside this program may be loaded: its owner is root, this user, or the owner of
  * this program. */
@@ -44,7 +55,8 @@ static char *built_with_this(void)
 
 static char *installed(void)
 {
-    const char *directory = getenv("OPENSSL_ENGINES");
+    const char *engines = getenv("OPENSSL_ENGINES"), *modules = getenv("OPENSSL_MODULES");
+    const char *directory = engines != NULL ? engines : modules;
     char *path = text("%s/ersatz.so", directory != NULL ? directory : MODULE_DIRECTORY);
     char *found = realpath(path, NULL);
 
@@ -66,8 +78,7 @@ char *module_find(const char *wanted)
     if (found == NULL)
         found = installed();
     if (found == NULL)
-        give_up(
-            "the engine's module is neither beside this program nor in %s; use --module", MODULE_DIRECTORY);
+        give_up("ersatz.so is neither beside this program nor in %s; use --module", MODULE_DIRECTORY);
     return found;
 }
 
@@ -81,48 +92,28 @@ static void print_errors(FILE *stream)
     while ((code = ERR_get_error_all(NULL, NULL, NULL, &data, &flags)) != 0) {
         const char *reason = ERR_reason_error_string(code);
 
-        if ((flags & ERR_TXT_STRING) != 0 && data[0] != '\0')
+        if ((flags & ERR_TXT_STRING) != 0 && data[0] != '\0' && strncmp(data, "name=", 5) != 0)
             fprintf(stream, "ersatz-run: %s\n", data);
         else if (reason != NULL)
             fprintf(stream, "ersatz-run: %s\n", reason);
     }
 }
 
-/* Points descriptor 2 at /dev/null, because the engine would print there the errors that print_errors()
- * prints from the queue. Returns a stream to the old standard error. */
-static FILE *silence_engine(void)
+/* Points descriptor 2 at this file, because the module would print there the errors that we print. Returns a
+ * stream to the old standard error. */
+static FILE *redirect_errors(int file)
 {
     int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     FILE *stream = copy < 0 ? NULL : fdopen(copy, "w");
 
-    if (stream == NULL || null < 0 || dup2(null, STDERR_FILENO) < 0)
+    if (stream == NULL || file < 0 || dup2(file, STDERR_FILENO) < 0)
         return stderr;
     return stream;
 }
 
-/* Runs in a child process. Leaves without exit handlers: the engine's would write files of statistics. */
-static _Noreturn void load(const char *module, const char *control)
-{
-    FILE *errors = silence_engine();
-    ENGINE *engine;
-
-    unsetenv("OPENSSL_CONF");
-    if (setenv("ERSATZ_CTRL", control, 1) != 0 ||
-        !OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_ENGINE_DYNAMIC, NULL))
-        _exit(EXIT_TROUBLE);
-    engine = ENGINE_by_id("dynamic");
-    if (engine == NULL || !ENGINE_ctrl_cmd_string(engine, "SO_PATH", module, 0) ||
-        !ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0) || !ENGINE_init(engine)) {
-        fprintf(errors, "ersatz-run: the engine %s does not start:\n", module);
-        print_errors(errors);
-        fflush(errors);
-        _exit(EXIT_TROUBLE);
-    }
-    _exit(0);
-}
-
-void module_try(const char *module, const char *control)
+/* Runs a trial in a child process. The trial leaves without exit handlers: the module's would write files of
+ * statistics. Exits if it fails. */
+static void run_trial(const char *module, void (*trial)(void *), void *arg)
 {
     pid_t pid = fork();
     int status;
@@ -130,7 +121,7 @@ void module_try(const char *module, const char *control)
     if (pid < 0)
         give_up("cannot start a process: %s", strerror(errno));
     if (pid == 0)
-        load(module, control);
+        trial(arg); /* does not return */
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
             give_up("cannot wait for the process that loads the module: %s", strerror(errno));
@@ -139,4 +130,154 @@ void module_try(const char *module, const char *control)
         give_up("loading %s ended with signal %d", module, WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)
         exit(EXIT_TROUBLE);
+}
+
+/* -------------------------------------------------------------------------------------- with our commands */
+
+struct commands_trial {
+    const char *module, *control;
+    enum door door;
+};
+
+static bool load_engine(const char *module)
+{
+#ifdef OPENSSL_NO_ENGINE
+    (void)module;
+    return false;
+#else
+    ENGINE *engine;
+
+    OPENSSL_init_crypto(OPENSSL_INIT_ENGINE_DYNAMIC, NULL);
+    engine = ENGINE_by_id("dynamic");
+    return engine != NULL && ENGINE_ctrl_cmd_string(engine, "SO_PATH", module, 0) &&
+           ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0) && ENGINE_init(engine);
+#endif
+}
+
+static _Noreturn void try_commands(void *arg)
+{
+    const struct commands_trial *trial = arg;
+    FILE *errors = redirect_errors(open("/dev/null", O_WRONLY | O_CLOEXEC));
+
+    unsetenv("OPENSSL_CONF");
+    if (setenv("ERSATZ_CTRL", trial->control, 1) != 0 ||
+        !OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+        _exit(EXIT_TROUBLE);
+    if (trial->door == DOOR_PROVIDER ? OSSL_PROVIDER_load(NULL, trial->module) == NULL
+                                     : !load_engine(trial->module)) {
+        fprintf(errors, "ersatz-run: the %s %s does not start:\n", door_name(trial->door), trial->module);
+        print_errors(errors);
+        fflush(errors);
+        _exit(EXIT_TROUBLE);
+    }
+    _exit(0);
+}
+
+void module_try(const char *module, enum door door, const char *control)
+{
+    struct commands_trial trial = {.module = module, .control = control, .door = door};
+
+    run_trial(module, try_commands, &trial);
+}
+
+/* -------------------------------------------------------------------------- with the program's configuration
+ */
+
+struct config_trial {
+    const struct config *config;
+    const char *const *environment;
+    struct sources *sources; /* shared with the parent process */
+};
+
+/* True if OpenSSL has loaded the module. */
+static bool is_loaded(enum door door)
+{
+#ifndef OPENSSL_NO_ENGINE
+    if (door == DOOR_ENGINE) {
+        ENGINE *engine = ENGINE_get_first();
+
+        while (engine != NULL && strcmp(ENGINE_get_id(engine), NAME) != 0)
+            engine = ENGINE_get_next(engine);
+        return engine != NULL;
+    }
+#endif
+    (void)door;
+    return OSSL_PROVIDER_available(NULL, NAME);
+}
+
+/* Finds in what the module has printed the reason for which it was refused. False: it was not refused. */
+static bool find_refusal(int file, char *reason, size_t size)
+{
+    ssize_t length = pread(file, reason, size - 1, 0);
+    char *found;
+
+    reason[length < 0 ? 0 : length] = '\0';
+    found = strstr(reason, ERSATZ_REFUSED);
+    if (found == NULL)
+        return false;
+    found += strlen(ERSATZ_REFUSED);
+    found[strcspn(found, "\n")] = '\0';
+    memmove(reason, found, strlen(found) + 1);
+    return true;
+}
+
+static void set_source(char *source, const OSSL_PROVIDER *provider)
+{
+    snprintf(source, PROVIDER_NAME_MAX, "%s", provider == NULL ? "" : OSSL_PROVIDER_get0_name(provider));
+}
+
+static void find_sources(struct sources *sources)
+{
+    EVP_CIPHER *aes = EVP_CIPHER_fetch(NULL, "AES-128-CBC", NULL);
+    EVP_KEYMGMT *rsa = EVP_KEYMGMT_fetch(NULL, "RSA", NULL);
+
+    set_source(sources->aes, aes == NULL ? NULL : EVP_CIPHER_get0_provider(aes));
+    set_source(sources->rsa, rsa == NULL ? NULL : EVP_KEYMGMT_get0_provider(rsa));
+}
+
+static _Noreturn void try_config(void *arg)
+{
+    const struct config_trial *trial = arg;
+    enum door door = trial->config->door;
+    const char *const *environment = trial->environment;
+    int said = memfd_create("stderr", MFD_CLOEXEC);
+    FILE *errors = redirect_errors(said);
+    char reason[8192];
+    bool refused;
+
+    for (; environment[0] != NULL; environment += 2) {
+        if (setenv(environment[0], environment[1], 1) != 0)
+            _exit(EXIT_TROUBLE);
+    }
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+    refused = find_refusal(said, reason, sizeof(reason));
+    if (refused || !is_loaded(door)) {
+        fprintf(errors, "ersatz-run: with your configuration%s%s the %s does not start:\n",
+            trial->config->file == NULL ? "" : " ", trial->config->file == NULL ? "" : trial->config->file,
+            door_name(door));
+        if (refused)
+            fprintf(errors, "ersatz-run: %s\n", reason);
+        else if (CONF_modules_load_file(NULL, NULL, 0) <= 0) /* as OpenSSL did, but it keeps the errors */
+            print_errors(errors);
+        else
+            fputs("ersatz-run: OpenSSL gives no reason\n", errors);
+        fflush(errors);
+        _exit(EXIT_TROUBLE);
+    }
+    if (door == DOOR_PROVIDER)
+        find_sources(trial->sources);
+    _exit(0);
+}
+
+void module_try_config(const struct config *config, const char *const *environment, struct sources *sources)
+{
+    struct config_trial trial = {.config = config, .environment = environment};
+    void *shared = mmap(NULL, sizeof(*sources), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (shared == MAP_FAILED)
+        give_up("out of memory");
+    trial.sources = shared;
+    run_trial(config->module, try_config, &trial);
+    *sources = *trial.sources;
+    munmap(shared, sizeof(*sources));
 }

@@ -20,6 +20,9 @@ static const char usage[] =
     "OpenSSL\n"
     "configuration. ersatz-run ends with the program's exit status, or by the signal that ended it.\n"
     "\n"
+    "  --door engine|provider   how OpenSSL gets to the card; auto (the default): the engine, or the "
+    "provider if\n"
+    "                       the program's OpenSSL has no engines or your configuration names the provider\n"
     "  --profile NAME|FILE  model this card's speed\n"
     "  --faults LIST        make the card misbehave: ring_full=1%,late=5%:2ms\n"
     "  --seed NUMBER        repeat the random choices of a run; without it, a seed is chosen and shown\n"
@@ -31,15 +34,16 @@ static const char usage[] =
     "  --no-trace           write no timeline\n"
     "  --json               write the report as JSON\n"
     "  --report FILE        write the report to this file\n"
-    "  --ctrl 'NAME:VALUE;...'  give the engine more control commands\n"
-    "  --module FILE        use this engine module (default: the one built with this program, or the "
+    "  --ctrl 'NAME:VALUE;...'  run more control commands\n"
+    "  --module FILE        use this build of ersatz.so (default: the one built with this program, or the "
     "installed one)\n"
     "  --list               show profiles, faults and findings\n"
     "  --version            show the version\n"
     "  --help, -h           show this text\n";
 
 enum {
-    PROFILE = 256,
+    DOOR = 256,
+    PROFILE,
     FAULTS,
     SEED,
     CHECK,
@@ -58,6 +62,7 @@ enum {
 };
 
 static const struct option known[] = {
+    {"door", required_argument, NULL, DOOR},
     {"profile", required_argument, NULL, PROFILE},
     {"faults", required_argument, NULL, FAULTS},
     {"seed", required_argument, NULL, SEED},
@@ -98,7 +103,7 @@ static const char *profile_path(const char *value)
             return value;
     }
     path = realpath(value, NULL);
-    return path == NULL ? value : value_of("profile", path); /* NULL: the engine reports the error */
+    return path == NULL ? value : value_of("profile", path); /* NULL: the module reports the error */
 }
 
 static _Noreturn void show(void (*write)(FILE *), const char *what)
@@ -117,6 +122,18 @@ static void write_usage(FILE *stream)
 static void write_version(FILE *stream)
 {
     fputs("ersatz-run " VERSION "\n", stream);
+}
+
+static enum door door_named(const char *name)
+{
+    static const char *const names[] = {
+        [DOOR_AUTO] = "auto", [DOOR_ENGINE] = "engine", [DOOR_PROVIDER] = "provider"};
+
+    for (enum door door = DOOR_AUTO; door <= DOOR_PROVIDER; door++) {
+        if (strcmp(name, names[door]) == 0)
+            return door;
+    }
+    give_up("--door %s: expected auto, engine or provider", name);
 }
 
 static void allow(struct options *options, const char *name)
@@ -144,6 +161,9 @@ static const char *chosen_seed(void)
 static void take(struct options *options, int option, const char *value)
 {
     switch (option) {
+    case DOOR:
+        options->door = door_named(value);
+        break;
     case PROFILE:
         options->profile = value_of("profile", value);
         options->profile_path = profile_path(value);

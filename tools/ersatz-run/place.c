@@ -26,6 +26,7 @@
 
 #define CONFIG "openssl.cnf"
 #define ENGINES "engines"
+#define MODULES "modules"
 
 static void cannot_make(const char *path)
 {
@@ -84,17 +85,18 @@ static int make_inner(const struct place *place, const char *name, mode_t mode)
     return fd;
 }
 
-/* Makes links to OpenSSL's engines and to ours, for programs that load engines by name. The links are
- * absolute, since the program may change its directory. */
-static void link_engines(int directory, const char *module)
+/* Makes links to our module and to the files in the directory that an environment variable names, for
+ * programs that load engines or providers by name. The links are absolute, since the program may change its
+ * directory. */
+static void link_modules(int directory, const char *variable, const char *usual, const char *module)
 {
-    const char *named = getenv("OPENSSL_ENGINES");
-    char *from = realpath(named == NULL ? ENGINES_DIRECTORY : named, NULL);
+    const char *named = getenv(variable);
+    char *from = realpath(named == NULL ? usual : named, NULL);
     DIR *stream = from == NULL ? NULL : opendir(from);
     struct dirent *entry;
 
     if (symlinkat(module, directory, "ersatz.so") != 0)
-        cannot_make("engines/ersatz.so");
+        cannot_make("ersatz.so");
     while (stream != NULL && (entry = readdir(stream)) != NULL) {
         char *target = text("%s/%s", from, entry->d_name);
 
@@ -116,13 +118,13 @@ static void remove_at_exit(void)
         place_remove(made);
 }
 
-void place_make(struct place *place, const char *module, const char *control)
+void place_make(struct place *place, const struct config *config, const char *control)
 {
     bool is_root = geteuid() == 0;
     unsigned char secret[16];
-    FILE *config;
+    FILE *stream;
 
-    *place = (struct place){.fd = -1, .records_fd = -1, .engines_fd = -1};
+    *place = (struct place){.fd = -1, .records_fd = -1, .engines_fd = -1, .modules_fd = -1};
     make_directory(place);
     made = place;
     atexit(remove_at_exit);
@@ -140,14 +142,17 @@ void place_make(struct place *place, const char *module, const char *control)
     place->records = text("%s/%s", place->directory, place->records_name);
     place->config = text("%s/" CONFIG, place->directory);
     place->engines = text("%s/" ENGINES, place->directory);
+    place->modules = text("%s/" MODULES, place->directory);
     place->records_fd = make_inner(place, place->records_name, is_root ? 01733 : 0700);
     place->engines_fd = make_inner(place, ENGINES, 0755);
-    link_engines(place->engines_fd, module);
-    config = file_make(place->fd, CONFIG, 0644);
-    if (config == NULL)
+    link_modules(place->engines_fd, "OPENSSL_ENGINES", ENGINES_DIRECTORY, config->module);
+    place->modules_fd = make_inner(place, MODULES, 0755);
+    link_modules(place->modules_fd, "OPENSSL_MODULES", PROVIDERS_DIRECTORY, config->module);
+    stream = file_make(place->fd, CONFIG, 0644);
+    if (stream == NULL)
         cannot_make(place->config);
-    config_write(config, module, control);
-    if ((ferror(config) | fclose(config)) != 0)
+    config_write(stream, config, control);
+    if ((ferror(stream) | fclose(stream)) != 0)
         cannot_make(place->config);
     if (fchmod(place->fd, is_root ? 0711 : 0700) != 0)
         cannot_make(place->directory);
@@ -188,6 +193,7 @@ void place_remove(struct place *place)
     if (place->fd >= 0) {
         remove_inner(place->fd, place->records_fd, place->records_name, record_is_named_so);
         remove_inner(place->fd, place->engines_fd, ENGINES, is_a_link_of_ours);
+        remove_inner(place->fd, place->modules_fd, MODULES, is_a_link_of_ours);
         (void)!unlinkat(place->fd, CONFIG, 0);
         close(place->fd);
     }
@@ -199,4 +205,5 @@ void place_remove(struct place *place)
     free(place->records);
     free(place->config);
     free(place->engines);
+    free(place->modules);
 }

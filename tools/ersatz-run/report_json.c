@@ -102,6 +102,13 @@ void report_json(const struct outcome *outcome, FILE *stream)
 
     write_ending(outcome, stream);
     fprintf(stream, ",\n\"crashed\": %s", crash_signal(outcome->ending) != 0 ? "true" : "false");
+    write_named("door", door_name(outcome->config->door), stream);
+    write_named("libcrypto", outcome->libcryptos->programs, stream);
+    fputs(",\n\"sources\": {\"rsa\": ", stream);
+    write_string(outcome->sources->rsa[0] == '\0' ? NULL : outcome->sources->rsa, stream);
+    fputs(", \"aes\": ", stream);
+    write_string(outcome->sources->aes[0] == '\0' ? NULL : outcome->sources->aes, stream);
+    fputc('}', stream);
     write_named("profile", outcome->options->profile, stream);
     write_named("faults", outcome->options->faults, stream);
     fprintf(stream, ",\n\"seed\": %" PRIu64, outcome->totals->seed);

@@ -29,8 +29,9 @@ static void write_ending(const struct outcome *outcome, FILE *stream)
         fprintf(stream, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         fprintf(stream, "ended with %d", WEXITSTATUS(status));
-    fprintf(stream, " after %.1f s; %u process%s loaded the engine, %u started the card\n",
-        outcome->ending->seconds, totals->loaded, totals->loaded == 1 ? "" : "es", totals->started);
+    fprintf(stream, " after %.1f s; %u process%s loaded the %s, %u started the card\n",
+        outcome->ending->seconds, totals->loaded, totals->loaded == 1 ? "" : "es",
+        door_name(outcome->config->door), totals->started);
 }
 
 /* The settings of the card. The seed is shown if something is random. */
@@ -100,9 +101,82 @@ static void write_work(const struct totals *totals, FILE *stream)
             totals->computed_inline, plural(totals->computed_inline));
 }
 
-/* The likely reasons why the card did no work, most common first. */
-static void write_no_work(const struct totals *totals, const struct records *records, FILE *stream)
+/* No process loaded the module. */
+static void write_not_loaded(const struct outcome *outcome, FILE *stream)
 {
+    const struct libcryptos *libcryptos = outcome->libcryptos;
+    const char *door = door_name(outcome->config->door);
+
+    fprintf(stream, "    No process loaded the %s. ", door);
+    if (libcryptos->differ) {
+        fprintf(stream,
+            "The program loads %s,\n"
+            "    and ersatz was built for %s. Build it for the program's OpenSSL, and use --module.\n",
+            libcryptos->programs, libcryptos->modules);
+        return;
+    }
+    if (libcryptos->programs != NULL)
+        fprintf(stream, "The program loads %s. The likely causes:\n", libcryptos->programs);
+    else
+        fputs(
+            "The likely causes:\n"
+            "    - the program does not use OpenSSL's libcrypto, or has its own copy linked in (the dynamic\n"
+            "      loader names no libcrypto for it; programs that it starts were not looked at);\n",
+            stream);
+    fprintf(stream,
+        "    - it does not read OpenSSL's configuration (the file that OPENSSL_CONF names);\n"
+        "    - it clears its environment, or it is a set-user-ID program, for which OpenSSL\n"
+        "      ignores OPENSSL_CONF;\n"
+        "    - it ended before it used OpenSSL.\n"
+        "    If the program has an option that loads %s %s, use the name ersatz.\n",
+        outcome->config->door == DOOR_PROVIDER ? "a" : "an", door);
+}
+
+static void write_source(const char *name, const char *source, FILE *stream)
+{
+    if (source[0] == '\0')
+        fprintf(stream, "%s from no provider", name);
+    else
+        fprintf(stream, "%s from the provider %s", name, source);
+}
+
+/* The provider was loaded, but nothing that the card computes was asked of it. */
+static void write_not_asked(const struct outcome *outcome, FILE *stream)
+{
+    const struct config *config = outcome->config;
+    const struct sources *sources = outcome->sources;
+
+    fputs("    The provider was loaded, and no operation came that the card computes.\n    ", stream);
+    write_source("With the program's configuration, OpenSSL takes RSA", sources->rsa, stream);
+    write_source(", and AES", sources->aes, stream);
+    fputs(".\n", stream);
+    if (config->properties != NULL) {
+        fprintf(stream, "    Its default properties are \"%s\"", config->properties);
+        if (strcmp(config->properties, "?provider=ersatz") != 0)
+            fprintf(stream, ", those of %s among them", config->file);
+        fputs(".\n", stream);
+        if (strcasestr(config->properties, "fips=yes") != NULL)
+            fputs("    Nothing of the card has fips=yes.\n", stream);
+    }
+    if (strcmp(sources->rsa, "ersatz") != 0 && strcmp(sources->aes, "ersatz") != 0)
+        return;
+    fputs(
+        "    The likely causes:\n"
+        "    - it needed only other things: digests, elliptic curves, ChaCha20-Poly1305. (The card computes\n"
+        "      RSA with 512 to 16,384 bits, and AES);\n"
+        "    - it sets other properties itself (EVP_set_default_properties, an option such as -propquery);\n"
+        "    - it uses a library context of its own (OSSL_LIB_CTX_new), which loads no configuration;\n"
+        "    - it calls RSA_sign() and other functions of an RSA object, which no provider sees unless its "
+        "section\n"
+        "      has the line every_rsa_key = yes.\n",
+        stream);
+}
+
+/* The likely reasons why the card did no work, most common first. */
+static void write_no_work(const struct outcome *outcome, FILE *stream)
+{
+    const struct totals *totals = outcome->totals;
+    const struct records *records = outcome->records;
     const char *refused = "";
 
     for (unsigned i = 0; i < records->count; i++)
@@ -111,22 +185,18 @@ static void write_no_work(const struct totals *totals, const struct records *rec
     if (refused[0] != '\0') {
         fprintf(stream, "    The card could not be started: %s\n", refused);
     } else if (totals->loaded == 0) {
-        fputs("    No process loaded the engine. The likely causes:\n"
-              "    - the program does not use OpenSSL's libcrypto, or has its own copy linked in;\n"
-              "    - it does not read OpenSSL's configuration (the file that OPENSSL_CONF names);\n"
-              "    - it clears its environment, or it is a set-user-ID program, for which OpenSSL\n"
-              "      ignores OPENSSL_CONF;\n"
-              "    - it ended before it used OpenSSL.\n"
-              "    If the program has an option that loads an engine, use the name ersatz.\n",
-            stream);
+        write_not_loaded(outcome, stream);
     } else if (totals->computed_inline > 0) {
         fprintf(stream,
-            "    The engine was loaded, and %" PRIu64 " operation%s computed by the calling thread: AES\n"
+            "    The %s was loaded, and %" PRIu64 " operation%s computed by the calling thread: AES\n"
             "    outside of jobs, or shorter than the threshold. To send these to the card:\n"
             "    --ctrl SYNC_OFFLOAD:1, or SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD. Some programs use "
             "jobs\n"
             "    only when told to (HAProxy: ssl-mode-async; openssl s_server: -async).\n",
-            totals->computed_inline, totals->computed_inline == 1 ? " was" : "s were");
+            door_name(outcome->config->door), totals->computed_inline,
+            totals->computed_inline == 1 ? " was" : "s were");
+    } else if (outcome->config->door == DOOR_PROVIDER) {
+        write_not_asked(outcome, stream);
     } else {
         fputs("    The engine was loaded, and no operation came that the card computes: RSA with 512 to "
               "16,384\n"
@@ -239,7 +309,7 @@ void report_text(const struct outcome *outcome, FILE *stream)
     write_ending(outcome, stream);
     write_settings(outcome, stream);
     if (outcome->totals->accepted == 0)
-        write_no_work(outcome->totals, records, stream);
+        write_no_work(outcome, stream);
     else
         write_work(outcome->totals, stream);
     write_profile(records, stream);

@@ -3,6 +3,7 @@
 #ifndef ERSATZ_RUN_H
 #define ERSATZ_RUN_H
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,10 @@
 
 /* ------------------------------------------------------------------------------------------- options.c */
 
+enum door { DOOR_AUTO, DOOR_ENGINE, DOOR_PROVIDER };
+
 struct options {
+    enum door door;
     const char *profile, *faults; /* here and below, NULL: not given */
     const char *seed;             /* never NULL */
     const char *profile_path;     /* of a file: absolute, since the program may change its directory */
@@ -47,6 +51,50 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 /* A new text, printf style, which the caller frees. Exits if there is no memory. */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* -------------------------------------------------------------------------------------------- config.c */
+
+/* The user's configuration of OpenSSL. */
+struct config {
+    char *file;  /* path; NULL: there is none */
+    CONF *users; /* its content */
+    const char *module;
+    enum door door;   /* not DOOR_AUTO */
+    char *properties; /* the default properties, if the door is the provider and does not set them itself */
+};
+
+/* Reads the user's configuration. Exits if it cannot be read. */
+void config_read(struct config *config, const char *module);
+void config_free(struct config *config);
+
+/* True if the user's configuration loads the module by this door. */
+bool config_has(const struct config *config, enum door door);
+
+/* True if the user's section for the door of `config` contains this command. */
+bool config_sets(const struct config *config, const char *command);
+
+/* Chooses the door. Call this before config_write(). */
+void config_set_door(struct config *config, enum door door);
+
+/* Writes an openssl.cnf that contains the user's and loads the module. Leaves out the user's commands for the
+ * module that `control` (NAME:VALUE;...) contains too. */
+void config_write(FILE *stream, const struct config *config, const char *control);
+
+/* ---------------------------------------------------------------------------------------------- door.c */
+
+struct libcryptos {
+    char *programs, *modules; /* paths of the libcrypto that the program and the module load; NULL: none */
+    bool differ;              /* their versions do */
+};
+
+const char *door_name(enum door door);
+
+/* Finds the libcrypto of the program and of the module. */
+void libcryptos_find(struct libcryptos *libcryptos, const char *command, const char *module);
+void libcryptos_free(struct libcryptos *libcryptos);
+
+/* Chooses the door. wanted: DOOR_AUTO, or it is the result. Exits if OpenSSL does not have that door. */
+enum door door_choose(enum door wanted, const struct libcryptos *libcryptos, const struct config *config);
+
 /* -------------------------------------------------------------------------------------------- module.c */
 
 /* The absolute path of the module, which the caller frees. Exits if there is none. wanted: --module, or NULL.
@@ -55,13 +103,19 @@ char *module_find(const char *wanted);
 
 /* Loads the module in a child process, with these control commands. Prints the errors and exits if that
  * fails. */
-void module_try(const char *module, const char *control);
+void module_try(const char *module, enum door door, const char *control);
 
-/* -------------------------------------------------------------------------------------------- config.c */
+#define PROVIDER_NAME_MAX 64u
 
-/* Writes an openssl.cnf that contains the user's and loads the module. Leaves out the user's commands for the
- * engine that `control` (NAME:VALUE;...) contains too, because the engine would run the user's last. */
-void config_write(FILE *stream, const char *module, const char *control);
+/* From which provider OpenSSL takes what the card computes. Empty: from none. */
+struct sources {
+    char aes[PROVIDER_NAME_MAX], rsa[PROVIDER_NAME_MAX];
+};
+
+/* Loads the program's configuration in a child process, with this environment (name, value, ..., NULL).
+ * Prints the reason and exits if the module is not loaded. If the door is the provider, sources is filled in.
+ */
+void module_try_config(const struct config *config, const char *const *environment, struct sources *sources);
 
 /* --------------------------------------------------------------------------------------------- files.c */
 
@@ -76,13 +130,13 @@ FILE *file_temporary(char **path, const char **why);
 
 /* The files that exist while the program runs. */
 struct place {
-    char *directory, *records, *config, *engines; /* paths, for the program */
-    char *records_name;                           /* of the directory of records, within the directory */
-    int parent, fd, records_fd, engines_fd;       /* descriptors of the parent and of the directories */
+    char *directory, *records, *config, *engines, *modules; /* paths, for the program */
+    char *records_name; /* of the directory of records, within the directory */
+    int parent, fd, records_fd, engines_fd, modules_fd; /* descriptors of the parent and of the directories */
 };
 
 /* Makes and removes them. control: see config_write(). */
-void place_make(struct place *place, const char *module, const char *control);
+void place_make(struct place *place, const struct config *config, const char *control);
 void place_remove(struct place *place);
 
 /* --------------------------------------------------------------------------------------------- child.c */
@@ -141,6 +195,9 @@ struct totals;
 
 struct outcome {
     const struct options *options;
+    const struct config *config;
+    const struct libcryptos *libcryptos;
+    const struct sources *sources;
     const struct ending *ending;
     const struct records *records;
     const struct totals *totals;

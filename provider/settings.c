@@ -111,9 +111,9 @@ static bool check_line(const struct configuration *configuration, const CONF *co
     const char *dot = strchr(line->name, '.');
     struct ersatz_error error;
 
-    if (is_one_of(dot == NULL ? line->name : dot + 1, of_libcrypto) || choice_is_named(line->name))
+    if (is_one_of(dot == NULL ? line->name : dot + 1, of_libcrypto))
         return true;
-    if (command_find(line->name, &error) != NULL) {
+    if (choice_is_named(line->name) || command_find(line->name, &error) != NULL) {
         if (!is_sub_section(configuration, conf, line))
             return true;
         error_raise(REASON_BAD_COMMAND,

@@ -140,8 +140,8 @@ static void use_legacy(EVP_PKEY *key)
     EVP_PKEY_free(key);
 }
 
-/* A key that the card does not take, with exponents of which one undoes the other for any modulus. */
-static void use_outside_the_card(unsigned bits)
+/* A key of any size, with exponents of which one undoes the other for any modulus. */
+static void use_size(unsigned bits, bool on_card)
 {
     unsigned char text[4096], signature[4096];
     size_t size = (bits + 7) / 8, len = sizeof(signature);
@@ -150,6 +150,7 @@ static void use_outside_the_card(unsigned bits)
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", "provider=ersatz");
     OSSL_PARAM *params;
     EVP_PKEY *key = NULL;
+    long before = provider_count(ours, "rsa_priv");
 
     memset(text, 1, size);
     text[0] = 0;
@@ -166,6 +167,7 @@ static void use_outside_the_card(unsigned bits)
     CHECK_EQ(EVP_PKEY_sign(ctx, signature, &len, text, size), 1);
     CHECK_EQ(len, size);
     CHECK_EQ(memcmp(signature, text, size), 0);
+    CHECK_EQ(provider_count(ours, "rsa_priv"), before + on_card);
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(key);
     OSSL_PARAM_free(params);
@@ -197,8 +199,10 @@ int main(void)
         use(generate("RSA-PSS"), "RSA-PSS");
         if (round == 0)
             use_legacy(generate("RSA"));
-        use_outside_the_card(480);
-        use_outside_the_card(17000);
+        use_size(480, false);
+        use_size(512, true);
+        use_size(16384, true);
+        use_size(17000, false);
         commands();
         provider_unload();
     }

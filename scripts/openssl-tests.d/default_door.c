@@ -109,10 +109,17 @@ static bool is_of_program(void *address)
 
 OSSL_LIB_CTX *OSSL_LIB_CTX_new(void)
 {
-    OSSL_LIB_CTX *(*real)(void) = (OSSL_LIB_CTX * (*)(void)) dlsym(RTLD_NEXT, "OSSL_LIB_CTX_new");
-    OSSL_LIB_CTX *context = real();
+    typedef OSSL_LIB_CTX *new_fn(void);
+    void *from = __builtin_return_address(0);
+    new_fn *real = (new_fn *)dlsym(RTLD_NEXT, "OSSL_LIB_CTX_new");
+    OSSL_LIB_CTX *context;
+    Dl_info caller;
 
-    if (context != NULL && provider() != NULL && is_of_program(__builtin_return_address(0)))
+    /* Where the program has a libcrypto of its own, the one of its modules is not in reach. It calls this. */
+    if (real == NULL && dladdr(from, &caller) != 0)
+        real = (new_fn *)dlsym(dlopen(caller.dli_fname, RTLD_LAZY | RTLD_NOLOAD), "OSSL_LIB_CTX_new");
+    context = real();
+    if (context != NULL && provider() != NULL && is_of_program(from))
         load_provider(context);
     return context;
 }

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <openssl/bn.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
@@ -181,11 +182,53 @@ static void every_rsa_key(void)
     RSA_free(rsa);
 }
 
+#ifndef OPENSSL_NO_ENGINE
+/* Where the engine is the default for RSA, too, and goes before the provider, or after it. */
+static void with_engine(bool engine_first)
+{
+    ENGINE *engine;
+    OSSL_LIB_CTX *context;
+    RSA *of_engine, *of_provider;
+
+    ENGINE_load_dynamic();
+    engine = ENGINE_by_id("dynamic");
+    CHECK(engine != NULL);
+    CHECK_EQ(ENGINE_ctrl_cmd_string(engine, "SO_PATH", getenv("ERSATZ_MODULE"), 0), 1);
+    CHECK_EQ(ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0), 1);
+    CHECK(ENGINE_init(engine) && ENGINE_set_default_RSA(engine));
+    context = configured(LOAD "every_rsa_key = yes\n", NULL, false, true);
+    of_engine = generate();
+    CHECK(RSA_get0_engine(of_engine) == engine);
+    ENGINE_unregister_RSA(engine);
+    of_provider = generate();
+    CHECK(RSA_get0_engine(of_provider) == NULL);
+    CHECK(RSA_get_method(of_provider) == RSA_get_method(of_engine));
+    use(of_engine);
+    use(of_provider);
+    if (!engine_first)
+        OSSL_LIB_CTX_free(context);
+    use(of_engine);
+    RSA_free(of_engine);
+    ENGINE_finish(engine);
+    ENGINE_free(engine);
+    use(of_provider);
+    if (engine_first)
+        OSSL_LIB_CTX_free(context);
+    use(of_provider);
+    RSA_free(of_provider);
+    CHECK(RSA_get_default_method() == RSA_PKCS1_OpenSSL());
+}
+#endif
+
 int main(void)
 {
     test_begin(60);
     algorithms();
     for (int round = 0; round < 3; round++)
         every_rsa_key();
+#ifndef OPENSSL_NO_ENGINE
+    with_engine(true);
+    with_engine(false);
+#endif
     return 0;
 }

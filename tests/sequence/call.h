@@ -10,8 +10,15 @@
 /* Which cipher, and whose. */
 struct implementation {
     const EVP_CIPHER *cipher;
-    ENGINE *engine; /* NULL: the one that EVP finds */
+    ENGINE *engine;      /* NULL: the one that EVP finds */
+    EVP_CIPHER *fetched; /* the cipher, of a provider; NULL: it is not to be freed */
 };
+
+struct card;
+
+/* The card's cipher of that name. NULL, or the default: the one that EVP finds. */
+struct implementation implementation_of(struct card *card, const char *name);
+void implementation_free(struct implementation *whose);
 
 enum call_kind {
     CALL_START, /* EVP_CipherInit_ex with a cipher */

@@ -1230,11 +1230,11 @@ void sequence_begin(struct sequence_setting *of)
     for (unsigned i = 0; i < SEQUENCE_CIPHERS; i++) {
         EVP_CIPHER *standard = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(nids[i]), "provider=default");
 
-        implementations[CARD][i] = (struct implementation){cipher_of(i), of->engine};
+        implementations[CARD][i] = (struct implementation){.cipher = cipher_of(i), .engine = of->engine};
         if (of->engine == NULL && !of->by_default)
             implementations[CARD][i].cipher =
                 EVP_CIPHER_fetch(of->context, OBJ_nid2sn(nids[i]), "provider=ersatz");
-        implementations[OLDER][i] = (struct implementation){cipher_of(i), of->older};
+        implementations[OLDER][i] = (struct implementation){.cipher = cipher_of(i), .engine = of->older};
         implementations[PROVIDER][i].cipher = standard;
         if (of->by_default)
             implementations[CARD][i] =

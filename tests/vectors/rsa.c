@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NIST's and RSA Laboratories' RSA vectors through the engine. */
+/* NIST's and RSA Laboratories' RSA vectors through the card. */
 #include <openssl/bn.h>
 #include <openssl/err.h>
 
@@ -16,7 +16,10 @@
 #define V15_CRYPT_VECTORS 300
 #define V15_SIGN_VECTORS 300
 
-static ENGINE *engine;
+#define DIGEST 20 /* bytes of SHA-1, and of the salts */
+#define SIGNATURE_MAX 512
+
+static struct card *card;
 
 static const struct field *need(const struct record *record, const char *name)
 {
@@ -37,7 +40,7 @@ static BIGNUM *number(const struct field *field)
  */
 
 struct check {
-    RSA *rsa;
+    EVP_PKEY *key;
     const EVP_MD *digest;
     int padding;
     const struct field *message, *signature;
@@ -47,23 +50,31 @@ struct check {
 static int verify(void *arg)
 {
     const struct check *check = *(struct check **)arg;
-    EVP_PKEY *key = EVP_PKEY_new();
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key_ctx;
     int result;
 
-    CHECK(EVP_PKEY_set1_RSA(key, check->rsa));
-    /* The digest is libcrypto's; the key's method sends the operation to the card. */
-    CHECK(EVP_DigestVerifyInit(ctx, &key_ctx, check->digest, NULL, key) == 1);
+    /* The digest is libcrypto's; the key, or the properties, send the operation to the card. */
+    CHECK(EVP_DigestVerifyInit_ex(ctx, &key_ctx, EVP_MD_get0_name(check->digest), card_context(card),
+              card_properties(card), check->key, NULL) == 1);
     CHECK(EVP_PKEY_CTX_set_rsa_padding(key_ctx, check->padding) == 1);
     if (check->padding == RSA_PKCS1_PSS_PADDING)
         CHECK(EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, RSA_PSS_SALTLEN_AUTO) == 1);
     result = EVP_DigestVerify(
         ctx, check->signature->bytes, check->signature->len, check->message->bytes, check->message->len);
     EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(key);
     ERR_clear_error();
     return (result == 1) == !check->fails;
+}
+
+/* The card's key with these numbers, which are freed. */
+static EVP_PKEY *key_of(RSA *numbers)
+{
+    EVP_PKEY *key = card_key(card, numbers);
+
+    CHECK(key != NULL);
+    RSA_free(numbers);
+    return key;
 }
 
 static int padding;
@@ -72,7 +83,6 @@ static void handle_signature(const struct record *record)
 {
     const struct field *result = record_field(record, "Result");
     struct check check = {
-        .rsa = RSA_new_method(engine),
         .digest = EVP_get_digestbyname(need(record, "SHAAlg")->text),
         .padding = padding,
         .message = need(record, "Msg"),
@@ -80,10 +90,13 @@ static void handle_signature(const struct record *record)
         .fails = result != NULL && result->text[0] == 'F',
     };
 
-    CHECK(check.rsa != NULL && check.digest != NULL);
-    CHECK(RSA_set0_key(check.rsa, number(need(record, "n")), number(need(record, "e")), NULL));
+    RSA *numbers = RSA_new();
+
+    CHECK(numbers != NULL && check.digest != NULL);
+    CHECK(RSA_set0_key(numbers, number(need(record, "n")), number(need(record, "e")), NULL));
+    check.key = key_of(numbers);
     way_run(verify, &check);
-    RSA_free(check.rsa);
+    EVP_PKEY_free(check.key);
 }
 
 static void run_nist(const char *name, int with_padding, int count)
@@ -100,13 +113,13 @@ static void run_nist(const char *name, int with_padding, int count)
  * keys */
 
 struct operation {
-    RSA *rsa;
+    EVP_PKEY *key;
     const struct field *message, *result;
 };
 
-static RSA *private_key(const struct record *record)
+static EVP_PKEY *private_key(const struct record *record)
 {
-    RSA *rsa = RSA_new_method(engine);
+    RSA *rsa = RSA_new();
     const struct field *e = record_field(record, "Public exponent");
 
     CHECK(rsa != NULL);
@@ -116,14 +129,14 @@ static RSA *private_key(const struct record *record)
     CHECK(RSA_set0_factors(rsa, number(need(record, "Prime 1")), number(need(record, "Prime 2"))));
     CHECK(RSA_set0_crt_params(rsa, number(need(record, "Prime exponent 1")),
         number(need(record, "Prime exponent 2")), number(need(record, "Coefficient"))));
-    return rsa;
+    return key_of(rsa);
 }
 
 static int decrypt_with(const struct operation *operation, int with_padding)
 {
     unsigned char out[512];
-    int len = RSA_private_decrypt(
-        (int)operation->result->len, operation->result->bytes, out, operation->rsa, with_padding);
+    int len = key_decrypt(
+        card, operation->key, with_padding, operation->result->bytes, operation->result->len, out);
 
     return len == (int)operation->message->len && memcmp(out, operation->message->bytes, (size_t)len) == 0;
 }
@@ -138,34 +151,60 @@ static int v15_decrypt(void *arg)
     return decrypt_with(*(struct operation **)arg, RSA_PKCS1_PADDING);
 }
 
+static EVP_PKEY_CTX *signature_context(
+    const struct operation *operation, int (*init)(EVP_PKEY_CTX *), int with_padding)
+{
+    EVP_PKEY_CTX *ctx = card_key_context(card, operation->key);
+
+    CHECK(ctx != NULL && init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, with_padding) == 1 &&
+          EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha1()) == 1);
+    if (with_padding == RSA_PKCS1_PSS_PADDING)
+        CHECK(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, DIGEST) == 1);
+    return ctx;
+}
+
+static size_t sign(const struct operation *operation, int with_padding, unsigned char *out)
+{
+    EVP_PKEY_CTX *ctx = signature_context(operation, EVP_PKEY_sign_init, with_padding);
+    unsigned char digest[DIGEST];
+    size_t len = SIGNATURE_MAX;
+
+    CHECK(EVP_Digest(operation->message->bytes, operation->message->len, digest, NULL, EVP_sha1(), NULL));
+    CHECK(EVP_PKEY_sign(ctx, out, &len, digest, sizeof(digest)) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    return len;
+}
+
 /* PKCS#1 v1.5 signatures are determined by key and message: to the bit. */
 static int v15_sign(void *arg)
 {
     const struct operation *operation = *(struct operation **)arg;
-    unsigned char digest[20], out[512];
-    unsigned len;
+    unsigned char out[SIGNATURE_MAX];
+
+    return sign(operation, RSA_PKCS1_PADDING, out) == operation->result->len &&
+           memcmp(out, operation->result->bytes, operation->result->len) == 0;
+}
+
+static bool is_signed(const struct operation *operation, const unsigned char *signature, size_t len)
+{
+    EVP_PKEY_CTX *ctx = signature_context(operation, EVP_PKEY_verify_init, RSA_PKCS1_PSS_PADDING);
+    unsigned char digest[DIGEST];
+    int result;
 
     CHECK(EVP_Digest(operation->message->bytes, operation->message->len, digest, NULL, EVP_sha1(), NULL));
-    return RSA_sign(NID_sha1, digest, 20, out, &len, operation->rsa) == 1 && len == operation->result->len &&
-           memcmp(out, operation->result->bytes, len) == 0;
+    result = EVP_PKEY_verify(ctx, signature, len, digest, sizeof(digest));
+    EVP_PKEY_CTX_free(ctx);
+    return result == 1;
 }
 
 /* The salt is random: verify theirs, and one of our own. */
 static int pss(void *arg)
 {
     const struct operation *operation = *(struct operation **)arg;
-    unsigned char digest[20], padded[512], out[512];
-    int size = RSA_size(operation->rsa);
+    unsigned char out[SIGNATURE_MAX];
 
-    CHECK(EVP_Digest(operation->message->bytes, operation->message->len, digest, NULL, EVP_sha1(), NULL));
-    if (RSA_public_decrypt((int)operation->result->len, operation->result->bytes, padded, operation->rsa,
-            RSA_NO_PADDING) != size ||
-        !RSA_verify_PKCS1_PSS(operation->rsa, digest, EVP_sha1(), padded, 20))
-        return 0;
-    return RSA_padding_add_PKCS1_PSS(operation->rsa, padded, digest, EVP_sha1(), 20) &&
-           RSA_private_encrypt(size, padded, out, operation->rsa, RSA_NO_PADDING) == size &&
-           RSA_public_decrypt(size, out, padded, operation->rsa, RSA_NO_PADDING) == size &&
-           RSA_verify_PKCS1_PSS(operation->rsa, digest, EVP_sha1(), padded, 20);
+    return is_signed(operation, operation->result->bytes, operation->result->len) &&
+           is_signed(operation, out, sign(operation, RSA_PKCS1_PSS_PADDING, out));
 }
 
 static int (*current)(void *);
@@ -174,13 +213,13 @@ static const char *message_name, *result_name;
 static void handle_operation(const struct record *record)
 {
     struct operation operation = {
-        .rsa = private_key(record),
+        .key = private_key(record),
         .message = need(record, message_name),
         .result = need(record, result_name),
     };
 
     way_run(current, &operation);
-    RSA_free(operation.rsa);
+    EVP_PKEY_free(operation.key);
 }
 
 static void run_labs(
@@ -200,7 +239,7 @@ int main(int argc, char **argv)
     const char *kernel = argc == 3 ? argv[2] : NULL; /* the one that KERNELS names: it is to do nearly all */
 
     test_begin(240);
-    engine = way_begin(2, argv);
+    card = way_begin(2, argv);
     run_nist("SigGen15_186-2", RSA_PKCS1_PADDING, SIG_GEN_VECTORS);
     run_nist("SigGen15_186-3", RSA_PKCS1_PADDING, SIG_GEN_VECTORS);
     run_nist("SigGenPSS_186-2", RSA_PKCS1_PSS_PADDING, SIG_GEN_VECTORS);
@@ -215,7 +254,7 @@ int main(int argc, char **argv)
     run_labs("pkcs1v15sign-vectors.txt", v15_sign, "Message to be signed", "Signature", V15_SIGN_VECTORS);
     way_check_card("rsa_priv", OAEP_VECTORS + PSS_VECTORS + V15_CRYPT_VECTORS + V15_SIGN_VECTORS);
     if (kernel != NULL)
-        CHECK(engine_count(engine, kernel) >= engine_count(engine, "completed") * 9 / 10);
-    engine_unload(engine);
+        CHECK(card_count(card, kernel) >= card_count(card, "completed") * 9 / 10);
+    card_unload(card);
     return 0;
 }

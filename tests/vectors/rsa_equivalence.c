@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RSA through the engine against libcrypto's own, to the bit: the same calls with the same random bytes, for
+ * RSA through the card against libcrypto's own, to the bit: the same calls with the same random bytes, for
  * keys of many sizes and forms, and what must be refused.
  *
- * rsa_equivalence WAY ROUTE [KEY]; ROUTE is how a key comes to the engine:
- *   default   decoded or built while the engine is the default for RSA
- *   explicit  EVP_PKEY_CTX_new(key, engine)
+ * rsa_equivalence WAY ROUTE [KEY]; ROUTE is how a key comes to the card:
+ *   default   decoded or built while the card is the default for RSA
+ *   explicit  EVP_PKEY_CTX_new(key, engine), or properties that name the provider
  *   low       RSA_new_method(engine), and the RSA_...() functions
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
@@ -57,8 +58,9 @@ static const struct known {
 /* One of the two that are compared. */
 struct side {
     EVP_PKEY *key;
-    ENGINE *engine; /* for EVP_PKEY_CTX_new() */
-    RSA *rsa;       /* for the low route */
+    ENGINE *engine;    /* for EVP_PKEY_CTX_new() */
+    struct card *card; /* the provider, where it is asked for by name */
+    RSA *rsa;          /* for the low route */
     const BIGNUM *n;
     enum work work;
     bool tls; /* the route knows the padding of TLS */
@@ -249,10 +251,16 @@ static int set_up(EVP_PKEY_CTX *ctx, const struct how *how)
     return how->padding != RSA_PKCS1_PSS_PADDING || EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, how->salt) > 0;
 }
 
+static EVP_PKEY_CTX *new_ctx(struct side *side)
+{
+    return side->card != NULL ? card_key_context(side->card, side->key)
+                              : EVP_PKEY_CTX_new(side->key, side->engine);
+}
+
 /* NULL, and a line that says so, if the operation does not take these settings. */
 static EVP_PKEY_CTX *open_ctx(struct side *side, int (*init)(EVP_PKEY_CTX *), const struct how *how)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(side->key, side->engine);
+    EVP_PKEY_CTX *ctx = new_ctx(side);
 
     CHECK(ctx != NULL && init(ctx) == 1);
     if (set_up(ctx, how))
@@ -484,7 +492,7 @@ static void tls_premaster(struct side *side)
         side->public_done++;
         EVP_PKEY_CTX_free(ctx);
         in[len - 1] ^= wrong == 3;
-        ctx = EVP_PKEY_CTX_new(side->key, side->engine);
+        ctx = new_ctx(side);
         CHECK(EVP_PKEY_decrypt_init(ctx) == 1 &&
               EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_WITH_TLS_PADDING) == 1 &&
               EVP_PKEY_CTX_set_params(ctx, parameters) == 1);
@@ -623,6 +631,7 @@ static int exercise(void *arg)
     return 1;
 }
 
+#ifndef OPENSSL_NO_ENGINE
 /* libcrypto's own older method, behind an ENGINE: what EVP does for an explicit engine is then the same for
  * both. */
 static int plain_methods(ENGINE *engine, EVP_PKEY_METHOD **method, const int **nids, int nid)
@@ -650,7 +659,40 @@ static ENGINE *plain_engine(void)
     return engine;
 }
 
-static void compare(const struct known *known, enum form form, const char *route, ENGINE *engine)
+static void set_default_method(ENGINE *engine, bool is_default)
+{
+    if (is_default)
+        CHECK(ENGINE_set_default_RSA(engine));
+    else
+        ENGINE_unregister_RSA(engine);
+}
+#else
+static ENGINE *plain_engine(void)
+{
+    return NULL;
+}
+
+static void set_default_method(ENGINE *engine, bool is_default)
+{
+    CHECK(engine == NULL && !is_default);
+}
+#endif
+
+static void set_default(struct card *card, bool is_default)
+{
+    static OSSL_LIB_CTX *before;
+
+    if (card_is_provider() && is_default) {
+        CHECK(EVP_set_default_properties(card_context(card), card_properties(card)));
+        before = OSSL_LIB_CTX_set0_default(card_context(card));
+    } else if (card_is_provider()) {
+        OSSL_LIB_CTX_set0_default(before);
+    } else {
+        set_default_method(card_engine(card), is_default);
+    }
+}
+
+static void compare(const struct known *known, enum form form, const char *route, struct card *card)
 {
     static struct side plain, tested;
     static const char *const forms[FORMS] = {"whole", "no CRT values", "public"};
@@ -670,24 +712,28 @@ static void compare(const struct known *known, enum form form, const char *route
     tested.tls = plain.tls;
     tested.low = plain.low;
     if (is_default) {
-        CHECK(ENGINE_set_default_RSA(engine));
+        set_default(card, true);
         tested.key = make_key(known->name, form);
-        ENGINE_unregister_RSA(engine); /* the key has its method; the plain side shall not */
+        set_default(card, false); /* the key has its method; the plain side shall not */
     } else if (plain.low) {
         plain.rsa = make_rsa(plain.key, form, NULL);
-        tested.rsa = make_rsa(plain.key, form, engine);
+        tested.rsa = make_rsa(plain.key, form, card_engine(card));
     } else {
-        plain.engine = plain_engine();
         tested.key = plain.key;
-        tested.engine = engine;
+        if (card_is_provider()) {
+            tested.card = card;
+        } else {
+            plain.engine = plain_engine();
+            tested.engine = card_engine(card);
+        }
         CHECK(EVP_PKEY_up_ref(tested.key));
     }
     exercise(&of_plain);
     if (is_default)
-        CHECK(ENGINE_set_default_RSA(engine));
+        set_default(card, true);
     way_run(exercise, &tested);
     if (is_default)
-        ENGINE_unregister_RSA(engine);
+        set_default(card, false);
     snprintf(name, sizeof(name), "%s, %s", known->name, forms[form]);
     transcript_compare(name, &plain.transcript, &tested.transcript);
     CHECK(form == PUBLIC ? tested.private_done == plain.private_done : tested.private_done > 0);
@@ -707,14 +753,14 @@ static void compare(const struct known *known, enum form form, const char *route
 int main(int argc, char **argv)
 {
     const char *only = argc > 3 ? argv[3] : NULL;
-    ENGINE *engine;
+    struct card *card;
     int done = 0, longest = LONG_BITS;
 
     test_begin(240);
     CHECK(argc >= 3);
     if (strcmp(argv[1], "fd") == 0) /* long keys take long: one way is enough */
         longest = strcmp(argv[2], "default") == 0 ? 16384 : 8192;
-    engine = way_begin(2, argv);
+    card = way_begin(2, argv);
     for (unsigned i = 0; i < KEYS; i++) {
         if (only != NULL && strcmp(only, keys[i].name) != 0)
             continue;
@@ -724,12 +770,12 @@ int main(int argc, char **argv)
             /* Without CRT values a private operation takes four times as long, or with more primes nine. */
             if (form == NO_CRT && (keys[i].bits > 4096 || keys[i].primes > 2))
                 continue;
-            compare(&keys[i], form, argv[2], engine);
+            compare(&keys[i], form, argv[2], card);
             done++;
         }
     }
     if (only == NULL)
         CHECK_EQ(done, longest > 8192 ? ALL_COMPARED : longest == 8192 ? MOST_COMPARED : SHORT_COMPARED);
-    engine_unload(engine);
+    card_unload(card);
     return 0;
 }

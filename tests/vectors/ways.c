@@ -6,12 +6,12 @@
 
 #include "check.h"
 
-static ENGINE *engine;
+static struct card *card;
 static enum way way;
 static struct job job;
 static bool job_made;
 
-ENGINE *way_begin(int argc, char **argv)
+struct card *way_begin(int argc, char **argv)
 {
     static const char *const names[] = {"outside", "fd", "callback", "inline"};
 
@@ -19,8 +19,8 @@ ENGINE *way_begin(int argc, char **argv)
     for (way = OUTSIDE; way <= INLINE && strcmp(names[way], argv[1]) != 0; way++)
         ;
     CHECK(way <= INLINE);
-    engine = engine_load(way == INLINE ? NULL : ALL_SIZES ";SYNC_OFFLOAD:1");
-    return engine;
+    card = card_load(way == INLINE ? NULL : ALL_SIZES ";SYNC_OFFLOAD:1");
+    return card;
 }
 
 void way_run(int (*work)(void *), void *arg)
@@ -45,14 +45,13 @@ void way_run(int (*work)(void *), void *arg)
 
 void way_check_card(const char *name, long at_least)
 {
-    long done = engine_count(engine, name);
+    long done = card_count(card, name);
 
     if (way == INLINE)
         CHECK_EQ(done, 0);
     else
         CHECK(done >= at_least);
-    printf("%s: %ld requests on the card, %ld on the calling core\n", name, done,
-        engine_count(engine, "inline"));
+    printf("%s: %ld requests on the card, %ld on the calling core\n", name, done, card_count(card, "inline"));
 }
 
 void way_check_kernels(long at_least)
@@ -61,16 +60,16 @@ void way_check_kernels(long at_least)
     bool portable = settings != NULL && strstr(settings, "KERNELS:portable") != NULL;
     long fast;
 
-    CHECK(engine_count(engine, "portable") >= 0);
+    CHECK(card_count(card, "portable") >= 0);
     if (portable) {
-        CHECK(!engine_has_count(engine, "x86"));
+        CHECK(!card_has_count(card, "x86"));
         return;
     }
-    if (!engine_has_count(engine, "x86")) {
+    if (!card_has_count(card, "x86")) {
         printf("libcrypto did everything: nothing else is there\n");
         return;
     }
-    fast = engine_count(engine, "x86");
+    fast = card_count(card, "x86");
     printf("%ld operations by x86\n", fast);
     CHECK(fast >= at_least);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ways in which an operation can go through the engine. */
+/* The ways in which an operation can go through the card. */
 #ifndef ERSATZ_TESTS_WAYS_H
 #define ERSATZ_TESTS_WAYS_H
 
-#include "support/engine.h"
+#include "support/card.h"
 
 enum way { OUTSIDE, IN_JOB_BY_FD, IN_JOB_BY_CALLBACK, INLINE };
 
-/* "outside", "fd", "callback" or "inline", from the command line; loads the engine to match and makes every
+/* "outside", "fd", "callback" or "inline", from the command line; loads the card to match and makes every
  * size go to the card, or none (inline). */
-ENGINE *way_begin(int argc, char **argv);
+struct card *way_begin(int argc, char **argv);
 
 /* Run work(arg) that way; it must return 1. arg is given to work as in ASYNC_start_job: the address of the
  * pointer. */

@@ -239,6 +239,8 @@ int main(void)
 
         if (cases[i].of_engine && card_is_provider())
             continue;
+        if (cases[i].run == cleanup_while_it_signs && OPENSSL_version_major() >= 4)
+            continue; /* it tells nobody that it begins */
         pid = fork();
         if (pid == 0)
             cases[i].run();

@@ -107,11 +107,8 @@ int main(int argc, char **argv)
     CHECK(card_cipher_init(card, text_context, "AES-128-CBC", bytes, NULL, 1));
     key = test_key(card);
     unused = test_key(card);
-    signer = card_key_context(card, key);
-    CHECK(EVP_PKEY_sign_init(signer) == 1 && EVP_PKEY_CTX_set_rsa_padding(signer, RSA_PKCS1_PADDING) == 1);
-    verifier = card_key_context(card, key);
-    CHECK(EVP_PKEY_verify_recover_init(verifier) == 1 &&
-          EVP_PKEY_CTX_set_rsa_padding(verifier, RSA_PKCS1_PADDING) == 1);
+    signer = card_key_context(card, key, EVP_PKEY_sign_init, RSA_PKCS1_PADDING);
+    verifier = card_key_context(card, key, EVP_PKEY_verify_recover_init, RSA_PKCS1_PADDING);
     CHECK(EVP_PKEY_sign(signer, signature, &len, text, 32) == 1 && len == sizeof(signature));
     encrypt(expected);
     CHECK(card_count(card, "aes_cbc") > 0 && card_count(card, "rsa_priv") == 1); /* by the card */

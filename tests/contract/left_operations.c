@@ -206,9 +206,7 @@ static void child(enum operation operation, long point)
     signal(SIGUSR1, leave);
     own = work_rsa(card, 2);
     work_set_key(own, work->key); /* the same key: they share what it keeps */
-    verifier = card_key_context(card, work->key);
-    CHECK(EVP_PKEY_verify_recover_init(verifier) == 1 &&
-          EVP_PKEY_CTX_set_rsa_padding(verifier, RSA_PKCS1_PADDING) == 1);
+    verifier = card_key_context(card, work->key, EVP_PKEY_verify_recover_init, RSA_PKCS1_PADDING);
     locks_only = way == BY_USE || operation == FIRST; /* which allocates thousands of times */
     if (operation == FIRST)
         card_command(card, "INIT_ENGINE", NULL);

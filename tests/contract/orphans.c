@@ -121,10 +121,10 @@ static void abandon_aes(struct card *card, enum told_by told_by, const char *whe
 static void abandon_rsa(struct card *card, enum told_by told_by, const char *where)
 {
     EVP_PKEY *key = test_key(card);
-    EVP_PKEY_CTX *signer = card_key_context(card, key);
+    EVP_PKEY_CTX *signer = card_key_context(card, key, EVP_PKEY_sign_init, RSA_PKCS1_PADDING);
     struct job job;
 
-    CHECK(EVP_PKEY_sign_init(signer) == 1);
+    CHECK(signer != NULL);
     EVP_PKEY_free(key); /* the context has the last reference */
     job_init(&job, told_by, sign_and_vanish, signer);
     abandon(card, where, &job, destroy_signer, signer);

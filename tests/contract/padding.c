@@ -185,12 +185,17 @@ static void decrypt_evp(const struct decryption *what)
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &version), OSSL_PARAM_END};
     const struct side *side = what->side;
-    EVP_PKEY_CTX *ctx = side->card != NULL ? card_key_context(side->card, side->key)
-                                           : EVP_PKEY_CTX_new(side->key, side->engine);
+    int padding = paddings[what->padding];
+    EVP_PKEY_CTX *ctx;
     size_t len = SIZE;
 
-    CHECK(ctx != NULL && EVP_PKEY_decrypt_init(ctx) == 1);
-    CHECK_EQ(EVP_PKEY_CTX_set_rsa_padding(ctx, paddings[what->padding]), 1);
+    if (side->card != NULL) {
+        ctx = card_key_context(side->card, side->key, EVP_PKEY_decrypt_init, padding);
+    } else {
+        ctx = EVP_PKEY_CTX_new(side->key, side->engine);
+        CHECK(EVP_PKEY_decrypt_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1);
+    }
+    CHECK(ctx != NULL);
     if (what->padding == TLS)
         CHECK_EQ(EVP_PKEY_CTX_set_params(ctx, parameters), 1);
     what->seen->returned = EVP_PKEY_decrypt(ctx, what->seen->out, &len, what->in, SIZE);

@@ -178,19 +178,25 @@ EVP_PKEY *card_key(struct card *card, RSA *numbers)
     return door()->new_key(card, numbers);
 }
 
-EVP_PKEY_CTX *card_key_context(struct card *card, EVP_PKEY *key)
+EVP_PKEY_CTX *card_key_context(struct card *card, EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding)
 {
-    return EVP_PKEY_CTX_new_from_pkey(card_context(card), key, card_properties(card));
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(card_context(card), key, card_properties(card));
+
+    if (ctx == NULL || init(ctx) <= 0 || EVP_PKEY_CTX_set_rsa_padding(ctx, padding) <= 0) {
+        EVP_PKEY_CTX_free(ctx);
+        return NULL;
+    }
+    CHECK(card == NULL || EVP_PKEY_CTX_get0_provider(ctx) == card->provider);
+    return ctx;
 }
 
 static int operate(struct card *card, EVP_PKEY *key, int padding, int (*init)(EVP_PKEY_CTX *),
     int (*work)(EVP_PKEY_CTX *, unsigned char *, size_t *, const unsigned char *, size_t),
     const unsigned char *in, size_t in_len, unsigned char *out)
 {
-    EVP_PKEY_CTX *ctx = card_key_context(card, key);
+    EVP_PKEY_CTX *ctx = card_key_context(card, key, init, padding);
     size_t len = (size_t)EVP_PKEY_get_size(key);
-    bool done = ctx != NULL && init(ctx) > 0 && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) > 0 &&
-                work(ctx, out, &len, in, in_len) > 0;
+    bool done = ctx != NULL && work(ctx, out, &len, in, in_len) > 0;
 
     EVP_PKEY_CTX_free(ctx);
     return done ? (int)len : -1;

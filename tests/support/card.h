@@ -88,8 +88,9 @@ int card_cipher_init(struct card *card, EVP_CIPHER_CTX *ctx, const char *name, c
  * caller's. */
 EVP_PKEY *card_key(struct card *card, RSA *numbers);
 
-/* For an operation of that key on the card. The caller's. */
-EVP_PKEY_CTX *card_key_context(struct card *card, EVP_PKEY *key);
+/* A context for operations of that key. init: EVP_PKEY_sign_init() or another one; an operation of another
+ * provider ends the test. NULL if it is refused. The caller's. */
+EVP_PKEY_CTX *card_key_context(struct card *card, EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding);
 
 /* RSA_private_encrypt(), RSA_public_decrypt(), RSA_public_encrypt() and RSA_private_decrypt() of a card's
  * key. out has room for the key's size. They return the length, or -1 with errors on the queue. */

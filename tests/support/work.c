@@ -69,9 +69,8 @@ void work_set_key(struct work *work, EVP_PKEY *key)
     work->signer = NULL;
     if (key != NULL) {
         CHECK(EVP_PKEY_up_ref(key));
-        work->signer = card_key_context(work->card, key);
-        CHECK(work->signer != NULL && EVP_PKEY_sign_init(work->signer) == 1);
-        CHECK_EQ(EVP_PKEY_CTX_set_rsa_padding(work->signer, RSA_PKCS1_PADDING), 1);
+        work->signer = card_key_context(work->card, key, EVP_PKEY_sign_init, RSA_PKCS1_PADDING);
+        CHECK(work->signer != NULL);
     }
     EVP_PKEY_free(work->key);
     work->key = key;

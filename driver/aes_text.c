@@ -21,71 +21,64 @@ static inline bool is_small(const struct aes_text *text, enum ersatz_mode mode, 
     return threshold_keeps(mode, text->key_size, len);
 }
 
-/* Compute on the calling core, without offload(): a short text takes no longer than a few calls. */
-static inline bool run_here(
-    struct aes_text *text, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+static __attribute__((noinline)) int run_on_card(
+    struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    enum ersatz_result result = ersatz_compute_text(text->state, iv, out, in, len, text->stats);
+    struct ersatz_op op = ersatz_text_op(text->state, text->iv, out, in, len);
+    uint8_t last[BLOCK];
+    bool done;
 
-    if (result != ERSATZ_OK)
-        error_raise_result(result);
-    return result == ERSATZ_OK;
+    memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
+    done = offload(&op, 1, false) == ERSATZ_OK;
+    if (done)
+        ersatz_next_iv(text->state, text->iv, last, out + len - BLOCK, len);
+    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
+    return done;
 }
 
-static __attribute__((noinline)) bool run_on_card(
-    struct aes_text *text, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+static __attribute__((noinline)) int refuse_result(enum ersatz_result result)
 {
-    struct ersatz_op op = ersatz_text_op(text->state, iv, out, in, len);
-
-    return offload(&op, 1, false) == ERSATZ_OK;
+    error_raise_result(result);
+    return 0;
 }
 
-static __attribute__((noinline)) bool refuse_unkeyed(const struct aes_text *text)
+static __attribute__((noinline)) int refuse_unkeyed(const struct aes_text *text)
 {
     error_raise(REASON_INPUT,
         text->state == NULL
             ? "no key was set"
             : "no key was set for this direction, and this mode cannot use the other direction's key");
-    return false;
+    return 0;
 }
 
-/* mode is text->mode, as a constant. here: compute on the calling core, whatever the length. */
-static inline bool run(
+/* mode is text->mode, as a constant. here: compute on the calling core, whatever the length, and without
+ * offload(): a short text takes no longer than a few calls. Makes the IV that of the next text. */
+static inline int run(
     struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len, bool here)
 {
-    const uint8_t *iv = mode == ERSATZ_ECB ? NULL : text->iv;
+    enum ersatz_result result;
 
     if (!text->keyed)
         return refuse_unkeyed(text);
-    return here || is_small(text, mode, len) ? run_here(text, iv, out, in, len)
-                                             : run_on_card(text, iv, out, in, len);
+    if (!here && !is_small(text, mode, len))
+        return run_on_card(text, out, in, len);
+    result = ersatz_compute_text(text->state, text->iv, out, in, len, text->stats);
+    return result == ERSATZ_OK || refuse_result(result);
 }
 
 /* ---------------------------------------------------------------------------------------- CBC, ECB, XTS */
 
-static bool is_whole_blocks(const char *mode, size_t len)
+static __attribute__((noinline)) int refuse_length(const char *mode, size_t len)
 {
-    if (len % BLOCK == 0)
-        return true;
     error_raise(REASON_INPUT, "%zu bytes for AES-%s; expected a multiple of 16", len, mode);
-    return false;
+    return 0;
 }
 
 static int cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    uint8_t last[BLOCK];
-    bool encrypt = text->encrypt;
-
-    if (!is_whole_blocks("CBC", len))
-        return 0;
-    if (len == 0)
-        return 1;
-    if (!encrypt)
-        memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
-    if (!run(text, ERSATZ_CBC, out, in, len, false))
-        return 0;
-    memcpy(text->iv, encrypt ? out + len - BLOCK : last, BLOCK);
-    return 1;
+    if (len % BLOCK != 0)
+        return refuse_length("CBC", len);
+    return len == 0 || run(text, ERSATZ_CBC, out, in, len, false);
 }
 
 int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *const *outs,
@@ -100,8 +93,8 @@ int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *
     for (unsigned i = 0; i < count; i++) {
         if (!texts[i]->keyed)
             return refuse_unkeyed(texts[i]);
-        if (!is_whole_blocks("CBC", lens[i]))
-            return 0;
+        if (lens[i] % BLOCK != 0)
+            return refuse_length("CBC", lens[i]);
         if (lens[i] == 0)
             continue;
         memcpy(last[i], ins[i] + lens[i] - BLOCK, BLOCK); /* ins[i] may be outs[i] */
@@ -112,7 +105,7 @@ int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *
         return 0;
     for (unsigned i = 0; i < count; i++) {
         if (lens[i] != 0)
-            memcpy(texts[i]->iv, texts[i]->encrypt ? outs[i] + lens[i] - BLOCK : last[i], BLOCK);
+            ersatz_next_iv(texts[i]->state, texts[i]->iv, last[i], outs[i] + lens[i] - BLOCK, lens[i]);
     }
     return 1;
 }
@@ -129,7 +122,9 @@ int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *
 
 static int ecb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    return is_whole_blocks("ECB", len) && run(text, ERSATZ_ECB, out, in, len, len <= GENERATOR_ECB_MAX);
+    if (len % BLOCK != 0)
+        return refuse_length("ECB", len);
+    return run(text, ERSATZ_ECB, out, in, len, len <= GENERATOR_ECB_MAX);
 }
 
 static int xts(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
@@ -168,27 +163,6 @@ static bool is_key_stream(const uint8_t *out, const uint8_t *in, size_t len)
     return seen == 0;
 }
 
-static uint64_t load_be(const uint8_t *in)
-{
-    uint64_t value;
-
-    memcpy(&value, in, sizeof(value));
-    return __builtin_bswap64(value);
-}
-
-/* Written by one store, since the next operation reads it by one load: a processor forwards only whole stores
- * without a delay. */
-static void add_to_counter(uint8_t *counter, uint64_t blocks)
-{
-    typedef uint64_t pair __attribute__((vector_size(BLOCK)));
-    uint64_t high = load_be(counter), low = load_be(counter + 8) + blocks;
-    pair sum;
-
-    high += low < blocks;
-    sum = (pair){__builtin_bswap64(high), __builtin_bswap64(low)};
-    memcpy(counter, &sum, BLOCK);
-}
-
 /* The last bytes of a call that ends inside a block. The rest of the block's key stream stays for the next
  * call. */
 static __attribute__((noinline)) bool ctr_tail(
@@ -197,7 +171,6 @@ static __attribute__((noinline)) bool ctr_tail(
     memset(text->stream, 0, BLOCK);
     if (!run(text, ERSATZ_CTR, text->stream, text->stream, BLOCK, true))
         return false;
-    add_to_counter(text->iv, 1);
     for (size_t i = 0; i < len; i++)
         out[i] = in[i] ^ text->stream[i];
     text->num = (unsigned)len;
@@ -233,11 +206,8 @@ static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
 
     if (text->num != 0)
         return ctr_in_block(text, out, in, len);
-    if (whole > 0) {
-        if (!run(text, ERSATZ_CTR, out, in, whole, ctr_stays_here(text, out, in, whole)))
-            return 0;
-        add_to_counter(text->iv, whole / BLOCK);
-    }
+    if (whole > 0 && !run(text, ERSATZ_CTR, out, in, whole, ctr_stays_here(text, out, in, whole)))
+        return 0;
     return len == whole || ctr_tail(text, out + whole, in + whole, len - whole);
 }
 
@@ -274,26 +244,7 @@ static size_t within_block(
     return done;
 }
 
-/* Whole blocks. Then the last one's feedback goes to the IV: in CFB the ciphertext, in OFB the key stream. */
-static bool whole_blocks(
-    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
-{
-    uint8_t last[BLOCK];
-
-    memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
-    if (!run(text, mode, out, in, len, false))
-        return false;
-    if (mode == ERSATZ_CFB) {
-        memcpy(text->iv, text->encrypt ? out + len - BLOCK : last, BLOCK);
-    } else {
-        for (unsigned i = 0; i < BLOCK; i++)
-            text->iv[i] = last[i] ^ out[len - BLOCK + i];
-    }
-    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
-    return true;
-}
-
-static inline int feedback(
+static __attribute__((noinline)) int feedback_in_block(
     struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
 {
     size_t done = 0, whole;
@@ -303,7 +254,7 @@ static inline int feedback(
     if (text->num != 0)
         done = within_block(text, mode, out, in, len);
     whole = (len - done) - (len - done) % BLOCK;
-    if (whole > 0 && !whole_blocks(text, mode, out + done, in + done, whole))
+    if (whole > 0 && !run(text, mode, out + done, in + done, whole, false))
         return 0;
     done += whole;
     if (done == len)
@@ -312,6 +263,15 @@ static inline int feedback(
         return 0;
     within_block(text, mode, out + done, in + done, len - done);
     return 1;
+}
+
+/* Whole blocks take few instructions here, as in ctr(). */
+static inline int feedback(
+    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len)
+{
+    if (text->num != 0 || len % BLOCK != 0 || len == 0)
+        return feedback_in_block(text, mode, out, in, len);
+    return run(text, mode, out, in, len, false);
 }
 
 static int cfb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)

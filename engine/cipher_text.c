@@ -81,7 +81,7 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
 }
 
 /* For modes that may stop inside a block: how far that was used is the context's number. */
-static __attribute__((noinline)) int update_block(
+static inline int update_number(
     EVP_CIPHER_CTX *ctx, struct aes_text *text, unsigned char *out, const unsigned char *in, size_t len)
 {
     unsigned before = text->num;
@@ -97,7 +97,15 @@ static int update_feedback(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsign
     struct aes_text *text = text_of(ctx);
 
     text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
-    return update_block(ctx, text, out, in, len);
+    return update_number(ctx, text, out, in, len);
+}
+
+static __attribute__((noinline)) int update_ctr_in_block(
+    EVP_CIPHER_CTX *ctx, struct aes_text *text, unsigned char *out, const unsigned char *in, size_t len)
+{
+    if (text->num != 0)
+        text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
+    return update_number(ctx, text, out, in, len);
 }
 
 /* Without a started block the context's number is not looked at: that would take as long as a short text. */
@@ -105,11 +113,9 @@ static int update_ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned ch
 {
     struct aes_text *text = text_of(ctx);
 
-    if (text->num != 0)
-        text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
-    else if (len % AES_BLOCK == 0)
+    if (text->num == 0 && len % AES_BLOCK == 0)
         return aes_text_update(text, out, in, len);
-    return update_block(ctx, text, out, in, len);
+    return update_ctr_in_block(ctx, text, out, in, len);
 }
 
 int cipher_text_define(EVP_CIPHER *cipher, enum ersatz_mode mode)

@@ -364,10 +364,16 @@ struct ersatz_op ersatz_text_op(
  * ERSATZ_BUSY if a request in flight uses the cipher state. No other thread may be using the state. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
-/* ersatz_compute() of an operation that ersatz_text_op() would describe. For short texts, where the call
- * takes as long as the kernel. */
-enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out,
+/* ersatz_compute() of an operation that ersatz_text_op() would describe, with an IV in any mode. For short
+ * texts, where the call takes as long as the kernel. If it succeeds, iv is that of the next text: see
+ * ersatz_next_iv(); after a text that ends inside a block, what is in iv is not defined. */
+enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[16], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
+
+/* After a text of one or more whole blocks was computed with that IV: make iv that of a text that continues
+ * it. last_in, last_out: its last block before and after. Constant in ECB and XTS. */
+void ersatz_next_iv(const struct ersatz_cipher *cipher, uint8_t iv[16], const uint8_t last_in[16],
+    const uint8_t last_out[16], size_t len);
 
 /* True if one core computes op as fast alone as in a batch: because it computes the blocks of one message
  * side by side, or because no kernel computes several such messages side by side. */

@@ -23,21 +23,28 @@ static inline uint64_t stats_read(const _Atomic uint64_t *counter)
 /* For a thread's first operation, and for threads that found no shard free. */
 void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
+/* stats_count_inline() where the calling thread has a shard of its own. False: it has none, nothing is
+ * counted. */
+static inline bool stats_count_own(struct ersatz_stats *stats, enum ersatz_kernel kernel)
+{
+    unsigned shard = stats_shard - 1;
+    _Atomic uint64_t *counter;
+
+    if (shard >= STATS_SHARED)
+        return false;
+    counter = &stats->computed_inline[shard].by_kernel[kernel];
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+    return true;
+}
+
 /* Count an operation. Not for functions that pause a job: the job may go on in another thread, where the
  * compiler must not use this thread's addresses. A counter with one writer needs no locked instruction, which
  * would add a tenth to the time of a short operation. */
 static inline void stats_count_inline(struct ersatz_stats *stats, enum ersatz_kernel kernel)
 {
-    unsigned shard = stats_shard - 1;
-
-    if (shard < STATS_SHARED) {
-        _Atomic uint64_t *counter = &stats->computed_inline[shard].by_kernel[kernel];
-
-        atomic_store_explicit(
-            counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
-    } else {
+    if (!stats_count_own(stats, kernel))
         stats_count_by_shard(stats, kernel);
-    }
 }
 
 /* Note the name of the profile that the card models from now on; NULL: none. */

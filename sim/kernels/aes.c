@@ -217,7 +217,7 @@ static bool has_key_already(const struct ersatz_cipher *cipher, const uint8_t *k
 static void select_function(struct ersatz_cipher *cipher)
 {
     cipher->function = cipher->keyed && cipher->x86 != NULL ? x86_function_for(cipher->x86, cipher->encrypt)
-                                                            : (struct x86_function){NULL, 0, 0};
+                                                            : (struct x86_function){0};
 }
 
 static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
@@ -352,9 +352,12 @@ enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel
     if (op->u.cipher.len == 0)
         return ERSATZ_OK;
     if (cipher_has_x86(cipher) && x86_function_takes(&cipher->function, op->u.cipher.len)) {
+        uint8_t iv[BLOCK];
+
+        memcpy(iv, op->u.cipher.iv, BLOCK);
         *kernel = ERSATZ_KERNEL_X86;
-        return cipher->function.run(
-            cipher->x86, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
+        return x86_function_run(
+            &cipher->function, cipher->x86, iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
     }
     if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK) ||
         !cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
@@ -404,21 +407,49 @@ struct ersatz_op ersatz_text_op(
     return op;
 }
 
-/* Not inlined, so that the path of a short text past it is short. */
-static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
-    const uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
+void ersatz_next_iv(const struct ersatz_cipher *cipher, uint8_t iv[BLOCK], const uint8_t last_in[BLOCK],
+    const uint8_t last_out[BLOCK], size_t len)
 {
-    struct ersatz_op op = ersatz_text_op(cipher, iv, out, in, len);
-
-    return ersatz_compute(&op, stats);
+    switch (cipher->mode) {
+    case ERSATZ_CBC:
+    case ERSATZ_CFB: /* the last ciphertext */
+        memcpy(iv, cipher->encrypt ? last_out : last_in, BLOCK);
+        break;
+    case ERSATZ_OFB: /* the last key stream */
+        for (unsigned i = 0; i < BLOCK; i++)
+            iv[i] = last_in[i] ^ last_out[i];
+        break;
+    case ERSATZ_CTR:
+        counter_add(iv, len / BLOCK);
+        break;
+    default:
+        break;
+    }
 }
 
-enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, const uint8_t iv[BLOCK], uint8_t *out,
+/* Not inlined, so that the path of a short text past it is short. */
+static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
+    uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
+{
+    struct ersatz_op op = ersatz_text_op(cipher, iv, out, in, len);
+    uint8_t last[BLOCK];
+    bool whole = len > 0 && len % BLOCK == 0;
+    enum ersatz_result result;
+
+    if (whole)
+        memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
+    result = ersatz_compute(&op, stats);
+    if (whole && result == ERSATZ_OK)
+        ersatz_next_iv(cipher, iv, last, out + len - BLOCK, len);
+    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
+    return result;
+}
+
+enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[BLOCK], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats)
 {
     if (!x86_function_takes(&cipher->function, len) || is_in_flight(cipher) ||
-        !kernel_was_found(ERSATZ_KERNEL_X86))
+        !kernel_was_found(ERSATZ_KERNEL_X86) || !stats_count_own(stats, ERSATZ_KERNEL_X86))
         return compute_long(cipher, iv, out, in, len, stats);
-    stats_count_inline(stats, ERSATZ_KERNEL_X86);
-    return cipher->function.run(cipher->x86, iv, out, in, len);
+    return x86_function_run(&cipher->function, cipher->x86, iv, out, in, len);
 }

@@ -3,6 +3,9 @@
 #ifndef ERSATZ_SIM_KERNELS_AES_H
 #define ERSATZ_SIM_KERNELS_AES_H
 
+#include <endian.h>
+#include <string.h>
+
 #include "ersatz/device.h"
 
 void cipher_reference(struct ersatz_cipher *cipher);
@@ -38,5 +41,20 @@ bool cipher_is_fastest_alone(const struct ersatz_cipher *cipher);
 bool cipher_writes_ciphertext(const struct ersatz_cipher *cipher);
 
 enum ersatz_mode cipher_mode(const struct ersatz_cipher *cipher);
+
+/* Add to a counter block, a number of 128 bits, the highest byte first. Written by one store, since the next
+ * operation reads it by one load: a processor forwards only whole stores without a delay. */
+static inline void counter_add(uint8_t counter[16], uint64_t blocks)
+{
+    typedef uint64_t pair __attribute__((vector_size(16)));
+    pair words;
+    uint64_t high, low;
+
+    memcpy(&words, counter, sizeof(words));
+    low = be64toh(words[1]) + blocks;
+    high = be64toh(words[0]) + (low < blocks);
+    words = (pair){htobe64(high), htobe64(low)};
+    memcpy(counter, &words, sizeof(words));
+}
 
 #endif

@@ -37,12 +37,17 @@ void x86_state_free(struct x86_state *state);
 /* Expand a key, of the length the state was made for. GCM: the message under way is dropped. */
 void x86_state_set_key(struct x86_state *state, const uint8_t *key);
 
-/* The function that computes texts of a mode without associated data, with this key and in this direction. */
+/* Computes a text, and makes iv the next one's: see ersatz_next_iv(). Returns ERSATZ_OK always, so that a
+ * caller may end with it. */
+typedef enum ersatz_result x86_text(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len);
+
+/* The functions that compute texts of a mode without associated data, with this key and in this direction. */
 struct x86_function {
-    enum ersatz_result (*run)(/* ERSATZ_OK always, so that a caller may end with it */
-        const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len);
-    size_t longest;   /* text that it takes, in bytes; 0: there is no function */
-    size_t forbidden; /* bits that a text's length must not have */
+    x86_text *run;
+    size_t longest;      /* text that it takes, in bytes; 0: there is no function */
+    size_t forbidden;    /* bits that a text's length must not have */
+    x86_text *run_block; /* the same for a text of at most one block, for which wide registers are slow */
 };
 struct x86_function x86_function_for(const struct x86_state *state, bool encrypt);
 
@@ -50,6 +55,13 @@ struct x86_function x86_function_for(const struct x86_state *state, bool encrypt
 static inline bool x86_function_takes(const struct x86_function *function, size_t len)
 {
     return len - 1 < function->longest && (len & function->forbidden) == 0;
+}
+
+/* A text that it takes. */
+static inline enum ersatz_result x86_function_run(const struct x86_function *function,
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return (len <= 16 ? function->run_block : function->run)(state, iv, out, in, len);
 }
 
 /* ---------------------------------------------------------------------------------------------------- CCM */

@@ -51,7 +51,7 @@ INLINE vector next_tweaks(vector tweak)
 
 /* C[i] = E(P[i] ^ C[i-1]) */
 TARGET static enum ersatz_result run_cbc_encrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct round_keys keys = round_keys_from(state, state->keys.encrypt);
     struct text text = text_after_iv(iv, out, in, len);
@@ -61,6 +61,7 @@ TARGET static enum ersatz_result run_cbc_encrypt(
         encrypt_all(keys, &text.chain, 1);
         store(text.out, text.chain);
     }
+    store(iv, text.chain);
     return ERSATZ_OK;
 }
 
@@ -68,7 +69,7 @@ TARGET static enum ersatz_result run_cbc_encrypt(
  * CFB to encrypt: C[i] = P[i] ^ E(C[i-1]). OFB: S[i] = E(S[i-1]), C[i] = P[i] ^ S[i]. So what is encrypted
  * next, the chain, is the last block of ciphertext, or of key stream.
  */
-INLINE void feedback(struct round_keys keys, bool is_ofb, struct text text)
+INLINE enum ersatz_result feedback(struct round_keys keys, bool is_ofb, struct text text, uint8_t *iv)
 {
     while (text.len > 0) {
         size_t len = text.len < VECTOR ? text.len : VECTOR;
@@ -82,20 +83,20 @@ INLINE void feedback(struct round_keys keys, bool is_ofb, struct text text)
         store_all(text.out, &block, 1, len);
         advance(&text, len);
     }
+    store(iv, text.chain);
+    return ERSATZ_OK;
 }
 
 TARGET static enum ersatz_result run_cfb_encrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
-    feedback(round_keys_from(state, state->keys.encrypt), false, text_after_iv(iv, out, in, len));
-    return ERSATZ_OK;
+    return feedback(round_keys_from(state, state->keys.encrypt), false, text_after_iv(iv, out, in, len), iv);
 }
 
 TARGET static enum ersatz_result run_ofb(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
-    feedback(round_keys_from(state, state->keys.encrypt), true, text_after_iv(iv, out, in, len));
-    return ERSATZ_OK;
+    return feedback(round_keys_from(state, state->keys.encrypt), true, text_after_iv(iv, out, in, len), iv);
 }
 
 /* Above these lengths libcrypto's loops, which are longer, are faster: measured on Zen 4. */
@@ -105,18 +106,23 @@ TARGET static enum ersatz_result run_ofb(
 struct x86_function x86_function_for(const struct x86_state *state, bool encrypt)
 {
     static const struct x86_function by_mode[ERSATZ_MODES][2] = {
-        [ERSATZ_CBC] = {{run_cbc_decrypt, SIZE_MAX, WHOLE_BLOCKS},
-            {run_cbc_encrypt, CBC_ENCRYPT_MAX, WHOLE_BLOCKS}},
-        [ERSATZ_CTR] = {{run_ctr, SIZE_MAX, ANY_LENGTH}, {run_ctr, SIZE_MAX, ANY_LENGTH}},
-        [ERSATZ_ECB] = {{run_ecb_decrypt, SIZE_MAX, WHOLE_BLOCKS}, {run_ecb_encrypt, SIZE_MAX, WHOLE_BLOCKS}},
-        [ERSATZ_CFB] = {{run_cfb_decrypt, SIZE_MAX, ANY_LENGTH}, {run_cfb_encrypt, SIZE_MAX, ANY_LENGTH}},
-        [ERSATZ_OFB] = {{run_ofb, SIZE_MAX, ANY_LENGTH}, {run_ofb, SIZE_MAX, ANY_LENGTH}},
-        [ERSATZ_XTS] = {{run_xts_decrypt, XTS_NARROW_MAX, WHOLE_BLOCKS},
-            {run_xts_encrypt, XTS_NARROW_MAX, WHOLE_BLOCKS}},
+        [ERSATZ_CBC] = {TEXTS(run_cbc_decrypt, SIZE_MAX, WHOLE_BLOCKS),
+            TEXTS(run_cbc_encrypt, CBC_ENCRYPT_MAX, WHOLE_BLOCKS)},
+        [ERSATZ_CTR] = {TEXTS(run_ctr, SIZE_MAX, ANY_LENGTH), TEXTS(run_ctr, SIZE_MAX, ANY_LENGTH)},
+        [ERSATZ_ECB] = {TEXTS(run_ecb_decrypt, SIZE_MAX, WHOLE_BLOCKS),
+            TEXTS(run_ecb_encrypt, SIZE_MAX, WHOLE_BLOCKS)},
+        [ERSATZ_CFB] = {TEXTS(run_cfb_decrypt, SIZE_MAX, ANY_LENGTH),
+            TEXTS(run_cfb_encrypt, SIZE_MAX, ANY_LENGTH)},
+        [ERSATZ_OFB] = {TEXTS(run_ofb, SIZE_MAX, ANY_LENGTH), TEXTS(run_ofb, SIZE_MAX, ANY_LENGTH)},
+        [ERSATZ_XTS] = {TEXTS(run_xts_decrypt, XTS_NARROW_MAX, WHOLE_BLOCKS),
+            TEXTS(run_xts_encrypt, XTS_NARROW_MAX, WHOLE_BLOCKS)},
     };
-    struct x86_function wide = {NULL, 0, 0};
+    struct x86_function function = by_mode[state->mode][encrypt], wide = {0};
 
     if (x86_has_vaes())
         wide = x86_vaes_function_for(state->mode, encrypt);
-    return wide.run != NULL ? wide : by_mode[state->mode][encrypt];
+    if (wide.run == NULL)
+        wide = function;
+    wide.run_block = function.run;
+    return wide;
 }

@@ -27,12 +27,14 @@ struct text {
 /* All of a text. step(text, count, len, ...) does count registers, len bytes, and advances text by them. */
 #define IN_STEPS(step, text, ...)                                                                            \
     do {                                                                                                     \
-        while ((text)->len >= VECTORS * VECTOR)                                                              \
-            step(text, VECTORS, (VECTORS * VECTOR), __VA_ARGS__);                                            \
-        if (VECTORS > 4 && (text)->len >= VECTORS / 2 * VECTOR)                                              \
-            step(text, VECTORS / 2, (VECTORS / 2 * VECTOR), __VA_ARGS__);                                    \
-        while ((text)->len > VECTOR)                                                                         \
-            step(text, 1, VECTOR, __VA_ARGS__);                                                              \
+        if (__builtin_expect((text)->len > VECTOR, 0)) {                                                     \
+            while ((text)->len >= VECTORS * VECTOR)                                                          \
+                step(text, VECTORS, (VECTORS * VECTOR), __VA_ARGS__);                                        \
+            if (VECTORS > 4 && (text)->len >= VECTORS / 2 * VECTOR)                                          \
+                step(text, VECTORS / 2, (VECTORS / 2 * VECTOR), __VA_ARGS__);                                \
+            while ((text)->len > VECTOR)                                                                     \
+                step(text, 1, VECTOR, __VA_ARGS__);                                                          \
+        }                                                                                                    \
         if ((text)->len == VECTOR)                                                                           \
             step(text, 1, VECTOR, __VA_ARGS__);                                                              \
         else if ((text)->len > 0)                                                                            \
@@ -145,7 +147,7 @@ INLINE struct text text_after_iv(const uint8_t *iv, uint8_t *out, const uint8_t 
 }
 
 TARGET static enum ersatz_result run_ecb_encrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = {.out = out, .in = in, .len = len};
 
@@ -155,7 +157,7 @@ TARGET static enum ersatz_result run_ecb_encrypt(
 }
 
 TARGET static enum ersatz_result run_ecb_decrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = {.out = out, .in = in, .len = len};
 
@@ -172,7 +174,7 @@ INLINE vector counter_from(const uint8_t *iv)
 /* All in this function: gcc clears the upper halves of registers neither in one that is given a wide vector
  * by value nor after its call. tests/kernels/upper_halves sees it. */
 TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct round_keys keys = round_keys_from(state, state->keys.encrypt);
     vector counter = counter_from(iv);
@@ -185,16 +187,18 @@ TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
         text.chain = counters_from(counter);
         IN_STEPS(ctr, &text, keys);
         if (text.in == in + len)
-            return ERSATZ_OK;
+            break;
         counter = carried(counter);
         text.len = len - before_carry;
     }
+    counter_add(iv, len / X86_BLOCK);
+    return ERSATZ_OK;
 }
 
 /* A text of one register: without what run_long_ctr() prepares for its loops, which would cost such a text a
  * twentieth of the whole operation. */
 TARGET static enum ersatz_result run_ctr(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = {out, in, len, counter_from(iv)};
     uint64_t first = last_64_bits(text.chain), last = first + VECTOR / X86_BLOCK - 1;
@@ -206,30 +210,40 @@ TARGET static enum ersatz_result run_ctr(
         ctr(&text, 1, VECTOR, round_keys_from(state, state->keys.encrypt));
     else
         ctr(&text, 1, len, round_keys_from(state, state->keys.encrypt));
+    counter_add(iv, len / X86_BLOCK);
     return ERSATZ_OK;
 }
 
+/* Before the text is deciphered, which may be in place. */
+INLINE void next_iv_from_ciphertext(uint8_t *iv, const uint8_t *in, size_t len)
+{
+    if (len >= X86_BLOCK)
+        memcpy(iv, in + len - X86_BLOCK, X86_BLOCK);
+}
+
 TARGET static enum ersatz_result run_cbc_decrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = text_after_iv(iv, out, in, len);
 
+    next_iv_from_ciphertext(iv, in, len);
     IN_STEPS(cbc_decrypt, &text, round_keys_from(state, state->keys.decrypt));
     return ERSATZ_OK;
 }
 
 TARGET static enum ersatz_result run_cfb_decrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = text_after_iv(iv, out, in, len);
 
+    next_iv_from_ciphertext(iv, in, len);
     IN_STEPS(cfb_decrypt, &text, round_keys_from(state, state->keys.encrypt));
     return ERSATZ_OK;
 }
 
 /* The first tweak is the IV, encrypted with the second key. */
 INLINE struct text text_with_tweaks(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = text_after_iv(iv, out, in, len);
 
@@ -239,7 +253,7 @@ INLINE struct text text_with_tweaks(
 }
 
 TARGET static enum ersatz_result run_xts_encrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = text_with_tweaks(state, iv, out, in, len);
 
@@ -248,7 +262,7 @@ TARGET static enum ersatz_result run_xts_encrypt(
 }
 
 TARGET static enum ersatz_result run_xts_decrypt(
-    const struct x86_state *state, const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct text text = text_with_tweaks(state, iv, out, in, len);
 

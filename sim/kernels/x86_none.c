@@ -47,7 +47,7 @@ struct x86_function x86_function_for(const struct x86_state *state, bool encrypt
 {
     (void)state;
     (void)encrypt;
-    return (struct x86_function){NULL, 0, 0};
+    return (struct x86_function){0};
 }
 
 void x86_ccm(const struct x86_state *state, const struct ersatz_op *op, bool encrypt, uint8_t tag[16])

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "aes.h"
 #include "imb.h"
 #include "x86.h"
 #include "x86_vaes_gcm.h"
@@ -72,6 +73,12 @@ struct x86_function x86_vaes_function_for(enum ersatz_mode mode, bool encrypt);
 
 /* A data unit of XTS has no more than 2^20 blocks: IEEE 1619-2018, 5.1. */
 #define XTS_MAX ((size_t)1 << 24)
+
+/* A struct x86_function with one function for all lengths. */
+#define TEXTS(run, longest, forbidden)                                                                       \
+    {                                                                                                        \
+        run, longest, forbidden, run                                                                         \
+    }
 
 /* Bits that the length of a text must not have: see struct x86_function. */
 #define ANY_LENGTH 0u

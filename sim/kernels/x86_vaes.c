@@ -66,11 +66,13 @@ INLINE vector next_tweaks(vector tweaks)
 struct x86_function x86_vaes_function_for(enum ersatz_mode mode, bool encrypt)
 {
     static const struct x86_function by_mode[ERSATZ_MODES][2] = {
-        [ERSATZ_CBC] = {{run_cbc_decrypt, SIZE_MAX, WHOLE_BLOCKS}},
-        [ERSATZ_CTR] = {{run_ctr, SIZE_MAX, ANY_LENGTH}, {run_ctr, SIZE_MAX, ANY_LENGTH}},
-        [ERSATZ_ECB] = {{run_ecb_decrypt, SIZE_MAX, WHOLE_BLOCKS}, {run_ecb_encrypt, SIZE_MAX, WHOLE_BLOCKS}},
-        [ERSATZ_CFB] = {{run_cfb_decrypt, SIZE_MAX, ANY_LENGTH}},
-        [ERSATZ_XTS] = {{run_xts_decrypt, XTS_MAX, WHOLE_BLOCKS}, {run_xts_encrypt, XTS_MAX, WHOLE_BLOCKS}},
+        [ERSATZ_CBC] = {TEXTS(run_cbc_decrypt, SIZE_MAX, WHOLE_BLOCKS)},
+        [ERSATZ_CTR] = {TEXTS(run_ctr, SIZE_MAX, ANY_LENGTH), TEXTS(run_ctr, SIZE_MAX, ANY_LENGTH)},
+        [ERSATZ_ECB] = {TEXTS(run_ecb_decrypt, SIZE_MAX, WHOLE_BLOCKS),
+            TEXTS(run_ecb_encrypt, SIZE_MAX, WHOLE_BLOCKS)},
+        [ERSATZ_CFB] = {TEXTS(run_cfb_decrypt, SIZE_MAX, ANY_LENGTH)},
+        [ERSATZ_XTS] = {TEXTS(run_xts_decrypt, XTS_MAX, WHOLE_BLOCKS),
+            TEXTS(run_xts_encrypt, XTS_MAX, WHOLE_BLOCKS)},
     };
 
     return by_mode[mode][encrypt];

@@ -44,6 +44,21 @@ static enum ersatz_result make_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
     return result;
 }
 
+/* Take the waker out of the wait context, and free it. Undisturbed: a thread that jumps away would leak it.
+ */
+static bool drop_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker *waker)
+{
+    struct ersatz_undisturbed before;
+    bool dropped;
+
+    ersatz_undisturbed_begin(&before);
+    dropped = ASYNC_WAIT_CTX_clear_fd(context, &waker_key) != 0;
+    if (dropped)
+        ersatz_waker_free(waker);
+    ersatz_undisturbed_end(&before);
+    return dropped;
+}
+
 /* The wait context's waker, made on first use. */
 static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker **waker, bool *is_new)
 {
@@ -58,9 +73,8 @@ static enum ersatz_result find_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
         if (ersatz_waker_is_whole(known))
             return ersatz_waker_after_fork(known);
         /* The program closed the descriptor. Leave its number alone, and give the application another. */
-        if (!ASYNC_WAIT_CTX_clear_fd(context, &waker_key))
+        if (!drop_waker(context, known))
             return ERSATZ_NO_DESCRIPTORS;
-        ersatz_waker_free(known);
     }
     ersatz_undisturbed_begin(&before); /* a thread that jumps away would leak the descriptor */
     result = make_waker(context, waker);
@@ -135,8 +149,8 @@ static enum ersatz_result run_in_job(
         result = ersatz_submit_fd(request, waker);
         /* If no pause has shown the descriptor to the application, remove it. The application would find it
          * when it frees the wait context, and HAProxy 2.6 aborts over a descriptor that it does not know. */
-        if (result != ERSATZ_OK && is_new && ASYNC_WAIT_CTX_clear_fd(context, &waker_key))
-            ersatz_waker_free(waker);
+        if (result != ERSATZ_OK && is_new)
+            drop_waker(context, waker);
     }
     if (result != ERSATZ_OK)
         return result;

@@ -66,12 +66,13 @@ static void *run_parked(void *arg)
     struct instance *instance = arg;
     struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned count;
+    struct ersatz_locked locked;
 
     own_delivery()->instance = instance;
     do {
-        pthread_mutex_lock(&instance->reap_lock);
+        ersatz_lock(&instance->reap_lock, &locked);
         count = callback_take_parked(instance, taken);
-        pthread_mutex_unlock(&instance->reap_lock);
+        ersatz_unlock(&locked);
         complete_give_slots(taken, count, true);
         for (unsigned i = 0; i < count; i++)
             callback_deliver(taken[i]);

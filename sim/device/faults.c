@@ -37,7 +37,7 @@ bool faults_new(struct ersatz_device *device, struct faults **out)
         }
     }
     faults->hung_end = &faults->hung_first;
-    pthread_mutex_init(&faults->lock, NULL);
+    ersatz_lock_renew(&faults->lock);
     *out = faults;
     return true;
 }
@@ -96,8 +96,9 @@ static void end_by_reset(
     bool is_down, for_good = rule->fault == ERSATZ_FAULT_GONE;
     struct ersatz_request *hung = NULL;
     enum ersatz_result result;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&faults->lock);
+    ersatz_lock(&faults->lock, &locked);
     is_down = faults_have_card_down(faults);
     if (for_good ? atomic_load(&faults->down_until) != UINT64_MAX : !is_down) {
         fault_count(faults, rule->fault);
@@ -110,29 +111,31 @@ static void end_by_reset(
             blame_reset(faults, each);
     }
     result = result_of_reset(faults);
-    pthread_mutex_unlock(&faults->lock);
+    ersatz_unlock(&locked);
     end_all(hung, result);
 }
 
 void faults_stop(struct faults *faults)
 {
     struct ersatz_request *hung;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&faults->lock);
+    ersatz_lock(&faults->lock, &locked);
     hung = take_hung(faults);
-    pthread_mutex_unlock(&faults->lock);
+    ersatz_unlock(&locked);
     end_all(hung, ERSATZ_STOPPED);
 }
 
 enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *request, bool *hangs)
 {
     enum ersatz_result result = ERSATZ_OK;
+    struct ersatz_locked locked;
 
     *hangs = false;
     if (!request_is_struck(&request->faults, ERSATZ_FAULT_HANG) &&
         request->faults.resets == atomic_load(&faults->resets))
         return result;
-    pthread_mutex_lock(&faults->lock);
+    ersatz_lock(&faults->lock, &locked);
     if (request->faults.resets != atomic_load(&faults->resets)) {
         result = blame_reset(faults, request);
     } else {
@@ -142,7 +145,7 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
         *faults->hung_end = request;
         faults->hung_end = &request->next;
     }
-    pthread_mutex_unlock(&faults->lock);
+    ersatz_unlock(&locked);
     return result;
 }
 
@@ -198,10 +201,11 @@ static bool is_refused(struct faults *faults, struct ersatz_request *request)
 static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *request)
 {
     enum ersatz_result result;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&faults->lock);
+    ersatz_lock(&faults->lock, &locked);
     result = blame_reset(faults, request);
-    pthread_mutex_unlock(&faults->lock);
+    ersatz_unlock(&locked);
     return result;
 }
 
@@ -233,16 +237,21 @@ bool faults_close_ring(struct faults *faults, struct ersatz_request *request)
     struct request_faults *own = &request->faults;
     uint64_t until = request->times.at[ERSATZ_POINT_SUBMITTED] + (own->shut_ns != 0 ? own->shut_ns : SHUT_NS);
 
+    struct ersatz_undisturbed before;
+    bool closed;
+
     if (!request_is_struck(own, ERSATZ_FAULT_RING_FULL))
         return false;
     own->strikes &= ~(1u << ERSATZ_FAULT_RING_FULL);
+    ersatz_undisturbed_begin(&before); /* a thread that jumps away would leave the ring shut */
     instance_shut(request->instance);
-    if (!timers_call(faults->device->timers, until, reopen_ring, request->instance)) {
+    closed = timers_call(faults->device->timers, until, reopen_ring, request->instance);
+    if (!closed)
         instance_open(request->instance);
-        return false;
-    }
-    fault_count(faults, ERSATZ_FAULT_RING_FULL);
-    return true;
+    ersatz_undisturbed_end(&before);
+    if (closed)
+        fault_count(faults, ERSATZ_FAULT_RING_FULL);
+    return closed;
 }
 
 void faults_wake(struct faults *faults, struct ersatz_waker *waker)

@@ -3,10 +3,10 @@
 #ifndef ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
 #define ERSATZ_SIM_DEVICE_FAULTS_INSIDE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "device.h"
+#include "ersatz/undisturbed.h"
 #include "faults.h"
 
 struct faults {
@@ -24,7 +24,7 @@ struct faults {
     _Atomic unsigned resets;
     _Atomic uint64_t down_until; /* of CLOCK_MONOTONIC, in ns; 0: it was never down; UINT64_MAX: gone */
 
-    pthread_mutex_t lock; /* for the next four */
+    struct ersatz_lock lock; /* for the next four */
     enum ersatz_fault ended_by;
     uint64_t ended_on;                 /* the number of the request that reset the card last */
     struct ersatz_request *hung_first; /* in the order in which workers took them */

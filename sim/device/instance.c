@@ -36,8 +36,8 @@ enum ersatz_result instance_init(
         snprintf(error->text, sizeof(error->text), "no memory for a request ring of depth %u", depth);
         return ERSATZ_NO_MEMORY;
     }
-    pthread_mutex_init(&instance->line_lock, NULL);
-    pthread_mutex_init(&instance->reap_lock, NULL);
+    ersatz_lock_renew(&instance->line_lock);
+    ersatz_lock_renew(&instance->reap_lock);
     return ERSATZ_OK;
 }
 
@@ -69,12 +69,14 @@ static bool may_make_ring(struct instance *instance, bool again)
 
 void instance_make_ring(struct instance *instance, bool again)
 {
+    struct ersatz_locked locked;
+
     if (!may_make_ring(instance, again))
         return;
-    pthread_mutex_lock(&instance->reap_lock);
+    ersatz_lock(&instance->reap_lock, &locked);
     if (may_make_ring(instance, again) && (!uring_apart(make_ring, instance) || !instance_has_ring(instance)))
         atomic_store_explicit(&instance->ring_state, RING_REFUSED, memory_order_release);
-    pthread_mutex_unlock(&instance->reap_lock);
+    ersatz_unlock(&locked);
 }
 
 bool instance_has_completions(struct instance *instance)
@@ -130,36 +132,36 @@ void instance_mark_failed(struct instance *instance)
 
 void instance_mark_given_up(struct instance *instance)
 {
-    pthread_mutex_lock(&instance->reap_lock);
+    struct ersatz_locked locked;
+
+    ersatz_lock(&instance->reap_lock, &locked);
     instance->marked = false; /* the next completion that is parked asks again */
-    pthread_mutex_unlock(&instance->reap_lock);
+    ersatz_unlock(&locked);
 }
 
-/* Note that the ring needs a mark, unless its descriptor is readable anyway. Under the reap lock. True: the
- * caller must ask the first worker for it, without the lock. */
-static bool mark(struct instance *instance)
+/* Ask the first worker for a mark, unless the ring's descriptor is readable anyway. Under the reap lock. */
+static void ask_for_mark(struct instance *instance)
 {
     if (instance->marked || instance->kept_last || !instance_has_ring(instance))
-        return false;
+        return;
     instance->marked = true;
     atomic_store(&instance->wants_mark, true);
-    return true;
+    device_ask_for_marks(instance->device);
 }
 
 void instance_park(struct instance *instance, struct ersatz_request *request)
 {
-    bool wanted;
+    struct ersatz_locked locked;
 
     request->next = NULL;
-    pthread_mutex_lock(&instance->reap_lock);
+    ersatz_lock(&instance->reap_lock, &locked);
     ASSERT((instance->parked_first == NULL) == (instance->parked_end == &instance->parked_first));
     *instance->parked_end = request;
     instance->parked_end = &request->next;
-    wanted = device_polled_externally(instance->device) && mark(instance);
-    pthread_mutex_unlock(&instance->reap_lock);
-    if (wanted)
-        device_ask_for_marks(instance->device);
+    if (device_polled_externally(instance->device))
+        ask_for_mark(instance);
     instance_wake_reaper(instance);
+    ersatz_unlock(&locked);
 }
 
 void instance_wake_reaper(struct instance *instance)
@@ -198,8 +200,9 @@ static struct ersatz_request *leave_line(struct instance *instance)
 {
     struct ersatz_request *request;
     unsigned length;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&instance->line_lock);
+    ersatz_lock(&instance->line_lock, &locked);
     request = instance->line_first;
     if (request != NULL) {
         instance->line_first = request->next;
@@ -208,7 +211,7 @@ static struct ersatz_request *leave_line(struct instance *instance)
         length = atomic_fetch_sub(&instance->line_length, 1);
         ASSERT(length >= 1);
     }
-    pthread_mutex_unlock(&instance->line_lock);
+    ersatz_unlock(&locked);
     return request;
 }
 
@@ -253,14 +256,16 @@ bool instance_enqueue(struct instance *instance, struct ersatz_request *request,
 
 void instance_join_line(struct instance *instance, struct ersatz_request *request)
 {
+    struct ersatz_locked locked;
+
     ersatz_count(&device_stats(instance->device)->retries, 1);
     request->next = NULL;
-    pthread_mutex_lock(&instance->line_lock);
+    ersatz_lock(&instance->line_lock, &locked);
     ASSERT((instance->line_first == NULL) == (instance->line_end == &instance->line_first));
     *instance->line_end = request;
     instance->line_end = &request->next;
     atomic_fetch_add(&instance->line_length, 1);
-    pthread_mutex_unlock(&instance->line_lock);
+    ersatz_unlock(&locked);
     /*
      * A slot may have come free between the first look and joining the line. Either the thread that freed it
      * sees this request (it lowers in_flight, then reads line_length), or this thread sees the slot (it has

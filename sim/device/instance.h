@@ -11,6 +11,8 @@
 #include <liburing.h>
 #include <pthread.h>
 
+#include "ersatz/undisturbed.h"
+
 #include "base/descriptor.h"
 #include "base/doorbell.h"
 #include "request.h"
@@ -27,7 +29,7 @@ struct instance {
 
     _Alignas(64) _Atomic unsigned line_length; /* sequentially consistent, see instance_enqueue() */
     _Atomic unsigned shut;                     /* sequentially consistent, see instance_open() */
-    pthread_mutex_t line_lock;
+    struct ersatz_lock line_lock;
     struct ersatz_request *line_first;
     struct ersatz_request **line_end;
 
@@ -41,7 +43,7 @@ struct instance {
     struct io_uring responses;
     struct descriptor_identity ring_identity;
 
-    pthread_mutex_t reap_lock; /* for the fields below, and for taking completions off the ring */
+    struct ersatz_lock reap_lock; /* for the fields below, and for taking completions off the ring */
     struct ersatz_request
         *parked_first; /* not on the ring, not signalled yet: see reaper_park(), instance_park() */
     struct ersatz_request **parked_end;

@@ -51,11 +51,12 @@ static void cancel_late(struct ersatz_device *device)
 static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
 {
     unsigned count;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&instance->reap_lock);
+    ersatz_lock(&instance->reap_lock, &locked);
     count = callback_take_parked(instance, taken);
     count += take_ring(instance, taken + count, CALLBACKS_AT_ONCE - count, false);
-    pthread_mutex_unlock(&instance->reap_lock);
+    ersatz_unlock(&locked);
     complete_give_slots(taken, count, true); /* before any callback runs, which may submit */
     cancel_late(instance->device);
     return count;
@@ -91,8 +92,9 @@ unsigned reaper_park(struct instance *instance)
 {
     struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned count;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&instance->reap_lock);
+    ersatz_lock(&instance->reap_lock, &locked);
     count = take_ring(instance, taken, CALLBACKS_AT_ONCE, device_polled_externally(instance->device));
     ASSERT((instance->parked_first == NULL) == (instance->parked_end == &instance->parked_first));
     for (unsigned i = 0; i < count; i++) {
@@ -101,7 +103,7 @@ unsigned reaper_park(struct instance *instance)
         *instance->parked_end = taken[i];
         instance->parked_end = &taken[i]->next;
     }
-    pthread_mutex_unlock(&instance->reap_lock);
+    ersatz_unlock(&locked);
     if (count > 0)
         instance_give_slots(instance, count);
     cancel_late(instance->device);
@@ -170,15 +172,17 @@ static void *reap(void *arg)
 
 bool reaper_start(struct instance *instance)
 {
+    struct ersatz_locked locked;
+
     /* Acquire: pairs with the release below, after which the thread exists. */
     if (atomic_load_explicit(&instance->reaper_runs, memory_order_acquire))
         return true;
     instance_make_ring(instance, false);
-    pthread_mutex_lock(&instance->reap_lock);
+    ersatz_lock(&instance->reap_lock, &locked);
     if (!atomic_load_explicit(&instance->reaper_runs, memory_order_relaxed) &&
         thread_start(&instance->reaper, reap, instance))
         atomic_store_explicit(&instance->reaper_runs, true, memory_order_release);
-    pthread_mutex_unlock(&instance->reap_lock);
+    ersatz_unlock(&locked);
     return atomic_load_explicit(&instance->reaper_runs, memory_order_acquire);
 }
 

@@ -37,22 +37,12 @@
 #define MARKS_MAX 100u /* attempts */
 
 /* Devices that are being freed, newest first. Their descriptors are open for as long as they are listed. */
-static pthread_mutex_t leaving_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ersatz_lock leaving_lock = ERSATZ_LOCK_INITIALIZER;
 static struct ersatz_device *leaving;
 /* Those of them whose last thread has not ended yet; sequentially consistent. */
 static _Atomic unsigned leaving_count;
 
 /* ------------------------------------------------------------------------------------------------- forks */
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&leaving_lock);
-}
-
-static void after_fork_in_parent(void)
-{
-    pthread_mutex_unlock(&leaving_lock);
-}
 
 void ersatz_device_forget(struct ersatz_device *device)
 {
@@ -62,17 +52,15 @@ void ersatz_device_forget(struct ersatz_device *device)
 
 static void forget_all(void)
 {
-    static const pthread_mutex_t again = PTHREAD_MUTEX_INITIALIZER;
-
     for (; leaving != NULL; leaving = leaving->next_leaving)
         ersatz_device_forget(leaving);
     atomic_store(&leaving_count, 0);
-    leaving_lock = again;
 }
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(before_fork, after_fork_in_parent, forget_all);
+    ersatz_lock_hold_across_forks(&leaving_lock);
+    pthread_atfork(NULL, NULL, forget_all);
 }
 
 /* Under the lock. */
@@ -150,15 +138,17 @@ static void close_descriptors(struct ersatz_device *device)
 
 static void give_up(struct ersatz_device *device)
 {
+    struct ersatz_locked locked;
+
     /* With external polling, cancelled requests with callbacks are on response rings that nobody will poll
      * again. */
     for (unsigned i = 0; device->config.external_polling && i < device->instances_ready; i++)
         reaper_drop(&device->instances[i]);
     /* Descriptors go now: a request whose job was abandoned with a callback keeps the memory for ever. */
-    pthread_mutex_lock(&leaving_lock);
+    ersatz_lock(&leaving_lock, &locked);
     unlist(device);
     close_descriptors(device);
-    pthread_mutex_unlock(&leaving_lock);
+    ersatz_unlock(&locked);
     device_release(device);
 }
 
@@ -256,13 +246,14 @@ void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending
 {
     struct ersatz_undisturbed before;
     bool asked = atomic_exchange(&device->asked_to_stop, true);
+    struct ersatz_locked locked;
 
     ending->wait = false;
     if (asked && !device->stopped)
         return; /* a thread of it still runs, and may for ever: all of it is left alone */
     ersatz_undisturbed_begin(&before);
     atomic_fetch_add(&leaving_count, 1);
-    pthread_mutex_lock(&leaving_lock);
+    ersatz_lock(&leaving_lock, &locked);
     device->next_leaving = leaving;
     leaving = device;
     if (!asked && device->workers_started > 0) {
@@ -272,11 +263,11 @@ void ersatz_device_begin_free(struct ersatz_device *device, struct ersatz_ending
         /* Under the lock: the worker may come to the end before we have rung its doorbell, and closes that
          * under the lock. */
         wake_first_worker(device);
-        pthread_mutex_unlock(&leaving_lock);
+        ersatz_unlock(&locked);
         if (!ending->wait)
             pthread_detach(ending->thread);
     } else {
-        pthread_mutex_unlock(&leaving_lock);
+        ersatz_unlock(&locked);
         if (!asked) {
             stop_begin(device);
             stop_threads(device, NULL);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/threads.h"
+#include "ersatz/undisturbed.h"
 #include "poster.h"
 
 #define BATCH POSTER_BATCH_MAX
@@ -30,7 +31,7 @@ struct timers {
 
     uint64_t lead; /* used by the timer thread alone: see sleep_until() */
 
-    pthread_mutex_t lock; /* what follows */
+    struct ersatz_lock lock; /* what follows; the timer thread, which gets no signals, takes its mutex */
     struct entry *heap; /* the first to be due is at 0; those at 2i + 1 and 2i + 2 are due after that at i */
     size_t count, room;
     uint64_t turns;
@@ -117,21 +118,21 @@ static uint64_t next_due(const struct timers *timers)
 
 static bool put(struct timers *timers, struct entry entry)
 {
-    bool ring = false, ok;
+    struct ersatz_locked locked;
+    bool ok;
 
-    pthread_mutex_lock(&timers->lock);
+    ersatz_lock(&timers->lock, &locked);
     ok = !timers->ending && reserve(timers);
     if (ok) {
         entry.turn = timers->turns++;
         timers->heap[timers->count++] = entry;
         sift_up(timers, timers->count - 1);
-        ring = entry.due < timers->asleep_until;
-        if (ring)
+        if (entry.due < timers->asleep_until) {
             timers->asleep_until = entry.due; /* so that the next one need not ring, too */
+            poster_wake(&timers->poster);
+        }
     }
-    pthread_mutex_unlock(&timers->lock);
-    if (ring)
-        poster_wake(&timers->poster);
+    ersatz_unlock(&locked);
     return ok;
 }
 
@@ -154,7 +155,7 @@ static void order_heap(struct timers *timers)
 
 void timers_hasten(struct timers *timers, bool (*which)(const struct ersatz_request *), uint64_t due)
 {
-    pthread_mutex_lock(&timers->lock);
+    pthread_mutex_lock(&timers->lock.mutex);
     for (size_t i = 0; i < timers->count; i++) {
         struct entry *entry = &timers->heap[i];
 
@@ -162,17 +163,19 @@ void timers_hasten(struct timers *timers, bool (*which)(const struct ersatz_requ
             entry->due = due;
     }
     order_heap(timers);
-    pthread_mutex_unlock(&timers->lock);
+    pthread_mutex_unlock(&timers->lock.mutex);
 }
 
 static void flush(struct timers *timers, bool end)
 {
-    pthread_mutex_lock(&timers->lock);
+    struct ersatz_locked locked;
+
+    ersatz_lock(&timers->lock, &locked);
     timers->ending = timers->ending || end;
     for (size_t i = 0; i < timers->count; i++)
         timers->heap[i].due = 0; /* in the order in which they came */
     order_heap(timers);
-    pthread_mutex_unlock(&timers->lock);
+    ersatz_unlock(&locked);
     poster_wake(&timers->poster);
 }
 
@@ -189,13 +192,13 @@ static unsigned take_due(struct timers *timers, struct entry *due, uint64_t *nex
     uint64_t now = clock_now();
     unsigned count = 0;
 
-    pthread_mutex_lock(&timers->lock);
+    pthread_mutex_lock(&timers->lock.mutex);
     while (count < BATCH && next_due(timers) <= now)
         due[count++] = pop(timers);
     *next = next_due(timers);
     *end = timers->ending && count == 0 && timers->count == 0;
     timers->asleep_until = count == 0 ? *next : 0;
-    pthread_mutex_unlock(&timers->lock);
+    pthread_mutex_unlock(&timers->lock.mutex);
     return count;
 }
 
@@ -308,7 +311,7 @@ enum ersatz_result timers_start(struct ersatz_device *device, uint64_t (*again)(
     }
     timers->again = again;
     poster_open(&timers->poster, device);
-    pthread_mutex_init(&timers->lock, NULL); /* cannot fail for a default mutex on Linux */
+    ersatz_lock_renew(&timers->lock);
     sem_init(&timers->started, 0, 0);
     result = start_thread(timers, error);
     if (result == ERSATZ_OK)
@@ -330,7 +333,6 @@ void timers_free(struct timers *timers)
 {
     if (timers == NULL)
         return;
-    pthread_mutex_destroy(&timers->lock);
     sem_destroy(&timers->started);
     free(timers->heap);
     free(timers);

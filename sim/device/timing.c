@@ -3,11 +3,11 @@
 #include "timing.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/random.h"
 #include "device.h"
+#include "ersatz/undisturbed.h"
 #include "times.h"
 
 /* Units of one kind: a heap of the times at which they are free. The first to be free is at 0; those at 2i +
@@ -20,8 +20,8 @@ struct units {
 struct timing {
     struct ersatz_profile profile;
     uint64_t seed;
-    pthread_mutex_t lock;  /* what follows */
-    struct units rsa, aes; /* where the profile has units for everything, they are in rsa */
+    struct ersatz_lock lock; /* what follows */
+    struct units rsa, aes;   /* where the profile has units for everything, they are in rsa */
 };
 
 /* --------------------------------------------------------------------------------------------------- units
@@ -99,7 +99,7 @@ struct timing *timing_new(const struct ersatz_profile *profile, uint64_t seed)
         return NULL;
     timing->profile = *profile;
     timing->seed = seed;
-    pthread_mutex_init(&timing->lock, NULL); /* cannot fail for a default mutex on Linux */
+    ersatz_lock_renew(&timing->lock);
     if (!units_init(&timing->rsa, shared ? profile->units : profile->rsa_units) ||
         !units_init(&timing->aes, shared ? 0 : profile->aes_units)) {
         timing_free(timing);
@@ -112,7 +112,6 @@ void timing_free(struct timing *timing)
 {
     if (timing == NULL)
         return;
-    pthread_mutex_destroy(&timing->lock);
     free(timing->rsa.free_at);
     free(timing->aes.free_at);
     free(timing);
@@ -130,10 +129,11 @@ uint64_t timing_due(struct timing *timing, enum ersatz_request_name name, uint64
     uint64_t service = ersatz_profile_service_ns(profile, name, bits_or_bytes);
     struct units *units = is_rsa(name) || profile->units != 0 ? &timing->rsa : &timing->aes;
     uint64_t end;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&timing->lock);
+    ersatz_lock(&timing->lock, &locked);
     end = units_serve(units, now, service);
-    pthread_mutex_unlock(&timing->lock);
+    ersatz_unlock(&locked);
     return end + profile->latency_ns + jitter(&profile->jitter, timing->seed, number);
 }
 

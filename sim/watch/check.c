@@ -117,18 +117,19 @@ static struct ersatz_sighting *sighting_keep(struct check *check, const struct c
 {
     struct ersatz_sighting *sighting = NULL, *kept;
     bool room;
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     room = find_room(check, report->finding) != NULL;
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (room)
         sighting = malloc(sizeof(*sighting)); /* a fibre's stack is small */
     if (sighting == NULL)
         return NULL;
     sighting_symbolize(report, sighting);
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     kept = sighting_publish(check, report->finding, sighting);
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     free(sighting);
     return kept;
 }
@@ -201,13 +202,14 @@ void check_submitted(struct check *check, struct watched *request)
 {
     struct callers callers;
     struct check_entry *entry;
+    struct ersatz_locked locked;
 
     check_reentry(check, "submitted an operation");
     callers_take(&callers);
     if (request->callback != NULL)
         running_name(check->findings, (uintptr_t)request->callback);
     cpu_since_last_call();
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     entry = request->entry;
     if (entry != NULL) { /* a full ring refused it before */
         entry->refused = false;
@@ -228,20 +230,24 @@ void check_submitted(struct check *check, struct watched *request)
     }
     if (entry != NULL)
         entry->left_at_ns = clock_now();
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
 }
 
 void check_finished(struct check *check, struct watched *request)
 {
-    pthread_mutex_lock(&check->lock);
+    struct ersatz_locked locked;
+
+    ersatz_lock(&check->lock, &locked);
     if (request->entry != NULL)
         close_entry(check, request->entry);
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
 }
 
 void check_refused(struct check *check, struct watched *request, struct watched_slots slots)
 {
-    pthread_mutex_lock(&check->lock);
+    struct ersatz_locked locked;
+
+    ersatz_lock(&check->lock, &locked);
     if (request->entry != NULL) {
         request->entry->refused = true;
         request->entry->slots = slots;
@@ -249,7 +255,7 @@ void check_refused(struct check *check, struct watched *request, struct watched_
         request->entry->alone_ns = 0;
         request->entry->looks = 0;
     }
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
 }
 
 /* ------------------------------------------------------------------------------------------------ resuming
@@ -322,11 +328,12 @@ static bool end_polling(struct check *check, struct check_entry *entry, struct c
 static void keep_polling(struct check *check, struct watched *request, const struct check_report *report)
 {
     struct ersatz_sighting *kept = sighting_keep(check, report);
+    struct ersatz_locked locked;
 
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     if (request->entry != NULL)
         request->entry->polling = kept;
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
 }
 
 void check_early_resume(struct check *check, struct watched *request, uint64_t back_ns, bool signal)
@@ -335,9 +342,10 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
     struct check_entry *entry;
     struct check_report report;
     bool is_new = false;
+    struct ersatz_locked locked;
 
     check_reentry(check, "resumed a job");
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     entry = request->entry;
     if (entry != NULL) {
         uint64_t away_ns = back_ns - entry->left_at_ns;
@@ -352,7 +360,7 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
         /* Under the lock: when the device stops, the entry is closed. */
         entry->left_at_ns = clock_now();
     }
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (is_new)
         keep_polling(check, request, &report);
 }
@@ -395,15 +403,16 @@ void check_answered(struct check *check, struct watched *request)
 {
     struct check_entry *entry;
     struct ended ended;
+    struct ersatz_locked locked;
 
     check_reentry(check, "resumed a job");
     cpu_since_last_call();
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     entry = request->entry;
     if (entry != NULL)
         end_entry(
             check, entry, entry->overdue && !entry->reported ? ERSATZ_FOUND_LATE_ANSWER : NO_FINDING, &ended);
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (entry == NULL)
         return;
     if (ended.has_report)
@@ -421,13 +430,14 @@ void check_orphaned(struct check *check, struct watched *request, bool reused)
                                   : reused ? ERSATZ_FOUND_CONTEXT_REUSED
                                            : ERSATZ_FOUND_FREED_IN_FLIGHT;
     struct callers happened;
+    struct ersatz_locked locked;
 
     callers_take(&happened);
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     entry = request->entry;
     if (entry != NULL)
         end_entry(check, entry, entry->reported ? NO_FINDING : finding, &ended);
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (entry == NULL)
         return;
     if (ended.has_report) {
@@ -455,8 +465,10 @@ static bool is_given_up(const struct check_entry *entry, pid_t stopper)
 
 void check_settle(struct check *check, pid_t stopper)
 {
+    struct ersatz_locked locked;
+
     check_watcher_stop(check);
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     check->settled = true;
     while (check->open != NULL) {
         struct check_entry *entry = check->open;
@@ -465,27 +477,28 @@ void check_settle(struct check *check, pid_t stopper)
         struct ended ended;
 
         end_entry(check, entry, is_given_up(entry, stopper) ? finding : NO_FINDING, &ended);
-        pthread_mutex_unlock(&check->lock);
+        ersatz_unlock(&locked);
         if (ended.has_report)
             snprintf(ended.report.note, sizeof(ended.report.note),
                 "%s, and not resumed by the time the device stopped",
                 finding == ERSATZ_FOUND_EAGAIN_IGNORED ? "refused by a full ring (EAGAIN)" : "signalled");
         report_ended(check, &ended, 0);
-        pthread_mutex_lock(&check->lock);
+        ersatz_lock(&check->lock, &locked);
     }
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
 }
 
 void check_forking(struct check *check)
 {
     struct check_report report = {.finding = ERSATZ_FOUND_FORK_IN_FLIGHT, .thread = thread_self()};
     unsigned in_flight = 0;
+    struct ersatz_locked locked;
 
     callers_take(&report.happened);
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     for (const struct check_entry *entry = check->open; entry != NULL; entry = entry->next)
         in_flight += !entry->refused;
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (in_flight == 0)
         return;
     report.at_ns = clock_now() - check->findings->began_ns;
@@ -540,13 +553,15 @@ void check_polled_callback_ends(struct ersatz_running_callback *running)
 
 void check_callback_begins(struct check *check, struct check_callback *callback, struct watched *request)
 {
+    struct ersatz_locked locked;
+
     ++*thread_callback_depth();
     *callback = (struct check_callback){.thread = thread_self(),
         .operation = ersatz_op_name(request->op),
         .bytes = size_of(request->op),
         .function = (uintptr_t)request->callback};
     callback->began = usage_now(callback->thread);
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     if (request->entry != NULL) {
         callback->submitted = request->entry->submitted;
         callback->number = *request->number;
@@ -558,7 +573,7 @@ void check_callback_begins(struct check *check, struct check_callback *callback,
     check->callbacks = callback;
     if (check->asleep)
         pthread_cond_signal(&check->wake);
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     callback->running = begin_running(check, request, callback->thread, false);
 }
 
@@ -625,10 +640,11 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
     struct thread_usage now = is_short ? callback->began : usage_now(callback->thread);
     struct check_callback **link = &check->callbacks;
     struct check_report report;
+    struct ersatz_locked locked;
 
     --*thread_callback_depth();
     running_ends(callback->running);
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     while (*link != callback)
         link = &(*link)->next;
     *link = callback->next;
@@ -643,7 +659,7 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
         sighting_amend(callback->sighting, report.note);
         ersatz_count_max(&check->findings->of[callback->finding].ns, ns);
     }
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (tell)
         finding_report(check, &report, ns);
 }
@@ -653,10 +669,11 @@ void check_reentry(struct check *check, const char *action)
     struct check_callback *callback;
     struct check_report report;
     bool tell = false;
+    struct ersatz_locked locked;
 
     if (*thread_callback_depth() == 0)
         return;
-    pthread_mutex_lock(&check->lock);
+    ersatz_lock(&check->lock, &locked);
     for (callback = check->callbacks; callback != NULL; callback = callback->next) {
         if (callback->thread != thread_self() || callback->entered)
             continue;
@@ -664,7 +681,7 @@ void check_reentry(struct check *check, const char *action)
         report_fill_callback(&report, callback, ERSATZ_FOUND_CALLBACK_REENTERS);
         break;
     }
-    pthread_mutex_unlock(&check->lock);
+    ersatz_unlock(&locked);
     if (!tell)
         return;
     /* In a job that the callback resumed, the stack is the job's. Then the callback's function is reported.
@@ -688,7 +705,7 @@ struct check *check_start(struct ersatz_findings *findings, uint64_t pause_ns)
     callers_prepare();
     check->findings = findings;
     check->pause_ns = pause_ns;
-    pthread_mutex_init(&check->lock, NULL);
+    ersatz_lock_renew(&check->lock);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&check->wake, &monotonic);
@@ -711,6 +728,5 @@ void check_free(struct check *check)
         free(entry);
     }
     pthread_cond_destroy(&check->wake);
-    pthread_mutex_destroy(&check->lock);
     free(check);
 }

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#include "ersatz/undisturbed.h"
+
 #include "base/clock.h"
 #include "base/state.h"
 #include "check.h"
@@ -55,7 +57,7 @@ struct check {
     struct ersatz_findings *findings;
 
     /* For all below. Held for moments only: never while names are looked up or /proc is read. */
-    pthread_mutex_t lock;
+    struct ersatz_lock lock; /* the watcher, whose thread gets no signals, takes its mutex */
     struct check_entry *open, *spare;
     unsigned entries;
     uint64_t last_number, last_callback;

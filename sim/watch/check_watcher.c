@@ -251,7 +251,7 @@ static void look_into(struct check *check, struct suspects *suspects, struct sus
         diagnose(check, suspects, suspect);
         sighting_symbolize(&suspect->report, &sighting);
     }
-    pthread_mutex_lock(&check->lock);
+    pthread_mutex_lock(&check->lock.mutex);
     entry = still_open(check, suspect);
     if (entry != NULL && suspect->first_look) {
         entry->waited_ns = waited_ns;
@@ -261,7 +261,7 @@ static void look_into(struct check *check, struct suspects *suspects, struct sus
     } else if (entry != NULL) {
         entry->look_at_ns = limit_ns + busy_ns;
     }
-    pthread_mutex_unlock(&check->lock);
+    pthread_mutex_unlock(&check->lock.mutex);
 }
 
 /* ----------------------------------------------------------------------------------------------- callbacks
@@ -331,11 +331,11 @@ static bool look_into_callback(struct check *check, struct check_callback *callb
     bool tell;
 
     report_fill_callback(&report, callback, ERSATZ_FOUND_LONG_CALLBACK);
-    pthread_mutex_unlock(&check->lock);
+    pthread_mutex_unlock(&check->lock.mutex);
     cpu_ns = thread_schedstat(report.thread).ran_ns;
     cpu_ns = cpu_ns > began_ns ? cpu_ns - began_ns : 0;
     tell = judge_callback(check, &report, &asleep, sleeps_in, sizeof(sleeps_in), ran_ns, cpu_ns);
-    pthread_mutex_lock(&check->lock);
+    pthread_mutex_lock(&check->lock.mutex);
     callback = find_callback(check, serial);
     if (callback == NULL)
         return false;
@@ -346,9 +346,9 @@ static bool look_into_callback(struct check *check, struct check_callback *callb
         return true;
     callback->reported = true; /* when it ends, only its time is added */
     callback->finding = report.finding;
-    pthread_mutex_unlock(&check->lock);
+    pthread_mutex_unlock(&check->lock.mutex);
     kept = finding_report(check, &report, report.finding == ERSATZ_FOUND_LONG_CALLBACK ? cpu_ns : ran_ns);
-    pthread_mutex_lock(&check->lock);
+    pthread_mutex_lock(&check->lock.mutex);
     callback = find_callback(check, serial);
     if (callback != NULL)
         callback->sighting = kept;
@@ -390,13 +390,13 @@ static void wait_for_look(struct check *check, unsigned *idle)
     if (++*idle <= IDLE_LOOKS) {
         clock_gettime(CLOCK_MONOTONIC, &until);
         add(&until, LOOK_NS);
-        while (!check->stopping && pthread_cond_timedwait(&check->wake, &check->lock, &until) == 0)
+        while (!check->stopping && pthread_cond_timedwait(&check->wake, &check->lock.mutex, &until) == 0)
             ;
         return;
     }
     check->asleep = true;
     while (!check->stopping && check->open == NULL && check->callbacks == NULL)
-        pthread_cond_wait(&check->wake, &check->lock);
+        pthread_cond_wait(&check->wake, &check->lock.mutex);
     check->asleep = false;
     check->looked_ns = clock_now(); /* no job was left alone meanwhile */
     *idle = 0;
@@ -407,7 +407,7 @@ static void *watch(void *arg)
     struct check *check = arg;
     unsigned idle = 0;
 
-    pthread_mutex_lock(&check->lock);
+    pthread_mutex_lock(&check->lock.mutex);
     check->looked_ns = clock_now();
     while (!check->stopping) {
         struct suspects suspects = {.count = 0};
@@ -423,12 +423,12 @@ static void *watch(void *arg)
         check->looked_ns = now_ns;
         look_at_callbacks(check, step_ns);
         look_at_entries(check, step_ns, &suspects);
-        pthread_mutex_unlock(&check->lock);
+        pthread_mutex_unlock(&check->lock.mutex);
         for (unsigned i = 0; i < suspects.count; i++)
             look_into(check, &suspects, &suspects.list[i]);
-        pthread_mutex_lock(&check->lock);
+        pthread_mutex_lock(&check->lock.mutex);
     }
-    pthread_mutex_unlock(&check->lock);
+    pthread_mutex_unlock(&check->lock.mutex);
     return NULL;
 }
 
@@ -439,9 +439,9 @@ bool check_watcher_start(struct check *check)
 
 void check_watcher_stop(struct check *check)
 {
-    pthread_mutex_lock(&check->lock);
+    pthread_mutex_lock(&check->lock.mutex);
     check->stopping = true;
     pthread_cond_signal(&check->wake);
-    pthread_mutex_unlock(&check->lock);
+    pthread_mutex_unlock(&check->lock.mutex);
     pthread_join(check->watcher, NULL);
 }

@@ -30,8 +30,9 @@ static enum way way;
 static _Atomic long until_signal; /* so many points; 0: no signal */
 static long point_in_job;         /* 0: the operation is not in a job */
 static bool job_ended;
-static bool locks_only;  /* the points are where a lock is taken or given back */
-static struct work *own; /* what the handler does */
+static const char *settings = ""; /* of the card, beside its size */
+static bool locks_only;           /* the points are where a lock is taken or given back */
+static struct work *own;          /* what the handler does */
 static EVP_PKEY_CTX *verifier;
 
 static void use(void)
@@ -198,9 +199,13 @@ static void sign_in_job(struct work *work, long point)
 static void child(enum operation operation, long point)
 {
     int tasks = count_threads(), descriptors = count_descriptors();
-    struct card *card = card_load("WORKERS:2;INSTANCES:1");
-    struct work *work = work_rsa(card, 1);
+    char commands[300];
+    struct card *card;
+    struct work *work;
 
+    snprintf(commands, sizeof(commands), "WORKERS:2;INSTANCES:1%s", settings);
+    card = card_load(commands);
+    work = work_rsa(card, 1);
     test_begin(20);
     main_thread = pthread_self();
     signal(SIGUSR1, leave);
@@ -357,6 +362,30 @@ static void in_child(void (*run)(void))
     CHECK_EQ(child_status(pid), ENDED);
 }
 
+/* Cards that take more locks for an operation: those of the response ring, of a profile, of faults, and of
+ * the check of the application. */
+static void with_more_locks(void)
+{
+    static const struct {
+        const char *settings;
+        enum operation operation;
+    } cards[] = {
+        {";ENABLE_EXTERNAL_POLLING;PROFILE:qat-c62x", PRIVATE},
+        {";FAULTS:ring_full=100%", PRIVATE},
+        {";ENABLE_SW_FALLBACK;FAULTS:reset=100%:1ms", JOB},
+        {";CHECK:1", JOB},
+    };
+
+    for (way = BY_EXIT; way <= BY_USE; way++) {
+        for (unsigned i = 0; i < sizeof(cards) / sizeof(cards[0]); i++) {
+            if (way == BY_USE && cards[i].operation == JOB)
+                continue; /* the handler would be a second operation of the same job */
+            settings = cards[i].settings;
+            at_every_point(cards[i].operation);
+        }
+    }
+}
+
 int main(void)
 {
     test_begin(140);
@@ -373,6 +402,7 @@ int main(void)
         if (way != BY_USE)
             in_child(child_waits);
     }
+    with_more_locks();
 #ifndef ERSATZ_ADDRESS_SANITIZER /* which loses its way on a stack that was cancelled at any instruction */
     in_child(child_is_cancelled);
 #else

@@ -54,7 +54,7 @@ int main(void)
     CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
     CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-    watched_lock = &device->check->lock;
+    watched_lock = &device->check->lock.mutex;
     entry = request->watched.entry;
     CHECK(entry != NULL);
     watches = true;

@@ -18,19 +18,6 @@ struct entry {
 
 _Atomic int thresholds_from_default[ERSATZ_MODES][KEY_SIZES];
 
-static const char *const modes[ERSATZ_MODES] = {
-    [ERSATZ_CBC] = "CBC",
-    [ERSATZ_CTR] = "CTR",
-    [ERSATZ_GCM] = "GCM",
-    [ERSATZ_XTS] = "XTS",
-    [ERSATZ_ECB] = "ECB",
-    [ERSATZ_CFB] = "CFB",
-    [ERSATZ_OFB] = "OFB",
-    [ERSATZ_CCM] = "CCM",
-    [ERSATZ_CBC_HMAC_SHA1] = "CBC-HMAC-SHA1",
-    [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
-};
-
 static bool has_no_192(enum ersatz_mode mode)
 {
     return mode == ERSATZ_XTS || mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256;
@@ -54,8 +41,8 @@ static bool find_cipher(const char *name, size_t len, struct entry *entry)
 
             if (entry->size == 1 && has_no_192(entry->mode))
                 continue;
-            snprintf(known, sizeof(known), "AES-%u-%s", bits, modes[entry->mode]);
-            snprintf(short_name, sizeof(short_name), "id-aes%u-%s", bits, modes[entry->mode]);
+            snprintf(known, sizeof(known), "AES-%u-%s", bits, ersatz_mode_name(entry->mode));
+            snprintf(short_name, sizeof(short_name), "id-aes%u-%s", bits, ersatz_mode_name(entry->mode));
             if (is_name(known, name, len) || is_name(short_name, name, len))
                 return true;
         }

@@ -256,6 +256,7 @@ bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key);
 
 /* --------------------------------------------------------------------------------------------- AES states */
 
+/* In the order of enum ersatz_request_name. */
 enum ersatz_mode {
     ERSATZ_CBC,
     ERSATZ_CTR,
@@ -269,6 +270,9 @@ enum ersatz_mode {
     ERSATZ_CBC_HMAC_SHA256,
     ERSATZ_MODES
 };
+
+/* "CBC", ...: as in libcrypto's names of ciphers. */
+const char *ersatz_mode_name(enum ersatz_mode mode);
 
 /* An AES state with its key. For GCM it also carries a message from one operation to the next. In the other
  * modes it carries nothing: each operation has its own IV, and for CCM the whole message. One operation at a

@@ -174,20 +174,7 @@ bool ersatz_op_is_fastest_alone(const struct ersatz_op *op)
 
 enum ersatz_request_name ersatz_op_name(const struct ersatz_op *op)
 {
-    static const enum ersatz_request_name by_mode[ERSATZ_MODES] = {
-        [ERSATZ_CBC] = ERSATZ_REQUEST_AES_CBC,
-        [ERSATZ_CTR] = ERSATZ_REQUEST_AES_CTR,
-        [ERSATZ_GCM] = ERSATZ_REQUEST_AES_GCM,
-        [ERSATZ_XTS] = ERSATZ_REQUEST_AES_XTS,
-        [ERSATZ_ECB] = ERSATZ_REQUEST_AES_ECB,
-        [ERSATZ_CFB] = ERSATZ_REQUEST_AES_CFB,
-        [ERSATZ_OFB] = ERSATZ_REQUEST_AES_OFB,
-        [ERSATZ_CCM] = ERSATZ_REQUEST_AES_CCM,
-        [ERSATZ_CBC_HMAC_SHA1] = ERSATZ_REQUEST_AES_CBC_HMAC_SHA1,
-        [ERSATZ_CBC_HMAC_SHA256] = ERSATZ_REQUEST_AES_CBC_HMAC_SHA256,
-    };
-
     if (op->kind == ERSATZ_CIPHER)
-        return by_mode[cipher_mode(op->u.cipher.cipher)];
+        return ERSATZ_REQUEST_AES_CBC + (enum ersatz_request_name)cipher_mode(op->u.cipher.cipher);
     return op->kind == ERSATZ_RSA_PRIVATE ? ERSATZ_REQUEST_RSA_PRIV : ERSATZ_REQUEST_RSA_PUB;
 }

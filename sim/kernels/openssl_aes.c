@@ -22,19 +22,6 @@ static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
 static void *context;
 
-static const char *const mode_names[ERSATZ_MODES] = {
-    [ERSATZ_CBC] = "CBC",
-    [ERSATZ_CTR] = "CTR",
-    [ERSATZ_GCM] = "GCM",
-    [ERSATZ_XTS] = "XTS",
-    [ERSATZ_ECB] = "ECB",
-    [ERSATZ_CFB] = "CFB",
-    [ERSATZ_OFB] = "OFB",
-    [ERSATZ_CCM] = "CCM",
-    [ERSATZ_CBC_HMAC_SHA1] = "CBC-HMAC-SHA1",
-    [ERSATZ_CBC_HMAC_SHA256] = "CBC-HMAC-SHA256",
-};
-
 /* If another thread was filling the table at a fork, the child fills it anew. */
 __attribute__((constructor)) static void watch_forks(void)
 {
@@ -99,7 +86,7 @@ static void fill_table(const OSSL_ALGORITHM *algorithms)
             for (unsigned size = 0; size < KEY_SIZES; size++) {
                 char name[32];
 
-                snprintf(name, sizeof(name), "AES-%u-%s", 128 + 64 * size, mode_names[mode]);
+                snprintf(name, sizeof(name), "AES-%u-%s", 128 + 64 * size, ersatz_mode_name(mode));
                 if (found[mode][size] || !is_named(algorithms, name))
                     continue;
                 fill(&table[mode][size], algorithms->implementation);

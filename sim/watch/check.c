@@ -94,7 +94,8 @@ struct ersatz_sighting *sighting_publish(
     return room;
 }
 
-void sighting_amend(struct ersatz_sighting *sighting, const char *note)
+/* Give a sighting that is kept another note. NULL is allowed. Under the lock. */
+static void sighting_amend(struct ersatz_sighting *sighting, const char *note)
 {
     if (sighting == NULL)
         return;

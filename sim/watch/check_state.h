@@ -99,9 +99,6 @@ void sighting_symbolize(const struct check_report *report, struct ersatz_sightin
 struct ersatz_sighting *sighting_publish(
     struct check *check, enum ersatz_finding finding, const struct ersatz_sighting *sighting);
 
-/* Give a sighting that is kept another note. NULL is allowed. Under the lock. */
-void sighting_amend(struct ersatz_sighting *sighting, const char *note);
-
 /* Count a finding; ns: a time that belongs to it, of which the longest is kept. Under the lock or not. */
 void finding_count(struct check *check, enum ersatz_finding finding, uint64_t ns);
 

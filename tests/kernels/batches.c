@@ -112,7 +112,7 @@ static void run(struct ersatz_device *device, unsigned count, bool copy)
     CHECK_EQ(ersatz_request_finish(members[0].request), ERSATZ_OK);
     for (unsigned i = 0; i < count; i++) {
         if (!is_right(&members[i])) {
-            fprintf(stderr, "AES-%s, %zu bytes, %u of %u\n", pair_mode_name(members[i].pair.mode),
+            fprintf(stderr, "AES-%s, %zu bytes, %u of %u\n", ersatz_mode_name(members[i].pair.mode),
                 members[i].op.u.cipher.len, i, count);
             FAIL("the card's answer is not libcrypto's");
         }
@@ -152,7 +152,7 @@ static void check_streams(
             make_any(&members[i], mode, encrypt);
         run(device, BATCH_MAX, true);
     }
-    printf("AES-%s, %s: %llu of %u by %s\n", pair_mode_name(mode), encrypt ? "encrypt" : "decrypt",
+    printf("AES-%s, %s: %llu of %u by %s\n", ersatz_mode_name(mode), encrypt ? "encrypt" : "decrypt",
         (unsigned long long)(done_by(kernel) - before), 3 * BATCH_MAX, ersatz_kernel_name(kernel));
     CHECK(done_by(kernel) - before > BATCH_MAX);
 }

@@ -36,7 +36,7 @@ static void check_clean(const char *what, enum ersatz_mode mode, unsigned bits, 
     if (!upper_halves_in_use())
         return;
     fprintf(stderr, "%s, AES-%u-%s, %s, %zu bytes: the upper halves are in use\n", what, bits,
-        pair_mode_name(mode), encrypt ? "encrypt" : "decrypt", len);
+        ersatz_mode_name(mode), encrypt ? "encrypt" : "decrypt", len);
     FAIL("somebody has to clear them");
 }
 

@@ -110,7 +110,7 @@ enum ersatz_result pair_compute(struct pair *pair, struct ersatz_op op, bool in_
         memcmp(portable.iv, fast.iv, sizeof(fast.iv)) != 0 ||
         memcmp(portable.tag, fast.tag, sizeof(fast.tag)) != 0) {
         fprintf(stderr, "AES-%s, %s, %zu bytes, %s, IV of %zu, %zu associated, tag of %zu: %d, not %d\n",
-            pair_mode_name(pair->mode), pair->encrypt ? "encrypt" : "decrypt", len,
+            ersatz_mode_name(pair->mode), pair->encrypt ? "encrypt" : "decrypt", len,
             in_place ? "in place" : "apart", op.u.cipher.iv_len, op.u.cipher.aad_len, op.u.cipher.tag_len,
             fast.result, portable.result);
         FAIL("the kernels differ");
@@ -126,20 +126,6 @@ uint64_t pair_fast_count(void)
 {
     return ersatz_stats_inline(&pair_stats, ERSATZ_KERNEL_X86) +
            ersatz_stats_inline(&pair_stats, ERSATZ_KERNEL_IPSEC_MB);
-}
-
-const char *pair_mode_name(enum ersatz_mode mode)
-{
-    static const char *const names[ERSATZ_MODES] = {[ERSATZ_CBC] = "CBC",
-        [ERSATZ_CTR] = "CTR",
-        [ERSATZ_GCM] = "GCM",
-        [ERSATZ_XTS] = "XTS",
-        [ERSATZ_ECB] = "ECB",
-        [ERSATZ_CFB] = "CFB",
-        [ERSATZ_OFB] = "OFB",
-        [ERSATZ_CCM] = "CCM"};
-
-    return names[mode];
 }
 
 #ifdef HAVE_IPSEC_MB

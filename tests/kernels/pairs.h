@@ -34,9 +34,6 @@ enum ersatz_result pair_compute(struct pair *pair, struct ersatz_op op, bool in_
 /* How many operations the calling core did by other code than libcrypto's. */
 uint64_t pair_fast_count(void);
 
-/* The modes by their names, for messages. */
-const char *pair_mode_name(enum ersatz_mode mode);
-
 /* "aes" or "vaes": our own code for these instructions. "sse", "avx", "avx2" or "avx512": the library's code
  * for it, and our own without VAES. Ends the test as skipped if this processor does not run it. */
 void pair_use_code(const char *name);

@@ -6,11 +6,6 @@ set -euo pipefail
 
 : "${ERSATZ_MODULE:?the path of the module under test}"
 
-# ersatz-run through the door that DOOR names: provider, or engine, which it chooses by itself where there are engines.
-# shellcheck disable=SC2034 # some use it
-ersatz_run=("${ERSATZ_RUN:-ersatz-run}" --module "$ERSATZ_MODULE")
-[ "${DOOR:-engine}" = engine ] || ersatz_run+=(--door "$DOOR")
-
 work=$(mktemp -d)
 started=()
 unset ERSATZ_CTRL

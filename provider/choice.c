@@ -74,13 +74,28 @@ static unsigned parse_algorithms(const char *list)
     return chosen;
 }
 
-/* libcrypto tells a new child of a library context its default properties. That is how to ask for them from
- * 3.0 on: provider-base(7). The text is libcrypto's. */
-static int keep_properties(const char *text, void *arg)
-{
-    char **kept = arg;
+/* What libcrypto tells a new child of a library context: provider-base(7). That is the way to ask for it from
+ * 3.0 on. */
+struct view {
+    OSSL_FUNC_provider_name_fn *name;
+    char *properties;                 /* the default ones, to be freed; NULL: not known */
+    const OSSL_CORE_HANDLE *standard; /* the default provider; NULL: it is not active */
+};
 
-    *kept = OPENSSL_strdup(text);
+static int see_properties(const char *text, void *arg)
+{
+    struct view *view = arg;
+
+    view->properties = OPENSSL_strdup(text);
+    return 1;
+}
+
+static int see_provider(const OSSL_CORE_HANDLE *provider, void *arg)
+{
+    struct view *view = arg;
+
+    if (view->name != NULL && strcmp(view->name(provider), "default") == 0)
+        view->standard = provider;
     return 1;
 }
 
@@ -91,21 +106,20 @@ static int ignore_provider(const OSSL_CORE_HANDLE *provider, void *arg)
     return 1;
 }
 
-/* The default properties of the library context, to be freed. NULL: they cannot be asked for. */
-static char *get_properties(const struct configuration *configuration)
+#define CORE(configuration, number, type) ((type *)provider_function((configuration)->in, number))
+
+static struct view look_at_context(const struct configuration *configuration)
 {
     OSSL_FUNC_provider_register_child_cb_fn *begin =
-        (OSSL_FUNC_provider_register_child_cb_fn *)provider_function(
-            configuration->in, OSSL_FUNC_PROVIDER_REGISTER_CHILD_CB);
-    OSSL_FUNC_provider_deregister_child_cb_fn *end =
-        (OSSL_FUNC_provider_deregister_child_cb_fn *)provider_function(
-            configuration->in, OSSL_FUNC_PROVIDER_DEREGISTER_CHILD_CB);
-    char *kept = NULL;
+        CORE(configuration, OSSL_FUNC_PROVIDER_REGISTER_CHILD_CB, OSSL_FUNC_provider_register_child_cb_fn);
+    OSSL_FUNC_provider_deregister_child_cb_fn *end = CORE(
+        configuration, OSSL_FUNC_PROVIDER_DEREGISTER_CHILD_CB, OSSL_FUNC_provider_deregister_child_cb_fn);
+    struct view view = {.name = CORE(configuration, OSSL_FUNC_PROVIDER_NAME, OSSL_FUNC_provider_name_fn)};
 
     if (begin != NULL && end != NULL &&
-        begin(configuration->handle, ignore_provider, ignore_provider, keep_properties, &kept))
+        begin(configuration->handle, see_provider, ignore_provider, see_properties, &view))
         end(configuration->handle);
-    return kept;
+    return view;
 }
 
 /* Add ours to the default properties that are there. Where these name this provider, they stay as they are.
@@ -113,7 +127,7 @@ static char *get_properties(const struct configuration *configuration)
 static bool prefer(
     struct provider *provider, const struct configuration *configuration, const char *preferred)
 {
-    char *before = get_properties(configuration), *all;
+    char *before = look_at_context(configuration).properties, *all;
     size_t size;
     bool ok;
 
@@ -138,6 +152,28 @@ static bool prefer(
     return ok;
 }
 
+/* ---------------------------------------------------------------------------------- the default provider */
+
+/*
+ * Load it and leave it to the library context. OSSL_PROVIDER_unload(3) in our teardown would come too late:
+ * libcrypto tears a context's providers down one after the other, this one before us, and then refuses. So
+ * the reference goes back at once, by the function that libcrypto has for handles.
+ */
+static bool load_standard(struct provider *provider, const struct configuration *configuration)
+{
+    OSSL_FUNC_provider_free_fn *give_back =
+        CORE(configuration, OSSL_FUNC_PROVIDER_FREE, OSSL_FUNC_provider_free_fn);
+    struct view view;
+
+    if (OSSL_PROVIDER_load(provider->application, "default") == NULL)
+        return false;
+    view = look_at_context(configuration);
+    OPENSSL_free(view.properties);
+    if (view.standard != NULL && give_back != NULL)
+        give_back(view.standard, 0);
+    return true;
+}
+
 /* ------------------------------------------------------------------------------------------- the lines */
 
 bool choice_make(struct provider *provider, const struct configuration *configuration)
@@ -145,7 +181,7 @@ bool choice_make(struct provider *provider, const struct configuration *configur
     char *values[LINES] = {NULL};
     OSSL_PARAM params[LINES + 1];
     OSSL_FUNC_core_get_params_fn *get =
-        (OSSL_FUNC_core_get_params_fn *)provider_function(configuration->in, OSSL_FUNC_CORE_GET_PARAMS);
+        CORE(configuration, OSSL_FUNC_CORE_GET_PARAMS, OSSL_FUNC_core_get_params_fn);
     unsigned chosen;
     bool load = false, every = false;
 
@@ -163,11 +199,8 @@ bool choice_make(struct provider *provider, const struct configuration *configur
         if (chosen == 0 || !prefer(provider, configuration, properties[chosen]))
             return false;
     }
-    if (load) {
-        provider->standard = OSSL_PROVIDER_load(provider->application, "default");
-        if (provider->standard == NULL)
-            return false;
-    }
+    if (load && !load_standard(provider, configuration))
+        return false;
     if (every) {
         rsa_method_lend();
         provider->lends_method = true;
@@ -179,5 +212,4 @@ void choice_undo(struct provider *provider)
 {
     if (provider->lends_method)
         rsa_method_take_back();
-    OSSL_PROVIDER_unload(provider->standard);
 }

@@ -16,7 +16,8 @@ bool choice_is_named(const char *name);
 /* Do what the lines say. False, with an error raised: one of them is wrong, or it cannot be done. */
 bool choice_make(struct provider *provider, const struct configuration *configuration);
 
-/* Undo it, but for default properties: without this provider they prefer nothing. */
+/* Take the method back. Default properties stay, since they prefer nothing without this provider; so does the
+ * default provider. */
 void choice_undo(struct provider *provider);
 
 #endif

@@ -25,8 +25,7 @@ struct provider {
     OSSL_PROVIDER *legacy; /* the legacy provider in there, once the application has loaded it, too */
     _Atomic bool knows_legacy;
 
-    OSSL_PROVIDER *standard; /* the application's default provider, where we loaded it (choice.h) */
-    bool lends_method;       /* our method is the process's default (choice.h) */
+    bool lends_method; /* our method is the process's default (choice.h) */
 
     OSSL_ALGORITHM *ciphers;                                          /* see cipher.h */
     OSSL_ALGORITHM *secret_keys;                                      /* see secret_keys.h; NULL: none */

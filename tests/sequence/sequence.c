@@ -1184,6 +1184,11 @@ static ENGINE *older_engine(void)
     return older;
 }
 
+static void free_older(ENGINE *older)
+{
+    ENGINE_free(older);
+}
+
 static bool has_cipher(ENGINE *engine, int nid)
 {
     return ENGINE_get_cipher(engine, nid) != NULL;
@@ -1200,7 +1205,7 @@ static bool has_cipher(ENGINE *engine, int nid)
     return engine != NULL;
 }
 
-static void ENGINE_free(ENGINE *none)
+static void free_older(ENGINE *none)
 {
     (void)none;
 }
@@ -1251,7 +1256,7 @@ void sequence_end(struct sequence_setting *of)
         if (of->engine == NULL && !of->by_default)
             EVP_CIPHER_free((EVP_CIPHER *)implementations[CARD][i].cipher);
     }
-    ENGINE_free(of->older);
+    free_older(of->older);
 }
 
 const char *sequence_cipher_name(const struct sequence_setting *of, unsigned cipher)

@@ -10,10 +10,8 @@
 
 #include "aes_state.h"
 #include "base/fork.h"
-#include "base/stats.h"
 
 #define BLOCK 16u
-#define XTS_LEN_MAX ((size_t)1 << 24) /* 2^20 blocks a data unit: IEEE 1619-2018, 5.1 */
 #define IDLE 0u
 
 /* A state for these functions. Takes over libcrypto's context; NULL: there was no memory for it. */
@@ -99,6 +97,18 @@ bool cipher_claim(struct ersatz_cipher *cipher)
     if (owner == self || !atomic_compare_exchange_strong_explicit(
                              &cipher->owner, &owner, self, memory_order_acquire, memory_order_relaxed))
         return false;
+    note_previous_owner(cipher, owner);
+    return true;
+}
+
+bool cipher_claim_alone(struct ersatz_cipher *cipher)
+{
+    unsigned self = process_generation();
+    unsigned owner = atomic_load_explicit(&cipher->owner, memory_order_acquire);
+
+    if (owner == self)
+        return false;
+    atomic_store_explicit(&cipher->owner, self, memory_order_relaxed);
     note_previous_owner(cipher, owner);
     return true;
 }
@@ -233,7 +243,8 @@ static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
     cipher->key_pending = false;
     cipher->message = MESSAGE_NONE;
     if (cipher->mode == ERSATZ_CCM) {
-        cipher_ccm_set_key(cipher, key);
+        memcpy(cipher->ccm.key, key, cipher->key_len);
+        cipher->ccm.iv_len = cipher->ccm.tag_len = 0;
         return true;
     }
     if (!has_x86 || cipher->mode == ERSATZ_XTS) /* of which libcrypto refuses some keys */
@@ -286,6 +297,16 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     return result;
 }
 
+/* CCM: by its key, since the context that libcrypto keeps for it points into itself. */
+static enum ersatz_result dup_ccm(const struct ersatz_cipher *cipher, struct ersatz_cipher **out)
+{
+    enum ersatz_result result = ersatz_cipher_new(ERSATZ_CCM, (unsigned)cipher->key_len * 8, out);
+
+    if (result == ERSATZ_OK && cipher->keyed)
+        result = ersatz_cipher_set_key(*out, cipher->ccm.key, cipher->key_len, cipher->encrypt);
+    return result;
+}
+
 enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, bool encrypt)
 {
     if (cipher->encrypt == encrypt)
@@ -308,7 +329,7 @@ enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz
         return ERSATZ_COMPUTE_FAILED;
     if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
-    result = cipher->mode == ERSATZ_CCM ? cipher_ccm_dup(cipher, out) : dup(cipher, out);
+    result = cipher->mode == ERSATZ_CCM ? dup_ccm(cipher, out) : dup(cipher, out);
     cipher_release(cipher);
     return result;
 }
@@ -317,83 +338,6 @@ bool cipher_lengths_possible(const struct ersatz_op *op)
 {
     return ((op->u.cipher.len | op->u.cipher.aad_len | op->u.cipher.iv_len | op->u.cipher.tag_len) &
                ~(SIZE_MAX >> 3)) == 0;
-}
-
-static bool length_fits(enum ersatz_mode mode, size_t len)
-{
-    switch (mode) {
-    case ERSATZ_CBC:
-    case ERSATZ_ECB:
-    case ERSATZ_CBC_HMAC_SHA1:
-    case ERSATZ_CBC_HMAC_SHA256:
-        return len % BLOCK == 0;
-    case ERSATZ_XTS:
-        return len >= BLOCK && len <= XTS_LEN_MAX;
-    default:
-        return true;
-    }
-}
-
-enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel)
-{
-    struct ersatz_cipher *cipher = op->u.cipher.cipher;
-
-    *kernel = ERSATZ_KERNEL_PORTABLE;
-    if (!cipher->keyed)
-        return ERSATZ_BAD_KEY;
-    if (!cipher_lengths_possible(op) || !length_fits(cipher->mode, op->u.cipher.len))
-        return ERSATZ_BAD_INPUT;
-    if (cipher->mode == ERSATZ_GCM)
-        return cipher_gcm(op, kernel);
-    if (cipher->mode == ERSATZ_CCM)
-        return cipher_ccm(op, kernel);
-    if (cipher_mode_has_mac_key(cipher->mode))
-        return cipher_cbc_hmac(op);
-    if (op->u.cipher.len == 0)
-        return ERSATZ_OK;
-    if (cipher_has_x86(cipher) && x86_function_takes(&cipher->function, op->u.cipher.len)) {
-        uint8_t iv[BLOCK];
-
-        memcpy(iv, op->u.cipher.iv, BLOCK);
-        *kernel = ERSATZ_KERNEL_X86;
-        return x86_function_run(
-            &cipher->function, cipher->x86, iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
-    }
-    if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK) ||
-        !cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
-        return ERSATZ_COMPUTE_FAILED;
-    return ERSATZ_OK;
-}
-
-static bool is_in_flight(struct ersatz_cipher *cipher)
-{
-    return atomic_load_explicit(&cipher->owner, memory_order_acquire) == process_generation();
-}
-
-/* False: a request in flight has the state. The caller is known to be alone with it but for that. */
-static bool claim_alone(struct ersatz_cipher *cipher)
-{
-    unsigned self = process_generation();
-    unsigned owner = atomic_load_explicit(&cipher->owner, memory_order_acquire);
-
-    if (owner == self)
-        return false;
-    atomic_store_explicit(&cipher->owner, self, memory_order_relaxed);
-    note_previous_owner(cipher, owner);
-    return true;
-}
-
-enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_kernel *kernel)
-{
-    struct ersatz_cipher *cipher = op->u.cipher.cipher;
-    enum ersatz_result result;
-
-    *kernel = ERSATZ_KERNEL_PORTABLE;
-    if (!claim_alone(cipher))
-        return ERSATZ_BUSY;
-    result = cipher_compute(op, kernel);
-    cipher_release(cipher);
-    return result;
 }
 
 struct ersatz_op ersatz_text_op(
@@ -425,31 +369,4 @@ void ersatz_next_iv(const struct ersatz_cipher *cipher, uint8_t iv[BLOCK], const
     default:
         break;
     }
-}
-
-/* Not inlined, so that the path of a short text past it is short. */
-static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
-    uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
-{
-    struct ersatz_op op = ersatz_text_op(cipher, iv, out, in, len);
-    uint8_t last[BLOCK];
-    bool whole = len > 0 && len % BLOCK == 0;
-    enum ersatz_result result;
-
-    if (whole)
-        memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
-    result = ersatz_compute(&op, stats);
-    if (whole && result == ERSATZ_OK)
-        ersatz_next_iv(cipher, iv, last, out + len - BLOCK, len);
-    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
-    return result;
-}
-
-enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[BLOCK], uint8_t *out,
-    const uint8_t *in, size_t len, struct ersatz_stats *stats)
-{
-    if (!x86_function_takes(&cipher->function, len) || is_in_flight(cipher) ||
-        !kernel_was_found(ERSATZ_KERNEL_X86) || !stats_count_own(stats, ERSATZ_KERNEL_X86))
-        return compute_long(cipher, iv, out, in, len, stats);
-    return x86_function_run(&cipher->function, cipher->x86, iv, out, in, len);
 }

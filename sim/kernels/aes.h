@@ -13,6 +13,10 @@ void cipher_reference(struct ersatz_cipher *cipher);
 /* Claim the state for one request; false while another request has it. Release it when the computation is
  * over. */
 bool cipher_claim(struct ersatz_cipher *cipher);
+
+/* cipher_claim() where no other thread claims the state meanwhile: without locked instructions, which would
+ * wait until all stores of a short operation are done. */
+bool cipher_claim_alone(struct ersatz_cipher *cipher);
 void cipher_release(struct ersatz_cipher *cipher);
 
 /* Whether buffers of op's lengths can exist in memory; if so, sums of these lengths do not overflow. */
@@ -21,14 +25,6 @@ bool cipher_lengths_possible(const struct ersatz_op *op);
 /* In the child of a fork, for a request of the parent's, of which nobody knows whether it was computed:
  * release the state, and drop the message that it carried. */
 void cipher_release_lost(struct ersatz_cipher *cipher);
-
-/* Compute op on its state, which the caller has claimed: start, associated data, text, end, as far as op
- * asks for them. *kernel: the kernel that computed it. */
-enum ersatz_result cipher_compute(const struct ersatz_op *op, enum ersatz_kernel *kernel);
-
-/* The same on the calling core: claims the state, and releases it. No other thread claims it meanwhile, so
- * this takes no locked instructions, which would wait until all stores of a short operation are done. */
-enum ersatz_result cipher_compute_alone(const struct ersatz_op *op, enum ersatz_kernel *kernel);
 
 /* Whether a batch kernel does operations on such a state side by side: those of which each block waits for
  * the one before it. */

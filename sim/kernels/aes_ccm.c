@@ -17,22 +17,6 @@
 #define TAG_MIN 4u
 #define TAG_MAX 16u
 
-void cipher_ccm_set_key(struct ersatz_cipher *cipher, const uint8_t *key)
-{
-    memcpy(cipher->ccm.key, key, cipher->key_len);
-    cipher->ccm.iv_len = 0;
-    cipher->ccm.tag_len = 0;
-}
-
-enum ersatz_result cipher_ccm_dup(const struct ersatz_cipher *cipher, struct ersatz_cipher **out)
-{
-    enum ersatz_result result = ersatz_cipher_new(ERSATZ_CCM, (unsigned)cipher->key_len * 8, out);
-
-    if (result == ERSATZ_OK && cipher->keyed)
-        result = ersatz_cipher_set_key(*out, cipher->ccm.key, cipher->key_len, cipher->encrypt);
-    return result;
-}
-
 static bool set_params(struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len, size_t *iv_len)
 {
     OSSL_PARAM params[3] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, tag_len),

@@ -35,8 +35,8 @@ struct ersatz_cipher {
         MESSAGE_LOST /* in any mode: at a fork, a request of the parent's had the state */
     } message;       /* GCM: whose the one under way is, to its end */
     struct {
-        uint8_t key[CIPHER_KEY_MAX];
-        size_t iv_len, tag_len; /* that the key was set up for; 0: none yet */
+        uint8_t key[CIPHER_KEY_MAX]; /* kept until an operation brings its lengths */
+        size_t iv_len, tag_len;      /* that the key was set up for; 0: none yet */
     } ccm;
 };
 
@@ -64,10 +64,5 @@ static inline bool cipher_mode_has_mac_key(enum ersatz_mode mode)
 {
     return mode == ERSATZ_CBC_HMAC_SHA1 || mode == ERSATZ_CBC_HMAC_SHA256;
 }
-
-/* CCM keeps the key until an operation brings its lengths, and copies a state by its key: the context that
- * libcrypto keeps for it points into itself. */
-void cipher_ccm_set_key(struct ersatz_cipher *cipher, const uint8_t *key);
-enum ersatz_result cipher_ccm_dup(const struct ersatz_cipher *cipher, struct ersatz_cipher **out);
 
 #endif

@@ -2,10 +2,12 @@
 /* From an operation to the kernel that computes it. */
 #include "compute.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
-#include "aes.h"
+#include "aes_state.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/stats.h"
 #include "ersatz/undisturbed.h"
 #include "imb.h"
@@ -13,6 +15,9 @@
 #include "rsa_ifma.h"
 #include "rsa_key.h"
 #include "selection.h"
+
+#define BLOCK 16u
+#define XTS_LEN_MAX ((size_t)1 << 24) /* 2^20 blocks a data unit: IEEE 1619-2018, 5.1 */
 
 /* NULL: this machine does not run that kernel. */
 struct compute_lanes {
@@ -52,11 +57,72 @@ static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, u
         ersatz_count(&stats->by_kernel[kernel], (uint64_t)__builtin_popcount(done));
 }
 
+static bool length_fits(enum ersatz_mode mode, size_t len)
+{
+    switch (mode) {
+    case ERSATZ_CBC:
+    case ERSATZ_ECB:
+    case ERSATZ_CBC_HMAC_SHA1:
+    case ERSATZ_CBC_HMAC_SHA256:
+        return len % BLOCK == 0;
+    case ERSATZ_XTS:
+        return len >= BLOCK && len <= XTS_LEN_MAX;
+    default:
+        return true;
+    }
+}
+
+/* Compute op on its state, which the caller has claimed: start, associated data, text, end, as far as op
+ * asks for them. */
+static enum ersatz_result compute_cipher(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    struct ersatz_cipher *cipher = op->u.cipher.cipher;
+
+    *kernel = ERSATZ_KERNEL_PORTABLE;
+    if (!cipher->keyed)
+        return ERSATZ_BAD_KEY;
+    if (!cipher_lengths_possible(op) || !length_fits(cipher->mode, op->u.cipher.len))
+        return ERSATZ_BAD_INPUT;
+    if (cipher->mode == ERSATZ_GCM)
+        return cipher_gcm(op, kernel);
+    if (cipher->mode == ERSATZ_CCM)
+        return cipher_ccm(op, kernel);
+    if (cipher_mode_has_mac_key(cipher->mode))
+        return cipher_cbc_hmac(op);
+    if (op->u.cipher.len == 0)
+        return ERSATZ_OK;
+    if (cipher_has_x86(cipher) && x86_function_takes(&cipher->function, op->u.cipher.len)) {
+        uint8_t iv[BLOCK];
+
+        memcpy(iv, op->u.cipher.iv, BLOCK);
+        *kernel = ERSATZ_KERNEL_X86;
+        return x86_function_run(
+            &cipher->function, cipher->x86, iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
+    }
+    if (!cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK) ||
+        !cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
+        return ERSATZ_COMPUTE_FAILED;
+    return ERSATZ_OK;
+}
+
+static enum ersatz_result compute_cipher_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)
+{
+    struct ersatz_cipher *cipher = op->u.cipher.cipher;
+    enum ersatz_result result;
+
+    *kernel = ERSATZ_KERNEL_PORTABLE;
+    if (!cipher_claim_alone(cipher))
+        return ERSATZ_BUSY;
+    result = compute_cipher(op, kernel);
+    cipher_release(cipher);
+    return result;
+}
+
 /* Compute one operation; its cipher state has been claimed. */
 static enum ersatz_result compute_one(const struct ersatz_op *op, enum ersatz_kernel *kernel)
 {
     if (op->kind == ERSATZ_CIPHER)
-        return cipher_compute(op, kernel);
+        return compute_cipher(op, kernel);
     *kernel = ERSATZ_KERNEL_PORTABLE;
     return rsa_key_compute(op);
 }
@@ -157,7 +223,7 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     enum ersatz_result result;
 
     if (op->kind == ERSATZ_CIPHER)
-        result = cipher_compute_alone(op, &kernel);
+        result = compute_cipher_here(op, &kernel);
     else if (op->kind == ERSATZ_RSA_PUBLIC)
         result = compute_rsa_here(op, &kernel);
     else
@@ -165,6 +231,38 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     if (result != ERSATZ_BUSY)
         stats_count_inline(stats, kernel);
     return result;
+}
+
+static bool is_in_flight(struct ersatz_cipher *cipher)
+{
+    return atomic_load_explicit(&cipher->owner, memory_order_acquire) == process_generation();
+}
+
+/* Not inlined, so that the path of a short text past it is short. */
+static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
+    uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
+{
+    struct ersatz_op op = ersatz_text_op(cipher, iv, out, in, len);
+    uint8_t last[BLOCK];
+    bool whole = len > 0 && len % BLOCK == 0;
+    enum ersatz_result result;
+
+    if (whole)
+        memcpy(last, in + len - BLOCK, BLOCK); /* in may be out */
+    result = ersatz_compute(&op, stats);
+    if (whole && result == ERSATZ_OK)
+        ersatz_next_iv(cipher, iv, last, out + len - BLOCK, len);
+    OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
+    return result;
+}
+
+enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[BLOCK], uint8_t *out,
+    const uint8_t *in, size_t len, struct ersatz_stats *stats)
+{
+    if (!x86_function_takes(&cipher->function, len) || is_in_flight(cipher) ||
+        !kernel_was_found(ERSATZ_KERNEL_X86) || !stats_count_own(stats, ERSATZ_KERNEL_X86))
+        return compute_long(cipher, iv, out, in, len, stats);
+    return x86_function_run(&cipher->function, cipher->x86, iv, out, in, len);
 }
 
 bool ersatz_op_is_fastest_alone(const struct ersatz_op *op)

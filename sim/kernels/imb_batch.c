@@ -43,19 +43,6 @@ static bool is_feedback(const struct ersatz_op *op)
     return cipher->mode == ERSATZ_OFB || (cipher->mode == ERSATZ_CFB && cipher->encrypt);
 }
 
-void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state)
-{
-    memset(job, 0, sizeof(*job));
-    job->enc_keys = state->keys.encrypt;
-    job->dec_keys = state->keys.decrypt;
-    job->key_len_in_bytes = state->key_len;
-    job->iv_len_in_bytes = IMB_BLOCK;
-    job->cipher_mode = IMB_CIPHER_CBC;
-    job->cipher_direction = IMB_DIR_ENCRYPT;
-    job->hash_alg = IMB_AUTH_NULL;
-    job->chain_order = IMB_ORDER_CIPHER_HASH;
-}
-
 /* The slice of the operation that begins at this place; its IV is the last block of the slice before. */
 static void describe(IMB_JOB *job, const struct ersatz_op *op, size_t at)
 {

@@ -26,6 +26,19 @@ struct stream {
     uint8_t *key_stream; /* IMB_CHUNK, and the block after it, which the next chunk begins with */
 };
 
+void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state)
+{
+    memset(job, 0, sizeof(*job));
+    job->enc_keys = state->keys.encrypt;
+    job->dec_keys = state->keys.decrypt;
+    job->key_len_in_bytes = state->key_len;
+    job->iv_len_in_bytes = IMB_BLOCK;
+    job->cipher_mode = IMB_CIPHER_CBC;
+    job->cipher_direction = IMB_DIR_ENCRYPT;
+    job->hash_alg = IMB_AUTH_NULL;
+    job->chain_order = IMB_ORDER_CIPHER_HASH;
+}
+
 static void describe(IMB_JOB *job, const struct stream *stream, const uint8_t *iv, const uint8_t *src,
     uint8_t *dst, size_t len)
 {

@@ -12,7 +12,7 @@
 uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum ersatz_result results[],
     uint32_t members, unsigned key_len);
 
-/* imb_batch.c: describe a job of CBC encryption, all but its IV and text. */
+/* Describe a job of CBC encryption, all but its IV and text. */
 void imb_describe_cbc(IMB_JOB *job, const struct x86_state *state);
 
 #endif

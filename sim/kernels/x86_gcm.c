@@ -7,17 +7,6 @@
 /* NIST SP 800-38D, 5.2.1.1: 2^39 - 256 bits */
 #define TEXT_MAX ((UINT64_C(1) << 36) - 32)
 
-void x86_gcm_set_key(struct x86_gcm *gcm, const uint8_t *key, size_t key_len)
-{
-    if (gcm->library != NULL) {
-        imb_gcm_set_key(gcm->library, key, key_len);
-        return;
-    }
-    x86_expand_key(key, key_len, gcm->key.round_keys);
-    gcm->key.rounds = x86_rounds(key_len);
-    vaes_gcm_make_powers(&gcm->key);
-}
-
 void x86_gcm_begin(struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
     size_t aad_len, bool encrypt)
 {

@@ -163,12 +163,23 @@ __attribute__((target("aes,sse4.1"))) static void invert_key(
     to[rounds] = from[0];
 }
 
+static void set_gcm_key(struct x86_gcm *gcm, const uint8_t *key, size_t key_len)
+{
+    if (gcm->library != NULL) {
+        imb_gcm_set_key(gcm->library, key, key_len);
+        return;
+    }
+    x86_expand_key(key, key_len, gcm->key.round_keys);
+    gcm->key.rounds = x86_rounds(key_len);
+    vaes_gcm_make_powers(&gcm->key);
+}
+
 void x86_state_set_key(struct x86_state *state, const uint8_t *key)
 {
     struct x86_keys *keys = &state->keys;
 
     if (state->mode == ERSATZ_GCM) {
-        x86_gcm_set_key(&state->gcm, key, state->key_len);
+        set_gcm_key(&state->gcm, key, state->key_len);
         return;
     }
     x86_expand_key(key, state->key_len, keys->encrypt);

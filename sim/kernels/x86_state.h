@@ -65,9 +65,6 @@ static inline void x86_cleanse_block(uint8_t block[X86_BLOCK])
 /* x86_state.c: the round keys for encryption. */
 void x86_expand_key(const uint8_t *key, size_t key_len, uint32_t round_keys[X86_ROUND_KEYS]);
 
-/* x86_gcm.c */
-void x86_gcm_set_key(struct x86_gcm *gcm, const uint8_t *key, size_t key_len);
-
 /* x86_vaes.c: x86_function_for() on a processor that has VAES; run NULL: not in this mode. */
 struct x86_function x86_vaes_function_for(enum ersatz_mode mode, bool encrypt);
 

@@ -229,9 +229,12 @@ static bool run_record(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, siz
     return ok;
 }
 
-/* The operation that makes the tag or compares it. Its tag_len is 0 if there is nothing to compare with. */
+/* The operation that makes the tag or compares it. Its tag_len is 0, and an error says so, if there is
+ * nothing to compare with. */
 static struct ersatz_op last_op(struct aes_gcm *gcm)
 {
+    if (!gcm->encrypt && gcm->tag_len == 0)
+        error_raise(REASON_INPUT, "AES-GCM: no tag was set to compare with");
     return (struct ersatz_op){
         .u.cipher = {.tag = gcm->tag, .tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len}};
 }

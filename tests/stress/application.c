@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "check.h"
+#include "support/card.h"
 #include "totals.h"
 #include "watch.h"
 
@@ -68,6 +69,8 @@ void *application_run(void *arg)
     struct application *application = arg;
 
     CHECK(ASYNC_init_thread(0, 0));
+    if (application->round->by_name == NULL && card_is_provider())
+        OSSL_LIB_CTX_set0_default(card_context(application->round->card));
     application->thread = pthread_self();
     while (application->left > 0 || application->waiting_count > 0) {
         start_idle(application);

@@ -61,11 +61,13 @@ struct slot {
 /* What all threads of a round share; does not change during it. */
 struct round {
     const struct plan *plan;
-    ENGINE *engine;
-    ENGINE *route; /* engine, or NULL: it is the default */
+    struct card *card;
+    struct card *by_name; /* card, or NULL: it is the default */
+    ENGINE *route;        /* the engine; NULL: it is the default, or the card is a provider */
     const struct question *aes, *rsa;
     unsigned aes_count, rsa_count;
-    RSA *const *keys; /* the engine's, for all */
+    RSA *const *keys;       /* the engine's, for all */
+    EVP_PKEY *const *pkeys; /* the provider's */
     int response_fds[64];
     unsigned response_fd_count;
 };

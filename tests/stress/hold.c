@@ -3,7 +3,7 @@
 #include "hold.h"
 
 #include "check.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 static void let_some_go(struct hold *hold)
 {
@@ -11,7 +11,7 @@ static void let_some_go(struct hold *hold)
         char number[16];
 
         snprintf(number, sizeof(number), "%d", 1 + (int)random_below(&hold->random, 20));
-        engine_command(hold->engine, "RELEASE", number);
+        card_command(hold->card, "RELEASE", number);
         usleep((useconds_t)random_below(&hold->random, 300));
     }
 }
@@ -22,17 +22,17 @@ static void *hold_run(void *arg)
     struct hold *hold = arg;
 
     while (!atomic_load(&hold->ending)) {
-        engine_command(hold->engine, "HOLD", places[random_below(&hold->random, 3)]);
+        card_command(hold->card, "HOLD", places[random_below(&hold->random, 3)]);
         usleep((useconds_t)random_below(&hold->random, 1000));
         let_some_go(hold);
     }
-    engine_command(hold->engine, "HOLD", "none");
+    card_command(hold->card, "HOLD", "none");
     return NULL;
 }
 
-void hold_begin(struct hold *hold, ENGINE *engine, uint64_t seed)
+void hold_begin(struct hold *hold, struct card *card, uint64_t seed)
 {
-    hold->engine = engine;
+    hold->card = card;
     hold->random = random_from(seed, 5000, 0);
     atomic_store(&hold->ending, false);
     CHECK_EQ(pthread_create(&hold->thread, NULL, hold_run, hold), 0);

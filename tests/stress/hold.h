@@ -3,7 +3,6 @@
 #ifndef ERSATZ_STRESS_HOLD_H
 #define ERSATZ_STRESS_HOLD_H
 
-#include <openssl/engine.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,13 +10,13 @@
 #include "random.h"
 
 struct hold {
-    ENGINE *engine;
+    struct card *card;
     struct random random;
     pthread_t thread;
     _Atomic bool ending;
 };
 
-void hold_begin(struct hold *hold, ENGINE *engine, uint64_t seed);
+void hold_begin(struct hold *hold, struct card *card, uint64_t seed);
 
 /* Everything is let go. */
 void hold_end(struct hold *hold);

@@ -4,6 +4,7 @@
 
 #include "application.h"
 #include "check.h"
+#include "support/card.h"
 #include "totals.h"
 #include "watch.h"
 
@@ -37,6 +38,13 @@ static void prepare_key(struct slot *slot)
     struct attempt *attempt = &slot->attempt;
     unsigned key = attempt->question->rsa.key;
 
+    if (card_is_provider()) {
+        EVP_PKEY *own = random_percent(&attempt->random, 30) ? keys_of_card(key, round->by_name) : NULL;
+
+        attempt_take(attempt, round->by_name, own != NULL ? own : round->pkeys[key]);
+        EVP_PKEY_free(own); /* the context has it */
+        return;
+    }
     if (random_percent(&attempt->random, 30)) {
         attempt->rsa = keys_copy(key, round->route);
     } else {
@@ -72,6 +80,8 @@ static void prepare(struct slot *slot)
     }
     attempt->aes.ctx = EVP_CIPHER_CTX_new();
     CHECK(attempt->aes.ctx != NULL);
+    if (card_is_provider())
+        attempt_take(attempt, round->by_name, NULL);
     /* In place, where no piece can be written over one that is still to be read. */
     if (!question->aes.padding && question->aes.mode != CBC && question->aes.mode != ECB &&
         random_percent(&attempt->random, 30)) {
@@ -136,6 +146,7 @@ static void drop_attempt(struct slot *slot)
     RSA_free(slot->attempt.rsa);
     slot->attempt.aes.ctx = NULL;
     slot->attempt.rsa = NULL;
+    attempt_give_back(&slot->attempt);
 }
 
 /* ------------------------------------------------------------------------------------------------ jobs */

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "question.h"
+#include "support/card.h"
 
 /* The short ones more often: a long one takes thirty times as long. */
 static const char *const names[] = {"1024_e3", "1024_e3", "1536", "1536", "2048", "2048", "2048_e17",
@@ -111,6 +112,14 @@ RSA *keys_copy(unsigned key, ENGINE *engine)
 
     CHECK(rsa != NULL);
     return rsa;
+}
+
+EVP_PKEY *keys_of_card(unsigned key, struct card *card)
+{
+    EVP_PKEY *pkey = card != NULL ? card_key(card, plain[key]) : EVP_PKEY_new();
+
+    CHECK(pkey != NULL && (card != NULL || EVP_PKEY_set1_RSA(pkey, plain[key])));
+    return pkey;
 }
 
 EVP_PKEY *keys_source(unsigned key)

@@ -13,6 +13,7 @@
 #include "question.h"
 #include "round.h"
 #include "scenario.h"
+#include "support/card.h"
 #include "totals.h"
 #include "watch.h"
 
@@ -233,7 +234,7 @@ static void run_scenario(const struct options *options, unsigned round, double a
     while (scenario_names[scenarios] != NULL)
         scenarios++;
     if (scenario == scenarios)
-        scenario = round % scenarios;
+        scenario = round % (scenarios - card_is_provider()); /* the last one is about engines */
     if (!options->quiet)
         printf("%6.1f s  round %u: %s\n", at, round, scenario_names[scenario]);
     fflush(stdout);

@@ -33,7 +33,7 @@ const struct axis axes[AXES] = {
     [AXIS_CORES] = {"cores", "the process may run on", cores_words, 0, 1, VALUES(0, 0, 1)},
     [AXIS_THRESHOLD] = {"threshold", "bytes from which AES goes to the card", NULL, 0, 65536,
         VALUES(0, 0, 0, 256, 2048)},
-    [AXIS_ROUTE] = {"route", "to the engine: given to each operation, or the default for all", route_words, 0,
+    [AXIS_ROUTE] = {"route", "to the card: named for each operation, or the default for all", route_words, 0,
         1, VALUES(0, 0, 1)},
     [AXIS_TIMED] = {"polling", "of the card's own threads", polling_words, 0, 1, VALUES(0, 0, 1)},
     [AXIS_SYNC] = {"sync", "AES outside jobs goes to the card too", no_yes, 0, 1, VALUES(0, 1)},
@@ -51,7 +51,7 @@ const struct axis axes[AXES] = {
     [AXIS_RSA] = {"rsa", "percent: operations that are RSA", NULL, 15, 100, VALUES(0, 5, 15, 15, 40)},
     [AXIS_SIZE] = {"size", "bytes of text at the most", NULL, 16384, 65536, VALUES(64, 4096, 16384, 65536)},
     [AXIS_HOLD] = {"hold", "requests are held and let go at random", no_yes, 0, 1, VALUES(0, 0, 0, 1)},
-    [AXIS_DRAIN] = {"drain", "what was abandoned is waited for before the engine is unloaded", no_yes, 1, 1,
+    [AXIS_DRAIN] = {"drain", "what was abandoned is waited for before the card is unloaded", no_yes, 1, 1,
         VALUES(0, 1)},
     [AXIS_FAULTS] = {"faults",
         "of the card itself: rings full; completions late, out of order, in bursts, and wake-ups for "

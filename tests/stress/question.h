@@ -49,9 +49,10 @@ struct question {
 struct attempt {
     const struct question *question;
     struct random random; /* how the input is cut into pieces, and such */
-    ENGINE *engine;       /* NULL: whatever the default is */
+    ENGINE *engine;       /* NULL: whatever the default is; or a provider */
     struct message_context aes;
-    RSA *rsa;
+    RSA *rsa;           /* of an engine, */
+    EVP_PKEY_CTX *pkey; /* or of a provider */
     unsigned char *in, *out;
     size_t out_len;
     bool refused; /* the operation gave an error */
@@ -67,6 +68,11 @@ void question_make_aes(struct question *question, struct random *random, size_t 
 void question_make_rsa(struct question *question, struct random *random);
 void question_clear(struct question *question);
 
+/* With a provider: take cipher or key from it before the attempt, and give them back. card: NULL if it is the
+ * default; key: of the question, from keys_of_card(). */
+void attempt_take(struct attempt *attempt, struct card *card, EVP_PKEY *key);
+void attempt_give_back(struct attempt *attempt);
+
 /* In the job, or outside. */
 void attempt_aes(struct attempt *attempt);
 void attempt_rsa(struct attempt *attempt);
@@ -79,9 +85,10 @@ bool answer_rsa_is_right(const struct attempt *attempt);
 void keys_load(void);
 void keys_free(void);
 unsigned keys_count(void);
-RSA *keys_plain(unsigned key);                /* libcrypto's method; not the caller's */
-RSA *keys_copy(unsigned key, ENGINE *engine); /* a copy: the engine's method, or the default's */
-RSA *keys_try(unsigned key, ENGINE *engine);  /* the same; NULL if it is refused */
-EVP_PKEY *keys_source(unsigned key);          /* as it was read; not the caller's */
+RSA *keys_plain(unsigned key);                           /* libcrypto's method; not the caller's */
+RSA *keys_copy(unsigned key, ENGINE *engine);            /* a copy: the engine's method, or the default's */
+RSA *keys_try(unsigned key, ENGINE *engine);             /* the same; NULL if it is refused */
+EVP_PKEY *keys_of_card(unsigned key, struct card *card); /* the same for a provider; NULL: the default */
+EVP_PKEY *keys_source(unsigned key);                     /* as it was read; not the caller's */
 
 #endif

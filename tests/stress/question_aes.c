@@ -70,7 +70,9 @@ static bool run_message(struct attempt *attempt, bool encrypt, struct source *so
     bool done;
 
     memcpy(tag, question->aes.tag, sizeof(tag));
-    attempt->aes.whose = (struct implementation){.cipher = question->aes.cipher, .engine = attempt->engine};
+    if (attempt->aes.whose.fetched == NULL)
+        attempt->aes.whose =
+            (struct implementation){.cipher = question->aes.cipher, .engine = attempt->engine};
     done = message_run(&message, source, message_make_once, &attempt->aes);
     attempt->out_len = (size_t)message.out_len;
     /* The tag follows the text: it is part of the answer. */

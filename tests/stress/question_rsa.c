@@ -2,6 +2,7 @@
 /* RSA: sign, decrypt, verify and encrypt, with every padding that fits. */
 #include "check.h"
 #include "question.h"
+#include "support/card.h"
 
 /* A number below any modulus, as long as it. */
 static void fill_number(struct random *random, unsigned char *number, size_t len)
@@ -69,8 +70,9 @@ void question_make_rsa(struct question *question, struct random *random)
     default:
         question->rsa.padding = RSA_NO_PADDING;
     }
-    if (question->rsa.padding == RSA_X931_PADDING && RSA_bits(rsa) % 8 != 0)
-        question->rsa.padding = RSA_PKCS1_PADDING; /* which it does not take */
+    /* X9.31 does not take every key, and from EVP_PKEY_sign() only digests. */
+    if (question->rsa.padding == RSA_X931_PADDING && (RSA_bits(rsa) % 8 != 0 || card_is_provider()))
+        question->rsa.padding = RSA_PKCS1_PADDING;
     make_text(question, random, size);
     if (question->rsa.work == RSA_REFUSED_INPUT)
         memset(question->in, 0xff, size);
@@ -79,6 +81,70 @@ void question_make_rsa(struct question *question, struct random *random)
     else if (question->rsa.work != RSA_ENCRYPT)
         ask(question, rsa);
 }
+
+/* ---------------------------------------------------------------------------------------------- a provider
+ */
+
+typedef int operation(
+    EVP_PKEY_CTX *ctx, unsigned char *out, size_t *len, const unsigned char *in, size_t in_len);
+
+static const struct {
+    int (*init)(EVP_PKEY_CTX *ctx);
+    operation *run;
+} operations[RSA_WORKS] = {
+    [RSA_SIGN] = {EVP_PKEY_sign_init, EVP_PKEY_sign},
+    [RSA_DECRYPT] = {EVP_PKEY_decrypt_init, EVP_PKEY_decrypt},
+    [RSA_VERIFY] = {EVP_PKEY_verify_recover_init, EVP_PKEY_verify_recover},
+    [RSA_ENCRYPT] = {EVP_PKEY_encrypt_init, EVP_PKEY_encrypt},
+    [RSA_SIGN_PSS] = {EVP_PKEY_sign_init, EVP_PKEY_sign},
+    [RSA_REFUSED_INPUT] = {EVP_PKEY_decrypt_init, EVP_PKEY_decrypt},
+};
+
+static void take_key(struct attempt *attempt, struct card *card, EVP_PKEY *key)
+{
+    const struct question *question = attempt->question;
+    bool is_pss = question->rsa.work == RSA_SIGN_PSS;
+    int padding = is_pss ? RSA_PKCS1_PSS_PADDING : question->rsa.padding;
+    int (*init)(EVP_PKEY_CTX *) = operations[question->rsa.work].init;
+    EVP_PKEY_CTX *ctx = card != NULL ? card_key_context(card, key, init, padding)
+                                     : EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+
+    CHECK(ctx != NULL);
+    if (card == NULL)
+        CHECK(init(ctx) > 0 && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) > 0);
+    if (is_pss)
+        CHECK(EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
+              EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) > 0);
+    attempt->pkey = ctx;
+}
+
+void attempt_take(struct attempt *attempt, struct card *card, EVP_PKEY *key)
+{
+    if (attempt->question->is_rsa)
+        take_key(attempt, card, key);
+    else if (card != NULL)
+        attempt->aes.whose = implementation_of(card, EVP_CIPHER_get0_name(attempt->question->aes.cipher));
+}
+
+void attempt_give_back(struct attempt *attempt)
+{
+    EVP_PKEY_CTX_free(attempt->pkey);
+    attempt->pkey = NULL;
+    implementation_free(&attempt->aes.whose);
+    attempt->aes.whose.fetched = NULL;
+}
+
+static void attempt_pkey(struct attempt *attempt)
+{
+    const struct question *question = attempt->question;
+    size_t len = QUESTION_RSA_BYTES_MAX;
+
+    attempt->refused = operations[question->rsa.work].run(
+                           attempt->pkey, attempt->out, &len, attempt->in, question->in_len) <= 0;
+    attempt->out_len = attempt->refused ? 0 : len;
+}
+
+/* ---------------------------------------------------------------------------------------------- an engine */
 
 static int sign_pss(struct attempt *attempt)
 {
@@ -96,6 +162,10 @@ void attempt_rsa(struct attempt *attempt)
     int len = (int)question->in_len, padding = question->rsa.padding, done = -1;
     unsigned char *in = attempt->in, *out = attempt->out;
 
+    if (attempt->pkey != NULL) {
+        attempt_pkey(attempt);
+        return;
+    }
     switch (question->rsa.work) {
     case RSA_SIGN:
         done = RSA_private_encrypt(len, in, out, attempt->rsa, padding);

@@ -8,7 +8,7 @@
 #include "check.h"
 #include "counts.h"
 #include "hold.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "totals.h"
 #include "watch.h"
 
@@ -97,11 +97,11 @@ static const char *profile_command(const struct plan *plan)
     return commands[plan->value[AXIS_PROFILE]];
 }
 
-static ENGINE *load(const struct plan *plan)
+static struct card *load(const struct plan *plan)
 {
     const unsigned *value = plan->value;
     char commands[2048];
-    ENGINE *engine;
+    struct card *card;
 
     snprintf(commands, sizeof(commands), "%sWORKERS:%u;INSTANCES:%u;RING_DEPTH:%u;SYNC_OFFLOAD:%u%s%s",
         profile_command(plan), value[AXIS_WORKERS], value[AXIS_INSTANCES], value[AXIS_DEPTH],
@@ -109,22 +109,11 @@ static ENGINE *load(const struct plan *plan)
         value[AXIS_TIMED] ? ";DISABLE_EVENT_DRIVEN_POLLING_MODE;SET_INTERNAL_POLL_INTERVAL:200000" : "");
     put_threshold(commands, sizeof(commands), value[AXIS_THRESHOLD]);
     put_faults(commands, sizeof(commands), plan);
-    engine = engine_load(commands);
+    card = card_load(commands);
     if (value[AXIS_ROUTE])
-        CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+        card_set_default(card);
     count(&totals.loads, 1);
-    return engine;
-}
-
-static void unload(const struct plan *plan, ENGINE *engine)
-{
-    if (plan->value[AXIS_ROUTE]) {
-        ENGINE_unregister_ciphers(engine);
-        ENGINE_unregister_digests(engine);
-        ENGINE_unregister_RSA(engine);
-        ENGINE_unregister_pkey_meths(engine);
-    }
-    engine_unload(engine);
+    return card;
 }
 
 /* ------------------------------------------------------------------------------------- the card's counts */
@@ -133,21 +122,21 @@ struct card_counts {
     long requests, completed, orphans, retries, early, messages, callbacks;
 };
 
-static struct card_counts count_card(ENGINE *engine)
+static struct card_counts count_card(struct card *card)
 {
     static const char *const names[] = {"rsa_priv", "rsa_pub", "aes_cbc", "aes_ctr", "aes_gcm", "aes_xts",
         "aes_ecb", "aes_cfb", "aes_ofb", "aes_ccm"};
     struct card_counts counts = {
-        .completed = engine_count(engine, "completed"),
-        .orphans = engine_count(engine, "orphans"),
-        .retries = engine_count(engine, "retries"),
-        .early = engine_count(engine, "early_resumes"),
-        .messages = engine_count(engine, "messages"),
-        .callbacks = engine_count(engine, "callbacks"),
+        .completed = card_count(card, "completed"),
+        .orphans = card_count(card, "orphans"),
+        .retries = card_count(card, "retries"),
+        .early = card_count(card, "early_resumes"),
+        .messages = card_count(card, "messages"),
+        .callbacks = card_count(card, "callbacks"),
     };
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        counts.requests += engine_count(engine, names[i]);
+        counts.requests += card_count(card, names[i]);
     return counts;
 }
 
@@ -160,7 +149,7 @@ static void expect(bool holds, const char *what, long got, long wanted)
 }
 
 /* Faults that the card was told to have, and had. */
-static long count_faults(ENGINE *engine, const struct plan *plan)
+static long count_faults(struct card *card, const struct plan *plan)
 {
     static const char *const names[] = {"late", "ring_full", "reorder", "burst", "spurious", "fail", "reset"};
     long total = 0;
@@ -169,7 +158,7 @@ static long count_faults(ENGINE *engine, const struct plan *plan)
         return 0;
     /* A modelled card has a count of that name, too. */
     for (unsigned i = plan->value[AXIS_PROFILE] != 0; i < sizeof(names) / sizeof(names[0]); i++)
-        total += engine_has_count(engine, names[i]) ? engine_count(engine, names[i]) : 0;
+        total += card_has_count(card, names[i]) ? card_count(card, names[i]) : 0;
     return total;
 }
 
@@ -202,7 +191,7 @@ static void run_applications(const struct round *round, struct application *appl
     struct hold hold;
 
     if (value[AXIS_HOLD])
-        hold_begin(&hold, round->engine, round->plan->seed + round->plan->round);
+        hold_begin(&hold, round->card, round->plan->seed + round->plan->round);
     for (unsigned i = 0; i < threads; i++)
         CHECK_EQ(pthread_create(&applications[i].to_join, NULL, application_run, &applications[i]), 0);
     for (unsigned i = 0; i < threads; i++)
@@ -227,32 +216,36 @@ static struct application *make_applications(const struct round *round)
 /* Until nothing is in flight; with external polling, its callbacks must be fetched. */
 static void drain(const struct round *round, const struct card_counts *before)
 {
-    int *in_flight;
-
-    CHECK(ENGINE_ctrl_cmd(round->engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
-    while (atomic_load((_Atomic int *)in_flight) != 0) {
+    while (card_number(round->card, "GET_NUM_REQUESTS_IN_FLIGHT") != 0) {
         if (plan_polls(round->plan))
-            engine_command(round->engine, "POLL", NULL);
+            card_command(round->card, "POLL", NULL);
         usleep(100);
     }
     if (plan_polls(round->plan))
-        engine_command(round->engine, "POLL", NULL);
+        card_command(round->card, "POLL", NULL);
     /* The last callbacks may still run, on the card's threads. */
     while (round->plan->value[AXIS_TOLD] == TOLD_QUEUE &&
-           engine_count(round->engine, "callbacks") - before->callbacks <
-               engine_count(round->engine, "messages") - before->messages)
+           card_count(round->card, "callbacks") - before->callbacks <
+               card_count(round->card, "messages") - before->messages)
         usleep(100);
+}
+
+static int polling_fd(struct card *card, int instance)
+{
+    char command[64];
+
+    snprintf(command, sizeof(command), "GET_EXTERNAL_POLLING_FD:%d", instance);
+    return card_number(card, command);
 }
 
 static void prepare_polling(struct round *round)
 {
-    int instances;
+    int instances = card_number(round->card, "GET_NUM_CRYPTO_INSTANCES");
 
-    CHECK(ENGINE_ctrl_cmd(round->engine, "GET_NUM_CRYPTO_INSTANCES", 0, &instances, NULL, 0));
     if (!plan_polls(round->plan) || round->plan->value[AXIS_TIMED])
         return;
     for (int i = 0; i < instances; i++)
-        CHECK(ENGINE_ctrl_cmd(round->engine, "GET_EXTERNAL_POLLING_FD", i, &round->response_fds[i], NULL, 0));
+        round->response_fds[i] = polling_fd(round->card, i);
     round->response_fd_count = (unsigned)instances;
 }
 
@@ -263,28 +256,34 @@ static struct card_counts subtract(struct card_counts now, struct card_counts be
         now.messages - before.messages, now.callbacks - before.callbacks};
 }
 
-/* With the engine loaded. */
+/* With the card loaded. */
 static struct application *work(struct round *round)
 {
     struct application *applications;
-    struct card_counts before = count_card(round->engine), now;
+    struct card_counts before = count_card(round->card), now;
     long callbacks = atomic_load(&totals.callbacks), abandons = atomic_load(&totals.abandons), injected;
-    RSA *keys[KEYS_MAX];
+    RSA *keys[KEYS_MAX] = {NULL};
+    EVP_PKEY *pkeys[KEYS_MAX] = {NULL};
 
     CHECK(keys_count() <= KEYS_MAX);
-    for (unsigned i = 0; i < keys_count(); i++)
-        keys[i] = keys_copy(i, round->route);
+    for (unsigned i = 0; i < keys_count(); i++) {
+        if (card_is_provider())
+            pkeys[i] = keys_of_card(i, round->by_name);
+        else
+            keys[i] = keys_copy(i, round->route);
+    }
     round->keys = keys;
+    round->pkeys = pkeys;
     prepare_polling(round);
     applications = make_applications(round);
     run_applications(round, applications);
     if (round->plan->value[AXIS_DRAIN])
         drain(round, &before);
-    now = subtract(count_card(round->engine), before);
+    now = subtract(count_card(round->card), before);
     count(&totals.requests, now.requests);
     count(&totals.orphans, now.orphans);
     count(&totals.retries, now.retries);
-    injected = count_faults(round->engine, round->plan);
+    injected = count_faults(round->card, round->plan);
     count(&totals.injected, injected);
     if (now.requests > 1000 && (round->plan->value[AXIS_FAULTS] == FAULTS_FAIL ||
                                    round->plan->value[AXIS_FAULTS] == FAULTS_FAIL_FALLBACK))
@@ -292,8 +291,10 @@ static struct application *work(struct round *round)
     if (round->plan->value[AXIS_DRAIN])
         check_card(round->plan, &now, atomic_load(&totals.callbacks) - callbacks,
             atomic_load(&totals.abandons) - abandons);
-    for (unsigned i = 0; i < keys_count(); i++)
+    for (unsigned i = 0; i < keys_count(); i++) {
         RSA_free(keys[i]);
+        EVP_PKEY_free(pkeys[i]);
+    }
     return applications;
 }
 
@@ -354,10 +355,11 @@ static void *run(void *arg)
     CHECK_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
     make_questions(plan, aes, rsa);
     choose_cores(plan, &all);
-    round.engine = load(plan);
-    round.route = plan->value[AXIS_ROUTE] ? NULL : round.engine;
+    round.card = load(plan);
+    round.by_name = plan->value[AXIS_ROUTE] ? NULL : round.card;
+    round.route = card_engine(round.by_name);
     applications = work(&round);
-    unload(plan, round.engine);
+    card_unload(round.card);
     for (unsigned i = 0; i < plan->value[AXIS_THREADS]; i++)
         application_destroy(&applications[i]);
     free(applications);

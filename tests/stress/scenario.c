@@ -19,7 +19,7 @@
 #include "question.h"
 #include "random.h"
 #include "scenario_tls.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define ALARM_SECONDS 60 /* a process that does not end is a failure */
 #define TASKS_MAX 48
@@ -70,7 +70,7 @@ static void make_questions(struct tasks *tasks, struct random *random)
     }
 }
 
-static void prepare(struct tasks *tasks, unsigned i, ENGINE *engine, enum told_by told_by)
+static void prepare(struct tasks *tasks, unsigned i, struct card *card, enum told_by told_by)
 {
     struct task *task = &tasks->list[i];
     const struct question *question = &task->question;
@@ -78,11 +78,17 @@ static void prepare(struct tasks *tasks, unsigned i, ENGINE *engine, enum told_b
     task->pages = pages_new(question->in_len, question_room(question));
     memcpy(task->pages.in, question->in, question->in_len);
     task->attempt = (struct attempt){
-        .question = question, .engine = engine, .in = task->pages.in, .out = task->pages.out};
+        .question = question, .engine = card_engine(card), .in = task->pages.in, .out = task->pages.out};
     task->attempt.random = *tasks->random;
-    if (question->is_rsa)
-        task->attempt.rsa = keys_copy(question->rsa.key, engine);
-    else
+    if (card_is_provider()) {
+        EVP_PKEY *key = question->is_rsa ? keys_of_card(question->rsa.key, card) : NULL;
+
+        attempt_take(&task->attempt, card, key);
+        EVP_PKEY_free(key);
+    } else if (question->is_rsa) {
+        task->attempt.rsa = keys_copy(question->rsa.key, card_engine(card));
+    }
+    if (!question->is_rsa)
         task->attempt.aes.ctx = EVP_CIPHER_CTX_new();
     job_init(&task->job, told_by, answer, task);
 }
@@ -97,13 +103,14 @@ static void clear(struct task *task)
     job_free(&task->job);
     EVP_CIPHER_CTX_free(task->attempt.aes.ctx);
     RSA_free(task->attempt.rsa);
+    attempt_give_back(&task->attempt);
     pages_free(&task->pages);
 }
 
-static void start_all(struct tasks *tasks, ENGINE *engine)
+static void start_all(struct tasks *tasks, struct card *card)
 {
     for (unsigned i = 0; i < tasks->count; i++) {
-        prepare(tasks, i, engine, random_percent(tasks->random, 50) ? BY_FD : BY_CALLBACK);
+        prepare(tasks, i, card, random_percent(tasks->random, 50) ? BY_FD : BY_CALLBACK);
         job_run(&tasks->list[i].job);
     }
 }
@@ -116,7 +123,7 @@ static void finish_all(struct tasks *tasks)
     }
 }
 
-static ENGINE *load_any(struct random *random)
+static struct card *load_any(struct random *random)
 {
     static const unsigned depths[] = {1, 2, 16, 512};
     char commands[1024];
@@ -124,7 +131,7 @@ static ENGINE *load_any(struct random *random)
     snprintf(commands, sizeof(commands), "WORKERS:%u;INSTANCES:%u;RING_DEPTH:%u;%s",
         1 + (unsigned)random_below(random, 4), 1 + (unsigned)random_below(random, 3),
         depths[random_below(random, 4)], ALL_SIZES);
-    return engine_load(commands);
+    return card_load(commands);
 }
 
 static const char *any_place(struct random *random)
@@ -134,13 +141,13 @@ static const char *any_place(struct random *random)
     return places[random_below(random, 3)];
 }
 
-static void let_some_go(struct random *random, ENGINE *engine)
+static void let_some_go(struct random *random, struct card *card)
 {
     char number[16];
 
     snprintf(number, sizeof(number), "%u", 1 + (unsigned)random_below(random, TASKS_MAX));
     if (random_percent(random, 50))
-        engine_command(engine, "RELEASE", number);
+        card_command(card, "RELEASE", number);
 }
 
 /* -------------------------------------------------------------------------------------------------- fork */
@@ -172,41 +179,41 @@ static void end_inherited(struct tasks *tasks)
     }
 }
 
-static void fork_in_flight(struct tasks *tasks, ENGINE *engine, unsigned depth);
+static void fork_in_flight(struct tasks *tasks, struct card *card, unsigned depth);
 
-static int child(struct tasks *tasks, ENGINE *engine, unsigned depth)
+static int child(struct tasks *tasks, struct card *card, unsigned depth)
 {
     test_begin(ALARM_SECONDS); /* alarms are not inherited */
     end_inherited(tasks);
-    CHECK_EQ(engine_count(engine, "completed"), 0);
-    fork_in_flight(tasks, engine, depth);
+    CHECK_EQ(card_count(card, "completed"), 0);
+    fork_in_flight(tasks, card, depth);
     return SCENARIO_DONE;
 }
 
 /* Fork with work in flight, then finish the work; the child does the same, while depth lasts. */
-static void fork_in_flight(struct tasks *tasks, ENGINE *engine, unsigned depth)
+static void fork_in_flight(struct tasks *tasks, struct card *card, unsigned depth)
 {
     pid_t pid;
 
-    engine_command(engine, "HOLD", any_place(tasks->random));
-    start_all(tasks, engine);
-    let_some_go(tasks->random, engine);
+    card_command(card, "HOLD", any_place(tasks->random));
+    start_all(tasks, card);
+    let_some_go(tasks->random, card);
     for (unsigned times = 0; depth > 0 && times < depth; times++) {
         pid = fork();
         if (pid == 0)
-            exit(child(tasks, engine, depth - 1));
+            exit(child(tasks, card, depth - 1));
         wait_for_child(pid);
     }
-    engine_command(engine, "HOLD", "none");
+    card_command(card, "HOLD", "none");
     finish_all(tasks);
 }
 
 static int run_fork(struct tasks *tasks, struct random *random)
 {
-    ENGINE *engine = load_any(random);
+    struct card *card = load_any(random);
 
-    fork_in_flight(tasks, engine, 2);
-    engine_unload(engine);
+    fork_in_flight(tasks, card, 2);
+    card_unload(card);
     return SCENARIO_DONE;
 }
 
@@ -230,12 +237,12 @@ static int run_end(struct tasks *tasks, struct random *random)
 {
     struct counts before = counts_take();
     void *handle = dlopen(getenv("ERSATZ_MODULE"), RTLD_NOW | RTLD_LOCAL);
-    ENGINE *engine = load_any(random);
+    struct card *card = load_any(random);
 
     CHECK(handle != NULL);
-    engine_command(engine, "HOLD", any_place(random));
-    start_all(tasks, engine);
-    let_some_go(random, engine);
+    card_command(card, "HOLD", any_place(random));
+    start_all(tasks, card);
+    let_some_go(random, card);
     switch (random_below(random, 6)) {
     case 0:
         exit(SCENARIO_DONE);
@@ -243,18 +250,17 @@ static int run_end(struct tasks *tasks, struct random *random)
         OPENSSL_cleanup();
         exit(SCENARIO_DONE);
     case 2:
-        ENGINE_finish(engine);
-        ENGINE_free(engine);
+        card_finish(card);
         break;
     case 3:
         CHECK_EQ(dlclose(handle), 0);
         drop_all(tasks);
-        engine_unload(engine);
+        card_unload(card);
         expect_nothing_left(before);
         break;
     case 4:
         drop_all(tasks);
-        engine_unload(engine);
+        card_unload(card);
         CHECK_EQ(dlclose(handle), 0);
         expect_nothing_left(before);
         break;
@@ -283,43 +289,44 @@ static void copy_file(const char *from, const char *to)
 }
 
 /* The same module under another name: another card. */
-static ENGINE *load_copy(struct random *random)
+static struct card *load_copy(struct random *random)
 {
-    char *original = strdup(getenv("ERSATZ_MODULE")), path[64];
-    ENGINE *engine;
+    char *original = strdup(getenv("ERSATZ_MODULE")), folder[64], path[128];
+    struct card *card;
 
-    snprintf(path, sizeof(path), "stress-copy-%d.so", (int)getpid());
+    /* A provider's name is the file's. With a slash it is not looked for among the system's libraries. */
+    snprintf(folder, sizeof(folder), "./stress-copy-%d", (int)getpid());
+    snprintf(path, sizeof(path), "%s/ersatz.so", folder);
+    CHECK_EQ(mkdir(folder, 0700), 0);
     copy_file(original, path);
-    /* With a slash: it is not looked for among the system's libraries. */
-    memmove(path + 2, path, strlen(path) + 1);
-    memcpy(path, "./", 2);
     setenv("ERSATZ_MODULE", path, 1);
-    engine = load_any(random);
+    card = load_any(random);
     setenv("ERSATZ_MODULE", original, 1);
     CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(rmdir(folder), 0);
     free(original);
-    return engine;
+    return card;
 }
 
 static int run_copies(struct tasks *tasks, struct random *random)
 {
     static struct tasks others;
-    ENGINE *first, *second;
+    struct card *first, *second;
 
     make_questions(&others, random);
     first = load_any(random);
     second = load_copy(random);
-    engine_command(first, "HOLD", any_place(random));
-    engine_command(second, "HOLD", any_place(random));
+    card_command(first, "HOLD", any_place(random));
+    card_command(second, "HOLD", any_place(random));
     start_all(tasks, first);
     start_all(&others, second);
-    CHECK(engine_count(first, "completed") <= (long)tasks->count);
-    engine_command(first, "HOLD", "none");
+    CHECK(card_count(first, "completed") <= (long)tasks->count);
+    card_command(first, "HOLD", "none");
     finish_all(tasks); /* whatever the other card does */
-    engine_unload(first);
-    engine_command(second, "HOLD", "none");
+    card_unload(first);
+    card_command(second, "HOLD", "none");
     finish_all(&others);
-    engine_unload(second);
+    card_unload(second);
     return SCENARIO_DONE;
 }
 
@@ -331,15 +338,15 @@ static int run_reload(struct tasks *tasks, struct random *random)
     const long threads = counts_take().threads;
 
     for (unsigned i = 0; i < RELOADS; i++) {
-        ENGINE *engine = load_any(random);
+        struct card *card = load_any(random);
         struct task *task = &tasks->list[0];
 
-        prepare(tasks, 0, engine, i % 2 == 0 ? BY_FD : BY_CALLBACK);
+        prepare(tasks, 0, card, i % 2 == 0 ? BY_FD : BY_CALLBACK);
         job_run(&task->job);
         finish(task);
         clear(task);
         ERR_clear_error(); /* of one that was to be refused: the same memory serves for the next */
-        engine_unload(engine);
+        card_unload(card);
         if (i == 10)
             before = counts_take();
     }
@@ -357,18 +364,16 @@ static int run_reload(struct tasks *tasks, struct random *random)
  * does libcrypto's generator, whose cipher it was. */
 static int run_tls(struct tasks *tasks, struct random *random)
 {
-    ENGINE *engine = load_any(random);
-    int *in_flight;
+    struct card *card = load_any(random);
 
     (void)tasks;
-    CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    card_set_default(card);
     tls_talk(random);
-    CHECK(engine_count(engine, "rsa_priv") > 0);
-    CHECK(ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0));
-    while (atomic_load((_Atomic int *)in_flight) != 0)
+    CHECK(card_count(card, "rsa_priv") > 0);
+    while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT") != 0)
         usleep(100);
     memory_check();
-    engine_unload(engine);
+    card_unload(card);
     return SCENARIO_DONE;
 }
 
@@ -377,7 +382,7 @@ static int run_tls(struct tasks *tasks, struct random *random)
 /* A thread that lives in a library context of its own. */
 struct tenant {
     OSSL_LIB_CTX *context;
-    ENGINE *engine;
+    struct card *card;
     struct random random;
     struct tasks tasks;
     pthread_t thread;
@@ -411,7 +416,7 @@ static void *live(void *arg)
     OSSL_LIB_CTX *before = OSSL_LIB_CTX_set0_default(tenant->context);
     struct job job;
 
-    start_all(&tenant->tasks, tenant->engine);
+    start_all(&tenant->tasks, tenant->card);
     job_init(&job, BY_FD, sign_with_own_key, tenant->context);
     job_run(&job);
     CHECK_EQ(job_finish(&job), 1);
@@ -450,28 +455,28 @@ static void configure(OSSL_LIB_CTX *context, unsigned workers)
 static int run_contexts(struct tasks *tasks, struct random *random)
 {
     static struct tenant tenants[TENANTS];
-    ENGINE *engine;
+    struct card *card;
 
     for (unsigned i = 0; i < TENANTS; i++) {
         tenants[i].random = random_from(random_next(random), 1, i);
         make_questions(&tenants[i].tasks, &tenants[i].random);
     }
-    engine = load_any(random);
-    CHECK(ENGINE_set_default(engine, ENGINE_METHOD_ALL));
+    card = load_any(random);
+    card_set_default(card);
     for (unsigned i = 0; i < TENANTS; i++) {
-        tenants[i].engine = engine;
+        tenants[i].card = card;
         tenants[i].context = OSSL_LIB_CTX_new();
         CHECK(tenants[i].context != NULL);
         configure(tenants[i].context, i + 1);
         CHECK_EQ(pthread_create(&tenants[i].thread, NULL, live, &tenants[i]), 0);
     }
-    start_all(tasks, engine);
+    start_all(tasks, card);
     for (unsigned i = 0; i < TENANTS; i++) {
         pthread_join(tenants[i].thread, NULL);
         OSSL_LIB_CTX_free(tenants[i].context); /* the others go on */
     }
     finish_all(tasks);
-    CHECK(engine_count(engine, "rsa_priv") >= TENANTS);
+    CHECK(card_count(card, "rsa_priv") >= TENANTS);
     return SCENARIO_DONE;
 }
 

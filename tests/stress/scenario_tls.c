@@ -8,7 +8,6 @@
 
 #include "check.h"
 #include "question.h"
-#include "support/engine.h"
 
 #define CONNECTIONS 24
 #define MESSAGE_BYTES 30000 /* two records */

@@ -7,6 +7,7 @@
 
 #include "application.h"
 #include "check.h"
+#include "support/card.h"
 #include "totals.h"
 #include "watch.h"
 
@@ -22,7 +23,8 @@ struct teller *teller_new(struct slot *slot)
 }
 
 /* Random numbers make libcrypto keep a generator for the thread, with a reference to the engine that is the
- * default for its AES. A thread of the card ends with the engine: neither would ever go. */
+ * default for its AES. A thread of the card ends with the engine: neither would ever go. With a provider the
+ * generator is its library context's, and gone before the thread, which would look for it. */
 static bool draws_numbers(const struct question *question)
 {
     return question->is_rsa && (question->rsa.work == RSA_ENCRYPT || question->rsa.work == RSA_SIGN_PSS);
@@ -34,7 +36,7 @@ static const struct question *any_question(struct teller *teller)
     const struct question *rsa = &round->rsa[random_below(&teller->random, round->rsa_count)];
 
     if (random_percent(&teller->random, round->plan->value[AXIS_RSA]) &&
-        (round->route != NULL || !draws_numbers(rsa)))
+        ((round->by_name != NULL && !card_is_provider()) || !draws_numbers(rsa)))
         return rsa;
     return &round->aes[random_below(&teller->random, round->aes_count)];
 }
@@ -49,6 +51,8 @@ static void use_crypto(struct teller *teller)
     attempt.in = question->in;
     attempt.out = malloc(question_room(question));
     CHECK(attempt.out != NULL);
+    if (card_is_provider()) /* which is the default of the application's threads, not of the card's */
+        attempt_take(&attempt, round->card, question->is_rsa ? round->pkeys[question->rsa.key] : NULL);
     if (question->is_rsa) {
         attempt.rsa = round->keys[question->rsa.key];
         attempt_rsa(&attempt);
@@ -63,6 +67,7 @@ static void use_crypto(struct teller *teller)
     }
     ERR_clear_error();
     EVP_CIPHER_CTX_free(attempt.aes.ctx);
+    attempt_give_back(&attempt);
     free(attempt.out);
 }
 
@@ -169,7 +174,7 @@ void told_by_polling(struct application *application)
     int status = -1;
     struct pollfd fds[64];
 
-    CHECK(ENGINE_ctrl_cmd(round->engine, "POLL", 0, &status, NULL, 0));
+    CHECK(card_ask(round->card, "POLL", &status));
     CHECK_EQ(status, 0);
     if (resume_posted(application, 0) || application->waiting_count == 0)
         return;

@@ -21,19 +21,19 @@ static void close_provider(struct card *card)
  * an operation that names nothing is its. */
 static bool open_provider(struct card *card, const char *module, const char *commands)
 {
-    const char *control = getenv("ERSATZ_CTRL");
-    char *before = strdup(control == NULL ? "" : control), *path = strdup(module), *all = NULL;
+    static const char name[] = "ERSATZ_CTRL=";
+    char *control = getenv("ERSATZ_CTRL"), *path = strdup(module), *all = NULL;
 
     CHECK(OSSL_PROVIDER_set_default_search_path(card->context, dirname(path)));
     card->standard = OSSL_PROVIDER_load(card->context, "default");
     CHECK(card->standard != NULL);
-    CHECK(asprintf(&all, "%s;%s", before, commands == NULL ? "" : commands) > 0);
-    CHECK_EQ(setenv("ERSATZ_CTRL", all, 1), 0);
+    CHECK(asprintf(&all, "%s%s;%s", name, control == NULL ? "" : control, commands == NULL ? "" : commands) >
+          0);
+    CHECK_EQ(putenv(all), 0); /* setenv(3) keeps every string, which looks like a leak */
     card->provider = OSSL_PROVIDER_load(card->context, "ersatz");
-    CHECK_EQ(control == NULL ? unsetenv("ERSATZ_CTRL") : setenv("ERSATZ_CTRL", before, 1), 0);
+    CHECK_EQ(control == NULL ? unsetenv("ERSATZ_CTRL") : putenv(control - strlen(name)), 0);
     free(all);
     free(path);
-    free(before);
     if (card->provider == NULL)
         close_provider(card);
     return card->provider != NULL;

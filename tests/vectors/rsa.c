@@ -154,10 +154,9 @@ static int v15_decrypt(void *arg)
 static EVP_PKEY_CTX *signature_context(
     const struct operation *operation, int (*init)(EVP_PKEY_CTX *), int with_padding)
 {
-    EVP_PKEY_CTX *ctx = card_key_context(card, operation->key);
+    EVP_PKEY_CTX *ctx = card_key_context(card, operation->key, init, with_padding);
 
-    CHECK(ctx != NULL && init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, with_padding) == 1 &&
-          EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha1()) == 1);
+    CHECK(ctx != NULL && EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha1()) == 1);
     if (with_padding == RSA_PKCS1_PSS_PADDING)
         CHECK(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, DIGEST) == 1);
     return ctx;

@@ -253,8 +253,9 @@ static int set_up(EVP_PKEY_CTX *ctx, const struct how *how)
 
 static EVP_PKEY_CTX *new_ctx(struct side *side)
 {
-    return side->card != NULL ? card_key_context(side->card, side->key)
-                              : EVP_PKEY_CTX_new(side->key, side->engine);
+    if (side->card == NULL)
+        return EVP_PKEY_CTX_new(side->key, side->engine);
+    return EVP_PKEY_CTX_new_from_pkey(card_context(side->card), side->key, card_properties(side->card));
 }
 
 /* NULL, and a line that says so, if the operation does not take these settings. */

@@ -94,8 +94,8 @@ void instance_open(struct instance *instance);
  */
 bool instance_take_slot(struct instance *instance);
 
-/* Give slots back. The first requests in line get them. The device may begin to stop meanwhile: then somebody
- * has to cancel them, see reaper.c. */
+/* Give slots back. The first requests in line get them, even if the device begins to stop meanwhile: see
+ * cancel_late() in reaper.c. */
 void instance_give_slots(struct instance *instance, unsigned count);
 
 /* For stopping: take a request from the ring or the line. It has a slot afterwards, even if there are more

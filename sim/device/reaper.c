@@ -39,8 +39,8 @@ static unsigned take_ring(
     return requests;
 }
 
-/* After slots were given back, on a thread for which nobody waits who stops the device: a request from the
- * line may have got one too late for stop_begin() to see it in the ring. */
+/* Call after giving slots back, on a thread that the stopping device does not wait for: a request from the
+ * line may have taken a slot too late to be found in the ring when that was emptied. */
 static void cancel_late(struct ersatz_device *device)
 {
     if (atomic_load(&device->stopping))

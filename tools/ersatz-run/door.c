@@ -42,7 +42,8 @@ static FILE *list_libraries(const char *file, pid_t *pid)
 {
     const char *loader = NULL;
     posix_spawn_file_actions_t actions;
-    int ends[2], err;
+    FILE *stream = NULL;
+    int ends[2];
 
     dl_iterate_phdr(find_loader, &loader);
     if (loader == NULL || pipe2(ends, O_CLOEXEC) != 0)
@@ -50,14 +51,17 @@ static FILE *list_libraries(const char *file, pid_t *pid)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    err = posix_spawn(pid, loader, &actions, NULL,
-        (char *const[]){(char *)(uintptr_t)loader, "--list", (char *)(uintptr_t)file, NULL}, environ);
+    if (posix_spawn(pid, loader, &actions, NULL,
+            (char *const[]){(char *)(uintptr_t)loader, "--list", (char *)(uintptr_t)file, NULL},
+            environ) == 0)
+        stream = fdopen(ends[0], "r");
+    else
+        *pid = -1;
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
-    if (err == 0)
-        return fdopen(ends[0], "r");
-    close(ends[0]);
-    return NULL;
+    if (stream == NULL)
+        close(ends[0]);
+    return stream;
 }
 
 /* The path of the libcrypto that the loader finds for a file, which the caller frees. NULL: none. */

@@ -142,14 +142,33 @@ static int set_params(void *arg, const OSSL_PARAM params[])
                  : set_tags(gcm, OSSL_PARAM_locate_const(params, PARAM_PIPELINE_TAG));
 }
 
-/* The IV, as a parameter: there must be one, and room for it. */
-static int get_iv(const struct gcm *gcm, OSSL_PARAM params[], const char *name)
+/* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. */
+static bool make_up_iv(struct gcm *gcm)
+{
+    uint8_t iv[AES_GCM_IV_MAX];
+
+    if (!gcm->aes.encrypt || gcm->aes.iv_len < 12 || !aes_random(iv, gcm->aes.iv_len, false))
+        return false;
+    aes_gcm_set_iv(&gcm->aes, iv);
+    gcm->iv_set = gcm->iv_random = true;
+    return true;
+}
+
+/* For a message. aes_gcm_update() knows whether the IV was used up. */
+static bool has_iv(struct gcm *gcm)
+{
+    return gcm->iv_set || (gcm->aes.state != NULL && make_up_iv(gcm));
+}
+
+/* The IV, as a parameter: there must be one, and room for it. libcrypto 4.0 makes one up even here, and
+ * without a key. */
+static int get_iv(struct gcm *gcm, OSSL_PARAM params[], const char *name)
 {
     const OSSL_PARAM *p = OSSL_PARAM_locate(params, name);
 
     if (p == NULL)
         return 1;
-    if (!gcm->iv_set)
+    if (!gcm->iv_set && !(OpenSSL_version_num() >= 0x40000000 && make_up_iv(gcm)))
         return 0;
     if (gcm->aes.iv_len > p->data_size)
         return REFUSE(PROV_R_INVALID_IV_LENGTH);
@@ -212,21 +231,6 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
         gcm->iv_random = false;
     }
     return set_params(gcm, params);
-}
-
-/* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. */
-static bool has_iv(struct gcm *gcm)
-{
-    uint8_t iv[AES_GCM_IV_MAX];
-
-    if (gcm->iv_set)
-        return true; /* aes_gcm_update() knows whether it was used up */
-    if (!gcm->aes.encrypt || gcm->aes.state == NULL || gcm->aes.iv_len < 12 ||
-        !aes_random(iv, gcm->aes.iv_len, false))
-        return false;
-    aes_gcm_set_iv(&gcm->aes, iv);
-    gcm->iv_set = gcm->iv_random = true;
-    return true;
 }
 
 static bool compute(struct gcm *gcm, unsigned char *out, const unsigned char *in, size_t len, size_t *done)

@@ -19,6 +19,13 @@
 #include "support/card.h"
 #include "support/work.h"
 
+/* The address sanitizer does not see that frames on a job's own stack are left: their places stay marked. */
+#ifdef ERSATZ_ADDRESS_SANITIZER
+#define JUMPS_IN_JOBS false
+#else
+#define JUMPS_IN_JOBS true
+#endif
+
 #define ENDED 7
 #define NOT_REACHED 9
 
@@ -378,8 +385,10 @@ static void with_more_locks(void)
 
     for (way = BY_EXIT; way <= BY_USE; way++) {
         for (unsigned i = 0; i < sizeof(cards) / sizeof(cards[0]); i++) {
-            if (way == BY_USE && cards[i].operation == JOB)
+            if (cards[i].operation == JOB && way == BY_USE)
                 continue; /* the handler would be a second operation of the same job */
+            if (cards[i].operation == JOB && way == BY_JUMP && !JUMPS_IN_JOBS)
+                continue;
             settings = cards[i].settings;
             at_every_point(cards[i].operation);
         }
@@ -396,7 +405,8 @@ int main(void)
         at_every_point(PUBLIC);
         at_every_point(START);
         at_every_point(FIRST);
-        at_every_point(JOB);
+        if (way != BY_JUMP || JUMPS_IN_JOBS)
+            at_every_point(JOB);
         if (way != BY_JUMP) /* which would leave the new key behind, with its reference to the module */
             at_every_point(KEY);
         if (way != BY_USE)

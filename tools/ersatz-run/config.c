@@ -206,7 +206,6 @@ static void write_section(FILE *stream, const struct config *config, const char 
 {
     static const char *const own[] = {
         "identity", "module", "activate", "soft_load", "engine_id", "dynamic_path"};
-
     bool provider = config->door == DOOR_PROVIDER;
 
     fputs("\n[" OWN "section]\n", stream);

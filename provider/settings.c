@@ -3,6 +3,7 @@
 #include "settings.h"
 
 #include <openssl/conf.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <stdio.h>
@@ -91,23 +92,34 @@ static bool has_setting(const struct configuration *configuration, const char *n
 }
 
 /* Whether libcrypto took a line NAME = VALUE for a sub-section, because the value is the name of a section.
- * It then has no value for NAME, but one for each NAME.LINE. */
+ * It then has no value for NAME, but one for NAME.LINE, or, if that is a sub-section in turn, for
+ * NAME.LINE.LINE, and so on. */
 static bool is_sub_section(
     const struct configuration *configuration, const CONF *conf, const CONF_VALUE *line)
 {
-    STACK_OF(CONF_VALUE) *lines = NCONF_get_section(conf, line->value);
-    const CONF_VALUE *first = lines == NULL ? NULL : sk_CONF_VALUE_value(lines, 0);
     char name[512];
+    size_t len = (size_t)snprintf(name, sizeof(name), "%s", line->name);
 
-    return first != NULL &&
-           snprintf(name, sizeof(name), "%s.%s", line->name, first->name) < (int)sizeof(name) &&
-           has_setting(configuration, name, first->value);
+    while (len < sizeof(name)) {
+        STACK_OF(CONF_VALUE) *lines = NCONF_get_section(conf, line->value);
+
+        if (sk_CONF_VALUE_num(lines) <= 0)
+            return false;
+        line = sk_CONF_VALUE_value(lines, 0);
+        len += (size_t)snprintf(name + len, sizeof(name) - len, ".%s", line->name);
+        if (len < sizeof(name) && has_setting(configuration, name, line->value))
+            return true;
+    }
+    return false;
 }
 
 /* False, with an error raised: the line is one of the provider's section, and has no effect. */
 static bool check_line(const struct configuration *configuration, const CONF *conf, const CONF_VALUE *line)
 {
-    static const char *const of_libcrypto[] = {"identity", "module", "activate", "soft_load", NULL};
+    /* The last three: it has values of its own for them, whatever is in the section. */
+    static const char *const of_libcrypto[] = {"identity", "module", "activate", "soft_load",
+        OSSL_PROV_PARAM_CORE_VERSION, OSSL_PROV_PARAM_CORE_PROV_NAME, OSSL_PROV_PARAM_CORE_MODULE_FILENAME,
+        NULL};
     const char *dot = strchr(line->name, '.');
     struct ersatz_error error;
 

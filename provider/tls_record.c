@@ -41,15 +41,22 @@ static uint8_t choose(size_t mask, uint8_t a, uint8_t b)
 
 /* ------------------------------------------------------------------------------------------ parameters */
 
+/* What is refused changes nothing: the context may be used all the same. */
 bool tls_record_set_params(struct tls_record *record, const OSSL_PARAM params[])
 {
+    unsigned version = record->version;
+    size_t mac_len = record->mac_len;
     const OSSL_PARAM *p;
 
     p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_TLS_VERSION);
-    if (p != NULL && (!OSSL_PARAM_get_uint(p, &record->version) || record->version == SSL3_VERSION))
+    if (p != NULL && (!OSSL_PARAM_get_uint(p, &version) || version == SSL3_VERSION))
         return false;
     p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_TLS_MAC_SIZE);
-    return p == NULL || (OSSL_PARAM_get_size_t(p, &record->mac_len) && record->mac_len <= TLS_MAC_MAX);
+    if (p != NULL && (!OSSL_PARAM_get_size_t(p, &mac_len) || mac_len > TLS_MAC_MAX))
+        return false;
+    record->version = version;
+    record->mac_len = mac_len;
+    return true;
 }
 
 bool tls_record_get_params(const struct tls_record *record, OSSL_PARAM params[])

@@ -277,12 +277,14 @@ static void record_round(void)
     static const size_t mac_lens[] = {0, 16, 20, 32, 48};
     static unsigned char plain[1024], sealed[1024];
     unsigned version = versions[lot(5)];
-    size_t mac_len = mac_lens[lot(5)];
+    size_t mac_len = mac_lens[lot(5)], too_long = EVP_MAX_MD_SIZE + 1;
     unsigned char key[32], iv[16];
     int len = 16 * (int)(1 + lot(lot(2) == 0 ? 4 : sizeof(plain) / 16)), n;
     bool right = lot(3) != 0;
     OSSL_PARAM params[3] = {OSSL_PARAM_construct_uint(OSSL_CIPHER_PARAM_TLS_VERSION, &version),
         OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_TLS_MAC_SIZE, &mac_len), OSSL_PARAM_END};
+    OSSL_PARAM wrong[2] = {
+        OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_TLS_MAC_SIZE, &too_long), OSSL_PARAM_END};
 
     renew();
     fill(key, sizeof(key));
@@ -302,6 +304,8 @@ static void record_round(void)
     for (struct side *s = sides; s < sides + SIDES; s++) {
         CHECK_EQ(EVP_DecryptInit_ex2(s->context, s->cipher, key, iv, NULL), 1);
         CHECK_EQ(EVP_CIPHER_CTX_set_params(s->context, params), 1);
+        if (s == sides) /* libcrypto does not look */
+            CHECK_EQ(EVP_CIPHER_CTX_set_params(s->context, wrong), 0);
         memcpy(s->out, sealed, (size_t)len);
         s->len = -1;
         s->result = EVP_DecryptUpdate(s->context, s->out, &s->len, s->out, len);

@@ -6,8 +6,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-/* Assigned once, when the module is first bound. A reader sees 0 or the number; ERR takes both. */
+#include "ersatz/undisturbed.h"
+
+/* Assigned once, when the module is first loaded. A reader sees 0 or the number; ERR takes both. */
 static _Atomic int library;
+static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* while it is assigned */
 
 /* Not const: libcrypto writes the library's number into them. */
 static ERR_STRING_DATA name[] = {{0, "ersatz"}, {0, NULL}};
@@ -22,6 +25,11 @@ static ERR_STRING_DATA reasons[] = {
     {0, NULL},
 };
 
+__attribute__((constructor)) static void watch_forks(void)
+{
+    ersatz_lock_renew_in_children(&lock);
+}
+
 int error_library(void)
 {
     return atomic_load_explicit(&library, memory_order_relaxed);
@@ -29,11 +37,18 @@ int error_library(void)
 
 void error_load(void)
 {
-    if (error_library() == 0)
-        atomic_store_explicit(&library, ERR_get_next_error_library(), memory_order_relaxed);
-    name[0].error = ERR_PACK(error_library(), 0, 0);
-    ERR_load_strings(0, name);
-    ERR_load_strings(error_library(), reasons);
+    struct ersatz_locked locked;
+
+    ersatz_lock(&lock, &locked);
+    if (error_library() == 0) {
+        int number = ERR_get_next_error_library();
+
+        name[0].error = ERR_PACK(number, 0, 0);
+        ERR_load_strings(0, name);
+        ERR_load_strings(number, reasons);
+        atomic_store_explicit(&library, number, memory_order_relaxed);
+    }
+    ersatz_unlock(&locked);
 }
 
 bool error_set(struct ersatz_error *error, enum ersatz_result result, const char *format, ...)

@@ -14,6 +14,7 @@
 #include "driver/door.h"
 #include "driver/error.h"
 #include "driver/refusal.h"
+#include "ersatz/undisturbed.h"
 #include "provider.h"
 #include "rsa_originals.h"
 #include "secret_keys.h"
@@ -98,6 +99,15 @@ static void teardown(void *arg)
     door_close();
 }
 
+/* Threads that load the provider into one library context at a time each come here: of the providers that
+ * they make, libcrypto keeps one. */
+static struct ersatz_lock generator_lock = ERSATZ_LOCK_INITIALIZER;
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    ersatz_lock_renew_in_children(&generator_lock);
+}
+
 /*
  * libcrypto's generator of random numbers asks for AES by the ordinary way, in OpenSSL 3.0 to 3.4: with this
  * provider in front it would take ours. Our AES does not pause in there (driver/aes_text.c), but the
@@ -107,10 +117,14 @@ static void teardown(void *arg)
  */
 static void keep_out_of_generator(OSSL_LIB_CTX *application)
 {
+    struct ersatz_locked locked;
+
     if (OpenSSL_version_num() >= 0x30500000) /* it asks its own provider first */
         return;
     ERR_set_mark();
+    ersatz_lock(&generator_lock, &locked); /* libcrypto takes none */
     (void)RAND_set_DRBG_type(application, "CTR-DRBG", "provider!=ersatz", "AES-256-CTR", NULL);
+    ersatz_unlock(&locked);
     ERR_pop_to_mark();
 }
 

@@ -482,13 +482,16 @@ static OSSL_ALGORITHM *offer(struct provider *provider, const struct plan *plan,
 static bool takes_method(const struct original *original, struct provider *provider)
 {
     OSSL_FUNC_keymgmt_new_fn *new = THEIRS(original, OSSL_FUNC_KEYMGMT_NEW, OSSL_FUNC_keymgmt_new_fn);
+    const RSA_METHOD *before = RSA_get_default_method(), *method;
     void *key = new (provider->originals_context), *ours;
     bool taken;
 
     if (key == NULL)
         return false;
-    /* The card's own, if this module is the default ENGINE for RSA, too. */
-    taken = RSA_get_method(key) == RSA_get_default_method() || RSA_get_method(key) == rsa_method();
+    /* The card's own, if this module is the default ENGINE for RSA, too. And another thread may change the
+     * default method. */
+    method = RSA_get_method(key);
+    taken = method == before || method == RSA_get_default_method() || method == rsa_method();
     key_free(original, key);
     if (!taken)
         return false;

@@ -8,7 +8,7 @@
 #include "ersatz/assertion.h"
 #include "ersatz/sanitizer.h"
 
-#define RENEWED_MAX 8u
+#define RENEWED_MAX 16u
 #define HELD_MAX 4u
 
 void ersatz_undisturbed_begin(struct ersatz_undisturbed *before)

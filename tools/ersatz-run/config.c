@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -26,9 +27,12 @@
 static char *users_file(void)
 {
     char *name = CONF_get1_default_config_file(), *path;
+    struct stat status;
 
     if (name == NULL)
         give_up("out of memory");
+    if (stat(name, &status) == 0 && S_ISFIFO(status.st_mode))
+        give_up("OPENSSL_CONF %s is a pipe, which can be read only once; expected a file", name);
     path = realpath(name, NULL);
     if (path == NULL && getenv("OPENSSL_CONF") != NULL && name[0] != '\0') /* empty: no file is wanted */
         fprintf(stderr, "ersatz-run: OPENSSL_CONF %s: %s; continuing without it, as OpenSSL does\n", name,

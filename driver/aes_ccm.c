@@ -68,6 +68,8 @@ bool aes_ccm_dup(const struct aes_ccm *from, struct aes_ccm *to)
 bool aes_ccm_set_key(struct aes_ccm *ccm, const uint8_t *key, bool encrypt)
 {
     ccm->encrypt = encrypt;
+    if (ccm->stage != AES_CCM_READY) /* the message before is over, and so is its end */
+        ccm->stage = AES_CCM_NO_NONCE;
     return aes_set_key(&ccm->state, ERSATZ_CCM, key, ccm->key_len, encrypt);
 }
 
@@ -243,12 +245,13 @@ static bool set_text_len(struct aes_ccm *ccm, size_t len)
     return true;
 }
 
-/* Without a call for the text, it is one of no bytes. */
+/* Without a call for the text, it is one of no bytes. The end of a message that never began is refused: the
+ * caller would take it as authenticated. Some versions of libcrypto accept it. */
 static bool finish(struct aes_ccm *ccm)
 {
     if (ccm->stage == AES_CCM_READY)
         return text(ccm, NULL, NULL, 0);
-    return ccm->stage != AES_CCM_FAILED;
+    return ccm->stage == AES_CCM_NO_NONCE ? refuse("no nonce was set") : ccm->stage == AES_CCM_DONE;
 }
 
 bool aes_ccm_update(struct aes_ccm *ccm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)

@@ -288,6 +288,38 @@ static void check_rules(struct card *card)
     ERR_clear_error();
 }
 
+/* The end of a message that never began is refused, which some versions of libcrypto accept. */
+static void check_ends(struct card *card)
+{
+    struct message m = {.cipher = EVP_aes_128_ccm(), .impl = card, .nonce_len = 12, .tag_len = 8, .len = 16};
+    EVP_CIPHER_CTX *ctx;
+    unsigned char out[32];
+    int len;
+
+    seal(&m);
+    for (int encrypt = 0; encrypt < 2; encrypt++) {
+        const unsigned char *tag = encrypt ? NULL : m.tag;
+
+        ctx = EVP_CIPHER_CTX_new(); /* no nonce */
+        CHECK(ways_cipher_init(card, ctx, m.cipher, m.key, NULL, encrypt));
+        CHECK(!EVP_CipherFinal_ex(ctx, out, &len));
+        EVP_CIPHER_CTX_free(ctx);
+
+        ctx = begin(&m, tag, encrypt); /* only a part of one */
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_CCM_SET_IV_FIXED, 4, m.nonce) > 0);
+        CHECK(!EVP_CipherFinal_ex(ctx, out, &len));
+        EVP_CIPHER_CTX_free(ctx);
+
+        ctx = begin(&m, tag, encrypt); /* that of the message before is used up */
+        CHECK(EVP_CipherUpdate(ctx, out, &len, encrypt ? m.text : m.sealed, m.len));
+        CHECK(EVP_CipherFinal_ex(ctx, out + len, &len));
+        CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, m.key, NULL, -1));
+        CHECK(!EVP_CipherFinal_ex(ctx, out, &len));
+        EVP_CIPHER_CTX_free(ctx);
+    }
+    ERR_clear_error();
+}
+
 static void compare_mode(struct card *card, const EVP_CIPHER *cipher, uint64_t seed)
 {
     struct numbers numbers = {seed};
@@ -313,6 +345,7 @@ int main(void)
     change_lengths(card);
     compare_tls(card);
     check_rules(card);
+    check_ends(card);
     card_unload(card);
     return 0;
 }

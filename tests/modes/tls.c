@@ -129,6 +129,13 @@ static void wait_to_be_told(struct end *end, bool by_callback)
 
 enum progress { GOES_ON, DONE, BROKEN };
 
+/* From OpenSSL 4.0 on SSL_read(3) and its like resume no job of a connection that has failed: the job that
+ * paused on its way to send the alert stays paused for ever. */
+static bool resumes_no_more(struct end *end, int result)
+{
+    return OpenSSL_version_num() >= 0x40000000 && SSL_get_error(end->ssl, result) == SSL_ERROR_SSL;
+}
+
 /* One call, and again after each pause. */
 static enum progress step(struct end *end, bool by_callback)
 {
@@ -142,6 +149,8 @@ static enum progress step(struct end *end, bool by_callback)
         /* A job may have paused on its way to send an alert: SSL_get_error() speaks of the error then. */
         if (SSL_waiting_for_async(end->ssl)) {
             wait_to_be_told(end, by_callback);
+            if (resumes_no_more(end, result))
+                return BROKEN;
             continue;
         }
         switch (SSL_get_error(end->ssl, result)) {

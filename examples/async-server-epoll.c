@@ -73,8 +73,7 @@ static bool watch(int operation, int fd, uint32_t events, void *data)
     return epoll_ctl(epoll, operation, fd, &event) == 0;
 }
 
-/* 0: not at all. Events 0 would not do, since epoll always reports EPOLLHUP and EPOLLERR: the loop would
- * spin. */
+/* 0: not at all. Events 0 would not do: epoll would still report EPOLLHUP and EPOLLERR, again and again. */
 static void watch_socket(struct connection *c, uint32_t events)
 {
     int operation = c->watched == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
@@ -178,7 +177,7 @@ static void serve(struct connection *c)
             watch_socket(c, error == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT);
             return;
         case SSL_ERROR_WANT_ASYNC:
-            /* A job is paused. Until it is resumed, the socket does not matter, even if the client is gone.
+            /* A job is paused. Until it is resumed, no matter what the socket says: the client may be gone.
              */
             pauses++;
             watch_socket(c, 0);

@@ -514,7 +514,7 @@ bool rsa_originals_wrap(struct provider *provider)
     bool ok = true;
 
     ersatz_lock(&lock, &locked);
-    if (owner_index == 0)
+    if (owner_index <= 0) /* not made yet, or refused */
         owner_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     ok = owner_index > 0;
     provider->keys = offer(provider, &for_keys, &ok);

@@ -21,7 +21,7 @@
 
 #include "check.h"
 #include "operation.h"
-#include "support/engine.h"
+#include "support/card.h"
 #include "times.h"
 
 #define JOBS_MAX 4096
@@ -200,10 +200,10 @@ static void print_outcome(struct outcome outcome)
 }
 
 /* The engine's counters since the run began: every operation has gone through it. */
-static void print_counts(ENGINE *engine, long on_card, long in_place)
+static void print_counts(struct card *card, long on_card, long in_place)
 {
-    on_card = engine_count(engine, "completed") - on_card;
-    in_place = engine_count(engine, "inline") - in_place;
+    on_card = card_count(card, "completed") - on_card;
+    in_place = card_count(card, "inline") - in_place;
     printf("on_card %ld\ninline %ld\n", on_card, in_place);
     if ((uint64_t)(on_card + in_place) < operations()) {
         fprintf(stderr, "the engine did not do the work: %ld on the card and %ld in place, of %llu\n",
@@ -224,12 +224,14 @@ static void print_idle(double seconds)
     printf("idle_us_per_s %.3f\n", (double)(clock_used() - used) / 1e3 / seconds);
 }
 
-static ENGINE *start_engine(const char *commands)
+static struct card *load_as_default(const char *commands)
 {
-    ENGINE *engine = engine_try(commands);
+    struct card *card = card_try(commands);
 
-    if (engine != NULL && ENGINE_set_default(engine, ENGINE_METHOD_ALL))
-        return engine;
+    if (card != NULL) {
+        card_set_default(card);
+        return card;
+    }
     ERR_print_errors_fp(stderr);
     fprintf(stderr, "the engine does not load: %s\n", getenv("ERSATZ_MODULE"));
     exit(1);
@@ -255,7 +257,7 @@ static double number_of(const char *text)
 int main(int argc, char **argv)
 {
     const char *commands = NULL;
-    ENGINE *engine = NULL;
+    struct card *card = NULL;
     double seconds, idle_seconds = 0;
     bool plain;
     unsigned jobs;
@@ -278,22 +280,21 @@ int main(int argc, char **argv)
     seconds = number_of(argv[optind + 2]);
     if (jobs > JOBS_MAX || seconds == 0 || in_a_row == 0)
         usage();
-    if (!plain) {
-        engine = start_engine(commands);
-    }
+    if (!plain)
+        card = load_as_default(commands);
     prepare(argv[optind], jobs);
     run(seconds < 5 * WARM_UP ? seconds / 5 : WARM_UP, jobs > 0);
     if (!plain) {
-        on_card = engine_count(engine, "completed");
-        in_place = engine_count(engine, "inline");
+        on_card = card_count(card, "completed");
+        in_place = card_count(card, "inline");
     }
     print_outcome(run(seconds, jobs > 0));
     if (!plain)
-        print_counts(engine, on_card, in_place);
+        print_counts(card, on_card, in_place);
     if (idle_seconds > 0)
         print_idle(idle_seconds);
     clean_up();
     if (!plain)
-        engine_unload(engine);
+        card_unload(card);
     return 0;
 }

@@ -6,10 +6,14 @@
  * error that says something. Nothing may hang, crash or leak, and when nothing fails any more the card works
  * as ever.
  *
- *   every_call [PART/PARTS [FILE]]        one of so many parts of the places; totals as JSON to the file
+ *   every_call [-e N] [PART/PARTS [FILE]]
+ *
+ * One of so many parts of the places; totals as JSON to the file. -e: every Nth only of the ways in which a
+ * function may fail, counted through all places that call it: the first of them, so no function is left out.
  */
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/provider.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -20,7 +24,7 @@
 #include "calls.h"
 #include "proc.h"
 #include "stress/question.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define QUESTIONS 20
 #define OPERATIONS (2 * (5 * QUESTIONS + 10)) /* of a trial, about: see use_the_card() */
@@ -91,30 +95,37 @@ static int attempt_in_job(void *arg)
     return 1;
 }
 
-/* False: the key or the context was refused. */
-static bool prepare(struct task *task, unsigned i, ENGINE *engine)
+/* False: the key or the cipher was refused. */
+static bool prepare(struct task *task, unsigned i, struct card *card)
 {
     const struct question *question = &questions[i];
+    bool is_ready = true;
 
-    *task = (struct task){.attempt = {.question = question, .engine = engine, .in = question->in}};
+    *task = (struct task){.attempt = {.question = question, .engine = card_engine(card), .in = question->in}};
     task->attempt.random.state = i;
     task->attempt.out = task->out = malloc(question_room(question));
     CHECK(task->out != NULL);
-    if (!question->is_rsa) {
-        task->attempt.aes.ctx = EVP_CIPHER_CTX_new();
-        return true;
-    }
     ERR_clear_error();
-    task->attempt.rsa = keys_try(question->rsa.key, engine);
-    if (task->attempt.rsa == NULL)
-        CHECK(ERR_peek_error() != 0);
-    return task->attempt.rsa != NULL;
+    if (!question->is_rsa)
+        task->attempt.aes.ctx = EVP_CIPHER_CTX_new();
+    if (card_is_provider()) {
+        EVP_PKEY *key = question->is_rsa ? keys_of_card(question->rsa.key, card) : NULL;
+
+        is_ready = attempt_take(&task->attempt, card, key);
+        EVP_PKEY_free(key);
+    } else if (question->is_rsa) {
+        task->attempt.rsa = keys_try(question->rsa.key, card_engine(card));
+        is_ready = task->attempt.rsa != NULL;
+    }
+    CHECK(is_ready || ERR_peek_error() != 0);
+    return is_ready;
 }
 
 static void clear(struct task *task)
 {
     EVP_CIPHER_CTX_free(task->attempt.aes.ctx);
     RSA_free(task->attempt.rsa);
+    attempt_give_back(&task->attempt);
     free(task->out);
 }
 
@@ -130,13 +141,13 @@ static void judge(const struct task *task, bool strict)
 /* ---------------------------------------------------------------------------------------------- ways to use
  * it */
 
-static void in_jobs(ENGINE *engine, bool strict)
+static void in_jobs(struct card *card, bool strict)
 {
     static struct task tasks[QUESTIONS];
     bool ready[QUESTIONS];
 
     for (unsigned i = 0; i < QUESTIONS; i++) {
-        ready[i] = prepare(&tasks[i], i, engine);
+        ready[i] = prepare(&tasks[i], i, card);
         CHECK(ready[i] || !strict);
         if (!ready[i])
             continue;
@@ -154,18 +165,18 @@ static void in_jobs(ENGINE *engine, bool strict)
     ERR_clear_error();
 }
 
-static void by_polling(ENGINE *engine, bool strict)
+static void by_polling(struct card *card, bool strict)
 {
     for (unsigned i = 0; i < QUESTIONS; i += 3) {
         struct task task;
 
-        if (prepare(&task, i, engine)) {
+        if (prepare(&task, i, card)) {
             job_init(&task.job, BY_CALLBACK, attempt_in_job, &task);
             job_run(&task.job);
             while (task.job.status == ASYNC_PAUSE) {
                 int told = atomic_load(&task.job.callbacks), status;
 
-                ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0);
+                card_ask(card, "POLL", &status);
                 if (atomic_load(&task.job.callbacks) != told ||
                     ASYNC_WAIT_CTX_get_status(task.job.context) != ASYNC_STATUS_OK)
                     job_run(&task.job);
@@ -180,12 +191,12 @@ static void by_polling(ENGINE *engine, bool strict)
     ERR_clear_error();
 }
 
-static void alone(ENGINE *engine, bool strict)
+static void alone(struct card *card, bool strict)
 {
     for (unsigned i = 0; i < QUESTIONS; i++) {
         struct task task;
 
-        if (prepare(&task, i, engine)) {
+        if (prepare(&task, i, card)) {
             attempt(&task.attempt);
             judge(&task, strict);
         } else {
@@ -196,11 +207,13 @@ static void alone(ENGINE *engine, bool strict)
     ERR_clear_error();
 }
 
-/* A program that names the engine for a key. */
-static void by_name(ENGINE *engine, bool strict)
+/* A key that libcrypto has made. Its engine is named for it; or the provider, which gets the numbers. */
+static void by_name(struct card *card, bool strict)
 {
-    EVP_PKEY *key = keys_source(4);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, engine);
+    EVP_PKEY *key = EVP_PKEY_dup(keys_source(4)); /* a key keeps the copies that providers have of it */
+    EVP_PKEY_CTX *ctx = card_is_provider()
+                            ? EVP_PKEY_CTX_new_from_pkey(card_context(card), key, card_properties(card))
+                            : EVP_PKEY_CTX_new(key, card_engine(card));
     unsigned char out[SIGNATURE];
     size_t len = sizeof(out);
     bool done = ctx != NULL && EVP_PKEY_sign_init(ctx) > 0 &&
@@ -211,52 +224,62 @@ static void by_name(ENGINE *engine, bool strict)
 
     CHECK(done || (!strict && ERR_peek_error() != 0));
     CHECK(!done || (len == signature_len && memcmp(out, signature, len) == 0));
+    CHECK(!strict || !card_is_provider() ||
+          strcmp(OSSL_PROVIDER_get0_name(EVP_PKEY_CTX_get0_provider(ctx)), "ersatz") == 0);
     copy = ctx == NULL ? NULL : EVP_PKEY_CTX_dup(ctx);
     CHECK(copy != NULL || !strict);
     EVP_PKEY_CTX_free(copy);
     EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(key);
     ERR_clear_error();
 }
 
-static void give_commands(ENGINE *engine)
+static void give_commands(struct card *card)
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    int *in_flight;
+    char *statistics = card_statistics(card);
+    int in_flight;
 
-    CHECK(bio != NULL);
-    if (!ENGINE_ctrl_cmd(engine, "STATS", 0, bio, NULL, 0))
+    if (statistics == NULL)
         CHECK(ERR_peek_error() != 0);
-    BIO_free(bio);
-    if (!ENGINE_ctrl_cmd(engine, "GET_NUM_REQUESTS_IN_FLIGHT", 0, &in_flight, NULL, 0))
+    free(statistics);
+    if (!card_ask(card, "GET_NUM_REQUESTS_IN_FLIGHT", &in_flight))
         CHECK(ERR_peek_error() != 0);
-    if (!ENGINE_ctrl_cmd_string(engine, "HEARTBEAT_POLL", NULL, 0))
+    if (!card_try_command(card, "HEARTBEAT_POLL", NULL))
         CHECK(ERR_peek_error() != 0);
     ERR_clear_error();
+}
+
+/* A process that was ever taken for one in a sandbox stays that: the calling core computes. */
+static bool may_be_confined;
+
+static void set_hold(struct card *card, const char *value, bool strict)
+{
+    CHECK(card_try_command(card, "HOLD", value) || ((!strict || may_be_confined) && ERR_peek_error() != 0));
 }
 
 /* A wait context that goes away while the card has its work. */
-static void abandon(ENGINE *engine, bool strict)
+static void abandon(struct card *card, bool strict)
 {
     static struct task task;
 
-    CHECK(ENGINE_ctrl_cmd_string(engine, "HOLD", "compute", 0) || (!strict && ERR_peek_error() != 0));
-    CHECK(prepare(&task, 0, engine));
+    set_hold(card, "compute", strict);
+    CHECK(prepare(&task, 0, card));
     job_init(&task.job, BY_FD, attempt_in_job, &task);
     job_run(&task.job);
     job_free(&task.job);
     clear(&task); /* under a job that is never resumed */
-    CHECK(ENGINE_ctrl_cmd_string(engine, "HOLD", "none", 0) || (!strict && ERR_peek_error() != 0));
+    set_hold(card, "none", strict);
     ERR_clear_error();
 }
 
 /* A child takes over a wait context that its parent has used. */
-__attribute__((unused)) static void fork_with_context(ENGINE *engine, bool strict)
+__attribute__((unused)) static void fork_with_context(struct card *card, bool strict)
 {
     struct task task;
     int status;
     pid_t pid;
 
-    CHECK(prepare(&task, 0, engine));
+    CHECK(prepare(&task, 0, card));
     job_init(&task.job, BY_FD, attempt_in_job, &task);
     job_run(&task.job);
     job_finish(&task.job);
@@ -267,7 +290,7 @@ __attribute__((unused)) static void fork_with_context(ENGINE *engine, bool stric
         ASYNC_WAIT_CTX *context = task.job.context;
 
         test_begin(TRIAL_SECONDS);
-        CHECK(prepare(&task, 0, engine));
+        CHECK(prepare(&task, 0, card));
         task.job = (struct job){.told_by = BY_FD, .work = attempt_in_job, .arg = &task, .context = context};
         job_run(&task.job);
         job_finish(&task.job);
@@ -281,11 +304,11 @@ __attribute__((unused)) static void fork_with_context(ENGINE *engine, bool stric
 }
 
 /* False: it was refused, and said why. */
-static bool load(const char *commands, bool strict, ENGINE **engine)
+static bool load(const char *commands, bool strict, struct card **card)
 {
     ERR_clear_error();
-    *engine = engine_try(commands);
-    if (*engine != NULL)
+    *card = card_try(commands);
+    if (*card != NULL)
         return true;
     if (strict)
         ERR_print_errors_fp(stderr);
@@ -306,39 +329,39 @@ static bool is_of_the_card(const struct place *place)
 static void use_the_card(bool fallback, bool all_done, bool strict)
 {
     char commands[1024];
-    ENGINE *engine;
+    struct card *card;
 
     snprintf(commands, sizeof(commands),
         "WORKERS:2;INSTANCES:1;RING_DEPTH:4;SYNC_OFFLOAD:1;STATS_FILE:/dev/null;%s%s",
         fallback ? "ENABLE_SW_FALLBACK;" : "", ALL_SIZES);
-    if (load(commands, strict, &engine)) {
-        in_jobs(engine, strict || all_done);
-        alone(engine, strict || all_done);
-        by_name(engine, strict);
-        give_commands(engine);
-        abandon(engine, strict);
+    if (load(commands, strict, &card)) {
+        in_jobs(card, strict || all_done);
+        alone(card, strict || all_done);
+        by_name(card, strict);
+        give_commands(card);
+        abandon(card, strict);
 #if !defined(__SANITIZE_ADDRESS__) /* whose allocator a worker may have locked at the fork */
-        fork_with_context(engine, strict);
+        fork_with_context(card, strict);
 #endif
-        engine_unload(engine);
+        card_unload(card);
     }
-    if (load("WORKERS:1;INSTANCES:1;RING_DEPTH:2;ENABLE_EXTERNAL_POLLING;" ALL_SIZES, strict, &engine)) {
-        by_polling(engine, strict);
-        alone(engine, strict); /* AES: on the calling core */
-        engine_unload(engine);
+    if (load("WORKERS:1;INSTANCES:1;RING_DEPTH:2;ENABLE_EXTERNAL_POLLING;" ALL_SIZES, strict, &card)) {
+        by_polling(card, strict);
+        alone(card, strict); /* AES: on the calling core */
+        card_unload(card);
     }
-    if (load("WORKERS:1;INSTANCES:2;SET_EPOLL_TIMEOUT:1;KERNELS:portable;" ALL_SIZES, strict, &engine)) {
-        in_jobs(engine, strict);
-        engine_unload(engine);
+    if (load("WORKERS:1;INSTANCES:2;SET_EPOLL_TIMEOUT:1;KERNELS:portable;" ALL_SIZES, strict, &card)) {
+        in_jobs(card, strict);
+        card_unload(card);
     }
     snprintf(commands, sizeof(commands),
         "PROFILE:qat-4xxx;FAULTS:late=20%%:100us,reorder=10%%:100us,spurious=10%%:50us;CHECK:1;TRACE:/dev/"
         "null;RECORD:%s;%s",
         directory, ALL_SIZES);
-    if (load(commands, strict, &engine)) {
-        in_jobs(engine, strict);
-        abandon(engine, strict);
-        engine_unload(engine);
+    if (load(commands, strict, &card)) {
+        in_jobs(card, strict);
+        abandon(card, strict);
+        card_unload(card);
     }
 }
 
@@ -373,6 +396,8 @@ static void clear_directory(bool remove_it)
 static void run_trial(const struct trial *trial)
 {
     test_begin(TRIAL_SECONDS);
+    may_be_confined =
+        trial->place != NULL && strcmp(trial->place->function, "open") == 0 && trial->error == EACCES;
     calls_fail(trial->place, trial->error, trial->times);
     use_the_card(trial->fallback, trial->fallback && is_of_the_card(trial->place), trial->place == NULL);
     calls_fail(NULL, 0, 0);
@@ -447,17 +472,40 @@ static bool run(const struct trial *trial, const struct left *normal)
     return wrong == NULL;
 }
 
-/* Every way in which this place may fail. Returns how many of them went wrong. */
-static unsigned fail_place(const struct place *place, const struct left *normal, unsigned *tried)
+/* How often a call fails. */
+static const long times[] = {1, 10, FOR_GOOD};
+
+static unsigned ways_to_fail(const struct errors *errors)
 {
+    unsigned count = 0;
+
+    while (count < ERRORS_MAX && errors->error[count] != 0)
+        count++;
+    return count * (errors->for_good ? 3 : 2);
+}
+
+static unsigned earlier_places_of_function(unsigned number)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < number; i++)
+        count += strcmp(calls_place(i)->function, calls_place(number)->function) == 0;
+    return count;
+}
+
+/* This place fails in every Nth way of its function's. Returns how many of them went wrong. */
+static unsigned fail_place(unsigned number, unsigned every, const struct left *normal, unsigned *tried)
+{
+    const struct place *place = calls_place(number);
     const struct errors *errors = calls_errors(place->function);
-    static const long times[] = {1, 10, FOR_GOOD};
-    unsigned wrong = 0;
+    unsigned ways = ways_to_fail(errors), wrong = 0;
+    unsigned counted = ways * earlier_places_of_function(number);
 
-    for (unsigned e = 0; e < ERRORS_MAX && errors->error[e] != 0; e++) {
-        for (unsigned t = 0; t < (errors->for_good ? 3u : 2u); t++) {
-            struct trial trial = {place, errors->error[e], times[t], (e + t) % 2 == 1};
+    for (unsigned way = 0; way < ways; way++) {
+        unsigned e = way / (errors->for_good ? 3 : 2), t = way % (errors->for_good ? 3 : 2);
+        struct trial trial = {place, errors->error[e], times[t], (e + t) % 2 == 1};
 
+        if ((counted + way) % every == 0) {
             wrong += !run(&trial, normal);
             (*tried)++;
         }
@@ -495,12 +543,14 @@ static void write_json(const char *path, unsigned trials, unsigned wrong)
 
 int main(int argc, char **argv)
 {
-    unsigned part = 0, parts = 1, tried = 0, wrong = 0, mine = 0, failed = 0;
+    unsigned part = 0, parts = 1, every = 1, tried = 0, before, wrong = 0, mine = 0, failed = 0;
     struct trial nothing = {NULL, 0, 0, false};
     struct left normal;
 
-    if (argc > 1)
-        CHECK(sscanf(argv[1], "%u/%u", &part, &parts) == 2 && part < parts);
+    for (int option; (option = getopt(argc, argv, "e:")) != -1;)
+        CHECK(option == 'e' && sscanf(optarg, "%u", &every) == 1 && every > 0);
+    if (argc > optind)
+        CHECK(sscanf(argv[optind], "%u/%u", &part, &parts) == 2 && part < parts);
     calls_begin(getenv("ERSATZ_MODULE"));
     left = mmap(NULL, sizeof(*left), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(left != MAP_FAILED);
@@ -511,18 +561,19 @@ int main(int argc, char **argv)
     CHECK(run(&nothing, NULL));
     normal = *left;
     for (unsigned i = 0; i < calls_places(); i++) { /* more are found on the way */
-        struct place *place = calls_place(i);
+        const struct place *place = calls_place(i);
 
         if (place->offset % parts != part)
             continue;
-        mine++;
-        wrong += fail_place(place, &normal, &tried);
+        before = tried;
+        wrong += fail_place(i, every, &normal, &tried);
+        mine += tried > before;
         failed += place->failures > 0;
     }
     printf("%u places, %u of %u made to fail, %u trials, %u wrong\n", calls_places(), failed, mine, tried,
         wrong);
-    if (argc > 2)
-        write_json(argv[2], tried, wrong);
+    if (argc > optind + 1)
+        write_json(argv[optind + 1], tried, wrong);
     clear_directory(true);
     CHECK(mine > 0 && failed * 10 >= mine * 8); /* the rest are reached only when others fail */
     return wrong != 0;

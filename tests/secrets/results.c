@@ -12,7 +12,7 @@
 
 #include "check.h"
 #include "poison.h"
-#include "support/engine.h"
+#include "support/card.h"
 
 #define SIZE 256
 
@@ -32,9 +32,19 @@ __attribute__((visibility("default"))) int BN_BLINDING_invert_ex(
     return real(number, inverse, blinding, ctx);
 }
 
-static RSA *without_crt(ENGINE *engine)
+/* The key of test_rsa() with the engine's method. */
+static RSA *engine_rsa(struct card *card)
 {
-    RSA *rsa = RSA_new_method(engine), *whole = engine_rsa(NULL);
+    EVP_PKEY *key = test_key(card);
+    RSA *rsa = EVP_PKEY_get1_RSA(key);
+
+    EVP_PKEY_free(key);
+    return rsa;
+}
+
+static RSA *without_crt(struct card *card)
+{
+    RSA *rsa = RSA_new_method(card_engine(card)), *whole = test_rsa();
 
     CHECK(RSA_set0_key(rsa, BN_dup(RSA_get0_n(whole)), BN_dup(RSA_get0_e(whole)), BN_dup(RSA_get0_d(whole))));
     RSA_free(whole);
@@ -45,7 +55,7 @@ static RSA *without_crt(ENGINE *engine)
 static void make_input(unsigned char in[SIZE], const char *text)
 {
     unsigned char padded[SIZE] = {0};
-    RSA *plain = engine_rsa(NULL);
+    RSA *plain = test_rsa();
 
     memcpy(padded + SIZE - strlen(text), text, strlen(text));
     CHECK_EQ(RSA_public_encrypt(SIZE, padded, in, plain, RSA_NO_PADDING), SIZE);
@@ -53,9 +63,9 @@ static void make_input(unsigned char in[SIZE], const char *text)
 }
 
 /* The engine's part by itself. Returns how many errors libcrypto makes of the number that it gives. */
-static unsigned look_at_exponentiation(ENGINE *engine, const unsigned char in[SIZE])
+static unsigned look_at_exponentiation(struct card *card, const unsigned char in[SIZE])
 {
-    RSA *rsa = engine_rsa(engine);
+    RSA *rsa = engine_rsa(card);
     BN_CTX *ctx = BN_CTX_new();
     BIGNUM *base = BN_bin2bn(in, SIZE, NULL), *result = BN_new();
     unsigned char out[SIZE];
@@ -85,7 +95,7 @@ static void look_at(rsa_fn *function, RSA *rsa, const unsigned char in[SIZE], un
 {
     unsigned char out[SIZE], again[SIZE];
     unsigned before = errors(), count = unblinded;
-    RSA *plain = engine_rsa(NULL);
+    RSA *plain = test_rsa();
     int got = function(SIZE, in, out, rsa, RSA_NO_PADDING);
 
     CHECK_EQ(errors() - before, libcryptos);
@@ -107,20 +117,20 @@ int main(int argc, char **argv)
         "zero but one, as there is none but one where a message was padded; and so on, and so on, and so on, "
         "until it is as long as that, which takes quite a few more words."};
     char command[4096];
-    ENGINE *engine;
+    struct card *card;
 
     test_begin(240);
     CHECK_EQ(argc, 2);
     see_a_leak();
     snprintf(command, sizeof(command), "PROFILE:%s", argv[1]);
-    engine = engine_load(command);
+    card = card_load(command);
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        RSA *whole = engine_rsa(engine), *lean = without_crt(engine);
+        RSA *whole = engine_rsa(card), *lean = without_crt(card);
         unsigned char in[SIZE];
         unsigned libcryptos;
 
         make_input(in, texts[i]);
-        libcryptos = look_at_exponentiation(engine, in);
+        libcryptos = look_at_exponentiation(card, in);
         look_at(RSA_private_decrypt, whole, in, libcryptos);
         look_at(RSA_private_encrypt, whole, in, libcryptos);
         look_at(RSA_private_decrypt, lean, in, libcryptos);
@@ -128,7 +138,7 @@ int main(int argc, char **argv)
         RSA_free(whole);
         RSA_free(lean);
     }
-    CHECK(engine_count(engine, "inline") > 0);
-    engine_unload(engine);
+    CHECK(card_count(card, "inline") > 0);
+    card_unload(card);
     return 0;
 }

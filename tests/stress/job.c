@@ -39,10 +39,12 @@ static void prepare_key(struct slot *slot)
     unsigned key = attempt->question->rsa.key;
 
     if (card_is_provider()) {
-        EVP_PKEY *own = random_percent(&attempt->random, 30) ? keys_of_card(key, round->by_name) : NULL;
+        bool is_own = random_percent(&attempt->random, 30);
+        EVP_PKEY *pkey = is_own ? keys_of_card(key, round->by_name) : round->pkeys[key];
 
-        attempt_take(attempt, round->by_name, own != NULL ? own : round->pkeys[key]);
-        EVP_PKEY_free(own); /* the context has it */
+        CHECK(attempt_take(attempt, round->by_name, pkey));
+        if (is_own)
+            EVP_PKEY_free(pkey); /* the context has it */
         return;
     }
     if (random_percent(&attempt->random, 30)) {
@@ -81,7 +83,7 @@ static void prepare(struct slot *slot)
     attempt->aes.ctx = EVP_CIPHER_CTX_new();
     CHECK(attempt->aes.ctx != NULL);
     if (card_is_provider())
-        attempt_take(attempt, round->by_name, NULL);
+        CHECK(attempt_take(attempt, round->by_name, NULL));
     /* In place, where no piece can be written over one that is still to be read. */
     if (!question->aes.padding && question->aes.mode != CBC && question->aes.mode != ECB &&
         random_percent(&attempt->random, 30)) {

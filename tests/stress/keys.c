@@ -116,9 +116,12 @@ RSA *keys_copy(unsigned key, ENGINE *engine)
 
 EVP_PKEY *keys_of_card(unsigned key, struct card *card)
 {
-    EVP_PKEY *pkey = card != NULL ? card_key(card, plain[key]) : EVP_PKEY_new();
+    EVP_PKEY *pkey;
 
-    CHECK(pkey != NULL && (card != NULL || EVP_PKEY_set1_RSA(pkey, plain[key])));
+    if (card != NULL)
+        return card_key(card, plain[key]);
+    pkey = EVP_PKEY_new();
+    CHECK(pkey != NULL && EVP_PKEY_set1_RSA(pkey, plain[key]));
     return pkey;
 }
 

@@ -69,8 +69,9 @@ void question_make_rsa(struct question *question, struct random *random);
 void question_clear(struct question *question);
 
 /* With a provider: take cipher or key from it before the attempt, and give them back. card: NULL if it is the
- * default; key: of the question, from keys_of_card(). */
-void attempt_take(struct attempt *attempt, struct card *card, EVP_PKEY *key);
+ * default; key: of the question, from keys_of_card(). False if it is refused: errors are left on the queue,
+ * and there is nothing to give back. */
+bool attempt_take(struct attempt *attempt, struct card *card, EVP_PKEY *key);
 void attempt_give_back(struct attempt *attempt);
 
 /* In the job, or outside. */
@@ -88,7 +89,7 @@ unsigned keys_count(void);
 RSA *keys_plain(unsigned key);                           /* libcrypto's method; not the caller's */
 RSA *keys_copy(unsigned key, ENGINE *engine);            /* a copy: the engine's method, or the default's */
 RSA *keys_try(unsigned key, ENGINE *engine);             /* the same; NULL if it is refused */
-EVP_PKEY *keys_of_card(unsigned key, struct card *card); /* the same for a provider; NULL: the default */
+EVP_PKEY *keys_of_card(unsigned key, struct card *card); /* keys_try() for a provider; NULL: the default */
 EVP_PKEY *keys_source(unsigned key);                     /* as it was read; not the caller's */
 
 #endif

@@ -100,7 +100,14 @@ static const struct {
     [RSA_REFUSED_INPUT] = {EVP_PKEY_decrypt_init, EVP_PKEY_decrypt},
 };
 
-static void take_key(struct attempt *attempt, struct card *card, EVP_PKEY *key)
+static bool set_padding(EVP_PKEY_CTX *ctx, int padding, bool is_pss)
+{
+    return EVP_PKEY_CTX_set_rsa_padding(ctx, padding) > 0 &&
+           (!is_pss || (EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
+                           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) > 0));
+}
+
+static bool take_key(struct attempt *attempt, struct card *card, EVP_PKEY *key)
 {
     const struct question *question = attempt->question;
     bool is_pss = question->rsa.work == RSA_SIGN_PSS;
@@ -109,21 +116,22 @@ static void take_key(struct attempt *attempt, struct card *card, EVP_PKEY *key)
     EVP_PKEY_CTX *ctx = card != NULL ? card_key_context(card, key, init, padding)
                                      : EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 
-    CHECK(ctx != NULL);
-    if (card == NULL)
-        CHECK(init(ctx) > 0 && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) > 0);
-    if (is_pss)
-        CHECK(EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
-              EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) > 0);
+    if (ctx == NULL || (card == NULL && init(ctx) <= 0) || !set_padding(ctx, padding, is_pss)) {
+        EVP_PKEY_CTX_free(ctx);
+        return false;
+    }
     attempt->pkey = ctx;
+    return true;
 }
 
-void attempt_take(struct attempt *attempt, struct card *card, EVP_PKEY *key)
+bool attempt_take(struct attempt *attempt, struct card *card, EVP_PKEY *key)
 {
     if (attempt->question->is_rsa)
-        take_key(attempt, card, key);
-    else if (card != NULL)
-        attempt->aes.whose = implementation_of(card, EVP_CIPHER_get0_name(attempt->question->aes.cipher));
+        return key != NULL && take_key(attempt, card, key);
+    if (card == NULL)
+        return true;
+    attempt->aes.whose = implementation_of(card, EVP_CIPHER_get0_name(attempt->question->aes.cipher));
+    return attempt->aes.whose.fetched != NULL;
 }
 
 void attempt_give_back(struct attempt *attempt)

@@ -83,7 +83,7 @@ static void prepare(struct tasks *tasks, unsigned i, struct card *card, enum tol
     if (card_is_provider()) {
         EVP_PKEY *key = question->is_rsa ? keys_of_card(question->rsa.key, card) : NULL;
 
-        attempt_take(&task->attempt, card, key);
+        CHECK(attempt_take(&task->attempt, card, key));
         EVP_PKEY_free(key);
     } else if (question->is_rsa) {
         task->attempt.rsa = keys_copy(question->rsa.key, card_engine(card));

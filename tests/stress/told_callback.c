@@ -52,7 +52,7 @@ static void use_crypto(struct teller *teller)
     attempt.out = malloc(question_room(question));
     CHECK(attempt.out != NULL);
     if (card_is_provider()) /* which is the default of the application's threads, not of the card's */
-        attempt_take(&attempt, round->card, question->is_rsa ? round->pkeys[question->rsa.key] : NULL);
+        CHECK(attempt_take(&attempt, round->card, question->is_rsa ? round->pkeys[question->rsa.key] : NULL));
     if (question->is_rsa) {
         attempt.rsa = round->keys[question->rsa.key];
         attempt_rsa(&attempt);

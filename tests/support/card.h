@@ -47,6 +47,9 @@ void card_init(struct card *card);
 /* Run one command; ends the test if it fails. value may be NULL. */
 void card_command(struct card *card, const char *name, const char *value);
 
+/* As above, but false if it is refused: errors are left on the queue. */
+bool card_try_command(struct card *card, const char *name, const char *value);
+
 /* Run a command, NAME or NAME:NUMBER, that answers with a number. False if it is refused: errors are left on
  * the queue. */
 bool card_ask(struct card *card, const char *command, int *answer);
@@ -57,7 +60,7 @@ int card_number(struct card *card, const char *command);
 /* Whether the command is refused with an error whose text has `text` in it. Clears the queue. */
 bool card_refuses(struct card *card, const char *name, const char *value, const char *text);
 
-/* The statistics, for free(3). */
+/* The statistics, for free(3). NULL if they are refused: errors are left on the queue. */
 char *card_statistics(struct card *card);
 
 /* A counter of the statistics, by name ("completed", "rsa_priv", ...). */

@@ -5,7 +5,8 @@
 #include "support/card.h"
 #include "support/work.h"
 
-#define TIMES 500 /* fewer than it takes until a pause is suspected not to pause */
+#define TIMES 500       /* fewer than it takes until a pause is suspected not to pause */
+#define MANY_TIMES 3000 /* three times as many as it takes */
 
 static void resume_early(struct card *card, enum told_by told_by, const char *where, struct work *work)
 {
@@ -36,13 +37,13 @@ static void resume_early(struct card *card, enum told_by told_by, const char *wh
 
 /* So often that the module takes it for a pause that does not pause, and slows the resumer down: still not
  * done before the card is. */
-static void resume_very_often(struct card *card, enum told_by told_by, int times, struct work *work)
+static void resume_very_often(struct card *card, enum told_by told_by, struct work *work)
 {
     struct job job;
 
     card_command(card, "HOLD", "compute");
     job_init(&job, told_by, work_do, work);
-    for (int i = 0; i < times; i++)
+    for (int i = 0; i < MANY_TIMES; i++)
         CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     CHECK_EQ(job.callbacks, 0);
     card_command(card, "HOLD", "none");
@@ -72,8 +73,8 @@ int main(void)
             work_free(aes);
         }
     }
-    resume_very_often(card, BY_FD, 10000, work_aes(card, 3));
-    resume_very_often(card, BY_CALLBACK, 3000, work_rsa(card, 4));
+    resume_very_often(card, BY_FD, work_aes(card, 3));
+    resume_very_often(card, BY_CALLBACK, work_rsa(card, 4));
     card_unload(card);
     return 0;
 }

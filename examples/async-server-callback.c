@@ -7,6 +7,7 @@
  *
  * JOBS is how many may exist at a time; 0, the default, is no limit. OpenSSL's configuration names the engine
  * or provider. Left out: limits on the number of connections and on their time.
+ * docs/async-guide.md explains each step.
  */
 #include <arpa/inet.h>
 #include <errno.h>

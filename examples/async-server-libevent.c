@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A TLS server that sends back all that it receives: many connections on one thread, SSL_MODE_ASYNC, and
- * libevent's loop. async-server-epoll.c is the same program without a library, and explains more.
+ * libevent's loop. Without bufferevent_openssl, which knows nothing of SSL_ERROR_WANT_ASYNC.
  *
  *   async-server-libevent PORT CERTIFICATE.pem KEY.pem [JOBS]
  *
  * JOBS is how many may exist at a time; 0, the default, is no limit. OpenSSL's configuration names the engine
- * or provider. libevent's own bufferevent_openssl knows nothing of SSL_ERROR_WANT_ASYNC, so this does
- * without.
+ * or provider. async-server-epoll.c is the same without a library; docs/async-guide.md explains each step.
  */
 #include <arpa/inet.h>
 #include <event2/event.h>

@@ -5,7 +5,7 @@
  *   async-sign [KEY.pem]
  *
  * The program names no engine and no provider: OpenSSL's configuration does. Without an accelerator it works,
- * too, but no job ever pauses.
+ * too, but no job ever pauses. docs/async-guide.md explains each step.
  */
 #include <openssl/async.h>
 #include <openssl/crypto.h>

@@ -17,6 +17,7 @@ struct card_policy {
     _Atomic bool fallback;     /* compute on the calling core where the device cannot */
     _Atomic bool sync_offload; /* AES goes to the card outside jobs too */
     _Atomic bool fastest;      /* the card gets only operations that it does faster than the calling core */
+    _Atomic bool direct;       /* the card works on the application's memory */
     _Atomic uint32_t software; /* of the profile: operations that the modelled card does not have */
     _Atomic bool after_fork;   /* if the device runs at a fork, the child starts its own at once */
     _Atomic bool spin;         /* a thread that waits for RSA spins instead of sleeping */

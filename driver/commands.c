@@ -139,6 +139,9 @@ const struct command commands[] = {
         .words = "What the card does wrong, and to which requests."},
     {"SEED", NUMBER(0, LONG_MAX), CARD(seed), .initial = 1,
         .words = "The seed of everything random: faults and jitter."},
+    {"MEMORY", CHOICE("copies", "direct"), POLICY(direct),
+        .words = "The card works on copies of texts, or directly on the application's memory, as hardware "
+                 "does by DMA. Direct: a program that frees or changes a buffer in flight is really hurt."},
     {.name = NULL},
 };
 

@@ -178,11 +178,17 @@ static enum ersatz_result run_in_job(
  * may jump out of the wait (siglongjmp), and then the card must not write to what the thread's stack has
  * become. And if the card fails at one of several operations, the inputs of all are as they were, for the
  * calling core.
+ *
+ * MEMORY:direct gives the first of these up for the text of a lone operation. The second holds: a card that
+ * fails has not computed the operation. The members of a group are copied in either case, since one may fail
+ * after another was computed.
  */
 static enum ersatz_result make_requests(
     struct ersatz_device *device, const struct ersatz_op *ops, unsigned count, struct ersatz_request **first)
 {
-    enum ersatz_result result = ersatz_request_new(device, &ops[0], true, first);
+    bool direct = count == 1 && atomic_load_explicit(&card_policy()->direct, memory_order_relaxed);
+    enum ersatz_result result = direct ? ersatz_request_new_direct(device, &ops[0], first)
+                                       : ersatz_request_new(device, &ops[0], true, first);
 
     for (unsigned i = 1; i < count && result == ERSATZ_OK; i++) {
         struct ersatz_request *request;

@@ -398,6 +398,14 @@ struct ersatz_request;
 enum ersatz_result ersatz_request_new(
     struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **request);
 
+/* ersatz_request_new() with copy, but the card reads and writes the text of a cipher in the caller's memory,
+ * as hardware does by DMA. The text must stay valid and untouched until ersatz_request_finish() returns: a
+ * caller that goes away earlier has its memory overwritten. If the device is at fault (see
+ * ersatz_result_is_device_fault()), the text is unchanged. Where in and out overlap in part, the text is
+ * copied. */
+enum ersatz_result ersatz_request_new_direct(
+    struct ersatz_device *device, const struct ersatz_op *op, struct ersatz_request **request);
+
 /* Adds request to the group of first. A group is submitted, waited for and finished as one, through first,
  * and is signalled once, when all of its requests are complete. Any worker may compute any of them. The
  * operations are of one kind, each on a state of its own. Call before submission; first must not be a member

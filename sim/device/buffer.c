@@ -64,8 +64,9 @@ void buffer_take(struct ersatz_request *request)
  * text may have been longer. */
 static void note_secret(struct ersatz_request *request)
 {
-    size_t len = request->op.kind == ERSATZ_CIPHER ? request->op.u.cipher.len
-                                                   : ersatz_rsa_key_size(request->op.u.rsa.key);
+    size_t len = request->direct                     ? 0 /* the text was never in the buffer */
+                 : request->op.kind == ERSATZ_CIPHER ? request->op.u.cipher.len
+                                                     : ersatz_rsa_key_size(request->op.u.rsa.key);
     bool is_secret = !request->leaves_ciphertext || request->result != ERSATZ_OK;
 
     if (len >= request->buffer_secret)

@@ -13,6 +13,7 @@
 #include "base/fork.h"
 #include "buffer.h"
 #include "device.h"
+#include "direct.h"
 #include "ersatz/assertion.h"
 #include "kernels/aes.h"
 #include "kernels/rsa_key.h"
@@ -117,12 +118,13 @@ static bool copy_rsa(struct ersatz_request *request)
     return true;
 }
 
-/* The text lies at the start of the buffer, where it is aligned; then IV, associated data and tag. */
+/* The text lies at the start of the buffer, where it is aligned, unless it is direct; then IV, associated
+ * data and tag. */
 static bool copy_cipher(struct ersatz_request *request)
 {
     size_t long_iv = request->op.u.cipher.long_iv == NULL ? 0 : request->op.u.cipher.iv_len;
     size_t aad = request->op.u.cipher.aad_len;
-    size_t len = request->op.u.cipher.len;
+    size_t len = request->direct ? 0 : request->op.u.cipher.len;
     size_t tag = request->op.u.cipher.tag == NULL ? 0 : request->op.u.cipher.tag_len;
     uint8_t *at;
 
@@ -131,8 +133,10 @@ static bool copy_cipher(struct ersatz_request *request)
     at = request->buffer;
     if (len > 0)
         memcpy(at, request->op.u.cipher.in, len);
-    request->op.u.cipher.in = at;
-    request->op.u.cipher.out = at;
+    if (!request->direct) {
+        request->op.u.cipher.in = at;
+        request->op.u.cipher.out = at;
+    }
     at += len;
     if (long_iv > 0) {
         memcpy(at, request->op.u.cipher.long_iv, long_iv);
@@ -151,8 +155,8 @@ static bool copy_cipher(struct ersatz_request *request)
     return true;
 }
 
-enum ersatz_result ersatz_request_new(
-    struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **out)
+static enum ersatz_result make_request(struct ersatz_device *device, const struct ersatz_op *op, bool copy,
+    bool direct, struct ersatz_request **out)
 {
     struct ersatz_request *request;
 
@@ -169,6 +173,7 @@ enum ersatz_result ersatz_request_new(
     }
     request->op = *op;
     request->copied = copy;
+    request->direct = direct && direct_is_possible(op);
     request->instance = NULL;
     request->has_slot = false;
     request->waker = NULL;
@@ -202,8 +207,22 @@ enum ersatz_result ersatz_request_new(
             return ERSATZ_NO_MEMORY;
         }
     }
+    if (request->direct)
+        direct_made(request);
     *out = request;
     return ERSATZ_OK;
+}
+
+enum ersatz_result ersatz_request_new(
+    struct ersatz_device *device, const struct ersatz_op *op, bool copy, struct ersatz_request **out)
+{
+    return make_request(device, op, copy, false, out);
+}
+
+enum ersatz_result ersatz_request_new_direct(
+    struct ersatz_device *device, const struct ersatz_op *op, struct ersatz_request **out)
+{
+    return make_request(device, op, true, true, out);
 }
 
 void ersatz_request_join(struct ersatz_request *first, struct ersatz_request *request)

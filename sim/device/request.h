@@ -48,6 +48,7 @@ struct ersatz_request {
     /* From when it is accepted into the ring; written by the thread that has the request then. Of a request
      * that is parked: under the instance's reap lock. */
     bool has_slot;
+    bool direct; /* the text is in the application's memory: direct.h; as it was submitted */
 
     /* With an eventfd, a worker needs none of the fields below. They lie on cache lines that stay with the
      * submitter's core. */
@@ -65,6 +66,9 @@ struct ersatz_request {
     uint64_t trace_turn;    /* in the trace, where there is one */
 
     bool copied;
+    struct {              /* direct, where there is a check: sums of the text */
+        uint64_t in, out; /* as the request was made; as the card wrote it */
+    } direct_sums;
     bool leaves_ciphertext;     /* copied: if it succeeds, the buffer holds no secret; as it was submitted */
     struct ersatz_op caller_op; /* copied: where the results go */
     uint8_t *buffer;

@@ -8,6 +8,7 @@
 #include "by_hand.h"
 #include "callback.h"
 #include "device.h"
+#include "direct.h"
 #include "ersatz/assertion.h"
 #include "kernels/aes.h"
 #include "lend.h"
@@ -260,6 +261,8 @@ bool ersatz_request_is_done(struct ersatz_request *request)
     if (done)
         times_mark(request, ERSATZ_POINT_RESUMED);
     if (check != NULL) {
+        if (done && request->direct)
+            direct_resumed(request);
         if (done)
             check_answered(check, &request->watched);
         else
@@ -292,7 +295,7 @@ static void copy_results_out(const struct ersatz_request *request)
         memcpy(to->u.rsa.out, from->u.rsa.out, ersatz_rsa_key_size(from->u.rsa.key));
         return;
     }
-    if (to->u.cipher.len > 0)
+    if (to->u.cipher.len > 0 && !request->direct)
         memcpy(to->u.cipher.out, from->u.cipher.out, to->u.cipher.len);
     if (to->u.cipher.tag != NULL)
         memcpy(to->u.cipher.tag, from->u.cipher.tag, to->u.cipher.tag_len);
@@ -329,11 +332,13 @@ enum ersatz_result ersatz_request_finish(struct ersatz_request *request)
     if (request_is_inherited(request)) {
         /* The device stayed in the parent, and whether it computed the request is unknown here. Only if the
          * request was never accepted, the cipher state is known to be unchanged. */
-        if (request->instance == NULL)
+        if (request->instance == NULL) {
             idle_group(request);
-        else
-            lose_group(request);
-        return result;
+            return result;
+        }
+        lose_group(request);
+        /* At the fork the parent's card may have overwritten a part of the text: nobody can start over. */
+        return direct_overwrites_input(request) ? ERSATZ_LOST : result;
     }
     if (request->device->check != NULL)
         check_finished(request->device->check, &request->watched);

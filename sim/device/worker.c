@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "complete.h"
 #include "device.h"
+#include "direct.h"
 #include "ersatz/assertion.h"
 #include "kernels/compute.h"
 #include "kernels/openssl_context.h"
@@ -98,6 +99,8 @@ static void compute(struct worker *worker, struct batch *batch)
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
         times_take_up(batch->requests[i], worker->index, batch->count, now);
+        if (batch->requests[i]->direct)
+            direct_begins(batch->requests[i]);
     }
     if (batch->count == 1)
         lone_start = lone_op_started(worker->device, ops[0]);
@@ -108,7 +111,11 @@ static void compute(struct worker *worker, struct batch *batch)
             faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
     lone_op_done(worker->device, lone_start);
     for (unsigned i = 0; i < batch->count; i++) {
-        struct ersatz_request *request = complete_result(batch->requests[i], results[i]);
+        struct ersatz_request *request;
+
+        if (batch->requests[i]->direct)
+            direct_ends(batch->requests[i]);
+        request = complete_result(batch->requests[i], results[i]);
 
         failed += results[i] != ERSATZ_OK;
         if (request != NULL)

@@ -489,6 +489,23 @@ void check_settle(struct check *check, pid_t stopper)
     ersatz_unlock(&locked);
 }
 
+void check_buffer_touched(struct check *check, struct watched *request, const char *change)
+{
+    struct check_report report;
+    bool watched;
+    struct ersatz_locked locked;
+
+    ersatz_lock(&check->lock, &locked);
+    watched = request->entry != NULL; /* it is of a job, and not given up */
+    if (watched)
+        report_fill(&report, request->entry, ERSATZ_FOUND_BUFFER_TOUCHED);
+    ersatz_unlock(&locked);
+    if (!watched)
+        return;
+    snprintf(report.note, sizeof(report.note), "%s", change);
+    finding_report(check, &report, 0);
+}
+
 void check_forking(struct check *check)
 {
     struct check_report report = {.finding = ERSATZ_FOUND_FORK_IN_FLIGHT, .thread = thread_self()};

@@ -49,6 +49,10 @@ void check_answered(struct check *check, struct watched *request);
 /* Its wait context is freed, or used for another request (reused), before it is finished. */
 void check_orphaned(struct check *check, struct watched *request, bool reused);
 
+/* The card works on the application's memory, and the text of the request was changed meanwhile. change: for
+ * people. */
+void check_buffer_touched(struct check *check, struct watched *request, const char *change);
+
 /* Called before fork(2): record what is in flight. */
 void check_forking(struct check *check);
 

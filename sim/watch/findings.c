@@ -32,6 +32,8 @@ static const struct {
         "a job has a callback, but its thread waits on descriptors; in callback mode there are none"},
     [ERSATZ_FOUND_LOCK_HELD] = {"lock_held", "a job paused while it held a lock that a thread waits for"},
     [ERSATZ_FOUND_FORK_IN_FLIGHT] = {"fork_in_flight", "the process forked while the card worked for it"},
+    [ERSATZ_FOUND_BUFFER_TOUCHED] = {"buffer_touched",
+        "the text of an operation was changed while it was in flight"},
 };
 
 void ersatz_check_limits_init(struct ersatz_check_limits *limits)

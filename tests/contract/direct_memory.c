@@ -13,7 +13,7 @@
 #define BYTES 8192
 #define TAG 16
 
-static const unsigned char key[32] = {1};
+static const unsigned char key[64] = {1};
 
 struct message {
     struct card *card; /* NULL: libcrypto */

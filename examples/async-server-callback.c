@@ -6,8 +6,7 @@
  *   async-server-callback PORT CERTIFICATE.pem KEY.pem [JOBS]
  *
  * JOBS is how many may exist at a time; 0, the default, is no limit. OpenSSL's configuration names the engine
- * or provider. Left out: limits on the number of connections and on their time.
- * docs/async-guide.md explains each step.
+ * or provider. Left out: limits on connections and on their time. docs/async-guide.md explains each step.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -192,6 +191,8 @@ static void accept_all(void)
         TAILQ_INSERT_TAIL(&serving, c, link);
         serve(c);
     }
+    if (errno == EMFILE || errno == ENFILE)
+        die("no descriptor for a client"); /* the listener stays readable: the loop would spin */
 }
 
 static void serve_ready(void)
@@ -279,8 +280,7 @@ int main(int argc, char **argv)
         SSL_CTX_use_PrivateKey_file(context, argv[3], SSL_FILETYPE_PEM) != 1)
         die("certificate or key");
     SSL_CTX_set_mode(context, SSL_MODE_ASYNC); /* each call of libssl now runs in a job, which may pause */
-    SSL_CTX_set_async_callback(
-        context, on_result); /* before SSL_new: later, an SSL may have its wait context */
+    SSL_CTX_set_async_callback(context, on_result); /* before SSL_new: an SSL takes it over there */
     address.sin_port = htons((uint16_t)atoi(argv[1]));
     epoll = epoll_create1(EPOLL_CLOEXEC);
     signals = signalfd(-1, &stop_signals, SFD_CLOEXEC);

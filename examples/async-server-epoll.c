@@ -6,8 +6,7 @@
  *   async-server-epoll PORT CERTIFICATE.pem KEY.pem [JOBS]
  *
  * JOBS is how many may exist at a time; 0, the default, is no limit. OpenSSL's configuration names the engine
- * or provider. Left out: limits on the number of connections and on their time.
- * docs/async-guide.md explains each step.
+ * or provider. Left out: limits on connections and on their time. docs/async-guide.md explains each step.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -210,6 +209,8 @@ static void accept_all(void)
         TAILQ_INSERT_TAIL(&serving, c, link);
         serve(c);
     }
+    if (errno == EMFILE || errno == ENFILE)
+        die("no descriptor for a client"); /* the listener stays readable: the loop would spin */
 }
 
 /* A signal: no new clients. A connection with a paused job stays until the job has ended. */

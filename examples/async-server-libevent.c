@@ -209,6 +209,8 @@ static void accept_all(evutil_socket_t listener, short what, void *arg)
         TAILQ_INSERT_TAIL(&connections, c, link);
         serve(fd, 0, c);
     }
+    if (errno == EMFILE || errno == ENFILE)
+        die("no descriptor for a client"); /* the listener stays readable: the loop would spin */
 }
 
 /* A signal: no new clients. A connection with a paused job stays until the job has ended. */

@@ -174,8 +174,8 @@ static void every_rsa_key(void)
     OSSL_LIB_CTX_free(context);
     CHECK(RSA_get_default_method() == RSA_PKCS1_OpenSSL());
     alone = threads();
-    use(rsa); /* and starts no card that nobody would stop */
-    CHECK_EQ(threads(), alone);
+    use(rsa);                  /* and starts no card that nobody would stop */
+    CHECK(threads() <= alone); /* a joined thread may have been among them still */
     RSA_free(rsa);
     rsa = generate();
     CHECK(RSA_get_method(rsa) == RSA_PKCS1_OpenSSL());

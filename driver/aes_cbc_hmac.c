@@ -19,7 +19,6 @@
 #include "thresholds.h"
 
 #define BLOCK 16u
-#define PIPES_MAX AES_CBC_HMAC_PIPES_MAX
 
 static unsigned mac_size(const struct aes_cbc_hmac *hmac)
 {
@@ -29,7 +28,7 @@ static unsigned mac_size(const struct aes_cbc_hmac *hmac)
 /* When a key changes: they have the old one. */
 static void drop_copies(struct aes_cbc_hmac *hmac)
 {
-    for (unsigned i = 1; i < PIPES_MAX; i++) {
+    for (unsigned i = 1; i < AES_PIPES_MAX; i++) {
         ersatz_cipher_free(hmac->states[i]);
         hmac->states[i] = NULL;
     }
@@ -58,7 +57,7 @@ void aes_cbc_hmac_cleanup(struct aes_cbc_hmac *hmac)
 
 bool aes_cbc_hmac_dup(const struct aes_cbc_hmac *from, struct aes_cbc_hmac *to)
 {
-    for (unsigned i = 1; i < PIPES_MAX; i++)
+    for (unsigned i = 1; i < AES_PIPES_MAX; i++)
         to->states[i] = NULL;
     return aes_dup_state(from->states[0], &to->states[0]);
 }
@@ -120,7 +119,7 @@ static unsigned growth_of(const struct aes_cbc_hmac *hmac, const uint8_t *aad)
 
 bool aes_cbc_hmac_add_record_aad(struct aes_cbc_hmac *hmac, const uint8_t *aad, size_t len, unsigned *growth)
 {
-    if (len != AES_RECORD_AAD || aad == NULL || hmac->aads == PIPES_MAX)
+    if (len != AES_RECORD_AAD || aad == NULL || hmac->aads == AES_PIPES_MAX)
         return false;
     memcpy(hmac->aad[hmac->aads++], aad, AES_RECORD_AAD);
     *growth = growth_of(hmac, aad);
@@ -129,7 +128,7 @@ bool aes_cbc_hmac_add_record_aad(struct aes_cbc_hmac *hmac, const uint8_t *aad, 
 
 static bool set_pipes(struct aes_cbc_hmac *hmac, size_t pipes)
 {
-    if (pipes < 1 || pipes > PIPES_MAX)
+    if (pipes < 1 || pipes > AES_PIPES_MAX)
         return false;
     hmac->pipes = (unsigned)pipes;
     return true;
@@ -202,9 +201,9 @@ static bool run_and_keep_iv(struct aes_cbc_hmac *hmac, const struct ersatz_op *o
 static bool run_records(struct aes_cbc_hmac *hmac, uint8_t *const *outs, const uint8_t *const *ins,
     const size_t *lens, unsigned count)
 {
-    struct ersatz_op ops[PIPES_MAX];
+    struct ersatz_op ops[AES_PIPES_MAX];
 
-    ASSERT(count >= 1 && count <= PIPES_MAX);
+    ASSERT(count >= 1 && count <= AES_PIPES_MAX);
     for (unsigned i = 0; i < count; i++) {
         if (!aes_takes_length(lens[i]))
             return false;

@@ -7,14 +7,13 @@
 #ifndef ERSATZ_DRIVER_AES_CBC_HMAC_H
 #define ERSATZ_DRIVER_AES_CBC_HMAC_H
 
+#include "aes_common.h"
 #include "aes_record.h"
-
-#define AES_CBC_HMAC_PIPES_MAX 32u /* SSL_MAX_PIPELINES */
 
 struct aes_cbc_hmac {
     /* The first has the keys; it is NULL until they were set. The others are copies of it, made on first use.
      */
-    struct ersatz_cipher *states[AES_CBC_HMAC_PIPES_MAX];
+    struct ersatz_cipher *states[AES_PIPES_MAX];
     uint8_t *iv; /* 16 bytes of the caller's, who may change them between calls: the next IV */
     enum ersatz_mode mode;
     unsigned key_size; /* as thresholds.h counts key sizes */
@@ -23,7 +22,7 @@ struct aes_cbc_hmac {
     bool keyed;        /* a key was set for this direction */
     bool key_encrypts; /* the direction that the key was set for */
     unsigned aads;     /* how many records of the next update were announced; 0: it is plain CBC */
-    uint8_t aad[AES_CBC_HMAC_PIPES_MAX][AES_RECORD_AAD];
+    uint8_t aad[AES_PIPES_MAX][AES_RECORD_AAD];
     unsigned pipes; /* how many records the pipeline has; 0: the next update has one, in its arguments */
     uint8_t **outs, **ins; /* of the pipeline; the caller's, as lens is, until the update */
     const size_t *lens;
@@ -53,7 +52,7 @@ bool aes_cbc_hmac_set_mac_key(struct aes_cbc_hmac *hmac, const uint8_t *key, siz
  * or there are as many records as there can be. */
 bool aes_cbc_hmac_add_record_aad(struct aes_cbc_hmac *hmac, const uint8_t *aad, size_t len, unsigned *growth);
 
-/* The three parts of a pipeline, in any order, each with its number of records, 1 to AES_CBC_HMAC_PIPES_MAX.
+/* The three parts of a pipeline, in any order, each with its number of records, 1 to AES_PIPES_MAX.
  * False, without an error: another number; nothing has changed. */
 bool aes_cbc_hmac_set_outs(struct aes_cbc_hmac *hmac, uint8_t **outs, size_t pipes);
 bool aes_cbc_hmac_set_ins(struct aes_cbc_hmac *hmac, uint8_t **ins, size_t pipes);

@@ -10,6 +10,8 @@
 
 #include "ersatz/device.h"
 
+#define AES_PIPES_MAX 32u /* messages that go to the card together: EVP_MAX_PIPES, SSL_MAX_PIPELINES */
+
 /* Set the key of *state, the device's cipher state. Makes the state if it is NULL, and makes another if an
  * abandoned request still uses it. With key NULL the key stays, and is used for this direction from now on.
  * key_len: that of the mode, for XTS of both halves. */

@@ -323,12 +323,12 @@ bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t
 bool aes_gcm_update_all(struct aes_gcm *const *messages, unsigned count, uint8_t *const *outs,
     const uint8_t *const *ins, const size_t *lens)
 {
-    struct ersatz_op ops[AES_GCM_MESSAGES_MAX];
+    struct ersatz_op ops[AES_PIPES_MAX];
     unsigned used = 0;
     size_t bytes = 0;
     bool ok = true;
 
-    ASSERT(count >= 1 && count <= AES_GCM_MESSAGES_MAX);
+    ASSERT(count >= 1 && count <= AES_PIPES_MAX);
     for (unsigned i = 0; i < count && ok; i++) {
         struct aes_gcm *gcm = messages[i];
 

@@ -8,12 +8,12 @@
 #ifndef ERSATZ_DRIVER_AES_GCM_H
 #define ERSATZ_DRIVER_AES_GCM_H
 
+#include "aes_common.h"
 #include "aes_record.h"
 
 #define AES_GCM_IV_MAX 128u
 #define AES_GCM_TAG_MAX 16u
 #define AES_GCM_AAD_GATHERED 256u
-#define AES_GCM_MESSAGES_MAX 32u
 
 enum aes_gcm_stage {
     AES_GCM_NO_IV,    /* no message: an IV is used once */
@@ -92,7 +92,7 @@ size_t aes_gcm_set_record_aad(struct aes_gcm *gcm, const uint8_t *aad, size_t le
  */
 bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done);
 
-/* Text for each of several messages, 1 to AES_GCM_MESSAGES_MAX, which goes to the card together; ins NULL:
+/* Text for each of several messages, 1 to AES_PIPES_MAX, which goes to the card together; ins NULL:
  * the end of each. None of them is a record. False: as aes_gcm_update(); all messages have ended. */
 bool aes_gcm_update_all(struct aes_gcm *const *messages, unsigned count, uint8_t *const *outs,
     const uint8_t *const *ins, const size_t *lens);

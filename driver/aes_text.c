@@ -84,30 +84,33 @@ static int cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
 int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *const *outs,
     const uint8_t *const *ins, const size_t *lens)
 {
-    struct ersatz_op ops[AES_TEXTS_MAX];
-    uint8_t last[AES_TEXTS_MAX][BLOCK];
+    struct ersatz_op ops[AES_PIPES_MAX];
+    uint8_t last[AES_PIPES_MAX][BLOCK];
     unsigned used = 0;
     size_t bytes = 0;
+    bool done;
 
-    ASSERT(count >= 1 && count <= AES_TEXTS_MAX && texts[0]->mode == ERSATZ_CBC);
+    ASSERT(count >= 1 && count <= AES_PIPES_MAX && texts[0]->mode == ERSATZ_CBC);
     for (unsigned i = 0; i < count; i++) {
         if (!texts[i]->keyed)
             return refuse_unkeyed(texts[i]);
         if (lens[i] % BLOCK != 0)
             return refuse_length("CBC", lens[i]);
+    }
+    for (unsigned i = 0; i < count; i++) {
         if (lens[i] == 0)
             continue;
         memcpy(last[i], ins[i] + lens[i] - BLOCK, BLOCK); /* ins[i] may be outs[i] */
         ops[used++] = ersatz_text_op(texts[i]->state, texts[i]->iv, outs[i], ins[i], lens[i]);
         bytes += lens[i];
     }
-    if (used != 0 && offload(ops, used, is_small(texts[0], ERSATZ_CBC, bytes)) != ERSATZ_OK)
-        return 0;
-    for (unsigned i = 0; i < count; i++) {
+    done = used == 0 || offload(ops, used, is_small(texts[0], ERSATZ_CBC, bytes)) == ERSATZ_OK;
+    for (unsigned i = 0; i < count && done; i++) {
         if (lens[i] != 0)
             ersatz_next_iv(texts[i]->state, texts[i]->iv, last[i], outs[i] + lens[i] - BLOCK, lens[i]);
     }
-    return 1;
+    OPENSSL_cleanse(last, sizeof(last)); /* it may be plaintext */
+    return done;
 }
 
 /*

@@ -7,10 +7,10 @@
 #ifndef ERSATZ_DRIVER_AES_TEXT_H
 #define ERSATZ_DRIVER_AES_TEXT_H
 
+#include "aes_common.h"
 #include "ersatz/device.h"
 
 #define AES_BLOCK 16u
-#define AES_TEXTS_MAX 32u
 
 struct aes_text {
     struct ersatz_cipher *state; /* NULL until a key was set */
@@ -53,7 +53,7 @@ static inline int aes_text_update(struct aes_text *text, uint8_t *out, const uin
     return text->update(text, out, in, len);
 }
 
-/* CBC alone: aes_text_update() of several texts, 1 to AES_TEXTS_MAX, which go to the card together. A text
+/* CBC alone: aes_text_update() of several texts, 1 to AES_PIPES_MAX, which go to the card together. A text
  * may be empty. Returns 0 if it failed: then some of them may be computed, and no text may be continued. */
 int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *const *outs,
     const uint8_t *const *ins, const size_t *lens);

@@ -12,17 +12,17 @@
 #include <openssl/proverr.h>
 #include <stddef.h>
 
+#include "driver/aes_common.h"
 #include "ersatz/device.h"
 #include "provider.h"
 
 struct cipher;
 
 /* The texts of EVP_CipherPipelineUpdate(3), OpenSSL 3.5: each has a context of its own. */
-#define PIPES_MAX 32u /* EVP_MAX_PIPES */
 
 struct pipeline {
     size_t count;
-    void *contexts[PIPES_MAX];
+    void *contexts[AES_PIPES_MAX];
 };
 
 /* Every context begins with these members. cipher_list.c makes contexts, zeroed, copies them byte by byte and

@@ -264,7 +264,7 @@ static int final(void *gcm, unsigned char *out, size_t *out_len, size_t size)
 static int update_all(const struct pipeline *pipeline, unsigned char *const *outs, size_t *out_lens,
     const size_t *sizes, const unsigned char *const *ins, const size_t *lens)
 {
-    struct aes_gcm *messages[PIPES_MAX];
+    struct aes_gcm *messages[AES_PIPES_MAX];
 
     for (size_t i = 0; i < pipeline->count; i++) {
         struct gcm *gcm = pipeline->contexts[i];

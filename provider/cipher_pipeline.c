@@ -81,7 +81,7 @@ int pipeline_set_params(const struct pipeline *pipeline, const OSSL_PARAM params
 static int init(struct cipher_context *context, const unsigned char *key, size_t key_len, size_t count,
     const unsigned char **ivs, size_t iv_len, const OSSL_PARAM params[], bool encrypt)
 {
-    if (count < 1 || count > PIPES_MAX)
+    if (count < 1 || count > AES_PIPES_MAX)
         return REFUSE(PROV_R_INVALID_DATA);
     if (!set_count(context, count))
         return 0;

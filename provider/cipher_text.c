@@ -332,11 +332,11 @@ static int final(void *arg, unsigned char *out, size_t *out_len, size_t size)
 static int update_all(const struct pipeline *pipeline, unsigned char *const *outs, size_t *out_lens,
     const size_t *sizes, const unsigned char *const *ins, const size_t *lens)
 {
-    struct aes_text *texts[PIPES_MAX];
-    struct piece pieces[PIPES_MAX];
-    uint8_t *to[PIPES_MAX];
-    const uint8_t *from[PIPES_MAX];
-    size_t whole[PIPES_MAX];
+    struct aes_text *texts[AES_PIPES_MAX];
+    struct piece pieces[AES_PIPES_MAX];
+    uint8_t *to[AES_PIPES_MAX];
+    const uint8_t *from[AES_PIPES_MAX];
+    size_t whole[AES_PIPES_MAX];
 
     if (outs == NULL)
         return REFUSE(PROV_R_INVALID_DATA);

@@ -3,10 +3,10 @@
  * that a thread of the parent held, and the end comes, with its exit code, whatever the others wait for. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -56,16 +56,6 @@ static void spin(long us)
     while ((now.tv_sec - begin.tv_sec) * 1000000 + (now.tv_nsec - begin.tv_nsec) / 1000 < us);
 }
 
-static void wait_for_child(pid_t pid)
-{
-    int status;
-
-    CHECK(pid > 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), 7);
-}
-
 /* The keys are the parent's, and in use there at this moment. RSA only: to set up an EVP_CIPHER_CTX with an
  * engine takes libcrypto's lock on ENGINEs. */
 static int child(struct card *card, struct work *const *works)
@@ -107,7 +97,7 @@ static void fork_while_busy(struct card *card, long delay)
 
         if (pid == 0)
             exit(child(card, works));
-        wait_for_child(pid);
+        child_exits_with(pid, 7);
         while (atomic_load(&done) == before)
             usleep(100); /* the parent's work goes on */
     }
@@ -134,7 +124,7 @@ static void fork_from_a_base(long delay)
         card_unload(card);
         exit(7);
     }
-    wait_for_child(pid);
+    child_exits_with(pid, 7);
 }
 
 static pthread_t threads_at_end[THREADS];
@@ -172,7 +162,7 @@ static void end_while_busy(bool wait)
             usleep(200);
         exit(7);
     }
-    wait_for_child(pid);
+    child_exits_with(pid, 7);
 }
 
 int main(int argc, char **argv)

@@ -10,9 +10,9 @@
 #include <dlfcn.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -28,7 +28,6 @@ static _Atomic bool forked;
 static void *fork_meanwhile(void *arg)
 {
     pid_t pid;
-    int status;
 
     (void)arg;
     CHECK_EQ(sem_wait(&constructing), 0);
@@ -38,8 +37,7 @@ static void *fork_meanwhile(void *arg)
         _exit(7);
     CHECK(pid > 0);
     atomic_store(&forked, true);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_exits_with(pid, 7);
     return NULL;
 }
 

@@ -6,9 +6,9 @@
  */
 #include <grp.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -74,7 +74,6 @@ static void started_before(struct card *card, struct work *work)
 static void started_in_child(struct card *card, struct work *work)
 {
     pid_t pid;
-    int status;
 
     card_command(card, "INIT_AFTER_FORK", "1");
     card_command(card, "INIT_ENGINE", NULL);
@@ -88,8 +87,7 @@ static void started_in_child(struct card *card, struct work *work)
         CHECK_EQ(card_count(card, "completed"), 1);
         exit(7);
     }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_exits_with(pid, 7);
     CHECK_EQ(do_job(work), 1);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Forks, loading and unloading, and ends of the process with work in flight. */
 #include <openssl/crypto.h>
-#include <sys/wait.h>
 
+#include "child.h"
 #include "proc.h"
 #include "scratch.h"
 #include "support/card.h"
@@ -22,15 +22,6 @@ static long resident_kib(void)
     CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
     fclose(file);
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static void wait_for_child(pid_t pid)
-{
-    int status;
-
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), 7);
 }
 
 /* In the child: the job it inherited has lost its request; its wait context and key serve for new ones. */
@@ -54,7 +45,7 @@ static int child(struct card *card, struct job *inherited, int depth)
         CHECK(pid >= 0);
         if (pid == 0)
             exit(child(card, &job, depth - 1));
-        wait_for_child(pid);
+        child_exits_with(pid, 7);
     }
     CHECK_EQ(job_finish(&job), 1);
     CHECK_EQ(work_do(&work), 1);
@@ -79,7 +70,7 @@ static void fork_in_flight(struct card *card)
     CHECK(pid >= 0);
     if (pid == 0)
         exit(child(card, &job, 1));
-    wait_for_child(pid);
+    child_exits_with(pid, 7);
     snprintf(path, sizeof(path), "contract-processes.json.%d", (int)pid);
     CHECK_EQ(access(path, R_OK), 0); /* the child wrote its own */
     card_command(card, "HOLD", "none");
@@ -137,7 +128,7 @@ static void end(const char *how, enum told_by told_by, const char *where)
             card_finish(card);
         exit(7);
     }
-    wait_for_child(pid);
+    child_exits_with(pid, 7);
 }
 
 int main(void)

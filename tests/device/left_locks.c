@@ -4,9 +4,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 #include "card.h"
+#include "child.h"
 #include "ersatz/sanitizer.h"
 #include "ersatz/undisturbed.h"
 #include "sanitizer.h"
@@ -31,15 +31,13 @@ static void fork_with_lock(void)
 {
     struct ersatz_locked locked, again;
     pid_t pid;
-    int status;
 
     CHECK(ersatz_lock(&held, &locked));
     pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
         _exit(ersatz_lock(&held, &again) ? 7 : 1);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_exits_with(pid, 7);
     CHECK(!ersatz_lock(&held, &again));
     ersatz_unlock(&again);
     ersatz_unlock(&locked);
@@ -69,7 +67,6 @@ static void fork_beside_lock(void)
     pthread_t thread;
     sigset_t blocked;
     pid_t pid;
-    int status;
 
     CHECK_EQ(pthread_create(&thread, NULL, change_data, NULL), 0);
     while (!half_changed)
@@ -81,8 +78,7 @@ static void fork_beside_lock(void)
     CHECK_EQ(sigismember(&blocked, SIGUSR1), 0);
     if (pid == 0)
         _exit(!half_changed && ersatz_lock(&whole, &locked) ? 7 : 1);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_exits_with(pid, 7);
     CHECK(ersatz_lock(&whole, &locked));
     ersatz_unlock(&locked);
     CHECK_EQ(pthread_join(thread, NULL), 0);

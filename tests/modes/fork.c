@@ -6,9 +6,9 @@
  * and the operation says so. Nothing wrong is ever taken for a success, and the parent notices nothing.
  */
 #include <openssl/err.h>
-#include <sys/wait.h>
 
 #include "all_ways.h"
+#include "child.h"
 #include "tls_records.h"
 
 #define PIECE 2048
@@ -104,7 +104,6 @@ static int resume_to_the_end(struct job *job)
 static void in_child(void (*child)(struct job *, struct message *), struct job *job, struct message *m)
 {
     pid_t pid = fork();
-    int status;
 
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -112,8 +111,7 @@ static void in_child(void (*child)(struct job *, struct message *), struct job *
         child(job, m);
         _exit(7);
     }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_exits_with(pid, 7);
 }
 
 static bool is_lost(const struct message *m)

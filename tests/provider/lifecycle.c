@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "ersatz/record.h"
 #include "proc.h"
 #include "sanitizer.h"
@@ -239,16 +239,6 @@ static void thread_that_ends(void)
 
 /* --------------------------------------------------------------------------------------------- processes */
 
-static void expect_end(pid_t pid)
-{
-    int status;
-
-    CHECK(pid > 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), 0);
-}
-
 /* A child has no card until it needs one; what was in flight has not survived there, and its parent's has. */
 static void fork_and_work(struct place *place, int depth)
 {
@@ -273,7 +263,7 @@ static void fork_and_work(struct place *place, int depth)
         close_place(place);
         exit(0);
     }
-    expect_end(pid);
+    child_exits_with(pid, 0);
     finish_held(jobs, place);
 }
 
@@ -335,7 +325,7 @@ static void end_of_process(bool held)
             start_held(left, &left_place);
         exit(0);
     }
-    expect_end(pid);
+    child_exits_with(pid, 0);
     expect_statistics(pid, held);
     expect_record(pid);
     scratch_leave();

@@ -3,7 +3,6 @@
  * The lines of the provider's section that choose what the card serves: default_algorithms and load_default
  * in library contexts of their own; every_rsa_key, for the whole process.
  */
-#include <dirent.h>
 #include <openssl/bn.h>
 #include <openssl/engine.h>
 #include <openssl/err.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "proc.h"
 #include "provider.h"
 
 /* A library context with the provider's section and an alg_section, which is read before or after it. */
@@ -90,17 +90,6 @@ static void algorithms(void)
 
 /* ------------------------------------------------------------------------------------- every key of RSA */
 
-static unsigned threads(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    unsigned count = 0;
-
-    while (readdir(tasks) != NULL)
-        count++;
-    closedir(tasks);
-    return count;
-}
-
 static RSA *generate(void)
 {
     RSA *rsa = RSA_new();
@@ -142,13 +131,12 @@ static void use_by_evp(OSSL_LIB_CTX *context, const char *properties)
     EVP_PKEY_free(key);
 }
 
-static void every_rsa_key(void)
+static void every_rsa_key(int alone)
 {
     OSSL_LIB_CTX *context, *second;
     OSSL_PROVIDER *ours;
     RSA *rsa;
     long before;
-    unsigned alone;
 
     CHECK(RSA_get_default_method() == RSA_PKCS1_OpenSSL());
     context = configured(LOAD "default_algorithms = ALL\nevery_rsa_key = yes\n", NULL, false, true);
@@ -173,9 +161,9 @@ static void every_rsa_key(void)
     CHECK_EQ(OSSL_PROVIDER_unload(ours), 1);
     OSSL_LIB_CTX_free(context);
     CHECK(RSA_get_default_method() == RSA_PKCS1_OpenSSL());
-    alone = threads();
-    use(rsa);                  /* and starts no card that nobody would stop */
-    CHECK(threads() <= alone); /* a joined thread may have been among them still */
+    expect_threads(alone);
+    use(rsa); /* and starts no card that nobody would stop */
+    CHECK_EQ(count_threads(), alone);
     RSA_free(rsa);
     rsa = generate();
     CHECK(RSA_get_method(rsa) == RSA_PKCS1_OpenSSL());
@@ -222,10 +210,12 @@ static void with_engine(bool engine_first)
 
 int main(void)
 {
+    int alone = count_threads();
+
     test_begin(60);
     algorithms();
     for (int round = 0; round < 3; round++)
-        every_rsa_key();
+        every_rsa_key(alone);
 #ifndef OPENSSL_NO_ENGINE
     with_engine(true);
     with_engine(false);

@@ -1217,7 +1217,7 @@ static int repeated_bytes(unsigned char *out, int len)
     uint64_t state = random_state;
 
     for (int i = 0; i < len; i++)
-        out[i] = (unsigned char)(source_mix(&state) >> 56);
+        out[i] = (unsigned char)(random_of(&state) >> 56);
     return 1;
 }
 

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "sim/base/random.h"
+
 struct source {
     const uint8_t *bytes; /* NULL: a seed */
     size_t left;
@@ -31,21 +33,11 @@ static inline bool source_is_over(const struct source *source)
     return source->bytes != NULL && source->left == 0;
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static inline uint64_t source_mix(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* Of an input that is over: 0. */
 static inline unsigned source_byte(struct source *source)
 {
     if (source->bytes == NULL)
-        return (unsigned)(source_mix(&source->state) >> 56);
+        return (unsigned)(random_of(&source->state) >> 56);
     if (source->left == 0)
         return 0;
     source->left--;
@@ -75,9 +67,9 @@ static inline void source_fill(struct source *source, uint8_t *out, size_t len)
     uint64_t state = source_below(source, 65536);
 
     if (source->bytes == NULL)
-        state = source_mix(&source->state);
+        state = random_of(&source->state);
     for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
-        uint64_t word = source_mix(&state);
+        uint64_t word = random_of(&state);
 
         memcpy(out + i, &word, len - i < sizeof(word) ? len - i : sizeof(word));
     }

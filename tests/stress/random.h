@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random numbers that a seed repeats (splitmix64). Each thread, question and job has a generator of its own,
+/* Random numbers that a seed repeats. Each thread, question and job has a generator of its own,
  * so what one draws does not depend on how threads run. */
 #ifndef ERSATZ_STRESS_RANDOM_H
 #define ERSATZ_STRESS_RANDOM_H
@@ -8,17 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/base/random.h"
+
 struct random {
     uint64_t state;
 };
 
 static inline uint64_t random_next(struct random *random)
 {
-    uint64_t z = (random->state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return random_of(&random->state);
 }
 
 /* A generator for a part, named by two numbers, of what seed stands for. */

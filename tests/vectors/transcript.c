@@ -16,7 +16,7 @@ static _Thread_local uint64_t random_state;
 static int repeatable_bytes(unsigned char *out, int len)
 {
     for (int i = 0; i < len; i++)
-        out[i] = (unsigned char)source_mix(&random_state);
+        out[i] = (unsigned char)random_of(&random_state);
     return 1;
 }
 

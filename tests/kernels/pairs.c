@@ -3,6 +3,7 @@
 #include "pairs.h"
 
 #include "kernels/x86.h"
+#include "lots.h"
 #ifdef HAVE_IPSEC_MB
 #include "kernels/imb_manager.h"
 #endif
@@ -11,18 +12,16 @@
 
 struct ersatz_stats pair_stats;
 
+static uint64_t state = 0x20261124u;
+
 uint32_t pair_random(uint32_t below)
 {
-    static uint64_t state = 0x20261124u;
-
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((state >> 33) % below);
+    return lots_below(&state, below);
 }
 
 void pair_random_bytes(uint8_t *out, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        out[i] = (uint8_t)pair_random(256);
+    lots_fill(&state, out, len);
 }
 
 static struct ersatz_cipher *keyed(

@@ -15,6 +15,7 @@
 #include "driver/card.h"
 #include "driver/error.h"
 #include "driver/thresholds.h"
+#include "lots.h"
 
 #define TEXT_MAX 2000u
 #define AAD_MAX 700u
@@ -28,14 +29,12 @@ static uint64_t state = 1;
 
 static unsigned below(unsigned limit)
 {
-    state = state * UINT64_C(6364136223846793005) + 1442695040888963407; /* Knuth's MMIX */
-    return (unsigned)(state >> 33) % limit;
+    return lots_below(&state, limit);
 }
 
 static void fill(uint8_t *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (uint8_t)below(256);
+    lots_fill(&state, bytes, len);
 }
 
 static void make_up(void)

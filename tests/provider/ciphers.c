@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "lots.h"
 #include "provider.h"
 
 #define TEXT_MAX 6000
@@ -20,14 +21,12 @@ static uint64_t state;
 
 static uint32_t lot(uint32_t below)
 {
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 33) % below;
+    return lots_below(&state, below);
 }
 
 static void fill(unsigned char *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (unsigned char)lot(256);
+    lots_fill(&state, bytes, len);
 }
 
 /* -------------------------------------------------------------------------------------------- which

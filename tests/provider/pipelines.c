@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "ersatz/control.h"
+#include "lots.h"
 #include "provider.h"
 
 #define PIPES 32
@@ -27,14 +28,12 @@ static uint64_t state;
 
 static uint32_t lot(uint32_t below)
 {
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 33) % below;
+    return lots_below(&state, below);
 }
 
 static void fill(unsigned char *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (unsigned char)lot(256);
+    lots_fill(&state, bytes, len);
 }
 
 struct text {

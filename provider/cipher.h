@@ -14,6 +14,7 @@
 
 #include "driver/aes_common.h"
 #include "ersatz/device.h"
+#include "params.h"
 #include "provider.h"
 
 struct cipher;

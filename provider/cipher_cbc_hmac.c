@@ -81,13 +81,13 @@ static int set_params(void *arg, const OSSL_PARAM params[])
             return 0;
         hmac->aad_growth = growth;
     }
-    if ((p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_KEYLEN)) != NULL) {
+    if ((p = cipher_param_const(params, OSSL_CIPHER_PARAM_KEYLEN)) != NULL) {
         if (!OSSL_PARAM_get_size_t(p, &len))
             return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
         if (len != hmac->aes.key_len)
             return REFUSE(PROV_R_INVALID_KEY_LENGTH);
     }
-    if ((p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_TLS_VERSION)) != NULL &&
+    if ((p = cipher_param_const(params, OSSL_CIPHER_PARAM_TLS_VERSION)) != NULL &&
         !OSSL_PARAM_get_uint(p, &hmac->version))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
     return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER) : 1;

@@ -73,7 +73,7 @@ static int set_params(void *arg, const OSSL_PARAM params[])
         return 1;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) && !set_tag(ccm, bytes, len))
         return 0;
-    if (!set_nonce_len(ccm, OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
+    if (!set_nonce_len(ccm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
         ccm->aad_growth = bytes == NULL ? 0 : aes_ccm_set_record_aad(&ccm->aes, bytes, len);
@@ -91,7 +91,7 @@ static int set_params(void *arg, const OSSL_PARAM params[])
 /* The nonce and, in a longer parameter, the bytes behind it, as from libcrypto. */
 static int get_iv(const struct ccm *ccm, OSSL_PARAM params[], const char *name)
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate(params, name);
+    const OSSL_PARAM *p = cipher_param(params, name);
     uint8_t iv[16] = {0};
     size_t len;
 
@@ -130,7 +130,7 @@ static int get_params(void *arg, OSSL_PARAM params[])
         !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, ccm->aad_growth))
         return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
     return get_iv(ccm, params, OSSL_CIPHER_PARAM_IV) && get_iv(ccm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
-           get_tag(ccm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG));
+           get_tag(ccm, cipher_param(params, OSSL_CIPHER_PARAM_AEAD_TAG));
 }
 
 /* ------------------------------------------------------------------------------------------ operations */

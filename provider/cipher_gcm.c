@@ -125,7 +125,7 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) &&
         (bytes == NULL || !aes_gcm_set_tag(&gcm->aes, bytes, len)))
         return REFUSE(PROV_R_INVALID_TAG);
-    if (!set_iv_len(gcm, OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
+    if (!set_iv_len(gcm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
         gcm->aad_growth = bytes == NULL ? 0 : aes_gcm_set_record_aad(&gcm->aes, bytes, len);
@@ -139,7 +139,7 @@ static int set_params(void *arg, const OSSL_PARAM params[])
         (bytes == NULL || !aes_gcm_set_invocation(&gcm->aes, bytes, len)))
         return 0;
     return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER)
-                 : set_tags(gcm, OSSL_PARAM_locate_const(params, PARAM_PIPELINE_TAG));
+                 : set_tags(gcm, cipher_param_const(params, PARAM_PIPELINE_TAG));
 }
 
 /* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. */
@@ -164,7 +164,7 @@ static bool has_iv(struct gcm *gcm)
  * without a key. */
 static int get_iv(struct gcm *gcm, OSSL_PARAM params[], const char *name)
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate(params, name);
+    const OSSL_PARAM *p = cipher_param(params, name);
 
     if (p == NULL)
         return 1;
@@ -205,9 +205,9 @@ static int get_params(void *arg, OSSL_PARAM params[])
         !answer_unsigned(params, PARAM_IV_GENERATED, gcm->iv_random))
         return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
     return get_iv(gcm, params, OSSL_CIPHER_PARAM_IV) && get_iv(gcm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
-           get_tag(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG)) &&
-           get_tags(gcm, OSSL_PARAM_locate(params, PARAM_PIPELINE_TAG)) &&
-           generate_iv(gcm, OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN));
+           get_tag(gcm, cipher_param(params, OSSL_CIPHER_PARAM_AEAD_TAG)) &&
+           get_tags(gcm, cipher_param(params, PARAM_PIPELINE_TAG)) &&
+           generate_iv(gcm, cipher_param(params, OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN));
 }
 
 /* ------------------------------------------------------------------------------------------ operations */

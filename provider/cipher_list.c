@@ -323,7 +323,7 @@ void cipher_list_free(struct provider *provider)
 
 bool asked_bytes(const OSSL_PARAM params[], const char *name, const uint8_t **bytes, size_t *len, bool *wrong)
 {
-    const OSSL_PARAM *param = OSSL_PARAM_locate_const(params, name);
+    const OSSL_PARAM *param = cipher_param_const(params, name);
 
     if (param == NULL)
         return false;
@@ -338,28 +338,28 @@ bool asked_bytes(const OSSL_PARAM params[], const char *name, const uint8_t **by
 
 bool answer_size(OSSL_PARAM params[], const char *name, size_t value)
 {
-    OSSL_PARAM *param = OSSL_PARAM_locate(params, name);
+    OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || OSSL_PARAM_set_size_t(param, value);
 }
 
 bool answer_int(OSSL_PARAM params[], const char *name, int value)
 {
-    OSSL_PARAM *param = OSSL_PARAM_locate(params, name);
+    OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || OSSL_PARAM_set_int(param, value);
 }
 
 bool answer_unsigned(OSSL_PARAM params[], const char *name, unsigned value)
 {
-    OSSL_PARAM *param = OSSL_PARAM_locate(params, name);
+    OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || OSSL_PARAM_set_uint(param, value);
 }
 
 bool answer_bytes(OSSL_PARAM params[], const char *name, const void *bytes, size_t len)
 {
-    OSSL_PARAM *param = OSSL_PARAM_locate(params, name);
+    OSSL_PARAM *param = cipher_param(params, name);
 
     if (param == NULL)
         return true;

@@ -72,20 +72,19 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     if (params == NULL)
         return 1;
     if (text->cipher->mode != ERSATZ_XTS &&
-        (p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_PADDING)) != NULL) {
+        (p = cipher_param_const(params, OSSL_CIPHER_PARAM_PADDING)) != NULL) {
         if (!OSSL_PARAM_get_uint(p, &number))
             return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
         text->pads = number != 0;
     }
-    if (text->cipher->mode != ERSATZ_XTS &&
-        (p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_NUM)) != NULL) {
+    if (text->cipher->mode != ERSATZ_XTS && (p = cipher_param_const(params, OSSL_CIPHER_PARAM_NUM)) != NULL) {
         if (!OSSL_PARAM_get_uint(p, &number))
             return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
         text->aes.num = number;
     }
     if (!tls_record_set_params(&text->tls, params))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-    if ((p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_KEYLEN)) != NULL) {
+    if ((p = cipher_param_const(params, OSSL_CIPHER_PARAM_KEYLEN)) != NULL) {
         size_t len;
 
         if (!OSSL_PARAM_get_size_t(p, &len))

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "driver/aes_common.h"
+#include "params.h"
 
 #define BLOCK 16u
 #define PADDING_MAX 256u /* with its length byte */
@@ -48,10 +49,10 @@ bool tls_record_set_params(struct tls_record *record, const OSSL_PARAM params[])
     size_t mac_len = record->mac_len;
     const OSSL_PARAM *p;
 
-    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_TLS_VERSION);
+    p = cipher_param_const(params, OSSL_CIPHER_PARAM_TLS_VERSION);
     if (p != NULL && (!OSSL_PARAM_get_uint(p, &version) || version == SSL3_VERSION))
         return false;
-    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_TLS_MAC_SIZE);
+    p = cipher_param_const(params, OSSL_CIPHER_PARAM_TLS_MAC_SIZE);
     if (p != NULL && (!OSSL_PARAM_get_size_t(p, &mac_len) || mac_len > TLS_MAC_MAX))
         return false;
     record->version = version;
@@ -61,7 +62,7 @@ bool tls_record_set_params(struct tls_record *record, const OSSL_PARAM params[])
 
 bool tls_record_get_params(const struct tls_record *record, OSSL_PARAM params[])
 {
-    OSSL_PARAM *p = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_TLS_MAC);
+    OSSL_PARAM *p = cipher_param(params, OSSL_CIPHER_PARAM_TLS_MAC);
 
     return p == NULL || OSSL_PARAM_set_octet_ptr(p, record->mac, record->mac_len);
 }

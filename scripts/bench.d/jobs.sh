@@ -12,6 +12,7 @@ mode_jobs() {
     here
     echo "Jobs of one operation each on one thread, $rounds rounds of $seconds s; cpu: processor time of all threads for one operation"
     latency_table jobs <"$results/jobs.tsv"
+    tell_cleanliness "$results/jobs.summary.tsv"
     plot jobs "$results/jobs.svg" "$results/jobs.tsv"
 }
 

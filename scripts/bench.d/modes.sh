@@ -36,21 +36,7 @@ ratios_of_modes() {
 }
 
 modes_table() {
-    ratios_of_modes "$1" | awk -F'\t' '
-        { row = sprintf("%-12s %s %-8s", $1, $2, $3); if (!(row in seen)) { seen[row] = 1; rows[++n] = row }
-          if (!($4 in known)) { known[$4] = 1; lengths[++m] = $4 } ratio[row, $4] = $5 }
-        END {
-            for (i = 2; i <= m; i++)
-                for (j = i; j > 1 && lengths[j - 1] + 0 > lengths[j] + 0; j--) { t = lengths[j]; lengths[j] = lengths[j - 1]; lengths[j - 1] = t }
-            printf "%-29s", "bytes"
-            for (j = 1; j <= m; j++) printf " %6d", lengths[j]
-            print ""
-            for (i = 1; i <= n; i++) {
-                printf "%-29s", rows[i]
-                for (j = 1; j <= m; j++) printf " %6s", (rows[i], lengths[j]) in ratio ? sprintf("%.2f", ratio[rows[i], lengths[j]]) : ""
-                print ""
-            }
-        }'
+    ratios_of_modes "$1" | awk -F'\t' -v OFS='\t' '{ print $1 " " $2 " " $3, $4, sprintf("%.2f", $5) }' | pivot bytes
 }
 
 # slow_cells SUMMARY: which are slow, the slowest first.
@@ -76,6 +62,7 @@ mode_modes() {
     { printf 'cipher\tdirection\tvariant\tlength\tratio\n'; ratios_of_modes "$results/modes.summary.tsv"; } >"$results/modes.tsv"
     here
     echo "Ratios to plain OpenSSL in the same round; sync: the engine without jobs; $rounds rounds of $(cell_seconds) s"
-    modes_table "$results/modes.summary.tsv"
+    modes_table "$results/modes.summary.tsv" | as_text
     slow_cells "$results/modes.summary.tsv"
+    tell_cleanliness "$results/modes.summary.tsv"
 }

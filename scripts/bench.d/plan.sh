@@ -26,7 +26,25 @@ progress() {
     fi
 }
 
+# note_times FILE: the time, what this script and its children took of the processors, and what everybody did, the host of a virtual
+# machine included. Not to be called in a subshell, which has times of its own.
+note_times() {
+    { echo "now $EPOCHREALTIME"; times; head -n 1 /proc/stat; } >"$1"
+}
+
+# others_since BEFORE AFTER: how many cores others used between two notes.
+others_since() {
+    awk -v hz="$(getconf CLK_TCK)" '
+        function seconds(text,   part) { split(text, part, "m"); return part[1] * 60 + part[2] } # 0m1.234s
+        FNR == 1 { sign = NR == 1 ? -1 : 1 }
+        $1 == "now" { elapsed += sign * $2 }
+        $1 == "cpu" { others += sign * ($2 + $3 + $4 + $7 + $8 + $9) / hz }
+        /m.*s/ { others -= sign * (seconds($1) + seconds($2)) }
+        END { printf "%.3f\n", (others > 0 && elapsed > 0) ? others / elapsed : 0 }' "$1" "$2"
+}
+
 # run_plan RAW: runs the plan, round by round, and writes lines of "round, work, variant, metric, value" to the file.
+# "others": how many cores others used meanwhile.
 run_plan() {
     local round item tool work_name variant number=0
     told_at=$((SECONDS - 10))
@@ -35,8 +53,12 @@ run_plan() {
         for item in "${plan[@]}"; do
             read -r tool work_name variant <<<"$item"
             progress $number $((rounds * ${#plan[@]})) "round $round of $rounds: $work_name, $(words_for "$variant")"
+            note_times "$work/before"
             "measure_$tool" "$work_name" "$variant" >"$work/lines"
-            awk -v r="$round" '{ print r "\t" $0 }' "$work/lines" >>"$1"
+            note_times "$work/after"
+            awk -v r="$round" -v OFS='\t' -v others="$(others_since "$work/before" "$work/after")" '
+                { print r, $0; split($0, part, "\t"); seen[part[1] OFS part[2]] = 1 }
+                END { for (key in seen) print r, key, "others", others }' "$work/lines" >>"$1"
             number=$((number + 1))
         done
     done
@@ -46,9 +68,12 @@ run_plan() {
 
 words_for() {
     case $1 in
+    *-x2) echo "$(words_for "${1%-x2}"), two processes" ;;
+    against-*) echo "$against, $(words_for "${1#against-}")" ;;
     plain) echo "plain OpenSSL" ;;
-    sync) echo "the engine without jobs" ;;
+    sync) echo "no jobs" ;;
     fastest) echo "64 jobs, OFFLOAD:fastest" ;;
+    direct) echo "64 jobs, MEMORY:direct" ;;
     card) echo "the card" ;;
     kernel) echo "its kernel" ;;
     1) echo "1 job" ;;

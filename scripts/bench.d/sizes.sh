@@ -18,5 +18,6 @@ mode_sizes() {
     here
     echo "One message an operation; sync: the engine without jobs; numbers: jobs on one thread; $rounds rounds of $seconds s"
     latency_table variant <"$results/sizes.tsv"
+    tell_cleanliness "$results/sizes.summary.tsv"
     plot sizes "$results/sizes.svg" "$results/sizes.tsv"
 }

@@ -19,6 +19,20 @@ summarize() {
     { printf 'work\tvariant\tmetric\tmedian\tratio\n'; awk -F'\t' -f scripts/bench.d/summary.awk "$1"; } >"$2"
 }
 
+# A figure is clean while others use less of the machine than this.
+clean=0.1 # cores
+
+# tell_cleanliness SUMMARY: how much others used the machine, and which figures are therefore not clean.
+tell_cleanliness() {
+    awk -F'\t' -v clean=$clean '
+        $3 != "others" { next }
+        { n++; if ($4 > most) most = $4; if ($4 > clean) { bad++; if (bad <= 8) list = list sprintf("%s%s %s (%.2f)", bad > 1 ? ", " : "", $1, $2, $4) } }
+        END {
+            if (!bad) printf "Clean: others used at most %.2f cores meanwhile (median over the rounds of each figure).\n", most
+            else printf "NOT CLEAN: others used more than %s cores during %d of %d figures: %s%s\n", clean, bad, n, list, (bad > 8 ? ", ..." : "")
+        }' "$1"
+}
+
 # look_up SUMMARY WORK VARIANT METRIC median|ratio
 look_up() {
     awk -F'\t' -v w="$2" -v v="$3" -v m="$4" -v column="$([ "$5" = median ] && echo 4 || echo 5)" '

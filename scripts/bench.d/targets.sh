@@ -126,5 +126,5 @@ mode_targets() {
     here
     echo "Ratios to plain synchronous OpenSSL on one core in the same round; $rounds rounds of $seconds s"
     awk -F'\t' '{ printf "%-48s %8s %13s %6s %8s  %s\n", $1, NR == 1 ? $2 : sprintf("%.2f", $2), $3, $4, $5, $6 }' "$results/targets.tsv"
-    [[ " $* " != *" modes "* ]] || { echo; modes_table "$results/targets-modes.summary.tsv"; slow_cells "$results/targets-modes.summary.tsv"; }
+    [[ " $* " != *" modes "* ]] || { echo; modes_table "$results/targets-modes.summary.tsv" | as_text; slow_cells "$results/targets-modes.summary.tsv"; }
 }

@@ -94,5 +94,6 @@ mode_tls() {
     echo "HAProxy with $(nproc) threads, a client on the same machine that keeps ${jobs:-64} handshakes under way, each on a new connection;"
     echo "$rounds rounds of $seconds s; cpu: processor time of the server for one handshake"
     latency_table server <"$results/tls.tsv"
+    tell_cleanliness "$results/tls.summary.tsv"
     plot tls "$results/tls.svg" "$results/tls.tsv"
 }

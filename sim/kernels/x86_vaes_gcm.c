@@ -292,7 +292,7 @@ struct counters {
 
 INLINE void write_counters(struct counters *counters)
 {
-    _Pragma("GCC unroll 32") for (uint32_t i = 0; i < VAES_GCM_POWERS; i++)
+    UNROLLED(32) for (uint32_t i = 0; i < VAES_GCM_POWERS; i++)
     {
         uint32_t last = __builtin_bswap32(counters->next + i) ^ counters->key;
 

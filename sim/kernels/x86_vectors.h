@@ -19,15 +19,23 @@
 #ifndef ERSATZ_SIM_KERNELS_X86_VECTORS_H
 #define ERSATZ_SIM_KERNELS_X86_VECTORS_H
 
+/* A loop that must be unrolled, at most so many times: only then do arrays of vectors become registers. Each
+ * compiler ignores the other's words. */
+#ifdef __clang__
+#define UNROLLED(most) _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED_PRAGMA(text) _Pragma(#text)
+#define UNROLLED(most) UNROLLED_PRAGMA(GCC unroll most)
+#endif
+
 /* A loop over registers, of which count is a constant. */
-#define EACH(i, count) _Pragma("GCC unroll 8") for (unsigned i = 0; i < (count); i++)
+#define EACH(i, count) UNROLLED(8) for (unsigned i = 0; i < (count); i++)
 
 /* All rounds but the last: those of a key of 128 bits, then two more for each longer key. one_round(keys,
  * vectors, count, round). */
 #define ROUNDS(one_round, keys, vectors, count)                                                              \
     do {                                                                                                     \
-        _Pragma("GCC unroll 9") for (unsigned round = 1; round < 10; round++)                                \
-            one_round(keys, vectors, count, round);                                                          \
+        UNROLLED(9) for (unsigned round = 1; round < 10; round++) one_round(keys, vectors, count, round);    \
         LONG_KEY_ROUNDS(one_round, keys, vectors, count);                                                    \
     } while (0)
 

@@ -75,7 +75,7 @@ extern const struct command commands[];
 const struct command *command_find(const char *name, struct ersatz_error *error);
 
 /* One line of help: what the command is for, and in brackets what it takes, the default, and when it may
- * come, as far as they apply: "Worker threads. [from 1 to 64; default: one per core; before the card
+ * come, as far as they apply: "Worker threads. [from 1 to 1024; default: one per core; before the card
  * starts]". */
 void command_describe(const struct command *command, char *out, size_t size);
 

@@ -58,8 +58,8 @@ bool ersatz_result_is_device_fault(enum ersatz_result result);
 
 /* ------------------------------------------------------------------------------------------------ device */
 
-#define ERSATZ_WORKERS_MAX 64u /* one bit each in the mask of sleeping workers */
-#define ERSATZ_INSTANCES_MAX 64u
+#define ERSATZ_WORKERS_MAX 1024u
+#define ERSATZ_INSTANCES_MAX 1024u
 #define ERSATZ_RING_DEPTH_MAX 32768u /* io_uring's own limit on completion-queue entries is twice that */
 
 /* How the device's own threads take completions off the response rings. May be changed while the device runs.
@@ -97,7 +97,8 @@ struct ersatz_config {
 
 struct ersatz_device;
 
-/* The defaults: one worker and one instance per core, depth 512, callbacks on the device's own threads. */
+/* The defaults: one worker and one instance per core that the process may run on, but not more than the
+ * limits above; depth 512, callbacks on the device's own threads. */
 void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats);
 
 /* Checks that this process can use the io_uring features that the device needs: ERSATZ_OK, or

@@ -73,23 +73,31 @@ void device_wake_worker(struct ersatz_device *device, unsigned index)
     doorbell_ring(&device->workers[index].poster.doorbell);
 }
 
-void device_ring_doorbell(struct ersatz_device *device)
+static bool wake_if_asleep(struct ersatz_device *device, unsigned index)
+{
+    if (!bits_remove(device->sleepers, index))
+        return false;
+    device_wake_worker(device, index);
+    return true;
+}
+
+void device_ring_doorbell(struct ersatz_device *device, unsigned instance)
 {
     /*
-     * The submitter has pushed, then reads the mask; a worker sets its bit, then looks for work. Sequential
+     * The submitter has pushed, then reads the bits; a worker sets its bit, then looks for work. Sequential
      * consistency forbids that both miss. The thread that clears the bit rings the doorbell, so a burst of
      * requests wakes a worker once.
      */
-    uint64_t mask = atomic_load(&device->sleepers);
+    unsigned workers = device->config.workers, bindings = device_bindings(device);
 
-    while (mask != 0) {
-        unsigned index = (unsigned)__builtin_ctzll(mask);
-
-        if (atomic_fetch_and(&device->sleepers, ~(UINT64_C(1) << index)) & (UINT64_C(1) << index)) {
-            device_wake_worker(device, index);
+    for (unsigned own = instance % bindings; own < workers; own += bindings) {
+        if (wake_if_asleep(device, own))
             return;
-        }
-        mask = atomic_load(&device->sleepers);
+    }
+    for (unsigned any = bits_next(device->sleepers, 0, workers); any < workers;
+         any = bits_next(device->sleepers, any, workers)) {
+        if (wake_if_asleep(device, any))
+            return;
     }
 }
 
@@ -121,10 +129,13 @@ void device_return_ticket(struct ersatz_device *device, enum ersatz_hold where, 
 
 bool device_has_work(struct ersatz_device *device)
 {
+    unsigned instances = device->config.instances;
+
     if (atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_COMPUTE &&
         atomic_load_explicit(&device->tickets, memory_order_relaxed) <= 0)
         return false;
-    for (unsigned i = 0; i < device->config.instances; i++) {
+    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
+         i = bits_next(device->used, i + 1, instances)) {
         if (ring_count(&device->instances[i].requests) > 0)
             return true;
     }

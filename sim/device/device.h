@@ -5,6 +5,7 @@
 
 #include <semaphore.h>
 
+#include "base/bits.h"
 #include "instance.h"
 #include "linger.h"
 #include "pool.h"
@@ -26,6 +27,9 @@ struct ersatz_device {
     _Atomic bool stopping; /* sequentially consistent: see stop_begin() */
     _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
     _Atomic bool marks;    /* an instance wants a mark: see instance_park(), device_ask_for_marks() */
+    /* A bit for each instance that requests were ever submitted to; sequentially consistent, see
+     * device_ring_doorbell(). Workers look at no others. */
+    _Atomic uint64_t used[BITS_WORDS(ERSATZ_INSTANCES_MAX)];
 
     /* All cores read the fields above with every request; they are seldom written. So the fields that are
      * written with every request have cache lines of their own: those for submitters, */
@@ -34,7 +38,7 @@ struct ersatz_device {
 
     /* and those for workers. A bit for each worker that sleeps; sequentially consistent, see
      * device_ring_doorbell() */
-    _Alignas(64) _Atomic uint64_t sleepers;
+    _Alignas(64) _Atomic uint64_t sleepers[BITS_WORDS(ERSATZ_WORKERS_MAX)];
     struct lingering lingering;
     _Atomic unsigned lenders; /* calls of lend() that compute; sequentially consistent, see lend.c */
     _Atomic long tickets;     /* how many requests may still pass while held; relaxed */
@@ -65,8 +69,8 @@ void device_release(struct ersatz_device *device);
 /* Ring a worker's doorbell: it looks for work, holds and the end of the device. Any thread. */
 void device_wake_worker(struct ersatz_device *device, unsigned index);
 
-/* Wake one sleeping worker, if there is one: after a request was put into a ring. */
-void device_ring_doorbell(struct ersatz_device *device);
+/* Wake one sleeping worker, if there is one: after a request was put into the ring of that instance. */
+void device_ring_doorbell(struct ersatz_device *device, unsigned instance);
 
 /* Wake every worker, so that it sees a changed hold, or the end of the device. */
 void device_wake_workers(struct ersatz_device *device);
@@ -78,17 +82,38 @@ bool device_may_pass(struct ersatz_device *device, enum ersatz_hold where, bool 
 /* No request passed after all: give the ticket back if there was one. */
 void device_return_ticket(struct ersatz_device *device, enum ersatz_hold where, bool ticket);
 
-/* Whether all workers sleep, or the device is stopping. Sequentially consistent, as the bit that a worker
- * sets before it sleeps. */
+/* Whether any worker sleeps; whether all do, or the device is stopping. Sequentially consistent, as the bit
+ * that a worker sets before it sleeps. */
+static inline bool device_has_sleepers(struct ersatz_device *device)
+{
+    return bits_next(device->sleepers, 0, device->config.workers) < device->config.workers;
+}
+
 static inline bool device_is_asleep(struct ersatz_device *device)
 {
-    uint64_t all = UINT64_MAX >> (ERSATZ_WORKERS_MAX - device->config.workers);
+    bool asleep = true;
 
-    return atomic_load(&device->stopping) || atomic_load(&device->sleepers) == all;
+    if (atomic_load(&device->stopping))
+        return true;
+    for (unsigned i = 0; i < device->config.workers && asleep; i++)
+        asleep = bits_has(device->sleepers, i);
+    return asleep;
 }
 
 /* Whether there are requests in a ring that a worker may take. */
 bool device_has_work(struct ersatz_device *device);
+
+/*
+ * Each worker is bound to a few instances, or each instance to a few workers: worker w and instance i belong
+ * together if both leave the same remainder by this number, the smaller of the two counts. A worker looks at
+ * its own instances first, and a request first wakes a worker of its instance. So with as many instances as
+ * workers each has a core's cache lines to itself.
+ */
+static inline unsigned device_bindings(const struct ersatz_device *device)
+{
+    return device->config.workers < device->config.instances ? device->config.workers
+                                                             : device->config.instances;
+}
 
 /* Have the first worker look for instances that want a mark. Any thread. */
 void device_ask_for_marks(struct ersatz_device *device);

@@ -13,9 +13,12 @@
 #include "uring.h"
 
 enum ersatz_result instance_init(
-    struct instance *instance, struct ersatz_device *device, unsigned depth, struct ersatz_error *error)
+    struct instance *instance, struct ersatz_device *device, unsigned index, struct ersatz_error *error)
 {
+    unsigned depth = device->config.ring_depth;
+
     instance->device = device;
+    instance->index = index;
     instance->depth = depth;
     atomic_init(&instance->in_flight, 0);
     atomic_init(&instance->line_length, 0);
@@ -191,9 +194,11 @@ static void push(struct instance *instance, struct ersatz_request *request)
     request->has_slot = true;
     if (instance->device->timing != NULL)
         timing_accept(request); /* before a worker can have it */
+    if (!bits_has(instance->device->used, instance->index))
+        bits_add(instance->device->used, instance->index);
     while (!ring_push(&instance->requests, request))
         sched_yield(); /* a worker is between taking an item and freeing its place */
-    device_ring_doorbell(instance->device);
+    device_ring_doorbell(instance->device, instance->index);
 }
 
 static struct ersatz_request *leave_line(struct instance *instance)

@@ -22,8 +22,9 @@ enum instance_ring { RING_NOT_MADE, RING_READY, RING_UNREACHABLE, RING_REFUSED }
 
 struct instance {
     struct ersatz_device *device;
-    struct ring requests;
+    unsigned index; /* of the device's instances */
     unsigned depth;
+    struct ring requests;
     _Alignas(
         64) _Atomic unsigned in_flight; /* slots taken; sequentially consistent, see instance_enqueue() */
 
@@ -57,9 +58,9 @@ struct instance {
     _Atomic bool unattended;     /* sequentially consistent, see reaper_leave() */
 };
 
-/* On failure nothing is left behind. */
+/* The device's instance of that index. On failure nothing is left behind. */
 enum ersatz_result instance_init(
-    struct instance *instance, struct ersatz_device *device, unsigned depth, struct ersatz_error *error);
+    struct instance *instance, struct ersatz_device *device, unsigned index, struct ersatz_error *error);
 
 /* Make the response ring, if there is none. again: try again if it could not be made before. Any thread. */
 void instance_make_ring(struct instance *instance, bool again);

@@ -16,19 +16,35 @@
 
 #define RING_DEPTH_DEFAULT 512u
 
+#define CPUS_MAX (1u << 16) /* no Linux knows more than that */
+
+/* How many the process may run on. Linux refuses a set that is smaller than its own. */
 static unsigned cores(void)
 {
-    cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+    int count = 0;
 
-    return count < 1 ? 1 : count > (int)ERSATZ_WORKERS_MAX ? ERSATZ_WORKERS_MAX : (unsigned)count;
+    for (unsigned cpus = CPU_SETSIZE; count == 0 && cpus <= CPUS_MAX; cpus *= 2) {
+        cpu_set_t *set = CPU_ALLOC(cpus);
+
+        if (set != NULL && sched_getaffinity(0, CPU_ALLOC_SIZE(cpus), set) == 0)
+            count = CPU_COUNT_S(CPU_ALLOC_SIZE(cpus), set);
+        CPU_FREE(set);
+    }
+    return count < 1 ? 1 : (unsigned)count;
+}
+
+static unsigned one_per_core(unsigned max)
+{
+    unsigned count = cores();
+
+    return count < max ? count : max;
 }
 
 void ersatz_config_init(struct ersatz_config *config, struct ersatz_stats *stats)
 {
     *config = (struct ersatz_config){
-        .workers = cores(),
-        .instances = cores(),
+        .workers = one_per_core(ERSATZ_WORKERS_MAX),
+        .instances = one_per_core(ERSATZ_INSTANCES_MAX),
         .ring_depth = RING_DEPTH_DEFAULT,
         .seed = 1,
         .stats = stats,
@@ -102,7 +118,7 @@ static enum ersatz_result start(struct ersatz_device *device, struct ersatz_erro
     result = start_timing(device, error);
     while (result == ERSATZ_OK && device->instances_ready < device->config.instances) {
         result = instance_init(
-            &device->instances[device->instances_ready], device, device->config.ring_depth, error);
+            &device->instances[device->instances_ready], device, device->instances_ready, error);
         device->instances_ready += result == ERSATZ_OK;
     }
     while (result == ERSATZ_OK && device->workers_started < device->config.workers) {

@@ -27,14 +27,36 @@ struct batch {
 
 /* ------------------------------------------------------------------------------------------------- gather */
 
+/* The worker's own instances, see device_bindings(): how many there are, and one of them. */
+static unsigned own_count(const struct worker *worker)
+{
+    unsigned bindings = device_bindings(worker->device);
+
+    return (worker->device->config.instances - worker->index % bindings + bindings - 1) / bindings;
+}
+
+static struct instance *own_instance(const struct worker *worker, unsigned which)
+{
+    unsigned bindings = device_bindings(worker->device);
+
+    return &worker->device->instances[worker->index % bindings + which % own_count(worker) * bindings];
+}
+
+/* With so many in an instance of its own, a worker takes a batch without a look at the other instances. */
+#define WAITING_ENOUGH (4 * (size_t)WORKER_BATCH)
+
 /* How many of the waiting requests this worker should take, so that the others get as many. */
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
+    unsigned instances = device->config.instances;
     size_t waiting = 0;
     size_t workers = device->config.workers;
 
-    for (unsigned i = 0; i < device->config.instances; i++)
+    if (ring_count(&own_instance(worker, worker->next_instance)->requests) >= WAITING_ENOUGH)
+        return WORKER_BATCH;
+    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
+         i = bits_next(device->used, i + 1, instances))
         waiting += ring_count(&device->instances[i].requests);
     waiting = (waiting + workers - 1) / workers;
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
@@ -51,38 +73,48 @@ static unsigned round_share(unsigned share, const struct ersatz_op *first)
     return (share + lanes - 1) / lanes * lanes;
 }
 
-/* Take the requests that are there, and do not wait for more. */
+/* Take requests from an instance until the batch has *want of them. */
+static void take(struct instance *instance, struct batch *batch, unsigned *want)
+{
+    struct ersatz_device *device = instance->device;
+    bool ticket;
+
+    while (batch->count < *want && ring_count(&instance->requests) > 0 &&
+           device_may_pass(device, ERSATZ_HOLD_COMPUTE, &ticket)) {
+        struct ersatz_request *request = ring_pop(&instance->requests);
+
+        if (request == NULL) { /* another worker was faster */
+            device_return_ticket(device, ERSATZ_HOLD_COMPUTE, ticket);
+            break;
+        }
+        if (batch->count == 0)
+            *want = round_share(*want, &request->op);
+        batch->requests[batch->count++] = request;
+    }
+}
+
+/* Take the requests that are there, first from the worker's own instances, and do not wait for more. */
 static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
-    unsigned want = share(worker);
-    bool ticket;
+    unsigned want = share(worker), instances = device->config.instances;
 
     batch->count = 0;
     if (atomic_load(&device->stopping))
         return; /* the requests left in the rings are cancelled */
-    for (unsigned looked = 0; looked < device->config.instances && batch->count < want; looked++) {
-        struct instance *instance =
-            &device->instances[(worker->next_instance + looked) % device->config.instances];
+    for (unsigned i = 0; i < own_count(worker) && batch->count < want; i++)
+        take(own_instance(worker, worker->next_instance + i), batch, &want);
+    for (unsigned i = 1; i < instances && batch->count < want; i++) {
+        unsigned other = (worker->index + i) % instances;
 
-        while (batch->count < want && ring_count(&instance->requests) > 0 &&
-               device_may_pass(device, ERSATZ_HOLD_COMPUTE, &ticket)) {
-            struct ersatz_request *request = ring_pop(&instance->requests);
-
-            if (request == NULL) { /* another worker was faster */
-                device_return_ticket(device, ERSATZ_HOLD_COMPUTE, ticket);
-                break;
-            }
-            if (batch->count == 0)
-                want = round_share(want, &request->op);
-            batch->requests[batch->count++] = request;
-        }
+        if (bits_has(device->used, other))
+            take(&device->instances[other], batch, &want);
     }
     if (batch->count == 0)
         return;
     worker->next_instance++; /* even if there is more in this one */
-    if (device_has_work(device))
-        device_ring_doorbell(device);
+    if (device_has_sleepers(device) && device_has_work(device))
+        device_ring_doorbell(device, worker->index);
 }
 
 /* ------------------------------------------------------------------------------------------------ compute */
@@ -201,16 +233,16 @@ static bool post_held(struct worker *worker)
 static void sleep_until_rung(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
-    uint64_t bit = UINT64_C(1) << worker->index, until = DOORBELL_NEVER;
+    uint64_t until = DOORBELL_NEVER;
 
-    atomic_fetch_or(&device->sleepers, bit); /* then look: see device_ring_doorbell() */
+    bits_add(device->sleepers, worker->index); /* then look: see device_ring_doorbell() */
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         ersatz_count(&device_stats(device)->sleeps, 1);
         until = linger_sleep_until(device);
         poster_sleep(&worker->poster, until);
     }
-    atomic_fetch_and(&device->sleepers, ~bit);
+    bits_remove(device->sleepers, worker->index);
     worker->woke_early = until != DOORBELL_NEVER;
 }
 
@@ -219,7 +251,7 @@ static enum ersatz_result set_up(struct worker *worker)
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
     worker->woke_early = false;
-    worker->next_instance = worker->index;
+    worker->next_instance = 0;
     library_context_adopt();
     worker->lanes = compute_lanes_new();
     if (worker->lanes == NULL) {

@@ -25,7 +25,7 @@ struct worker {
     /* The thread's own. */
     struct compute_lanes *lanes;
     bool woke_early;                   /* for the end of a lone operation: see linger.h */
-    unsigned next_instance;            /* where to look first for work */
+    unsigned next_instance;            /* which of its own to look at first */
     struct ersatz_request *held_first; /* computed, and held before their signals */
     struct ersatz_request **held_end;
 

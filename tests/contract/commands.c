@@ -7,8 +7,8 @@
 
 static void refuse_settings(struct card *card)
 {
-    CHECK(card_refuses(card, "WORKERS", "0", "WORKERS is 0; it must be from 1 to 64"));
-    CHECK(card_refuses(card, "WORKERS", "65", "from 1 to 64"));
+    CHECK(card_refuses(card, "WORKERS", "0", "WORKERS is 0; it must be from 1 to 1024"));
+    CHECK(card_refuses(card, "WORKERS", "1025", "from 1 to 1024"));
     CHECK(card_refuses(card, "INSTANCES", "-1", "INSTANCES is -1"));
     CHECK(card_refuses(card, "RING_DEPTH", "3", "power of two"));
     CHECK(card_refuses(card, "RING_DEPTH", "0", "power of two"));
@@ -163,7 +163,7 @@ static void environment(void)
 {
     static const struct {
         const char *text, *error;
-    } wrong[] = {{"WORKERS:99", "WORKERS is 99"}, {"WORKERS", "WORKERS takes a value"},
+    } wrong[] = {{"WORKERS:9999", "WORKERS is 99"}, {"WORKERS", "WORKERS takes a value"},
         {"POLL:1", "POLL takes no value"}, {"NONSENSE", "unknown command \"NONSENSE\""},
         {"WORKERS:2x", "expected a number"}};
     struct card *card;

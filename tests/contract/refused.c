@@ -21,11 +21,12 @@ static const struct {
     const char *said;    /* NULL: nothing */
     enum { EITHER_DOOR, ENGINE_ONLY, PROVIDER_ONLY } door;
 } ways[] = {
-    {NULL, "", NULL, EITHER_DOOR}, {"WORKERS:99", "", "WORKERS is 99; it must be from 1 to 64", EITHER_DOOR},
+    {NULL, "", NULL, EITHER_DOOR},
+    {"WORKERS:9999", "", "WORKERS is 9999; it must be from 1 to 1024", EITHER_DOOR},
     {"NO_SUCH:1", "", "unknown command \"NO_SUCH\"", EITHER_DOOR},
     {"GET_NUM_REQUESTS_IN_FLIGHT:1", "", "GET_NUM_REQUESTS_IN_FLIGHT needs", EITHER_DOOR},
     {"FAULTS:late=1", "", "FAULTS is wrong at character", EITHER_DOOR},
-    {NULL, "WORKERS = 99", "WORKERS is 99; it must be from 1 to 64", EITHER_DOOR},
+    {NULL, "WORKERS = 9999", "WORKERS is 9999; it must be from 1 to 1024", EITHER_DOOR},
     {NULL, "WORKERS = many", "WORKERS is \"many\"; expected a number", EITHER_DOOR},
     {NULL, "WORKERS = EMPTY", "WORKERS had a wrong value or none", ENGINE_ONLY},
     {NULL, "WORKERS = EMPTY", "WORKERS is \"EMPTY\"; expected a number", PROVIDER_ONLY},
@@ -86,7 +87,7 @@ static int trying_program(void)
 {
     struct card *card = card_load(NULL);
 
-    CHECK(card_refuses(card, "WORKERS", "99", "WORKERS is 99"));
+    CHECK(card_refuses(card, "WORKERS", "9999", "WORKERS is 9999"));
     CHECK(card_refuses(card, "NO_SUCH", NULL, "unknown command"));
     CHECK(
         card_refuses(card, "SEED", NULL, card_is_provider() ? "SEED takes a value" : "command takes input"));
@@ -105,8 +106,9 @@ static int insisting_program(void)
     CHECK(ENGINE_ctrl_cmd_string(engine, "SO_PATH", getenv("ERSATZ_MODULE"), 0) &&
           ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0));
     for (int i = 0; i < 3; i++) {
-        CHECK(!ENGINE_ctrl_cmd_string(engine, "WORKERS", "99", 0) && error_speaks_of("WORKERS is 99"));
-        CHECK(!ENGINE_ctrl_cmd_string(engine, "INSTANCES", "99", 0) && error_speaks_of("INSTANCES is 99"));
+        CHECK(!ENGINE_ctrl_cmd_string(engine, "WORKERS", "9999", 0) && error_speaks_of("WORKERS is 9999"));
+        CHECK(
+            !ENGINE_ctrl_cmd_string(engine, "INSTANCES", "9999", 0) && error_speaks_of("INSTANCES is 9999"));
     }
     CHECK(!ENGINE_ctrl_cmd_string(engine, "SEED", NULL, 0) && error_speaks_of("command takes input"));
     CHECK(ENGINE_init(engine));

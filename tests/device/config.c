@@ -79,8 +79,8 @@ static void run_out(void)
 int main(void)
 {
     test_begin(60);
-    refuse(no_workers, "WORKERS is 0; it must be from 1 to 64");
-    refuse(many_instances, "INSTANCES is 65");
+    refuse(no_workers, "WORKERS is 0; it must be from 1 to 1024");
+    refuse(many_instances, "INSTANCES is 1025");
     refuse(odd_depth, "a power of two from 1 to 32768");
     run_out();
     return 0;

@@ -130,9 +130,9 @@ static void check_errors(void)
     refuse("latenzy = 5us\n", 1, "unknown key \"latenzy\"; expected name,");
     refuse("ring_depth = 100\n", 1, "ring_depth is \"100\"; expected a power of two from 1 to 32768");
     refuse("ring_depth = 65536\n", 1, "from 1 to 32768");
-    refuse("instances = 0\n", 1, "instances is \"0\"; expected a number from 1 to 64");
+    refuse("instances = 0\n", 1, "instances is \"0\"; expected a number from 1 to 1024");
     refuse("instances = 2.0\n", 1, "expected a number");
-    refuse("workers = two\n", 1, "workers is \"two\"; expected a number from 1 to 64");
+    refuse("workers = two\n", 1, "workers is \"two\"; expected a number from 1 to 1024");
     refuse("units = 5000\n", 1, "from 1 to 4096");
     refuse("units = 5\nrsa_units = 3\n", 2, "either units, or rsa_units and aes_units");
     refuse("jitter = gamma 1us\n", 1, "expected none, uniform LOW HIGH");

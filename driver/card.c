@@ -16,10 +16,12 @@
 
 #include "check.h"
 #include "ersatz/assertion.h"
+#include "ersatz/control_socket.h"
 #include "ersatz/output.h"
 #include "ersatz/undisturbed.h"
 #include "report.h"
 #include "rsa.h"
+#include "steering.h"
 
 /*
  * The users of the card, counted in one word: each functional reference is a USER, each running command a
@@ -43,11 +45,12 @@ static struct {
     struct card_settings settings;   /* sizes are 0 where no command set them: see resolve() */
     bool traced;
     struct report report;
-    _Atomic bool exiting;  /* no device is started any more, */
-    _Atomic bool confined; /* nor in a sandbox */
-    _Atomic bool cleaned;  /* libcrypto cleans up, or has done so */
-    _Atomic bool ending;   /* exit(3) runs, */
-    pthread_t ender;       /* in this thread; written before `ending` */
+    struct ersatz_profile *_Atomic next_profile; /* by card_set_next_profile(), until a device starts */
+    _Atomic bool exiting;                        /* no device is started any more, */
+    _Atomic bool confined;                       /* nor in a sandbox */
+    _Atomic bool cleaned;                        /* libcrypto cleans up, or has done so */
+    _Atomic bool ending;                         /* exit(3) runs, */
+    pthread_t ender;                             /* in this thread; written before `ending` */
     struct card_policy policy;
     _Atomic bool external;            /* settings.external_polling, for readers without the lock */
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
@@ -127,6 +130,7 @@ static void after_fork_in_child(void)
     struct ersatz_device *device = atomic_load(&card.device);
     struct ersatz_error error;
 
+    steering_forget();
     if (device != NULL) {
         ersatz_device_forget(device);
         card.inherited = device;
@@ -181,8 +185,10 @@ static void stop_if(bool (*may_stop)(void))
         atomic_store(&card.device, device);
     } else {
         card.refused.result = ERSATZ_OK; /* the administrator may allow io_uring before the next start */
-        if (device != NULL)
+        if (device != NULL) {
+            steering_end();
             ersatz_device_begin_free(device, &ending);
+        }
     }
     ersatz_unlock(&locked);
     if (!stop)
@@ -298,6 +304,8 @@ static void stop_for_good(void)
     ersatz_lock_within(&card.lock, LOCK_SECONDS, &locked);
     before = atomic_exchange(&card.exiting, true);
     device = atomic_load(&card.device);
+    if (!before)
+        steering_end();
     ersatz_unlock(&locked);
     if (before)
         return;
@@ -401,6 +409,7 @@ void card_reset_settings(void)
     apply_settings();
     card.traced = false;
     report_reset(&card.report);
+    free(atomic_exchange(&card.next_profile, NULL));
     ersatz_unlock(&locked);
 }
 
@@ -436,17 +445,55 @@ static struct ersatz_config configuration(const struct card_settings *settings)
     config.profile = ersatz_profile_is_none(&settings->profile) ? NULL : &settings->profile;
     config.faults = settings->faults.count > 0 ? &settings->faults : NULL;
     config.polling = &card.policy.polling;
+    config.steered = card.report.control != NULL;
     return config;
+}
+
+static void take_next_profile(void)
+{
+    struct ersatz_profile *profile = atomic_exchange(&card.next_profile, NULL);
+
+    if (profile == NULL)
+        return;
+    card.settings.profile = *profile;
+    apply_settings();
+    free(profile);
+}
+
+/* The control socket can write a trace at any time, so there is one wherever there is a socket. */
+static void begin_trace(
+    struct ersatz_config *config, struct ersatz_record *record, struct ersatz_error *error)
+{
+    if (!card.traced && card.report.control == NULL)
+        return;
+    if (!ersatz_record_reserve_trace(&card.place, error)) {
+        ersatz_say("TRACE: %s; continuing without a trace", error->text);
+        return;
+    }
+    config->trace = &record->trace;
+    atomic_store_explicit(&record->head.traced, true, memory_order_relaxed);
+}
+
+static void begin_steering(struct ersatz_device *device)
+{
+    char path[4096];
+
+    if (card.report.control == NULL)
+        return;
+    report_expand(&card.report, card.report.control, path, sizeof(path));
+    steering_begin(device, path, card.place.record);
 }
 
 /* Under the card's lock. */
 static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error)
 {
-    struct card_settings settings = card.settings;
     struct ersatz_record *record = card.place.record;
+    struct card_settings settings;
     struct ersatz_config config;
     enum ersatz_result result;
 
+    take_next_profile();
+    settings = card.settings;
     resolve(&settings);
     config = configuration(&settings);
     if (settings.check) {
@@ -454,14 +501,12 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
         config.findings = &record->findings;
         config.pause_ns = atomic_load(&card.policy.pause_ns);
     }
-    if (card.traced && ersatz_record_reserve_trace(&card.place, error))
-        config.trace = &record->trace;
-    else if (card.traced)
-        ersatz_say("TRACE: %s; continuing without a trace", error->text);
+    begin_trace(&config, record, error);
     result = ersatz_device_open(&config, device, error);
     if (result == ERSATZ_OK) {
         atomic_store_explicit(&record->head.seed, config.seed, memory_order_relaxed);
         atomic_store_explicit(&record->head.started, true, memory_order_relaxed);
+        begin_steering(*device);
     } else {
         snprintf(record->head.refused, sizeof(record->head.refused), "%.*s",
             (int)sizeof(record->head.refused) - 1, error->text);
@@ -628,6 +673,30 @@ enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *
         result = ERSATZ_BAD_CONFIG;
     ersatz_unlock(&locked);
     return result;
+}
+
+enum ersatz_result card_set_control(const char *path, struct ersatz_error *error)
+{
+    struct ersatz_locked locked;
+    enum ersatz_result result = ERSATZ_OK;
+    char expanded[4096];
+
+    ersatz_lock(&card.lock, &locked);
+    report_expand(&card.report, path, expanded, sizeof(expanded));
+    if (is_running())
+        result = card.report.control != NULL && strcmp(card.report.control, path) == 0 ? ERSATZ_OK
+                                                                                       : ERSATZ_TOO_LATE;
+    else if (!ersatz_control_path_suits(expanded, error))
+        result = ERSATZ_BAD_CONFIG;
+    else if (!report_set_file(&card.report.control, path))
+        result = ERSATZ_NO_MEMORY;
+    ersatz_unlock(&locked);
+    return result;
+}
+
+void card_set_next_profile(struct ersatz_profile *profile)
+{
+    free(atomic_exchange(&card.next_profile, profile));
 }
 
 bool card_has_record(void)

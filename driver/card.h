@@ -81,6 +81,14 @@ enum ersatz_result card_set_trace(const char *path);
 enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *error);
 bool card_has_record(void);
 
+/* Make a control socket at this path (takes a copy; see report_expand()) when a device starts.
+ * ERSATZ_TOO_LATE as card_set(), ERSATZ_NO_MEMORY, or ERSATZ_BAD_CONFIG, and then *error says why. */
+enum ersatz_result card_set_control(const char *path, struct ersatz_error *error);
+
+/* The profile of the devices that start from now on; the running one keeps its own. Takes the memory, which
+ * came from malloc(3). Takes no lock. */
+void card_set_next_profile(struct ersatz_profile *profile);
+
 /* Stop the device, if it runs, and write the statistics. The next operation starts another. If a command uses
  * the device, both happen when that command is done: a callback that POLL runs may call this. */
 void card_stop(void);

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "ersatz/output.h"
 #include "ersatz/undisturbed.h"
+#include "steering.h"
 
 static bool answer_number(const struct command_call *call, int number)
 {
@@ -84,12 +85,9 @@ static bool failed_at_start(const struct command_call *call, const struct ersatz
     return error_set(call->error, error->result, "%s: %.900s", call->name, error->text);
 }
 
-/*
- * Run use(device, call), which runs none of the application's code, on the device, which stays meanwhile. The
- * device is started if need be, but not after the engine was given back, unless `anew`.
- */
-static bool with_device(const struct command_call *call, bool anew,
-    void (*use)(struct ersatz_device *device, const struct command_call *call))
+/* anew: start the device even if the engine was given back. */
+static bool hold_and_use(const struct command_call *call, bool anew,
+    void (*use)(struct ersatz_device *device, void *arg), void *arg)
 {
     struct ersatz_undisturbed before;
     struct ersatz_device *device;
@@ -99,17 +97,26 @@ static bool with_device(const struct command_call *call, bool anew,
     ersatz_undisturbed_begin(&before);
     result = card_hold(&device, anew, &error);
     if (result == ERSATZ_OK) {
-        use(device, call);
+        use(device, arg);
         card_release_held();
     }
     ersatz_undisturbed_end(&before);
     return result == ERSATZ_OK || failed_at_start(call, &error);
 }
 
-static void only_start(struct ersatz_device *device, const struct command_call *call)
+bool command_use_device(
+    const struct command_call *call, void (*use)(struct ersatz_device *device, void *arg), void *arg)
+{
+    if (!call->by_socket)
+        return hold_and_use(call, false, use, arg);
+    return steering_use(use, arg) ||
+           error_set(call->error, ERSATZ_STOPPED, "%s: the card has stopped", call->name);
+}
+
+static void only_start(struct ersatz_device *device, void *arg)
 {
     (void)device;
-    (void)call;
+    (void)arg;
 }
 
 bool start_card(const struct command_call *call)
@@ -118,7 +125,7 @@ bool start_card(const struct command_call *call)
 
     if (atomic_load(&card_policy()->fallback) && card_probe(&error) != ERSATZ_OK)
         return true; /* no device can be started, and the calling core computes instead */
-    return with_device(call, true, only_start);
+    return hold_and_use(call, true, only_start, NULL);
 }
 
 bool bind_thread(const struct command_call *call)
@@ -127,24 +134,28 @@ bool bind_thread(const struct command_call *call)
     return start_card(call);
 }
 
-static void hold(struct ersatz_device *device, const struct command_call *call)
+static void hold(struct ersatz_device *device, void *arg)
 {
+    const struct command_call *call = arg;
+
     ersatz_device_hold(device, (enum ersatz_hold)call->number);
 }
 
 bool hold_requests(const struct command_call *call)
 {
-    return with_device(call, false, hold);
+    return command_use_device(call, hold, (void *)call);
 }
 
-static void release(struct ersatz_device *device, const struct command_call *call)
+static void release(struct ersatz_device *device, void *arg)
 {
+    const struct command_call *call = arg;
+
     ersatz_device_release(device, (unsigned)call->number);
 }
 
 bool release_requests(const struct command_call *call)
 {
-    return with_device(call, false, release);
+    return command_use_device(call, release, (void *)call);
 }
 
 /* ---------------------------------------------------------------------------------------------- polling */
@@ -167,7 +178,7 @@ bool poll_card(const struct command_call *call)
     return answer_number(call, STATUS_SUCCESS);
 }
 
-static void ask_heartbeat(struct ersatz_device *device, const struct command_call *call)
+static void ask_heartbeat(struct ersatz_device *device, void *call)
 {
     answer_number(call, ersatz_device_is_running(device) ? STATUS_SUCCESS : STATUS_FAIL);
 }
@@ -175,11 +186,13 @@ static void ask_heartbeat(struct ersatz_device *device, const struct command_cal
 bool answer_heartbeat(const struct command_call *call)
 {
     answer_number(call, STATUS_FAIL);
-    return with_device(call, false, ask_heartbeat);
+    return command_use_device(call, ask_heartbeat, (void *)call);
 }
 
-static void ask_descriptor(struct ersatz_device *device, const struct command_call *call)
+static void ask_descriptor(struct ersatz_device *device, void *arg)
 {
+    const struct command_call *call = arg;
+
     answer_number(call, ersatz_device_response_fd(device, (unsigned)call->number));
 }
 
@@ -193,7 +206,7 @@ bool answer_descriptor(const struct command_call *call)
     if (atomic_load(&card_policy()->polling.timed))
         return error_set(call->error, ERSATZ_BAD_CONFIG,
             "%s cannot be used after DISABLE_EVENT_DRIVEN_POLLING_MODE", call->name);
-    if (!with_device(call, false, ask_descriptor))
+    if (!command_use_device(call, ask_descriptor, (void *)call))
         return false;
     return call->answer->number >= 0 ||
            error_set(call->error, ERSATZ_NO_DESCRIPTORS,

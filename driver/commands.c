@@ -12,6 +12,7 @@
 #include "card.h"
 #include "command_functions.h"
 #include "error.h"
+#include "steering.h"
 #include "thresholds.h"
 
 /* -------------------------------------------------------------------------------------------- the table */
@@ -25,6 +26,8 @@
 #define TEXT(what) .takes = TAKES_TEXT, .expected = (what)
 #define SETS(value) .takes = TAKES_NOTHING, .sets = (value)
 #define ANSWERS(what) .answers = ANSWERS_##what
+#define BY_SOCKET .by_socket = true
+#define STEERS(what) .by_socket = true, .steer = (what)
 #define MAY_ANSWER(what) .answers = ANSWERS_##what, .answer_optional = true
 
 #define PLACE(where, structure, field)                                                                       \
@@ -47,30 +50,30 @@ const struct command commands[] = {
         .initial_in_words = "512", .words = "Requests in flight in each instance."},
     {"PROFILE",
         TEXT("none, qat-c62x, qat-4xxx, network-hsm, usb-token, or the path of a file with a slash in it"),
-        CARD(profile), .parse = parse_profile, .initial_in_words = "none",
+        CARD(profile), .parse = parse_profile, STEERS(set_next_profile), .initial_in_words = "none",
         .words = "Model the timing and the shape of this card."},
     {"ENABLE_EXTERNAL_POLLING", SETS(true), CARD(external_polling),
         .words = "Run callbacks in the application's POLL alone, and not on threads of the card."},
     {"POLL", MAY_ANSWER(NUMBER), .when = WHEN_POLLED, .function = poll_card,
         .words =
             "Take completions off the response rings and run their callbacks. Answers 0, or -1 on failure."},
-    {"ENABLE_SW_FALLBACK", SETS(true), POLICY(fallback),
+    {"ENABLE_SW_FALLBACK", SETS(true), POLICY(fallback), BY_SOCKET,
         .words = "Compute on the calling core whenever the card cannot."},
-    {"OFFLOAD", CHOICE("card", "fastest"), POLICY(fastest),
+    {"OFFLOAD", CHOICE("card", "fastest"), POLICY(fastest), BY_SOCKET,
         .words = "Where the operations of jobs go: to the card, or to whichever of card and calling core "
                  "does them "
                  "sooner."},
-    {"SYNC_OFFLOAD", NUMBER(0, 1), POLICY(sync_offload),
+    {"SYNC_OFFLOAD", NUMBER(0, 1), POLICY(sync_offload), BY_SOCKET,
         .words = "1: AES goes to the card outside a job too, and the thread waits."},
     {"SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD",
         TEXT("a list like AES-128-CBC:4096,AES-256-GCM:0, each from 0 to 16384 bytes"),
-        .function = set_thresholds, .initial_in_words = "2048",
+        .function = set_thresholds, .initial_in_words = "2048", BY_SOCKET,
         .words = "Only operations with more bytes go to the card, by cipher; with 0 all of them do."},
-    {"SET_MAX_RETRY_COUNT", NUMBER(-1, 100000), POLICY(max_retries), .initial = -1,
+    {"SET_MAX_RETRY_COUNT", NUMBER(-1, 100000), POLICY(max_retries), .initial = -1, BY_SOCKET,
         .words = "How often a synchronous request tries again when its ring is full. -1: waits for room."},
-    {"GET_NUM_OP_RETRIES", ANSWERS(NUMBER), .function = answer_retries,
+    {"GET_NUM_OP_RETRIES", ANSWERS(NUMBER), .function = answer_retries, BY_SOCKET,
         .words = "How often a request found its ring full."},
-    {"GET_NUM_REQUESTS_IN_FLIGHT", NUMBER(0, 6), ANSWERS(COUNTER), .function = answer_in_flight,
+    {"GET_NUM_REQUESTS_IN_FLIGHT", NUMBER(0, 6), ANSWERS(COUNTER), .function = answer_in_flight, BY_SOCKET,
         .words = "The live counter of requests in flight: 0 all, 1 asymmetric, 2 key derivation, 3 cipher. "
                  "That of "
                  "4, 5 and 6 stays 0."},
@@ -88,10 +91,10 @@ const struct command commands[] = {
         .words =
             "The descriptor of this instance's response ring: readable while completions wait for POLL."},
     {"SET_INTERNAL_POLL_INTERVAL", NUMBER(1, 10000000), POLICY(polling.interval_ns), .initial = 10000,
-        .words = "Nanoseconds between ticks."},
+        BY_SOCKET, .words = "Nanoseconds between ticks."},
     {"SET_EPOLL_TIMEOUT", NUMBER(1, 10000), POLICY(polling.timeout_ms), .initial_in_words = "no limit",
-        .words = "Milliseconds for which a reaper sleeps at most when no completion arrives."},
-    {"ENABLE_INLINE_POLLING", SETS(true), POLICY(spin),
+        BY_SOCKET, .words = "Milliseconds for which a reaper sleeps at most when no completion arrives."},
+    {"ENABLE_INLINE_POLLING", SETS(true), POLICY(spin), BY_SOCKET,
         .words = "A thread that waits for RSA outside a job spins instead of sleeping."},
     {"ENABLE_HEURISTIC_POLLING", .when = WHEN_POLLED,
         .words =
@@ -105,7 +108,7 @@ const struct command commands[] = {
         .words =
             "1: where the card runs at a fork, the child starts its own within the fork, before a server can "
             "forbid itself threads. For servers that fork before they start threads."},
-    {"STATS", MAY_ANSWER(TEXT), .function = answer_statistics,
+    {"STATS", MAY_ANSWER(TEXT), .function = answer_statistics, BY_SOCKET,
         .words = "Write the statistics as JSON: to the answer, else to standard output."},
     {"STATS_FILE", TEXT("the path of a file; %p in it is the process id"), .function = set_statistics_file,
         .initial_in_words = "none",
@@ -117,8 +120,8 @@ const struct command commands[] = {
         .words =
             "What CHECK does not report yet: a signalled job left alone for so many milliseconds, a callback "
             "that takes so many, an operation that is resumed early so many times."},
-    {"TRACE", TEXT("the path of a file, or record"), .when = BEFORE_START, .function = set_trace,
-        .initial_in_words = "none",
+    {"TRACE", TEXT("the path of a file, or record"), .when = BEFORE_START, STEERS(write_trace),
+        .function = set_trace, .initial_in_words = "none",
         .words =
             "Write a timeline of the newest requests, for ui.perfetto.dev, to this file when the card stops, "
             "or leave it in the record."},
@@ -127,21 +130,35 @@ const struct command commands[] = {
         .words =
             "Keep statistics, findings and timeline in a file of this directory. It outlives the process, "
             "however that ends."},
-    {"HOLD", CHOICE("none", "compute", "signal"), .function = hold_requests,
+    {"HOLD", CHOICE("none", "compute", "signal"), .function = hold_requests, BY_SOCKET,
         .words =
             "For tests: hold requests before they are computed, or before their completion is signalled."},
-    {"RELEASE", NUMBER(1, INT_MAX), .function = release_requests,
+    {"RELEASE", NUMBER(1, INT_MAX), .function = release_requests, BY_SOCKET,
         .words = "For tests: let so many held requests pass."},
     {"KERNELS", TEXT("auto, or a list like portable,ifma"), .function = choose_kernels,
-        .initial_in_words = "auto", .words = "Which code computes, from now on."},
+        .initial_in_words = "auto", BY_SOCKET, .words = "Which code computes, from now on."},
     {"FAULTS", TEXT("none, or a list like ring_full=1%,late=5%:2ms,fail=#100"), CARD(faults),
-        .parse = parse_faults, .initial_in_words = "none",
+        STEERS(replace_faults), .parse = parse_faults, .initial_in_words = "none",
         .words = "What the card does wrong, and to which requests."},
     {"SEED", NUMBER(0, LONG_MAX), CARD(seed), .initial = 1,
         .words = "The seed of everything random: faults and jitter."},
-    {"MEMORY", CHOICE("copies", "direct"), POLICY(direct),
+    {"MEMORY", CHOICE("copies", "direct"), POLICY(direct), BY_SOCKET,
         .words = "The card works on copies of texts, or directly on the application's memory, as hardware "
                  "does by DMA. Direct: a program that frees or changes a buffer in flight is really hurt."},
+    {"CONTROL", TEXT("the path of a socket; %p in it is the process id"), .when = BEFORE_START,
+        .function = set_control_socket, .initial_in_words = "none",
+        .words = "Make a socket by which other programs steer the card while it runs: docs/control.md."},
+    {"RESET", NUMBER(0, 3600000), .value_optional = true, .initial = 100, .initial_in_words = "100",
+        .function = reset_card, BY_SOCKET,
+        .words =
+            "Reset the card, as the fault of that name does: requests that no worker has taken fail, and "
+            "the card accepts none for so many milliseconds. Needs CONTROL or FAULTS."},
+    {"GONE", .function = take_card_away, BY_SOCKET,
+        .words = "Take the card away, as the fault of that name does. Needs CONTROL or FAULTS."},
+    {"BACK", .function = bring_card_back, BY_SOCKET,
+        .words = "Bring a card back that was reset, or is gone. Needs CONTROL or FAULTS."},
+    {"FINDINGS", ANSWERS(TEXT), .function = answer_findings, BY_SOCKET,
+        .words = "The findings so far, as JSON. Needs CHECK."},
     {.name = NULL},
 };
 
@@ -260,8 +277,11 @@ static enum ersatz_result store(const struct command *command, long value)
     return ERSATZ_OK;
 }
 
+static ersatz_control_run run_by_socket;
+
 void commands_reset(void)
 {
+    steering_set_run(run_by_socket);
     card_reset_settings();
     for (const struct command *command = commands; command->name != NULL; command++) {
         if (command->parse == NULL)
@@ -364,7 +384,7 @@ static bool run(const struct command *command, struct command_call *call)
 bool command_run(const struct command *command, const char *text, long number, struct command_answer *answer,
     struct ersatz_error *error)
 {
-    struct command_call call = {command->name, text, number, answer, error};
+    struct command_call call = {command->name, text, number, answer, error, false};
 
     if (run(command, &call))
         return true;
@@ -376,18 +396,63 @@ bool command_run(const struct command *command, const char *text, long number, s
     return false;
 }
 
+/* Whether a text has a value exactly where the command takes one. */
+static bool check_form(const struct command *command, const char *value, struct ersatz_error *error)
+{
+    char values[VALUES_MAX];
+
+    if (value != NULL && command->takes == TAKES_NOTHING)
+        return error_set(error, ERSATZ_BAD_CONFIG, "%s takes no value", command->name);
+    if (value == NULL && command->takes != TAKES_NOTHING && command->answers == ANSWERS_NOTHING &&
+        !command->value_optional)
+        return error_set(error, ERSATZ_BAD_CONFIG, "%s takes a value: NAME:VALUE; expected %s", command->name,
+            values_of(command, values));
+    return true;
+}
+
 bool command_run_text(
     const char *name, const char *value, struct command_answer *answer, struct ersatz_error *error)
 {
     const struct command *command = command_find(name, error);
 
+    return command != NULL && check_form(command, value, error) &&
+           command_run(command, value, command->value_optional ? command->initial : 0, answer, error);
+}
+
+/* ---------------------------------------------------------------------------------------- control socket */
+
+static bool steer(
+    const char *name, const char *value, struct command_answer *answer, struct ersatz_error *error)
+{
+    const struct command *command = command_find(name, error);
+    struct command_call call = {name, value, 0, answer, error, true};
+
     if (command == NULL)
         return false;
-    if (value != NULL && command->takes == TAKES_NOTHING)
-        return error_set(error, ERSATZ_BAD_CONFIG, "%s takes no value", name);
-    if (value == NULL && command->takes != TAKES_NOTHING && command->answers == ANSWERS_NOTHING)
-        return error_set(error, ERSATZ_BAD_CONFIG, "%s takes a value: NAME:VALUE", name);
-    return command_run(command, value, 0, answer, error);
+    if (!command->by_socket)
+        return error_set(error, ERSATZ_BAD_CONFIG,
+            "%s cannot come by the control socket; docs/control.md lists the commands that can", name);
+    if (command->value_optional)
+        call.number = command->initial;
+    if (!check_form(command, value, error))
+        return false;
+    return command->steer == NULL ? run(command, &call)
+                                  : check_value(command, &call) && command->steer(&call);
+}
+
+static bool run_by_socket(const char *name, const char *value, FILE *answer, struct ersatz_error *error)
+{
+    struct command_answer given = {.given = false};
+    bool ok = steer(name, value, &given, error);
+
+    if (ok && given.text != NULL)
+        fwrite(given.text, 1, given.len, answer);
+    else if (ok && given.counter != NULL)
+        fprintf(answer, "%d", atomic_load(given.counter));
+    else if (ok && given.given)
+        fprintf(answer, "%d", given.number);
+    free(given.text);
+    return ok;
 }
 
 /* ------------------------------------------------------------------------------------------ ERSATZ_CTRL */

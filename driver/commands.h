@@ -66,6 +66,12 @@ struct command {
      */
     bool (*parse)(const struct command_call *call, void *value);
     bool (*function)(const struct command_call *call);
+
+    bool value_optional; /* of a number: without it, `initial` */
+    /* Whether the command may come by the control socket; and what it does then, in place of the above,
+     * unless that is NULL. */
+    bool by_socket;
+    bool (*steer)(const struct command_call *call);
 };
 
 /* Ended by a row whose name is NULL. */

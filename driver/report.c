@@ -24,11 +24,11 @@ void report_reset(struct report *report)
 {
     free(report->stats_file);
     free(report->trace_file);
-    report->stats_file = report->trace_file = NULL;
+    free(report->control);
+    report->stats_file = report->trace_file = report->control = NULL;
 }
 
-/* Replaces every %p by the process id; a forked child of a path without one gets the id appended. */
-static void expand(const struct report *report, const char *path, char *out, size_t size)
+void report_expand(const struct report *report, const char *path, char *out, size_t size)
 {
     bool has_id = strstr(path, "%p") != NULL;
     size_t used = 0;
@@ -67,6 +67,11 @@ static bool write_trace(void *arg, FILE *stream)
     return ersatz_trace_write(&process, 1, stream);
 }
 
+bool report_write_trace(const char *path, struct ersatz_record *record, struct ersatz_error *error)
+{
+    return ersatz_write_file(path, write_trace, record, error);
+}
+
 static void write_file(const struct report *report, const char *command, const char *file,
     struct ersatz_record *record, bool (*write)(void *, FILE *))
 {
@@ -75,7 +80,7 @@ static void write_file(const struct report *report, const char *command, const c
 
     if (file == NULL)
         return;
-    expand(report, file, path, sizeof(path));
+    report_expand(report, file, path, sizeof(path));
     if (!ersatz_write_file(path, write, record, &error))
         ersatz_say("%s %s", command, error.text);
 }

@@ -11,6 +11,7 @@
 /* All under the card's lock. */
 struct report {
     char *stats_file, *trace_file; /* NULL: none. A %p stands for the process id */
+    char *control;                 /* the same, of the control socket */
     pid_t first_process;           /* where the engine was loaded; others are forked children */
 };
 
@@ -19,6 +20,13 @@ bool report_set_file(char **file, const char *path);
 
 /* Write no files from now on. */
 void report_reset(struct report *report);
+
+/* The path of a file for this process: every %p is replaced by the process id; a forked child of a path
+ * without one gets the id appended. */
+void report_expand(const struct report *report, const char *path, char *out, size_t size);
+
+/* Write the trace to a file. False: *error says why. */
+bool report_write_trace(const char *path, struct ersatz_record *record, struct ersatz_error *error);
 
 /* Write the files that were asked for. Complains on standard error if that fails. */
 void report_write(const struct report *report, struct ersatz_record *record);

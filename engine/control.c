@@ -176,7 +176,7 @@ static bool write_to_bio(BIO *bio, const struct command_answer *answer)
     ok = BIO_write(bio, answer->text, (int)answer->len) == (int)answer->len;
     ersatz_writing_end(&writing, !ok);
     if (!ok)
-        error_raise(REASON_OPERATION, "STATS could not be written to the BIO");
+        error_raise(REASON_OPERATION, "the answer could not be written to the BIO");
     return ok;
 }
 

@@ -84,6 +84,10 @@ struct ersatz_config {
     const struct ersatz_profile *profile;
     const struct ersatz_faults *faults;
 
+    /* The device may be steered while it runs: ersatz_device_replace_faults() and what follows it in
+     * faults.h. Has the costs of a list of faults, even if that is empty. */
+    bool steered;
+
     /* Owned by the caller; must outlive the device and its requests. */
     struct ersatz_stats *stats;           /* the device counts here */
     const struct ersatz_polling *polling; /* NULL: take completions when they arrive */

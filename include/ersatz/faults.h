@@ -54,6 +54,24 @@ const char *ersatz_fault_text(enum ersatz_fault fault);
 const struct ersatz_fault_rule *ersatz_fault_strikes(
     const struct ersatz_faults *faults, uint64_t seed, uint64_t number, enum ersatz_fault fault);
 
+/*
+ * What follows may be called while the device runs, on one that was opened as steered or with a list that is
+ * not empty; on others it changes nothing, and the answer is false or ERSATZ_TOO_LATE.
+ *
+ * The list of faults is replaced. Requests that were submitted before keep the faults that they have; the
+ * next request is the first that the new list counts. ERSATZ_NO_MEMORY: the old list stays.
+ */
+enum ersatz_result ersatz_device_replace_faults(
+    struct ersatz_device *device, const struct ersatz_faults *faults);
+
+/* As the faults reset (the card accepts nothing for so many nanoseconds; 0: it is back at once) and gone. A
+ * card that is down already is not reset. */
+bool ersatz_device_reset(struct ersatz_device *device, uint64_t time_ns);
+bool ersatz_device_remove(struct ersatz_device *device);
+
+/* The card that was reset, or is gone, accepts requests again. */
+bool ersatz_device_bring_back(struct ersatz_device *device);
+
 /* True if an injected fault made the request, or one of its group, fail or be refused; error->text then names
  * the fault and the request's number. Call before ersatz_request_finish(). */
 bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_error *error);

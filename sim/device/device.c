@@ -7,6 +7,7 @@
 
 #include "ersatz/assertion.h"
 #include "ersatz/output.h"
+#include "faults.h"
 #include "timing.h"
 #include "watch/check.h"
 
@@ -31,7 +32,7 @@ void device_release(struct ersatz_device *device)
     pool_destroy(&device->pool);
     timing_free(device->timing);
     check_free(device->check);
-    free(device->faults);
+    faults_free(device->faults);
     sem_destroy(&device->all_but_caller);
     free(device->workers);
     free(device->instances);

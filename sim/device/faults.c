@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "by_hand.h"
@@ -14,33 +13,6 @@
 #include "waker.h"
 
 #define SHUT_NS NS_PER_MS /* for how long a ring is full where the rule has no time */
-
-bool faults_new(struct ersatz_device *device, struct faults **out)
-{
-    const struct ersatz_faults *rules = device->config.faults;
-    struct faults *faults;
-
-    *out = NULL;
-    if (rules == NULL || rules->count == 0)
-        return true;
-    faults = calloc(1, sizeof(*faults));
-    if (faults == NULL)
-        return false;
-    faults->device = device;
-    faults->rules = *rules;
-    faults->seed = device->config.seed;
-    for (unsigned i = 0; i < rules->count; i++) {
-        faults->present |= 1u << rules->rules[i].fault;
-        if (rules->rules[i].fault == ERSATZ_FAULT_BURST) {
-            faults->burst_size = rules->rules[i].value;
-            faults->burst_ns = rules->rules[i].time_ns;
-        }
-    }
-    faults->hung_end = &faults->hung_first;
-    ersatz_lock_renew(&faults->lock);
-    *out = faults;
-    return true;
-}
 
 /* -------------------------------------------------------------------------------------------------- resets
  */
@@ -52,25 +24,28 @@ bool faults_have_card_down(const struct faults *faults)
     return until != 0 && (until == UINT64_MAX || clock_now() < until);
 }
 
-/* The result of all requests that were in flight when the card went down. */
-static enum ersatz_result result_of_reset(const struct faults *faults)
+/* The result of a request that was in flight when the card went down. */
+static enum ersatz_result result_of_reset(enum ersatz_fault ended_by)
 {
-    return faults->ended_by == ERSATZ_FAULT_GONE ? ERSATZ_DEVICE_GONE : ERSATZ_DEVICE_RESET;
+    return ended_by == ERSATZ_FAULT_GONE ? ERSATZ_DEVICE_GONE : ERSATZ_DEVICE_RESET;
 }
 
 /* Under the lock. Returns the request's result. */
 static enum ersatz_result blame_reset(struct faults *faults, struct ersatz_request *request)
 {
     fault_blame(request, faults->ended_by, faults->ended_on);
-    return result_of_reset(faults);
+    return result_of_reset(faults->ended_by);
 }
 
-/* Not under the lock. */
-static void end_all(struct ersatz_request *request, enum ersatz_result result)
+/* They have hung, and end now: by the reset that they blame, else because the device stops. Not under the
+ * lock. */
+static void end_all(struct ersatz_request *request)
 {
     while (request != NULL) {
         struct ersatz_request *next = request->next;
         struct ersatz_stats *stats = device_stats(request->device);
+        enum ersatz_result result =
+            request->faults.blamed_on != 0 ? result_of_reset(request->faults.by) : ERSATZ_STOPPED;
 
         ersatz_count(&stats->completed, 1);
         ersatz_count(&stats->failed, 1);
@@ -89,30 +64,93 @@ static struct ersatz_request *take_hung(struct faults *faults)
     return hung;
 }
 
-/* The request resets the card. A card that is down cannot be reset again, but it may still go for good. */
+/* The card goes down, by that fault of the request with that number. Returns the requests that have hung
+ * until now. A card that is down cannot be reset again, but it may still go for good. Under the lock. */
+static struct ersatz_request *go_down(
+    struct faults *faults, enum ersatz_fault fault, uint64_t number, uint64_t time_ns)
+{
+    bool for_good = fault == ERSATZ_FAULT_GONE;
+    struct ersatz_request *hung;
+
+    if (for_good ? atomic_load(&faults->down_until) == UINT64_MAX : faults_have_card_down(faults))
+        return NULL;
+    fault_count(faults, fault);
+    faults->ended_by = fault;
+    faults->ended_on = number;
+    atomic_store(&faults->down_until, for_good ? UINT64_MAX : clock_now() + time_ns);
+    atomic_fetch_add(&faults->resets, 1);
+    hung = take_hung(faults);
+    for (struct ersatz_request *each = hung; each != NULL; each = each->next)
+        blame_reset(faults, each);
+    return hung;
+}
+
 static void end_by_reset(
     struct faults *faults, const struct ersatz_request *request, const struct ersatz_fault_rule *rule)
 {
-    bool is_down, for_good = rule->fault == ERSATZ_FAULT_GONE;
-    struct ersatz_request *hung = NULL;
-    enum ersatz_result result;
+    struct ersatz_request *hung;
     struct ersatz_locked locked;
 
     ersatz_lock(&faults->lock, &locked);
-    is_down = faults_have_card_down(faults);
-    if (for_good ? atomic_load(&faults->down_until) != UINT64_MAX : !is_down) {
-        fault_count(faults, rule->fault);
-        faults->ended_by = rule->fault;
-        faults->ended_on = request->times.number;
-        atomic_store(&faults->down_until, for_good ? UINT64_MAX : clock_now() + rule->time_ns);
-        atomic_fetch_add(&faults->resets, 1);
-        hung = take_hung(faults);
-        for (struct ersatz_request *each = hung; each != NULL; each = each->next)
-            blame_reset(faults, each);
-    }
-    result = result_of_reset(faults);
+    hung = go_down(faults, rule->fault, request->times.number, rule->time_ns);
     ersatz_unlock(&locked);
-    end_all(hung, result);
+    end_all(hung);
+}
+
+static struct ersatz_request *take_doomed(struct faults *faults)
+{
+    struct ersatz_request *doomed;
+    struct ersatz_locked locked;
+
+    ersatz_lock(&faults->lock, &locked);
+    doomed = faults->doomed;
+    faults->doomed = NULL;
+    ersatz_unlock(&locked);
+    return doomed;
+}
+
+static void end_doomed(void *faults)
+{
+    end_all(take_doomed(faults));
+}
+
+/* By a command. The thread that it comes from may have descriptors of its own, so it signals nobody: the
+ * timer thread does. */
+static bool go_down_by_command(struct ersatz_device *device, enum ersatz_fault fault, uint64_t time_ns)
+{
+    struct faults *faults = device->faults;
+    struct ersatz_request *hung, **end;
+    struct ersatz_locked locked;
+
+    if (faults == NULL)
+        return false;
+    ersatz_lock(&faults->lock, &locked);
+    hung = go_down(faults, fault, FAULT_BY_COMMAND, time_ns);
+    for (end = &faults->doomed; *end != NULL;)
+        end = &(*end)->next;
+    *end = hung;
+    ersatz_unlock(&locked);
+    if (hung != NULL) /* without memory, they end with the device: faults_stop() */
+        (void)timers_call(device->timers, 0, end_doomed, faults);
+    return true;
+}
+
+bool ersatz_device_reset(struct ersatz_device *device, uint64_t time_ns)
+{
+    return go_down_by_command(device, ERSATZ_FAULT_RESET, time_ns);
+}
+
+bool ersatz_device_remove(struct ersatz_device *device)
+{
+    return go_down_by_command(device, ERSATZ_FAULT_GONE, 0);
+}
+
+bool ersatz_device_bring_back(struct ersatz_device *device)
+{
+    if (device->faults == NULL)
+        return false;
+    atomic_store(&device->faults->down_until, 0);
+    return true;
 }
 
 void faults_stop(struct faults *faults)
@@ -120,10 +158,11 @@ void faults_stop(struct faults *faults)
     struct ersatz_request *hung;
     struct ersatz_locked locked;
 
+    end_doomed(faults);
     ersatz_lock(&faults->lock, &locked);
     hung = take_hung(faults);
     ersatz_unlock(&locked);
-    end_all(hung, ERSATZ_STOPPED);
+    end_all(hung);
 }
 
 enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *request, bool *hangs)
@@ -154,17 +193,21 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
 
 static void draw(struct faults *faults, struct ersatz_request *request, bool by_fd)
 {
+    const struct fault_list *list = faults_list(faults);
     struct request_faults *own = &request->faults;
+    uint64_t number = request->times.number, from = atomic_load_explicit(&list->from, memory_order_relaxed);
 
     own->drawn = true;
+    if (number <= from)
+        return; /* it was submitted while the list was replaced */
     for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
         const struct ersatz_fault_rule *rule;
 
-        if ((faults->present & 1u << fault) == 0)
+        if ((list->present & 1u << fault) == 0)
             continue;
         if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
             continue; /* a burst is not of one request; a callback cannot be spurious */
-        rule = ersatz_fault_strikes(&faults->rules, faults->seed, request->times.number, fault);
+        rule = ersatz_fault_strikes(&list->rules, faults->seed, number - from, fault);
         if (rule == NULL)
             continue;
         own->strikes |= 1u << fault;
@@ -266,6 +309,12 @@ bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_er
         request = request->group_next;
     if (request == NULL)
         return false;
+    if (request->faults.blamed_on == FAULT_BY_COMMAND) {
+        snprintf(error->text, sizeof(error->text),
+            "injected fault of the simulated card: %s by a control command",
+            ersatz_fault_name(request->faults.by));
+        return true;
+    }
     snprintf(error->text, sizeof(error->text),
         "injected fault of the simulated card: %s on request #%" PRIu64,
         ersatz_fault_name(request->faults.by), request->faults.blamed_on);

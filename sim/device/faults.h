@@ -36,9 +36,10 @@ static inline bool request_is_struck(const struct request_faults *faults, enum e
     return (faults->strikes & 1u << fault) != 0;
 }
 
-/* For the device's configuration; *faults is NULL where it has no rules. The device frees it. False: out of
+/* For the device's configuration; *faults is NULL where it has no rules and is not steered. False: out of
  * memory. */
 bool faults_new(struct ersatz_device *device, struct faults **faults);
+void faults_free(struct faults *faults); /* NULL is allowed */
 
 /* Whether the card admits a request, or the group whose first it is, that is about to be submitted, for the
  * first time or again. It has its number. by_fd: its signal is a descriptor's. ERSATZ_OK: it is admitted.

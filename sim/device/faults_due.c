@@ -20,7 +20,7 @@
 
 bool faults_order_completions(const struct faults *faults)
 {
-    return (faults->present & (1u << ERSATZ_FAULT_REORDER | 1u << ERSATZ_FAULT_BURST)) != 0;
+    return (faults_list(faults)->present & (1u << ERSATZ_FAULT_REORDER | 1u << ERSATZ_FAULT_BURST)) != 0;
 }
 
 uint64_t faults_due(struct faults *faults, struct ersatz_request *request, uint64_t due)
@@ -56,9 +56,10 @@ static void end_burst(struct faults *faults)
 /* When a request that is due completes, where there are bursts; 0: now. */
 static uint64_t due_with_burst(struct faults *faults, struct ersatz_request *request, uint64_t now)
 {
+    const struct fault_list *list = faults_list(faults);
     struct request_faults *own = &request->faults;
 
-    if (faults->burst_size == 0)
+    if (list->burst_size == 0)
         return 0;
     if (own->burst != 0) { /* it was put back before: the burst is complete, or its time has come */
         if (own->burst == faults->burst && faults->burst_count > 0)
@@ -67,10 +68,10 @@ static uint64_t due_with_burst(struct faults *faults, struct ersatz_request *req
     }
     if (faults->burst_count++ == 0) {
         faults->burst++;
-        faults->burst_due = now + faults->burst_ns;
+        faults->burst_due = now + list->burst_ns;
     }
     own->burst = faults->burst;
-    if (faults->burst_count < faults->burst_size)
+    if (faults->burst_count < list->burst_size)
         return faults->burst_due;
     end_burst(faults);
     timers_hasten(faults->device->timers, is_in_burst, OVERDUE);

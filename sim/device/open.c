@@ -146,7 +146,7 @@ static enum ersatz_result open_device(
     device->generation = process_generation();
     device->cores = cores();
     device->keeps_times = config->profile != NULL || config->faults != NULL || config->findings != NULL ||
-                          config->trace != NULL;
+                          config->trace != NULL || config->steered;
     atomic_init(&device->references, 1);
     sem_init(&device->all_but_caller, 0, 0);
     pool_init(&device->pool);

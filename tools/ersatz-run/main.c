@@ -51,6 +51,7 @@ static char *control_of_options(const struct options *options, const char *recor
         {"PROFILE", options->profile_path},
         {"FAULTS", options->faults},
         {"CHECK", options->check ? "1" : NULL},
+        {"CONTROL", options->socket},
     };
 
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

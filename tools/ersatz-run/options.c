@@ -34,6 +34,7 @@ static const char usage[] =
     "  --no-trace           write no timeline\n"
     "  --json               write the report as JSON\n"
     "  --report FILE        write the report to this file\n"
+    "  --control PATH       make a socket by which ersatzctl steers the card; %p in PATH is the process id\n"
     "  --ctrl 'NAME:VALUE;...'  run more control commands\n"
     "  --module FILE        use this build of ersatz.so (default: the one built with this program, or the "
     "installed one)\n"
@@ -55,6 +56,7 @@ enum {
     JSON,
     REPORT,
     CONTROL,
+    SOCKET,
     MODULE,
     LIST,
     SHOW_VERSION,
@@ -74,6 +76,7 @@ static const struct option known[] = {
     {"no-trace", no_argument, NULL, NO_TRACE},
     {"json", no_argument, NULL, JSON},
     {"report", required_argument, NULL, REPORT},
+    {"control", required_argument, NULL, SOCKET},
     {"ctrl", required_argument, NULL, CONTROL},
     {"module", required_argument, NULL, MODULE},
     {"list", no_argument, NULL, LIST},
@@ -104,6 +107,14 @@ static const char *profile_path(const char *value)
     }
     path = realpath(value, NULL);
     return path == NULL ? value : value_of("profile", path); /* NULL: the module reports the error */
+}
+
+/* The program may change its directory. */
+static const char *absolute(const char *path)
+{
+    char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+    return directory == NULL ? path : text("%s/%s", directory, path);
 }
 
 static _Noreturn void show(void (*write)(FILE *), const char *what)
@@ -199,6 +210,9 @@ static void take(struct options *options, int option, const char *value)
         break;
     case CONTROL:
         options->control = value;
+        break;
+    case SOCKET:
+        options->socket = absolute(value_of("control", value));
         break;
     case MODULE:
         options->module = value;

@@ -31,6 +31,7 @@ struct options {
     const char *profile_path;     /* of a file: absolute, since the program may change its directory */
     const char *trace;            /* file for the timeline */
     const char *report;           /* file for the report */
+    const char *socket;           /* path of the control socket, absolute */
     const char *control;          /* more control commands */
     const char *module;
     bool check, strict, json, no_trace;

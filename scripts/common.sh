@@ -95,14 +95,19 @@ inside() {
 
 # make_root RELEASE ROOT: a file beside the root says that it is whole.
 make_root() {
-    local release=$1 root=$2
+    local release=$1 root=$2 newer
     [ ! -e "$root.made" ] || return 0
     rm -rf --one-file-system "$root"
     mkdir -p "$root"
     apart debootstrap --variant=minbase --include=ca-certificates "${release/experimental/sid}" "$root" "$mirror" || return
-    if [ "$release" = experimental ]; then
+    case $release in
+    sid) newer=haproxy ;;
+    experimental) newer=openssl ;;
+    *) newer= ;;
+    esac
+    if [ -n "$newer" ]; then
         echo "deb $mirror experimental main" >>"$root/etc/apt/sources.list"
-        printf 'Package: src:openssl\nPin: release a=experimental\nPin-Priority: 600\n' >"$root/etc/apt/preferences.d/openssl"
+        printf 'Package: src:%s\nPin: release a=experimental\nPin-Priority: 600\n' "$newer" >"$root/etc/apt/preferences.d/$newer"
     fi
     # This machine's proxies; and a mirror may be older than its own signature says.
     {

@@ -276,15 +276,6 @@ static bool fill(struct offered *slot, unsigned i, const OSSL_ALGORITHM *theirs)
     return true;
 }
 
-static const OSSL_ALGORITHM *find(const OSSL_ALGORITHM *all, const char *name)
-{
-    for (; all->algorithm_names != NULL; all++) {
-        if (provider_is_named(all, name))
-            return all;
-    }
-    return NULL;
-}
-
 bool cipher_list_make(struct provider *provider)
 {
     int no_cache;
@@ -299,7 +290,7 @@ bool cipher_list_make(struct provider *provider)
     }
     ersatz_lock(&lock, &locked);
     for (unsigned i = 0; i < CIPHERS; i++) {
-        const OSSL_ALGORITHM *theirs = find(all, list[i].name);
+        const OSSL_ALGORITHM *theirs = provider_find(all, list[i].name);
 
         if (theirs == NULL || !fill(&offered[i], i, theirs))
             continue; /* a libcrypto that was built without it */

@@ -51,4 +51,14 @@ static inline bool provider_is_named(const OSSL_ALGORITHM *algorithm, const char
     return OPENSSL_strncasecmp(names, name, len) == 0 && (names[len] == ':' || names[len] == '\0');
 }
 
+/* The algorithm in a list whose names begin with this one. NULL: there is none. */
+static inline const OSSL_ALGORITHM *provider_find(const OSSL_ALGORITHM *all, const char *name)
+{
+    for (; all->algorithm_names != NULL; all++) {
+        if (provider_is_named(all, name))
+            return all;
+    }
+    return NULL;
+}
+
 #endif

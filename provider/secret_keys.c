@@ -22,7 +22,8 @@ typedef int export_fn(void *key, int selection, OSSL_CALLBACK *callback, void *a
 typedef void *generate_fn(void *provider, const OSSL_PARAM params[]);
 typedef const OSSL_PARAM *settable_fn(void *provider);
 
-#define TYPES 2u
+/* libcrypto's types AES, whose keys have 16, 24 or 32 bytes, and GENERIC-SECRET. */
+enum { OF_AES, OF_ANY_SIZE, TYPES };
 
 /* libcrypto's functions of each type, by number, and ours. Written once, before any of it is used. */
 static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER; /* while they are written */
@@ -34,7 +35,8 @@ __attribute__((constructor)) static void watch_forks(void)
     ersatz_lock_renew_in_children(&lock);
 }
 
-/* A function of the interface has no argument that says which type it is for: so each has its own. */
+/* A function of the interface has no argument that says which type it is for: so each has its own. The
+ * argument is OF_AES or OF_ANY_SIZE. */
 #define FUNCTIONS(type)                                                                                      \
     static void *import_##type(void *provider, int selection, const OSSL_PARAM params[])                     \
     {                                                                                                        \
@@ -57,8 +59,8 @@ __attribute__((constructor)) static void watch_forks(void)
             ((struct provider *)provider)->originals_context);                                               \
     }
 
-FUNCTIONS(0)
-FUNCTIONS(1)
+FUNCTIONS(OF_AES)
+FUNCTIONS(OF_ANY_SIZE)
 
 #define LIST(type)                                                                                           \
     {                                                                                                        \
@@ -67,7 +69,7 @@ FUNCTIONS(1)
         [GENERATE_SETTABLE] = (any_fn *)generate_settable_##type                                             \
     }
 
-static any_fn *const replaced[TYPES][NUMBERS] = {LIST(0), LIST(1)};
+static any_fn *const replaced[TYPES][NUMBERS] = {LIST(OF_AES), LIST(OF_ANY_SIZE)};
 
 /* Fill the tables of a type, unless that was done for another library context. */
 static void wrap(unsigned type, const OSSL_DISPATCH *all)
@@ -87,29 +89,35 @@ static void wrap(unsigned type, const OSSL_DISPATCH *all)
 
 bool secret_keys_offer(struct provider *provider)
 {
-    static const char *const names[TYPES] = {"AES", "GENERIC-SECRET"};
     int no_cache;
     const OSSL_ALGORITHM *all =
         OSSL_PROVIDER_query_operation(provider->originals, OPERATION_SECRET_KEYS, &no_cache);
+    const OSSL_ALGORITHM *aes, *any_size;
     struct ersatz_locked locked;
-    unsigned count = 0;
+    unsigned ciphers = 0, count = 0;
 
     if (all == NULL)
         return true;
-    provider->secret_keys = calloc(TYPES + 1, sizeof(*provider->secret_keys));
+    aes = provider_find(all, "AES");
+    any_size = provider_find(all, "GENERIC-SECRET");
+    while (provider->ciphers[ciphers].algorithm_names != NULL)
+        ciphers++;
+    provider->secret_keys = calloc(ciphers + 2, sizeof(*provider->secret_keys)); /* and AES, and the end */
     if (provider->secret_keys == NULL) {
         error_raise_result(ERSATZ_NO_MEMORY);
         return false;
     }
     ersatz_lock(&lock, &locked);
-    for (const OSSL_ALGORITHM *each = all; each->algorithm_names != NULL && count < TYPES; each++) {
-        for (unsigned type = 0; type < TYPES; type++) {
-            if (!provider_is_named(each, names[type]))
-                continue;
-            wrap(type, each->implementation);
-            provider->secret_keys[count++] =
-                (OSSL_ALGORITHM){each->algorithm_names, PROPERTIES, ours[type], each->algorithm_description};
-        }
+    if (aes != NULL) {
+        wrap(OF_AES, aes->implementation);
+        provider->secret_keys[count++] =
+            (OSSL_ALGORITHM){aes->algorithm_names, PROPERTIES, ours[OF_AES], aes->algorithm_description};
+    }
+    if (any_size != NULL) {
+        wrap(OF_ANY_SIZE, any_size->implementation);
+        for (unsigned i = 0; i < ciphers; i++)
+            provider->secret_keys[count++] = (OSSL_ALGORITHM){provider->ciphers[i].algorithm_names,
+                PROPERTIES, ours[OF_ANY_SIZE], any_size->algorithm_description};
     }
     ersatz_unlock(&locked);
     OSSL_PROVIDER_unquery_operation(provider->originals, OPERATION_SECRET_KEYS, all);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys of ciphers that are objects of their own (EVP_SKEY, OpenSSL 3.5), with every cipher of the provider.
- */
+/* Keys of ciphers that are objects of their own (EVP_SKEY, OpenSSL 3.5), with every cipher of the provider,
+ * and with ciphers that it has not. */
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -19,13 +19,17 @@ static void encrypt(
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     unsigned char text[64];
     int n, more;
+    const char *provider = OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(cipher));
 
     memset(text, 'x', sizeof(text));
     memset(out, 0, 80);
-    if (skey != NULL) { /* the key first, and then the IV alone */
+    if (skey != NULL && strcmp(provider, "ersatz") == 0) { /* the key first, and then the IV alone */
         CHECK_EQ(EVP_CipherInit_SKEY(ctx, cipher, skey, NULL, 0, 1, NULL), 1);
         CHECK_EQ(
             EVP_CipherInit_SKEY(ctx, NULL, NULL, iv, (size_t)EVP_CIPHER_CTX_get_iv_length(ctx), 1, NULL), 1);
+    } else if (skey != NULL) { /* without a key, libcrypto's own ciphers crash */
+        CHECK_EQ(
+            EVP_CipherInit_SKEY(ctx, cipher, skey, iv, (size_t)EVP_CIPHER_get_iv_length(cipher), 1, NULL), 1);
     } else {
         CHECK_EQ(EVP_EncryptInit_ex2(ctx, cipher, bytes, iv, NULL), 1);
     }
@@ -106,6 +110,28 @@ static void other_ways(OSSL_PROVIDER *provider)
     EVP_CIPHER_free(ours);
 }
 
+/* A cipher of the default provider takes the key that libcrypto makes for it when this provider is asked
+ * first. */
+static void elsewhere(const char *name, const char *type)
+{
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, name, "?provider=ersatz");
+    EVP_SKEY *skey;
+    unsigned char with_object[80], with_bytes[80];
+    int len, other_len;
+
+    CHECK(cipher != NULL);
+    CHECK_EQ(strcmp(OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(cipher)), "default"), 0);
+    skey = EVP_SKEY_import_raw_key(
+        NULL, type, key, (size_t)EVP_CIPHER_get_key_length(cipher), "?provider=ersatz");
+    CHECK(skey != NULL);
+    encrypt(cipher, skey, NULL, with_object, &len);
+    encrypt(cipher, NULL, key, with_bytes, &other_len);
+    CHECK_EQ(len, other_len);
+    CHECK_EQ(memcmp(with_object, with_bytes, sizeof(with_bytes)), 0);
+    EVP_SKEY_free(skey);
+    EVP_CIPHER_free(cipher);
+}
+
 /* A MAC of libcrypto's takes no key of ours. That would matter where it takes one of libcrypto's. */
 static void mac(void)
 {
@@ -128,13 +154,20 @@ int main(void)
     static const char *const names[] = {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "AES-128-ECB",
         "AES-256-CTR", "AES-192-CFB", "AES-256-OFB", "AES-128-XTS", "AES-128-GCM", "AES-256-GCM",
         "AES-256-CCM", "AES-128-CBC-HMAC-SHA1", "AES-256-CBC-HMAC-SHA256"};
+    static const char *const others[] = {
+        "DES-EDE3-CBC", "ARIA-256-CBC", "ChaCha20", "CAMELLIA-128-CBC", "AES-128-CBC-CTS", "AES-128-OCB"};
     OSSL_PROVIDER *provider = provider_load();
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         use(names[i], "AES");
-        use(names[i], "GENERIC-SECRET");
+        use(names[i], names[i]);
     }
-    use("AES-256-XTS", "GENERIC-SECRET"); /* whose key is too long for the other type */
+    use("AES-256-XTS", "AES-256-XTS"); /* whose key is too long for the other type */
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        elsewhere(others[i], others[i]);
+        elsewhere(others[i], "GENERIC-SECRET");
+    }
+    elsewhere("DES-EDE3-CBC", "DES");
     other_ways(provider);
     mac();
     provider_unload();

@@ -41,6 +41,10 @@ struct ersatz_control_socket *ersatz_control_open(
  * seconds. NULL is allowed. */
 void ersatz_control_close(struct ersatz_control_socket *socket);
 
+/* For a client: reads a line that came as the answer, without its newline; changes it. *text: the answer as
+ * JSON, empty where the command has none; or, where *ok is false, the error. False: it is no such line. */
+bool ersatz_control_read_answer(char *line, bool *ok, const char **text);
+
 /* Call this in place of ersatz_control_close() in the child of a fork, which has no part in the socket. */
 void ersatz_control_forget(struct ersatz_control_socket *socket);
 

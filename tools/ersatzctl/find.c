@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See find.h. */
+#include "find.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ersatz/control_socket.h"
+
+#define LISTENS "00010000" /* in the column Flags of /proc/net/unix */
+
+static bool is_control_thread(const char *tasks, const char *thread)
+{
+    char path[PATH_MAX], name[32] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s/comm", tasks, thread);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false; /* it has just ended */
+    if (fgets(name, sizeof(name), file) != NULL)
+        name[strcspn(name, "\n")] = '\0';
+    fclose(file);
+    return strcmp(name, ERSATZ_CONTROL_THREAD) == 0;
+}
+
+/* The directory of the thread's descriptors. */
+static bool find_thread(const char *pid, char *descriptors, size_t size)
+{
+    char tasks[64];
+    const struct dirent *entry;
+    bool found = false;
+    DIR *directory;
+
+    snprintf(tasks, sizeof(tasks), "/proc/%s/task", pid);
+    directory = opendir(tasks);
+    if (directory == NULL)
+        give_up("process %s: %s", pid, errno == ENOENT ? "there is no such process" : strerror(errno));
+    while (!found && (entry = readdir(directory)) != NULL) {
+        found = entry->d_name[0] != '.' && is_control_thread(tasks, entry->d_name);
+        if (found)
+            snprintf(descriptors, size, "%s/%.20s/fd", tasks, entry->d_name);
+    }
+    closedir(directory);
+    return found;
+}
+
+/* Whether one of the descriptors is the socket with that inode. */
+static bool has_socket(const char *descriptors, const char *inode)
+{
+    char path[PATH_MAX], wanted[64], link[64];
+    const struct dirent *entry;
+    bool found = false;
+    DIR *directory = opendir(descriptors);
+
+    if (directory == NULL)
+        give_up("%s: %s", descriptors, strerror(errno));
+    snprintf(wanted, sizeof(wanted), "socket:[%s]", inode);
+    while (!found && (entry = readdir(directory)) != NULL) {
+        ssize_t len;
+
+        snprintf(path, sizeof(path), "%s/%.20s", descriptors, entry->d_name);
+        len = readlink(path, link, sizeof(link) - 1);
+        link[len < 0 ? 0 : len] = '\0';
+        found = strcmp(link, wanted) == 0;
+    }
+    closedir(directory);
+    return found;
+}
+
+/* Reads "Num: RefCount Protocol Flags Type St Inode Path": the inode and the path of a socket that listens.
+ */
+static bool parse_line(char *line, const char **inode, const char **path)
+{
+    char *field = NULL, *rest = line;
+    bool listens = false;
+
+    for (unsigned i = 0; i < 7; i++) {
+        rest += strspn(rest, " ");
+        field = strsep(&rest, " ");
+        if (rest == NULL)
+            return false; /* it has no path */
+        listens = listens || (i == 3 && strcmp(field, LISTENS) == 0);
+    }
+    *inode = field;
+    *path = rest;
+    rest[strcspn(rest, "\n")] = '\0';
+    return listens && rest[0] != '\0';
+}
+
+void find_socket(const char *pid, char *path, size_t size)
+{
+    char descriptors[128], table[64], *line = NULL;
+    const char *inode, *name;
+    size_t room = 0;
+    bool found = false;
+    FILE *file;
+
+    if (!find_thread(pid, descriptors, sizeof(descriptors)))
+        give_up(
+            "process %s has no control socket: CONTROL was not given, or its card does not run (yet)", pid);
+    snprintf(table, sizeof(table), "/proc/%s/net/unix", pid);
+    file = fopen(table, "re");
+    if (file == NULL)
+        give_up("%s: %s", table, strerror(errno));
+    while (!found && getline(&line, &room, file) > 0) {
+        found = parse_line(line, &inode, &name) && has_socket(descriptors, inode);
+        if (found)
+            snprintf(path, size, "/proc/%s/%s%s", pid, name[0] == '/' ? "root" : "cwd/", name);
+    }
+    free(line);
+    fclose(file);
+    if (!found)
+        give_up("process %s has closed its control socket", pid);
+}

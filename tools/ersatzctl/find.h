@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the control socket of a process. */
+#ifndef ERSATZCTL_FIND_H
+#define ERSATZCTL_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Prints a message on standard error, after the program's name, and exits with 2. */
+_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * The path of the socket, as this process can use it. The rule: the process has a thread named
+ * ERSATZ_CONTROL_THREAD; among its descriptors is one socket that listens; /proc/PID/net/unix has its path,
+ * in the root directory and the working directory of that process. Exits if there is none.
+ */
+void find_socket(const char *pid, char *path, size_t size);
+
+#endif

@@ -53,6 +53,7 @@ static struct {
     pthread_t ender;                             /* in this thread; written before `ending` */
     struct card_policy policy;
     _Atomic bool external;            /* settings.external_polling, for readers without the lock */
+    bool keeps_in_flight;             /* for good, since somebody has the address: under the lock */
     struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
 } card = {
     .lock = ERSATZ_LOCK_INITIALIZER,
@@ -441,6 +442,7 @@ static struct ersatz_config configuration(const struct card_settings *settings)
     config.instances = settings->instances;
     config.ring_depth = settings->ring_depth;
     config.external_polling = settings->external_polling;
+    config.keeps_in_flight = card.keeps_in_flight;
     config.seed = settings->seed;
     config.profile = ersatz_profile_is_none(&settings->profile) ? NULL : &settings->profile;
     config.faults = settings->faults.count > 0 ? &settings->faults : NULL;
@@ -573,6 +575,20 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
         result = start_device(&device, error);
     *out = device;
     return result;
+}
+
+_Atomic int *card_keep_in_flight(enum ersatz_flight kind)
+{
+    struct ersatz_device *device;
+    struct ersatz_locked locked;
+
+    ersatz_lock(&card.lock, &locked);
+    device = atomic_load_explicit(&card.device, memory_order_acquire);
+    card.keeps_in_flight = true;
+    if (device != NULL)
+        ersatz_device_keep_in_flight(device);
+    ersatz_unlock(&locked);
+    return &card_stats()->in_flight[kind];
 }
 
 enum ersatz_result card_probe(struct ersatz_error *error)

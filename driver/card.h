@@ -44,6 +44,10 @@ struct card_settings {
 struct card_policy *card_policy(void);
 struct ersatz_stats *card_stats(void);
 
+/* The address of a counter of requests in flight, which this card and all later ones, those of forked
+ * children too, keep up to date from now on. */
+_Atomic int *card_keep_in_flight(enum ersatz_flight kind);
+
 /* The running device, started if need be. On failure the error says why. */
 enum ersatz_result card_device(struct ersatz_device **device, struct ersatz_error *error);
 

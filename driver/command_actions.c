@@ -34,7 +34,7 @@ bool answer_in_flight(const struct command_call *call)
      * ring. */
     static _Atomic int none;
     _Atomic int *counter =
-        call->number < (long)ERSATZ_FLIGHTS ? &card_stats()->in_flight[call->number] : &none;
+        call->number < (long)ERSATZ_FLIGHTS ? card_keep_in_flight((enum ersatz_flight)call->number) : &none;
 
     call->answer->counter = counter;
     return answer_number(call, atomic_load(counter));

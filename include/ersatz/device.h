@@ -78,6 +78,7 @@ struct ersatz_config {
     unsigned instances;    /* ring pairs: 1 to ERSATZ_INSTANCES_MAX */
     unsigned ring_depth;   /* requests in flight per instance: a power of two, 1 to ERSATZ_RING_DEPTH_MAX */
     bool external_polling; /* callbacks run in ersatz_device_poll() only, not on a thread of the device */
+    bool keeps_in_flight;  /* as after ersatz_device_keep_in_flight() */
     uint64_t seed;         /* of the card's random choices: faults, jitter */
 
     /* Read only while the device opens. NULL: as fast as possible (profile.h); no faults (faults.h). */
@@ -186,6 +187,16 @@ int ersatz_device_response_fd(struct ersatz_device *device, unsigned instance);
 
 /* True if the device accepts requests: it was not stopped, and no injected fault has reset or removed it. */
 bool ersatz_device_is_running(const struct ersatz_device *device);
+
+/* How many requests are in flight: from their submission until they are signalled, or their callback begins
+ * to run. Each instance counts its own, so that threads which submit to different ones do not write to the
+ * same cache line; this adds them up. in_flight_max of the statistics is the largest sum that was seen: an
+ * instance looks when it has more in flight than ever, and at every 64th request. */
+int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kind);
+
+/* From now on, keep in_flight of the statistics up to date, for an application that reads it at an address.
+ * Each request then writes to that one cache line, too. */
+void ersatz_device_keep_in_flight(struct ersatz_device *device);
 
 /* Where ersatz_device_hold() stops a request. */
 enum ersatz_hold {

@@ -81,8 +81,9 @@ struct ersatz_stats {
     _Atomic uint64_t retries;                                     /* times a request found its ring full */
     _Atomic uint64_t early_resumes; /* times a job was resumed before its request was done */
     _Atomic uint64_t orphans; /* requests whose wait context was freed or used again before they were done */
-    _Atomic uint64_t in_flight_max;
-    /* the application may hold the address of these (heuristic polling), hence int */
+    _Atomic uint64_t in_flight_max; /* exact for one thread; of several, see ersatz_device_in_flight() */
+    /* Requests in flight, counted here only for a device that was told to: ersatz_device_keep_in_flight().
+     * The application may hold the address of these (heuristic polling), hence int. */
     _Alignas(64) _Atomic int in_flight[ERSATZ_FLIGHTS];
     /* written by workers, once a batch */
     _Alignas(64) _Atomic uint64_t completed;    /* computed, with any result */

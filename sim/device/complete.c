@@ -41,27 +41,26 @@ void complete_give_slots(struct ersatz_request *const *requests, unsigned count,
 {
     unsigned asym = 0, cipher = 0, slots = 0;
 
-    /* All of a batch together: submitters change these counters with every request, so each change by a
-     * worker moves a cache line to its core and back. */
-    for (unsigned i = 0; !reaped && i < count; i++) {
-        if (requests[i]->notify == NOTIFY_CALLBACK)
-            continue;
-        asym += requests[i]->op.kind != ERSATZ_CIPHER;
-        cipher += requests[i]->op.kind == ERSATZ_CIPHER;
-    }
-    if (asym + cipher > 0)
-        device_flights_ended(requests[0]->device, asym, cipher);
+    /* Those of an instance together, as they usually come: submitters change these counters with every
+     * request, so each change by a worker moves a cache line to its core and back. */
     for (unsigned i = 0; i < count; i++) {
         struct ersatz_request *request = requests[i];
 
+        if (!reaped && request->notify != NOTIFY_CALLBACK) {
+            asym += request->op.kind != ERSATZ_CIPHER;
+            cipher += request->op.kind == ERSATZ_CIPHER;
+        }
         if ((request->notify == NOTIFY_CALLBACK) == reaped) {
             slots += request->has_slot; /* one that was parked to make room has given it back */
             request->has_slot = false;
         }
-        if (slots > 0 && (i + 1 == count || requests[i + 1]->instance != request->instance)) {
+        if (i + 1 < count && requests[i + 1]->instance == request->instance)
+            continue;
+        if (asym + cipher > 0)
+            device_flights_ended(request->instance, asym, cipher);
+        if (slots > 0)
             instance_give_slots(request->instance, slots);
-            slots = 0;
-        }
+        asym = cipher = slots = 0;
     }
 }
 

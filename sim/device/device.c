@@ -176,45 +176,95 @@ void ersatz_device_release(struct ersatz_device *device, unsigned count)
     device_wake_workers(device);
 }
 
-static enum ersatz_flight flight_kind(const struct ersatz_request *request)
+static unsigned asym_of(uint64_t flights)
 {
-    return request->op.kind == ERSATZ_CIPHER ? ERSATZ_FLIGHT_CIPHER : ERSATZ_FLIGHT_ASYM;
+    return (unsigned)(flights % FLIGHT_CIPHER);
 }
+
+static unsigned ciphers_of(uint64_t flights)
+{
+    return (unsigned)(flights % FLIGHTS_KEPT / FLIGHT_CIPHER);
+}
+
+int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kind)
+{
+    unsigned instances = device->config.instances, sum = 0;
+
+    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
+         i = bits_next(device->used, i + 1, instances)) {
+        uint64_t flights = atomic_load_explicit(&device->instances[i].flights, memory_order_relaxed);
+
+        if (kind == ERSATZ_FLIGHT_ALL || kind == ERSATZ_FLIGHT_ASYM)
+            sum += asym_of(flights);
+        if (kind == ERSATZ_FLIGHT_ALL || kind == ERSATZ_FLIGHT_CIPHER)
+            sum += ciphers_of(flights);
+    }
+    return (int)sum;
+}
+
+static void keep(struct ersatz_stats *stats, int asym, int cipher)
+{
+    if (asym != 0)
+        atomic_fetch_add_explicit(&stats->in_flight[ERSATZ_FLIGHT_ASYM], asym, memory_order_relaxed);
+    if (cipher != 0)
+        atomic_fetch_add_explicit(&stats->in_flight[ERSATZ_FLIGHT_CIPHER], cipher, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], asym + cipher, memory_order_relaxed);
+}
+
+void ersatz_device_keep_in_flight(struct ersatz_device *device)
+{
+    for (unsigned i = 0; i < device->instances_ready; i++) {
+        /* The flag is in the same word as the counts: whoever changes them later sees it, and counts in the
+         * statistics, too; what was changed before is counted here. */
+        uint64_t before =
+            atomic_fetch_or_explicit(&device->instances[i].flights, FLIGHTS_KEPT, memory_order_relaxed);
+
+        if ((before & FLIGHTS_KEPT) == 0)
+            keep(device_stats(device), (int)asym_of(before), (int)ciphers_of(before));
+    }
+}
+
+#define LOOK_EVERY 64u
 
 void device_flight_began(struct ersatz_request *request)
 {
-    struct ersatz_stats *stats = device_stats(request->device);
-    uint64_t now;
+    struct instance *instance = request->instance;
+    struct ersatz_device *device = request->device;
+    bool is_cipher = request->op.kind == ERSATZ_CIPHER;
+    unsigned begun = atomic_load_explicit(&instance->flights_begun, memory_order_relaxed) + 1, now;
+    uint64_t before;
 
-    atomic_fetch_add_explicit(&stats->in_flight[flight_kind(request)], 1, memory_order_relaxed);
-    now = (uint64_t)atomic_fetch_add_explicit(&stats->in_flight[ERSATZ_FLIGHT_ALL], 1, memory_order_relaxed) +
-          1;
-    ersatz_count_max(&stats->in_flight_max, now);
+    if (!bits_has(device->used, instance->index))
+        bits_add(device->used, instance->index);
+    before = atomic_fetch_add_explicit(
+        &instance->flights, is_cipher ? FLIGHT_CIPHER : FLIGHT_ASYM, memory_order_relaxed);
+    if ((before & FLIGHTS_KEPT) != 0)
+        keep(device_stats(device), !is_cipher, is_cipher);
+    atomic_store_explicit(&instance->flights_begun, begun, memory_order_relaxed);
+    now = asym_of(before) + ciphers_of(before) + 1;
+    if (now > atomic_load_explicit(&instance->flights_most, memory_order_relaxed))
+        atomic_store_explicit(&instance->flights_most, now, memory_order_relaxed);
+    else if (begun % LOOK_EVERY != 0)
+        return;
+    ersatz_count_max(
+        &device_stats(device)->in_flight_max, (uint64_t)ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL));
 }
 
-static void lower(_Atomic int *in_flight, int by)
+void device_flights_ended(struct instance *instance, unsigned asym, unsigned cipher)
 {
-    int before = atomic_fetch_sub_explicit(in_flight, by, memory_order_relaxed);
+    uint64_t before = atomic_fetch_sub_explicit(
+        &instance->flights, asym * FLIGHT_ASYM + cipher * FLIGHT_CIPHER, memory_order_relaxed);
 
-    ASSERT(before >= by);
-}
-
-void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned cipher)
-{
-    struct ersatz_stats *stats = device_stats(device);
-
-    if (asym > 0)
-        lower(&stats->in_flight[ERSATZ_FLIGHT_ASYM], (int)asym);
-    if (cipher > 0)
-        lower(&stats->in_flight[ERSATZ_FLIGHT_CIPHER], (int)cipher);
-    lower(&stats->in_flight[ERSATZ_FLIGHT_ALL], (int)(asym + cipher));
+    ASSERT(asym_of(before) >= asym && ciphers_of(before) >= cipher);
+    if ((before & FLIGHTS_KEPT) != 0)
+        keep(device_stats(instance->device), -(int)asym, -(int)cipher);
 }
 
 void device_flight_ended(struct ersatz_request *request)
 {
-    bool is_cipher = flight_kind(request) == ERSATZ_FLIGHT_CIPHER;
+    bool is_cipher = request->op.kind == ERSATZ_CIPHER;
 
-    device_flights_ended(request->device, !is_cipher, is_cipher);
+    device_flights_ended(request->instance, !is_cipher, is_cipher);
 }
 
 void device_complain(const char *what, int err)

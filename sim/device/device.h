@@ -40,8 +40,7 @@ struct ersatz_device {
      * device_ring_doorbell() */
     _Alignas(64) _Atomic uint64_t sleepers[BITS_WORDS(ERSATZ_WORKERS_MAX)];
     struct lingering lingering;
-    _Atomic unsigned lenders; /* calls of lend() that compute; sequentially consistent, see lend.c */
-    _Atomic long tickets;     /* how many requests may still pass while held; relaxed */
+    _Atomic long tickets; /* how many requests may still pass while held; relaxed */
 
     struct pool pool;
 
@@ -121,12 +120,12 @@ void device_ask_for_marks(struct ersatz_device *device);
 /* For the first worker: whether it was asked since it last called this. */
 bool device_take_marks(struct ersatz_device *device);
 
-/* Count a request as in flight, and as no longer in flight. */
+/* Count a request as in flight at its instance, and as no longer in flight. */
 void device_flight_began(struct ersatz_request *request);
 void device_flight_ended(struct ersatz_request *request);
 
 /* Count that many RSA operations and cipher operations as no longer in flight. */
-void device_flights_ended(struct ersatz_device *device, unsigned asym, unsigned cipher);
+void device_flights_ended(struct instance *instance, unsigned asym, unsigned cipher);
 
 /* Report on standard error an error of which no caller can be told. */
 void device_complain(const char *what, int err);

@@ -21,6 +21,7 @@ enum ersatz_result instance_init(
     instance->index = index;
     instance->depth = depth;
     atomic_init(&instance->in_flight, 0);
+    atomic_init(&instance->flights, device->config.keeps_in_flight ? FLIGHTS_KEPT : 0);
     atomic_init(&instance->line_length, 0);
     atomic_init(&instance->shut, 0);
     atomic_init(&instance->ring_state, RING_NOT_MADE);
@@ -194,8 +195,6 @@ static void push(struct instance *instance, struct ersatz_request *request)
     request->has_slot = true;
     if (instance->device->timing != NULL)
         timing_accept(request); /* before a worker can have it */
-    if (!bits_has(instance->device->used, instance->index))
-        bits_add(instance->device->used, instance->index);
     while (!ring_push(&instance->requests, request))
         sched_yield(); /* a worker is between taking an item and freeing its place */
     device_ring_doorbell(instance->device, instance->index);

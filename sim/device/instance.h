@@ -18,6 +18,10 @@
 #include "request.h"
 #include "ring.h"
 
+#define FLIGHT_ASYM UINT64_C(1)
+#define FLIGHT_CIPHER (UINT64_C(1) << 31)
+#define FLIGHTS_KEPT (UINT64_C(1) << 62)
+
 enum instance_ring { RING_NOT_MADE, RING_READY, RING_UNREACHABLE, RING_REFUSED };
 
 struct instance {
@@ -27,6 +31,12 @@ struct instance {
     struct ring requests;
     _Alignas(
         64) _Atomic unsigned in_flight; /* slots taken; sequentially consistent, see instance_enqueue() */
+    _Atomic unsigned lenders; /* calls of lend() that compute; sequentially consistent, see lend.c */
+    /* FLIGHT_ASYM and FLIGHT_CIPHER for each request in flight, and whether the statistics count them, too:
+     * FLIGHTS_KEPT. Relaxed, as the next two. */
+    _Atomic uint64_t flights;
+    _Atomic unsigned flights_most;  /* at a time */
+    _Atomic unsigned flights_begun; /* roughly: every so often the device's sum is taken */
 
     _Alignas(64) _Atomic unsigned line_length; /* sequentially consistent, see instance_enqueue() */
     _Atomic unsigned shut;                     /* sequentially consistent, see instance_open() */

@@ -27,9 +27,8 @@ static bool may_lend(const struct ersatz_request *request)
 
     return !request_is_inherited(request) && request->group_next == NULL && !device->keeps_times &&
            atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_NONE &&
-           atomic_load_explicit(&device_stats(device)->in_flight[ERSATZ_FLIGHT_ALL], memory_order_relaxed) <
-               (int)device->config.workers &&
-           compute_is_portable(&request->op);
+           compute_is_portable(&request->op) &&
+           ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL) < (int)device->config.workers;
 }
 
 static void compute(struct ersatz_request *request)
@@ -62,15 +61,14 @@ static bool compute_in_slot(struct ersatz_request *request, struct instance *ins
 
 static bool compute_counted(struct ersatz_request *request, struct instance *instance)
 {
-    struct ersatz_device *device = request->device;
     bool done;
 
     /* Sequentially consistent: this thread raises the count, then looks whether the device is stopping; the
      * first worker sets `stopping`, then looks at the count in lend_stop(). */
     lending++;
-    atomic_fetch_add(&device->lenders, 1);
+    atomic_fetch_add(&instance->lenders, 1);
     done = compute_in_slot(request, instance);
-    atomic_fetch_sub(&device->lenders, 1);
+    atomic_fetch_sub(&instance->lenders, 1);
     lending--;
     return done;
 }
@@ -96,8 +94,19 @@ unsigned lend_interrupted(void)
     return lending;
 }
 
+static unsigned lenders(struct ersatz_device *device)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < device->instances_ready; i++)
+        sum += atomic_load(&device->instances[i].lenders);
+    return sum;
+}
+
 void lend_stop(struct ersatz_device *device, unsigned left)
 {
-    while (atomic_load(&device->lenders) > left)
+    /* The counts are read one after the other; a thread that raises one meanwhile finds that the device is
+     * stopping, and lowers it again. */
+    while (lenders(device) > left)
         sched_yield(); /* one operation each */
 }

@@ -61,7 +61,7 @@ static void test_late(bool by_callback, bool external)
     land(&late, ERSATZ_OK, NULL);
     CHECK(now_ns() - begin >= 30000000);
     CHECK(nobody_is_told(&later, 1));
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 1);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 1);
     ersatz_device_stop(device); /* what is computed is told of */
     land(&later, ERSATZ_OK, NULL);
     CHECK_EQ(injected(ERSATZ_FAULT_LATE), 2);
@@ -334,7 +334,7 @@ static void test_all(bool by_callback, bool external, bool to_the_end)
         CHECK(by_callback || injected(ERSATZ_FAULT_SPURIOUS) > 0);
         CHECK(injected(ERSATZ_FAULT_RING_FULL) > 0);
     }
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     ersatz_device_free(device);
 }
 

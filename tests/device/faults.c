@@ -317,7 +317,7 @@ static void test_down(const char *text, const char *name, enum ersatz_result wan
     for (int i = 0; i < 4; i++)
         land(&flights[i], wanted, blame);
     CHECK_EQ(stats.faults[ERSATZ_FAULT_RESET] + stats.faults[ERSATZ_FAULT_GONE], 1);
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     CHECK(!ersatz_device_is_running(device));
     ersatz_device_free(device);
 }
@@ -350,7 +350,7 @@ static void test_hang(bool by_callback, bool external)
     CHECK_EQ(take_off(device, &other, by_callback), ERSATZ_OK);
     land(&other, ERSATZ_OK, NULL);
     CHECK(!ersatz_request_is_done(hung.request));
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 1);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 1);
     refused(device, by_callback, ERSATZ_DEVICE_RESET, "reset on request #3");
     land(&hung, ERSATZ_DEVICE_RESET, "reset on request #3");
     while (!ersatz_device_is_running(device))
@@ -376,6 +376,9 @@ static void test_hung_orphan(void)
     ersatz_waker_free(hung.waker);
     aes_free(hung.aes);
     CHECK_EQ(stats.orphans, 1);
+    ersatz_device_keep_in_flight(device);
+    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 1);
+    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_CIPHER], 1);
     ersatz_device_free(device);
     CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
 }

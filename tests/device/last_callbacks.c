@@ -124,7 +124,7 @@ static void stop_with_requests(bool external)
         poll_all(device, REQUESTS);
     for (int i = 0; i < REQUESTS; i++)
         finish(&submitted[i]);
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     ersatz_device_free(device);
 }
 

@@ -41,7 +41,7 @@ int main(void)
     CHECK_EQ(atomic_load(&stats.io_uring_enters), enters); /* a worker's sleep is counted when it ends */
     CHECK_EQ(atomic_load(&stats.requests[ERSATZ_REQUEST_RSA_PRIV]), OPERATIONS);
     CHECK_EQ(atomic_load(&stats.completed), OPERATIONS);
-    CHECK_EQ(atomic_load(&stats.in_flight[ERSATZ_FLIGHT_ALL]), 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
 
     ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
     CHECK_EQ(pthread_create(&thread, NULL, do_one, NULL), 0);

@@ -61,7 +61,7 @@ static void many_threads(void)
         aes_free(aes[i]);
     }
     CHECK_EQ(stats.completed, THREADS * ROUNDS);
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(shared_device, ERSATZ_FLIGHT_ALL), 0);
     ersatz_waker_free(shared_waker);
     ersatz_device_free(shared_device);
 }
@@ -85,7 +85,7 @@ int main(void)
         aes_free(held); /* the card keeps what it needs */
         ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     }
-    while (stats.in_flight[ERSATZ_FLIGHT_ALL] != 0)
+    while (ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL) != 0)
         usleep(100);
     CHECK_EQ(stats.completed, MANY + 2);
     aes_free(aes);

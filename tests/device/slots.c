@@ -36,7 +36,7 @@ static void stop_with(bool callbacks, bool external)
     CHECK_EQ(device->instances[0].in_flight, 0);
     CHECK_EQ(device->instances[0].line_length, 0);
     CHECK_EQ(called, callbacks ? 4 : 0);
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     for (int i = 0; i < 4; i++) {
         CHECK(ersatz_request_is_done(requests[i]));
         CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_STOPPED);

@@ -83,7 +83,7 @@ static void check_never_early(enum told told, uint64_t latency)
     CHECK_EQ(stats.profile_told, REQUESTS);
     CHECK(stats.profile_asked_ns >= REQUESTS * latency);
     CHECK(stats.profile_reached_ns >= stats.profile_asked_ns);
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     for (int i = 0; i < REQUESTS; i++) {
         ersatz_waker_free(wakers[i]);
         aes_free(aes[i]);
@@ -183,11 +183,11 @@ static void check_orphan(void)
     while (stats.completed == 0)
         usleep(100);
     CHECK(!ersatz_request_is_done(request));
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 1); /* the card has it still */
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 1); /* the card has it still */
     ersatz_waker_free(waker);
     CHECK_EQ(stats.orphans, 1);
     ersatz_device_stop(device);
-    CHECK_EQ(stats.in_flight[ERSATZ_FLIGHT_ALL], 0);
+    CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     CHECK(!timers_call(device->timers, 0, note, NULL)); /* it has ended */
     ersatz_device_free(device);
     aes_free(aes);

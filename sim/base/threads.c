@@ -3,12 +3,16 @@
 #include "threads.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
@@ -21,6 +25,38 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = err;
     return err == 0;
+}
+
+#define LONG_SLICE_NS 20000000u /* the usual slice is about 3 ms */
+
+void thread_ask_for_long_slices(void)
+{
+    struct { /* struct sched_attr of Linux; which header declares it depends on the C library's version */
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t slice, deadline, period;
+    } attributes;
+
+    /* A filter of system calls may end the process at one that it does not expect. */
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
+        return;
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 ||
+        (attributes.policy != SCHED_OTHER && attributes.policy != SCHED_BATCH))
+        return; /* real-time threads have no slices; idle ones shall stay as they are */
+    attributes.slice = LONG_SLICE_NS;
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+#define OTHERS_RAN_NS 10000u /* a yield that took longer has let another thread run */
+
+bool thread_let_others_run(void)
+{
+    uint64_t before = clock_now();
+
+    sched_yield();
+    return clock_now() - before > OTHERS_RAN_NS;
 }
 
 pid_t thread_self(void)

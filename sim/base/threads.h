@@ -13,6 +13,15 @@
  * says why. */
 bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 
+/*
+ * Ask Linux to run the calling thread in longer slices, and so less often. It gets its share of the core as
+ * before, but it does not interrupt other threads as soon as it has work. Linux ignores this before 6.12.
+ */
+void thread_ask_for_long_slices(void);
+
+/* Yield the core. Returns whether another thread ran on it. */
+bool thread_let_others_run(void);
+
 /* The thread number (gettid(2)) of the calling thread. Not cached: a job may go on in another thread. */
 pid_t thread_self(void);
 

@@ -143,6 +143,17 @@ bool device_has_work(struct ersatz_device *device)
     return false;
 }
 
+size_t device_waiting(struct ersatz_device *device)
+{
+    unsigned instances = device->config.instances;
+    size_t waiting = 0;
+
+    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
+         i = bits_next(device->used, i + 1, instances))
+        waiting += ring_count(&device->instances[i].requests);
+    return waiting;
+}
+
 void device_ask_for_marks(struct ersatz_device *device)
 {
     /* Sequentially consistent: `wants_mark` was set before; the worker lowers this flag, then looks at those.

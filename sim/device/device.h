@@ -39,6 +39,9 @@ struct ersatz_device {
     /* and those for workers. A bit for each worker that sleeps; sequentially consistent, see
      * device_ring_doorbell() */
     _Alignas(64) _Atomic uint64_t sleepers[BITS_WORDS(ERSATZ_WORKERS_MAX)];
+    _Atomic unsigned resting; /* workers that sleep or nap: see company.c */
+    _Atomic unsigned pass;    /* as many operations as the kernel computes at once, if those that were taken
+                               * last were private RSA; else 0. Relaxed: a hint, for company.c */
     struct lingering lingering;
     _Atomic long tickets; /* how many requests may still pass while held; relaxed */
 
@@ -101,6 +104,9 @@ static inline bool device_is_asleep(struct ersatz_device *device)
 
 /* Whether there are requests in a ring that a worker may take. */
 bool device_has_work(struct ersatz_device *device);
+
+/* How many requests are in the rings. */
+size_t device_waiting(struct ersatz_device *device);
 
 /*
  * Each worker is bound to a few instances, or each instance to a few workers: worker w and instance i belong

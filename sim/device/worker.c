@@ -49,16 +49,11 @@ static struct instance *own_instance(const struct worker *worker, unsigned which
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
-    unsigned instances = device->config.instances;
-    size_t waiting = 0;
-    size_t workers = device->config.workers;
+    size_t waiting, workers = device->config.workers;
 
     if (ring_count(&own_instance(worker, worker->next_instance)->requests) >= WAITING_ENOUGH)
         return WORKER_BATCH;
-    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
-         i = bits_next(device->used, i + 1, instances))
-        waiting += ring_count(&device->instances[i].requests);
-    waiting = (waiting + workers - 1) / workers;
+    waiting = (device_waiting(device) + workers - 1) / workers;
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
 }
 
@@ -97,7 +92,7 @@ static void take(struct instance *instance, struct batch *batch, unsigned *want)
 static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
-    unsigned want = share(worker), instances = device->config.instances;
+    unsigned want = company_share(worker, share(worker)), instances = device->config.instances;
 
     batch->count = 0;
     if (atomic_load(&device->stopping))
@@ -112,6 +107,7 @@ static void gather(struct worker *worker, struct batch *batch)
     }
     if (batch->count == 0)
         return;
+    company_came(worker, &batch->requests[0]->op, batch->count);
     worker->next_instance++; /* even if there is more in this one */
     if (device_has_sleepers(device) && device_has_work(device))
         device_ring_doorbell(device, worker->index);
@@ -235,6 +231,7 @@ static void sleep_until_rung(struct worker *worker)
     struct ersatz_device *device = worker->device;
     uint64_t until = DOORBELL_NEVER;
 
+    atomic_fetch_add(&device->resting, 1);
     bits_add(device->sleepers, worker->index); /* then look: see device_ring_doorbell() */
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
@@ -243,6 +240,7 @@ static void sleep_until_rung(struct worker *worker)
         poster_sleep(&worker->poster, until);
     }
     bits_remove(device->sleepers, worker->index);
+    atomic_fetch_sub(&device->resting, 1);
     worker->woke_early = until != DOORBELL_NEVER;
 }
 
@@ -251,6 +249,8 @@ static enum ersatz_result set_up(struct worker *worker)
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
     worker->woke_early = false;
+    company_init(&worker->company);
+    thread_ask_for_long_slices();
     worker->next_instance = 0;
     library_context_adopt();
     worker->lanes = compute_lanes_new();
@@ -303,6 +303,8 @@ static void *work(void *arg)
         }
         if (++rounds % CLEANSE_EVERY == 0)
             pool_cleanse(&device->pool, never, device);
+        while (company_awaited(worker))
+            ;
         gather(worker, &batch);
         busy = batch.count > 0;
         if (busy) {

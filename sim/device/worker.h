@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "company.h"
 #include "poster.h"
 #include "request.h"
 
@@ -24,6 +25,7 @@ struct worker {
 
     /* The thread's own. */
     struct compute_lanes *lanes;
+    struct company company;
     bool woke_early;                   /* for the end of a lone operation: see linger.h */
     unsigned next_instance;            /* which of its own to look at first */
     struct ersatz_request *held_first; /* computed, and held before their signals */

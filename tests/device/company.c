@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Under load batches of private RSA operations are filled: a worker that finds less than a pass lets others
+ * run before it takes it, and while another worker is awake it takes none. The test decides when others have
+ * run on the core, so that no time decides anything.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "card_rsa.h"
+#include "device/device.h"
+
+#define PASS 4u
+#define LONE 20u
+#define SUBMITTERS 3u
+#define EACH 100u
+
+static struct ersatz_stats stats;
+static struct ersatz_device *device;
+static struct rsa *rsa;
+
+/* What the workers' yields do: `armed` of them report themselves and wait for an answer. */
+static _Atomic int armed, yields, naps;
+static _Atomic bool crowded;
+static sem_t yielded, answers, napped, wake_up;
+static _Thread_local bool was_crowded;
+
+bool __wrap_thread_let_others_run(void);
+void __wrap_poster_sleep(struct poster *poster, uint64_t until);
+void __real_poster_sleep(struct poster *poster, uint64_t until);
+unsigned __wrap_compute_lanes_for(const struct ersatz_op *op);
+
+unsigned __wrap_compute_lanes_for(const struct ersatz_op *op)
+{
+    (void)op;
+    return PASS; /* on every machine */
+}
+
+static void wait_for(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) != 0)
+        ;
+}
+
+bool __wrap_thread_let_others_run(void)
+{
+    atomic_fetch_add(&yields, 1);
+    if (atomic_fetch_sub(&armed, 1) > 0) {
+        sem_post(&yielded);
+        wait_for(&answers);
+    } else {
+        atomic_fetch_add(&armed, 1);
+    }
+    was_crowded = atomic_load(&crowded);
+    return was_crowded;
+}
+
+/* A sleep with a limit after such a yield is a nap. It lasts until the test ends it, or as long as it would,
+ * when the test waits for none. */
+void __wrap_poster_sleep(struct poster *poster, uint64_t until)
+{
+    if (was_crowded && until != DOORBELL_NEVER && atomic_fetch_add(&naps, 1) == 0) {
+        sem_post(&napped);
+        wait_for(&wake_up);
+    } else {
+        __real_poster_sleep(poster, until);
+    }
+    was_crowded = false;
+}
+
+struct signature {
+    struct ersatz_request *request;
+    struct ersatz_waker *waker;
+    uint8_t out[RSA_BYTES];
+};
+
+static void submit(struct signature *signature)
+{
+    struct ersatz_op op = rsa->op;
+
+    op.u.rsa.out = signature->out;
+    memset(signature->out, 0, RSA_BYTES);
+    CHECK_EQ(ersatz_request_new(device, &op, true, &signature->request), ERSATZ_OK);
+    CHECK_EQ(ersatz_waker_new(&stats, &signature->waker), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_fd(signature->request, signature->waker), ERSATZ_OK);
+}
+
+static void finish(struct signature *signature)
+{
+    struct pollfd told = {.fd = ersatz_waker_fd(signature->waker), .events = POLLIN};
+
+    CHECK_EQ(poll(&told, 1, -1), 1);
+    CHECK(ersatz_request_is_done(signature->request));
+    CHECK_EQ(ersatz_request_finish(signature->request), ERSATZ_OK);
+    CHECK(memcmp(signature->out, rsa->wanted, RSA_BYTES) == 0);
+    ersatz_waker_free(signature->waker);
+}
+
+static void open_card(unsigned workers)
+{
+    struct signature first;
+
+    device = card_open(&stats, workers, 0, false);
+    submit(&first); /* from here on the card expects private operations */
+    finish(&first);
+    atomic_store(&naps, 0);
+    atomic_store(&yields, 0);
+}
+
+/* Submit while nothing may be taken; then let as many be taken. */
+static void submit_together(struct signature *signatures, unsigned count, unsigned tickets)
+{
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    for (unsigned i = 0; i < count; i++)
+        submit(&signatures[i]);
+    ersatz_device_release(device, tickets);
+}
+
+/* Two operations wait; two more come while others run. They are one batch. */
+static void more_come(void)
+{
+    struct signature signatures[PASS];
+    uint64_t batches;
+
+    open_card(1);
+    batches = stats.batches;
+    atomic_store(&crowded, true);
+    atomic_store(&armed, 1);
+    submit_together(signatures, PASS / 2, PASS);
+    wait_for(&yielded);
+    for (unsigned i = PASS / 2; i < PASS; i++)
+        submit(&signatures[i]);
+    sem_post(&answers);
+    for (unsigned i = 0; i < PASS; i++)
+        finish(&signatures[i]);
+    CHECK_EQ(stats.batches - batches, 1);
+    CHECK_EQ(naps, 0); /* the only worker */
+    ersatz_device_free(device);
+}
+
+/* Nobody comes: the only worker takes what there is. */
+static void none_come(void)
+{
+    struct signature signatures[2];
+    uint64_t batches;
+
+    open_card(1);
+    batches = stats.batches;
+    submit_together(signatures, 2, 2);
+    for (unsigned i = 0; i < 2; i++)
+        finish(&signatures[i]);
+    CHECK_EQ(stats.batches - batches, 1);
+    CHECK_EQ(yields, 1);
+    ersatz_device_free(device);
+}
+
+/* One worker is awake, and has taken nothing yet: the other takes none of the two, and naps. */
+static void second_naps(void)
+{
+    struct signature signatures[2];
+    uint64_t batches;
+
+    open_card(2);
+    batches = stats.batches;
+    atomic_store(&armed, 2); /* both yield before one goes on */
+    submit_together(signatures, 2, 2);
+    wait_for(&yielded);
+    wait_for(&yielded);
+    sem_post(&answers);
+    while (atomic_load(&naps) == 0 && atomic_load(&stats.batches) == batches)
+        usleep(100);
+    CHECK_EQ(naps, 1);
+    wait_for(&napped);
+    CHECK_EQ(stats.batches, batches); /* the one that is awake is still in its yield */
+    sem_post(&answers);
+    for (unsigned i = 0; i < 2; i++)
+        finish(&signatures[i]);
+    CHECK_EQ(stats.batches - batches, 1);
+    CHECK_EQ(naps, 1); /* the last one that is awake does not nap */
+    sem_post(&wake_up);
+    ersatz_device_free(device);
+}
+
+/* One operation after the other expects no company, and waits for none. */
+static void alone(void)
+{
+    struct signature lone;
+
+    open_card(2);
+    for (unsigned i = 0; i < LONE; i++) {
+        submit(&lone);
+        finish(&lone);
+    }
+    CHECK_EQ(yields, 0);
+    ersatz_device_free(device);
+}
+
+static void *submit_many(void *arg)
+{
+    unsigned seed = *(const unsigned *)arg;
+    struct signature signatures[2];
+
+    for (unsigned i = 0; i < EACH; i++) {
+        unsigned count = 1 + (unsigned)rand_r(&seed) % 2;
+
+        atomic_store(&crowded, rand_r(&seed) % 4 != 0);
+        for (unsigned j = 0; j < count; j++)
+            submit(&signatures[j]);
+        for (unsigned j = 0; j < count; j++)
+            finish(&signatures[j]);
+    }
+    return NULL;
+}
+
+/* However the workers rest, no request is left behind. */
+static void all_are_served(void)
+{
+    pthread_t threads[SUBMITTERS];
+    unsigned seeds[SUBMITTERS];
+
+    open_card(3);
+    atomic_store(&naps, 1); /* they last as long as they would */
+    for (unsigned i = 0; i < SUBMITTERS; i++) {
+        seeds[i] = i;
+        CHECK_EQ(pthread_create(&threads[i], NULL, submit_many, &seeds[i]), 0);
+    }
+    for (unsigned i = 0; i < SUBMITTERS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    ersatz_device_free(device);
+}
+
+int main(void)
+{
+    test_begin(60);
+    sem_init(&yielded, 0, 0);
+    sem_init(&answers, 0, 0);
+    sem_init(&napped, 0, 0);
+    sem_init(&wake_up, 0, 0);
+    rsa = rsa_new();
+    more_come();
+    none_come();
+    second_naps();
+    alone();
+    all_are_served();
+    rsa_free(rsa);
+    return 0;
+}

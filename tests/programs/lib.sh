@@ -134,6 +134,11 @@ configuration() {
     "${DOOR:-engine}_configuration"
 }
 
+# recipe_file FILE PORT: a configuration of docs/clients.md, with another port, in the working directory.
+recipe_file() {
+    sed "s/8443/$2/" "$(dirname "${BASH_SOURCE[0]}")/../../docs/clients/$1" >"$(basename "$1")"
+}
+
 make_key_and_certificate() {
     openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 30 \
         -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null

@@ -6,6 +6,7 @@
 #include <openssl/async.h>
 #include <sys/types.h>
 
+#include "card.h"
 #include "error.h"
 
 static bool refuse_key(enum ersatz_mode mode, enum ersatz_result result)
@@ -15,6 +16,14 @@ static bool refuse_key(enum ersatz_mode mode, enum ersatz_result result)
     else
         error_raise_result(result);
     return false;
+}
+
+/* OFFLOAD:fastest holds for calling cores, too. */
+static enum ersatz_result set_key(
+    struct ersatz_cipher *state, const uint8_t *key, size_t key_len, bool encrypt)
+{
+    ersatz_cipher_go_by_speed(state, atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed));
+    return ersatz_cipher_set_key(state, key, key_len, encrypt);
 }
 
 bool aes_set_key(
@@ -28,7 +37,7 @@ bool aes_set_key(
         return result == ERSATZ_OK || refuse_key(mode, result);
     }
     if (*state != NULL) {
-        result = ersatz_cipher_set_key(*state, key, key_len, encrypt);
+        result = set_key(*state, key, key_len, encrypt);
         if (result == ERSATZ_OK)
             return true;
         if (result != ERSATZ_BUSY)
@@ -37,7 +46,7 @@ bool aes_set_key(
     }
     result = ersatz_cipher_new(mode, (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1), state);
     if (result == ERSATZ_OK)
-        result = ersatz_cipher_set_key(*state, key, key_len, encrypt);
+        result = set_key(*state, key, key_len, encrypt);
     return result == ERSATZ_OK || refuse_key(mode, result);
 }
 

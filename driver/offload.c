@@ -4,6 +4,7 @@
 
 #include <openssl/async.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "card.h"
@@ -11,6 +12,7 @@
 #include "error.h"
 #include "ersatz/faults.h"
 #include "ersatz/undisturbed.h"
+#include "sides.h"
 
 /*
  * ASYNC_pause_job(3) returns at once where ASYNC_block_pause() is in force, and does not say so: it looks
@@ -253,6 +255,11 @@ bool offload_may_pause(void)
     return offloads_alone() || current_job() != NULL;
 }
 
+static bool is_for_speed(void)
+{
+    return atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed);
+}
+
 /*
  * OFFLOAD:fastest. A message whose blocks are computed side by side keeps this core's vector units as busy as
  * a worker's, so handing it over only costs time. The card gains on many operations that are serial in
@@ -260,8 +267,7 @@ bool offload_may_pause(void)
  */
 static bool is_faster_here(const struct ersatz_op *ops, unsigned count, const ASYNC_JOB *job)
 {
-    return count == 1 && atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed) &&
-           (job == NULL || ersatz_op_is_fastest_alone(ops));
+    return count == 1 && is_for_speed() && (job == NULL || ersatz_op_is_fastest_alone(ops));
 }
 
 /* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */
@@ -272,25 +278,25 @@ static bool card_lacks(const struct ersatz_op *op)
     return software != 0 && (software >> ersatz_op_name(op) & 1) != 0;
 }
 
-enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool small)
+static enum ersatz_result compute_here(const struct ersatz_op *ops, unsigned count)
 {
-    bool here = small || card_lacks(ops), started;
-    /* For a small operation finding the job would take longer than the operation. */
-    ASYNC_JOB *job = here ? NULL : current_job();
+    enum ersatz_result result = run_here(ops, count);
+
+    if (result != ERSATZ_OK)
+        error_raise_result(result);
+    return result;
+}
+
+static enum ersatz_result compute_on_card(const struct ersatz_op *ops, unsigned count, ASYNC_JOB *job)
+{
     ASYNC_callback_fn callback;
     void *arg;
     struct ersatz_device *device;
     struct ersatz_error error;
     enum ersatz_result result;
+    bool started;
     int cancel_state;
 
-    if (here || is_faster_here(ops, count, job) ||
-        (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone())) {
-        result = run_here(ops, count);
-        if (result != ERSATZ_OK)
-            error_raise_result(result);
-        return result;
-    }
     cancel_state = forbid_cancellation();
     result = card_device(&device, &error);
     started = result == ERSATZ_OK;
@@ -323,4 +329,45 @@ enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool sma
             REASON_DEVICE, "%s; or set ENABLE_SW_FALLBACK to compute on the calling core", error.text);
     allow_cancellation(cancel_state);
     return result;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* OFFLOAD:fastest: an operation that the card does faster in company only. */
+static enum ersatz_result compute_where_faster(const struct ersatz_op *op, ASYNC_JOB *job)
+{
+    static _Atomic unsigned in_flight; /* of such operations; relaxed: it decides about speed alone */
+    unsigned others = atomic_load_explicit(&in_flight, memory_order_relaxed);
+    bool here = !sides_choose(sides_of(op), others);
+    enum ersatz_result result;
+
+    if (here) {
+        result = compute_here(op, 1);
+    } else {
+        atomic_fetch_add_explicit(&in_flight, 1, memory_order_relaxed);
+        result = compute_on_card(op, 1, job);
+        atomic_fetch_sub_explicit(&in_flight, 1, memory_order_relaxed);
+    }
+    sides_done(sides_of(op), here, op->u.cipher.len, now_ns());
+    return result;
+}
+
+enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool small)
+{
+    bool here = small || card_lacks(ops);
+    /* For a small operation finding the job would take longer than the operation. */
+    ASYNC_JOB *job = here ? NULL : current_job();
+
+    if (here || is_faster_here(ops, count, job) ||
+        (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone()))
+        return compute_here(ops, count);
+    if (count == 1 && ops->kind == ERSATZ_CIPHER && is_for_speed())
+        return compute_where_faster(ops, job);
+    return compute_on_card(ops, count, job);
 }

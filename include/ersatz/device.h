@@ -306,6 +306,12 @@ bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits);
 enum ersatz_result ersatz_cipher_new(enum ersatz_mode mode, unsigned key_bits, struct ersatz_cipher **cipher);
 void ersatz_cipher_free(struct ersatz_cipher *cipher);
 
+/* From the next key on: whether operations that are computed alone are computed by whatever code is fastest
+ * on this processor, libcrypto's or another, or by the kernels' fixed order, which is the default. The first
+ * key of each cipher and direction then measures for some 100 microseconds. Kernels that were chosen by name
+ * are used in any case. */
+void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed);
+
 /* Sets the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: equal halves), ERSATZ_BUSY. Drops the
  * message that GCM carries: the next operation must have an IV. CBC with HMAC: set the MAC key again after
  * this. */

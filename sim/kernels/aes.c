@@ -30,9 +30,15 @@ static enum ersatz_result make(enum ersatz_mode mode, size_t key_len,
     atomic_init(&cipher->owner, IDLE);
     cipher->mode = mode;
     cipher->key_len = key_len;
+    cipher->allowed = ERSATZ_KERNELS_ALL;
     cipher->functions = functions;
     cipher->context = context;
     return ERSATZ_OK;
+}
+
+void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed)
+{
+    cipher->by_speed = by_speed; /* read on the caller's side only, when a key or a direction is set */
 }
 
 bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits)
@@ -183,15 +189,30 @@ bool cipher_checked_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint
     return done;
 }
 
+static bool may_use(const struct ersatz_cipher *cipher, enum ersatz_kernel kernel)
+{
+    return kernel_in_use(kernel) && (cipher->allowed & 1u << kernel) != 0;
+}
+
+/* Whether the kernel is one to be measured: not one that KERNELS names. */
+static bool goes_by_speed(const struct ersatz_cipher *cipher, enum ersatz_kernel kernel)
+{
+    return cipher->by_speed && !cipher_mode_has_mac_key(cipher->mode) && kernel_in_use(kernel) &&
+           !kernel_is_forced(kernel);
+}
+
 /* The kernel for single operations in this mode; *useful: whether it is in use, or the state is of use to
  * Intel's library, whose lanes take their keys from it. */
-static enum ersatz_kernel choose_kernel(enum ersatz_mode mode, bool *useful)
+static enum ersatz_kernel choose_kernel(const struct ersatz_cipher *cipher, bool *useful)
 {
-    bool x86 = kernel_in_use(ERSATZ_KERNEL_X86), library = kernel_in_use(ERSATZ_KERNEL_IPSEC_MB);
+    bool x86 = may_use(cipher, ERSATZ_KERNEL_X86), library = may_use(cipher, ERSATZ_KERNEL_IPSEC_MB);
 
     *useful = x86 || library;
-    return mode != ERSATZ_GCM || (x86 && (x86_has_vaes() || !library)) ? ERSATZ_KERNEL_X86
-                                                                       : ERSATZ_KERNEL_IPSEC_MB;
+    if (cipher->mode != ERSATZ_GCM)
+        return ERSATZ_KERNEL_X86;
+    if (x86 && x86_has_vaes() && library && goes_by_speed(cipher, ERSATZ_KERNEL_X86))
+        return faster_kernel(ERSATZ_GCM, cipher->key_len, true).kernel; /* for both directions */
+    return x86 && (x86_has_vaes() || !library) ? ERSATZ_KERNEL_X86 : ERSATZ_KERNEL_IPSEC_MB;
 }
 
 static void drop_x86(struct ersatz_cipher *cipher)
@@ -204,7 +225,7 @@ static void drop_x86(struct ersatz_cipher *cipher)
 static bool set_x86_key(struct ersatz_cipher *cipher, const uint8_t *key)
 {
     bool useful;
-    enum ersatz_kernel kernel = choose_kernel(cipher->mode, &useful);
+    enum ersatz_kernel kernel = choose_kernel(cipher, &useful);
 
     if (!useful || cipher->kernel != kernel)
         drop_x86(cipher);
@@ -219,15 +240,38 @@ static bool set_x86_key(struct ersatz_cipher *cipher, const uint8_t *key)
 /* Many a program sets the same key for every message. */
 static bool has_key_already(const struct ersatz_cipher *cipher, const uint8_t *key)
 {
-    return cipher->keyed && cipher->key_pending && cipher_has_x86(cipher) &&
+    return cipher->keyed && cipher->key_pending && cipher->x86 != NULL && kernel_in_use(cipher->kernel) &&
            CRYPTO_memcmp(cipher->waiting_key, key, cipher->key_len) == 0;
+}
+
+/* Texts of which lengths are for cipher->x86. */
+static struct lengths own_lengths(const struct ersatz_cipher *cipher)
+{
+    if (goes_by_speed(cipher, cipher->kernel))
+        return faster_kernel(cipher->mode, cipher->key_len, cipher->encrypt).lengths;
+    return (struct lengths){0, SIZE_MAX};
+}
+
+static struct lengths common_lengths(struct lengths a, struct lengths b)
+{
+    size_t first = a.shortest > b.shortest ? a.shortest : b.shortest;
+    size_t last_a = a.shortest + (a.count - 1), last_b = b.shortest + (b.count - 1);
+    size_t last = last_a < last_b ? last_a : last_b;
+
+    if (a.count == 0 || b.count == 0 || last < first)
+        return (struct lengths){0, 0};
+    return (struct lengths){first, last - first + 1};
 }
 
 /* Whenever key or direction have changed. */
 static void select_function(struct ersatz_cipher *cipher)
 {
-    cipher->function = cipher->keyed && cipher->x86 != NULL ? x86_function_for(cipher->x86, cipher->encrypt)
-                                                            : (struct x86_function){0};
+    cipher->function = (struct x86_function){0};
+    if (!cipher->keyed || cipher->x86 == NULL)
+        return;
+    cipher->own = own_lengths(cipher);
+    cipher->function = x86_function_for(cipher->x86, cipher->encrypt);
+    cipher->function.lengths = common_lengths(cipher->function.lengths, cipher->own);
 }
 
 static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
@@ -271,6 +315,22 @@ enum ersatz_result ersatz_cipher_set_key(
     return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
 }
 
+struct ersatz_cipher *cipher_new_for_kernel(
+    enum ersatz_mode mode, const uint8_t *key, size_t key_len, bool encrypt, enum ersatz_kernel kernel)
+{
+    struct ersatz_cipher *cipher;
+    bool done;
+
+    if (ersatz_cipher_new(mode, (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1), &cipher) != ERSATZ_OK)
+        return NULL;
+    cipher->allowed = 1u << kernel;
+    done = ersatz_cipher_set_key(cipher, key, key_len, encrypt) == ERSATZ_OK;
+    if (done && (kernel == ERSATZ_KERNEL_PORTABLE || (cipher->x86 != NULL && cipher->kernel == kernel)))
+        return cipher;
+    ersatz_cipher_free(cipher);
+    return NULL;
+}
+
 /* The caller has claimed the state. */
 static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_cipher **out)
 {
@@ -280,6 +340,7 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     if (result == ERSATZ_OK) {
         (*out)->encrypt = cipher->encrypt;
         (*out)->keyed = cipher->keyed;
+        (*out)->by_speed = cipher->by_speed;
         if (cipher->x86 != NULL)
             (*out)->x86 = x86_state_dup(cipher->x86);
         (*out)->kernel = cipher->kernel;
@@ -302,6 +363,8 @@ static enum ersatz_result dup_ccm(const struct ersatz_cipher *cipher, struct ers
 {
     enum ersatz_result result = ersatz_cipher_new(ERSATZ_CCM, (unsigned)cipher->key_len * 8, out);
 
+    if (result == ERSATZ_OK)
+        (*out)->by_speed = cipher->by_speed;
     if (result == ERSATZ_OK && cipher->keyed)
         result = ersatz_cipher_set_key(*out, cipher->ccm.key, cipher->key_len, cipher->encrypt);
     return result;

@@ -111,7 +111,7 @@ enum ersatz_result cipher_ccm(const struct ersatz_op *op, enum ersatz_kernel *ke
 
     if (!lengths_fit(op))
         return ERSATZ_BAD_INPUT;
-    if (!cipher_has_x86(cipher))
+    if (!cipher_has_x86(cipher, op->u.cipher.len))
         return compute_portable(cipher, op);
     *kernel = ERSATZ_KERNEL_X86;
     return compute_x86(cipher, op);

@@ -82,7 +82,8 @@ static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersat
 
     if (iv_len < 1 || iv_len > GCM_IV_MAX)
         return ERSATZ_BAD_INPUT;
-    cipher->message = has_all_aad && cipher_has_x86(cipher) ? MESSAGE_X86 : MESSAGE_PORTABLE;
+    cipher->message =
+        has_all_aad && cipher_has_x86(cipher, op->u.cipher.len) ? MESSAGE_X86 : MESSAGE_PORTABLE;
     if (cipher->message == MESSAGE_X86)
         x86_gcm_begin(cipher->x86, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len, cipher->encrypt);
     else if (!cipher_init(cipher, NULL, iv, iv_len))

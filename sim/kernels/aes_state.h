@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "aes.h"
+#include "faster.h"
 #include "openssl_aes.h"
 #include "selection.h"
 #include "x86.h"
@@ -22,12 +23,15 @@ struct ersatz_cipher {
     enum ersatz_mode mode;
     size_t key_len;
     bool encrypt, keyed;
+    bool by_speed;    /* kernels are chosen by measuring, from the next key on */
+    unsigned allowed; /* the kernels that may compute for this state, as a set */
     const struct libcrypto_cipher *functions;
     void *context;                       /* libcrypto's; used only by the thread that has claimed the state */
     uint8_t waiting_key[CIPHER_KEY_MAX]; /* to be given to libcrypto's context when that is first needed */
     bool key_pending;                    /* it was not given yet */
     struct x86_state *x86;               /* NULL: libcrypto does everything */
     enum ersatz_kernel kernel;           /* that x86 is for: x86, or ipsec-mb for GCM by Intel's library */
+    struct lengths own;                  /* of texts that x86 is for; libcrypto has the others */
     enum {
         MESSAGE_NONE,
         MESSAGE_PORTABLE,
@@ -49,11 +53,16 @@ bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in,
 /* The same where libcrypto checks a tag: if that is wrong, the thread's error queue does not say so. */
 bool cipher_checked_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len);
 
-/* Whether operations that begin now are for cipher->x86. */
-static inline bool cipher_has_x86(const struct ersatz_cipher *cipher)
+/* Whether operations that begin now, on so many bytes, are for cipher->x86. */
+static inline bool cipher_has_x86(const struct ersatz_cipher *cipher, size_t len)
 {
-    return cipher->x86 != NULL && kernel_in_use(cipher->kernel);
+    return cipher->x86 != NULL && lengths_have(cipher->own, len) && kernel_in_use(cipher->kernel);
 }
+
+/* A state with this key for which one kernel alone computes. NULL: that kernel does not compute this mode, or
+ * there is no memory. */
+struct ersatz_cipher *cipher_new_for_kernel(
+    enum ersatz_mode mode, const uint8_t *key, size_t key_len, bool encrypt, enum ersatz_kernel kernel);
 
 /* The modes' own kernels. */
 enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *kernel);

@@ -91,7 +91,7 @@ static enum ersatz_result compute_cipher(const struct ersatz_op *op, enum ersatz
         return cipher_cbc_hmac(op);
     if (op->u.cipher.len == 0)
         return ERSATZ_OK;
-    if (cipher_has_x86(cipher) && x86_function_takes(&cipher->function, op->u.cipher.len)) {
+    if (cipher_has_x86(cipher, op->u.cipher.len) && x86_function_takes(&cipher->function, op->u.cipher.len)) {
         uint8_t iv[BLOCK];
 
         memcpy(iv, op->u.cipher.iv, BLOCK);

@@ -42,19 +42,28 @@ void x86_state_set_key(struct x86_state *state, const uint8_t *key);
 typedef enum ersatz_result x86_text(
     const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len);
 
+/* Lengths of texts, in bytes: count of them, from the shortest on. */
+struct lengths {
+    size_t shortest, count;
+};
+
+static inline bool lengths_have(struct lengths lengths, size_t len)
+{
+    return len - lengths.shortest < lengths.count;
+}
+
 /* The functions that compute texts of a mode without associated data, with this key and in this direction. */
 struct x86_function {
     x86_text *run;
-    size_t longest;      /* text that it takes, in bytes; 0: there is no function */
-    size_t forbidden;    /* bits that a text's length must not have */
-    x86_text *run_block; /* the same for a text of at most one block, for which wide registers are slow */
+    struct lengths lengths; /* that it takes, but not 0; none: there is no function */
+    size_t forbidden;       /* bits that a text's length must not have */
+    x86_text *run_block;    /* the same for a text of at most one block, for which wide registers are slow */
 };
 struct x86_function x86_function_for(const struct x86_state *state, bool encrypt);
 
-/* Not a text of no bytes. */
 static inline bool x86_function_takes(const struct x86_function *function, size_t len)
 {
-    return len - 1 < function->longest && (len & function->forbidden) == 0;
+    return lengths_have(function->lengths, len) && (len & function->forbidden) == 0;
 }
 
 /* A text that it takes. */

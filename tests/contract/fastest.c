@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OFFLOAD:fastest: what one core computes at full speed stays on it, the rest goes to the card; and
- * OFFLOAD:card. */
+/* OFFLOAD:fastest: what one core computes at full speed stays on it, the rest goes to the card, as long as it
+ * comes in company; and OFFLOAD:card. */
 #include <openssl/err.h>
 
 #include "check.h"
@@ -105,6 +105,13 @@ int main(void)
         CHECK(rsa_pauses(card));
         CHECK(rsa_goes_to_card(card));
     }
+    /* A job that is alone each time: after some operations the calling core keeps them. */
+    card_command(card, "OFFLOAD", "fastest");
+    for (int i = 0; i < 8; i++)
+        pauses(card, "AES-128-CBC");
+    CHECK(!pauses(card, "AES-128-CBC"));
+    CHECK(!pauses(card, "AES-128-CBC"));
+    CHECK(pauses(card, "AES-192-OFB")); /* of which there were few */
     card_unload(card);
     return 0;
 }

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See faster.h. */
+#include "faster.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aes_state.h"
+#include "base/clock.h"
+
+#define KEY_SIZES 3u
+#define ROUNDS 7u
+#define CLASSES 3u
+#define TEXT_MAX 16384u
+
+/* Classes of lengths: the one that is measured, how many operations at a time, so that the clock matters
+ * little, and the first length of the class, half way (by ratio) from the class before. */
+static const struct {
+    size_t len;
+    unsigned times;
+    size_t first;
+} classes[CLASSES] = {{64, 32, 1}, {1024, 4, 256}, {TEXT_MAX, 1, 4096}};
+
+/* The kernels that take part. The portable one wins ties, then the x86 one. */
+#define KERNELS 3u
+static const enum ersatz_kernel kernels[KERNELS] = {
+    ERSATZ_KERNEL_PORTABLE, ERSATZ_KERNEL_X86, ERSATZ_KERNEL_IPSEC_MB};
+
+/* Of each kernel and class, in nanoseconds; UINT64_MAX: there is no such kernel. */
+typedef uint64_t times_table[KERNELS][CLASSES];
+
+static faster_timer *believed; /* set before there are other threads */
+
+/* What is known: 0, or KNOWN, the kernel that is not libcrypto's, and a bit for each class in which it is
+ * faster than libcrypto. Relaxed: each stands for itself. If several threads measure at once, the first one's
+ * answer holds. */
+#define KNOWN 0x80u
+#define KERNEL_SHIFT CLASSES
+static _Atomic unsigned known[ERSATZ_MODES][KEY_SIZES][2];
+
+/* ------------------------------------------------------------------------------------------------ measure */
+
+static struct ersatz_stats uncounted; /* this is no work of the application's */
+
+static void compute(struct ersatz_cipher *cipher, uint8_t *text, size_t len)
+{
+    uint8_t iv[16] = {0}, tag[16] = {0};
+    struct ersatz_op op = ersatz_text_op(cipher, iv, text, text, len);
+
+    if (cipher->mode != ERSATZ_GCM && cipher->mode != ERSATZ_CCM) {
+        (void)ersatz_compute_text(cipher, iv, text, text, len, &uncounted);
+        return;
+    }
+    op.u.cipher.long_iv = iv;
+    op.u.cipher.iv_len = 12;
+    /* Without its tag, an opened message is not refused; but CCM needs one. */
+    op.u.cipher.tag = cipher->encrypt || cipher->mode == ERSATZ_CCM ? tag : NULL;
+    op.u.cipher.tag_len = sizeof(tag);
+    (void)ersatz_compute(&op, &uncounted);
+}
+
+static uint64_t time_of(struct ersatz_cipher *cipher, unsigned class, uint8_t *text)
+{
+    uint64_t begin = clock_now();
+
+    for (unsigned i = 0; i < classes[class].times; i++)
+        compute(cipher, text, classes[class].len);
+    return clock_now() - begin;
+}
+
+/* In turn, so that a change of the processor's speed, or other work on it, meets all of them. */
+static void measure_all(struct ersatz_cipher *const ciphers[KERNELS], uint8_t *text, times_table times)
+{
+    for (unsigned class = 0; class < CLASSES; class ++) {
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            for (unsigned i = 0; i < KERNELS; i++) {
+                uint64_t took = ciphers[i] != NULL ? time_of(ciphers[i], class, text) : UINT64_MAX;
+
+                if (took < times[i][class])
+                    times[i][class] = took;
+            }
+        }
+    }
+}
+
+static void measure(enum ersatz_mode mode, size_t key_len, bool encrypt, times_table times)
+{
+    static const uint8_t key[64] = {1}; /* XTS refuses one with equal halves */
+    struct ersatz_cipher *ciphers[KERNELS];
+    uint8_t *text = calloc(1, TEXT_MAX); /* a job's stack has no room for it */
+
+    for (unsigned i = 0; i < KERNELS; i++)
+        ciphers[i] = cipher_new_for_kernel(mode, key, key_len, encrypt, kernels[i]);
+    if (text != NULL)
+        measure_all(ciphers, text, times);
+    for (unsigned i = 0; i < KERNELS; i++)
+        ersatz_cipher_free(ciphers[i]);
+    free(text);
+}
+
+/* ------------------------------------------------------------------------------------------------- decide */
+
+/* A time that differs by less than a thirty-second is the same. */
+static bool is_less(uint64_t time, uint64_t other)
+{
+    return time < other - other / 32;
+}
+
+static unsigned decide(enum ersatz_mode mode, size_t key_len, bool encrypt)
+{
+    times_table times;
+    unsigned best = 1, answer = KNOWN;
+
+    memset(times, 0xff, sizeof(times));
+    if (believed == NULL)
+        measure(mode, key_len, encrypt, times);
+    for (unsigned i = 0; believed != NULL && i < KERNELS * CLASSES; i++)
+        times[i / CLASSES][i % CLASSES] =
+            believed(mode, key_len, encrypt, kernels[i / CLASSES], classes[i % CLASSES].len);
+    if (is_less(times[2][CLASSES - 1], times[1][CLASSES - 1])) /* where there is most to gain */
+        best = 2;
+    for (unsigned class = 0; class < CLASSES; class ++)
+        answer |= (unsigned)is_less(times[best][class], times[0][class]) << class;
+    return answer | best << KERNEL_SHIFT;
+}
+
+/* One range of lengths: if there are several, the first. */
+static struct lengths range_of(unsigned answer)
+{
+    unsigned from = 0, to;
+
+    while (from < CLASSES && (answer >> from & 1) == 0)
+        from++;
+    for (to = from; to < CLASSES && (answer >> to & 1) != 0;)
+        to++;
+    if (from == CLASSES)
+        return (struct lengths){0, 0};
+    return (struct lengths){
+        classes[from].first, (to < CLASSES ? classes[to].first : SIZE_MAX) - classes[from].first};
+}
+
+struct faster faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt)
+{
+    size_t bytes = mode == ERSATZ_XTS ? key_len / 2 : key_len;
+    _Atomic unsigned *place = &known[mode][bytes / 8 - 2][encrypt];
+    unsigned answer = atomic_load_explicit(place, memory_order_relaxed), nothing = 0;
+
+    if (answer == 0) {
+        answer = decide(mode, key_len, encrypt);
+        if (!atomic_compare_exchange_strong_explicit(
+                place, &nothing, answer, memory_order_relaxed, memory_order_relaxed))
+            answer = nothing;
+    }
+    return (struct faster){kernels[answer >> KERNEL_SHIFT & 3], range_of(answer)};
+}
+
+void faster_believe(faster_timer *timer)
+{
+    believed = timer;
+    for (unsigned i = 0; i < ERSATZ_MODES * KEY_SIZES * 2; i++)
+        atomic_store_explicit(&known[i / (KEY_SIZES * 2)][i / 2 % KEY_SIZES][i % 2], 0, memory_order_relaxed);
+}

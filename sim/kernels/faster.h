@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which code computes single operations of a cipher fastest on this processor: libcrypto's, ours, or that of
+ * Intel's library. The first question about a cipher, key length and direction is answered by measuring:
+ * messages of 64 bytes, 1 KiB and 16 KiB, each several times and in turn, of which the shortest times count.
+ * That takes some 100 microseconds.
+ */
+#ifndef ERSATZ_SIM_KERNELS_FASTER_H
+#define ERSATZ_SIM_KERNELS_FASTER_H
+
+#include "x86.h"
+
+struct faster {
+    enum ersatz_kernel kernel; /* that is not libcrypto's */
+    struct lengths lengths;    /* for which it is faster than libcrypto; the others are libcrypto's */
+};
+
+/* Not for modes with a MAC key, of which libcrypto computes all. key_len: in bytes, of the mode. */
+struct faster faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt);
+
+/* How long a kernel takes for so many operations on messages of len bytes, in nanoseconds; UINT64_MAX: it
+ * does not compute them. */
+typedef uint64_t faster_timer(
+    enum ersatz_mode mode, size_t key_len, bool encrypt, enum ersatz_kernel kernel, size_t len);
+
+/* For tests: believe this instead of measuring, and forget what was measured. NULL: measure. */
+void faster_believe(faster_timer *timer);
+
+#endif

@@ -59,7 +59,7 @@ mode_report() {
             tell_cleanliness "$results/jobs.summary.tsv"
             echo "${heading}TLS handshakes with HAProxy"
             echo
-            latencies "$results/tls.tsv" handshake server | as_markdown
+            tls_table "$results/tls.tsv" | as_markdown
             echo
             tell_cleanliness "$results/tls.summary.tsv"
         fi

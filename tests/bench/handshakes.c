@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A TLS client that keeps so many handshakes under way at once, each on a new connection, with plain
- * libcrypto; and measures how long each takes, from connect() to its end.
+ * A TLS client of several processes, with plain libcrypto. Together they keep so many handshakes under way,
+ * each on a new connection, and measure how long each takes, from connect() to its end.
  *
- *   handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID
+ *   handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID PROCESSES
  *
  * SUITE is ignored for 1.3. Prints names and values: handshakes, handshakes a second, median and 99th
- * percentile in microseconds, and the processor time that the server used for each.
+ * percentile in microseconds, and the processor time that the server and the client used for each.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "check.h"
 #include "times.h"
 
 #define CONNECTIONS_MAX 1024u
+#define PROCESSES_MAX 64u
 #define WARM_UP 0.2 /* seconds, which are not counted */
 
 struct connection {
@@ -142,6 +146,15 @@ static double used_by(const char *pid)
     return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* The client does not verify the chain of certificates: that would take longer than the rest of its
+ * handshake, and the server has no part in it. It verifies the server's signature. */
+static int accept_chain(X509_STORE_CTX *chain, void *arg)
+{
+    (void)chain;
+    (void)arg;
+    return 1;
+}
+
 static void use_context(const char *version, const char *suite)
 {
     int number = strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
@@ -151,35 +164,117 @@ static void use_context(const char *version, const char *suite)
         !SSL_CTX_set_max_proto_version(context, number) ||
         (number == TLS1_2_VERSION && !SSL_CTX_set_cipher_list(context, suite)))
         fail(suite);
+    SSL_CTX_set_cert_verify_callback(context, accept_chain, NULL);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}
+
+/* What a process of the client sends to its parent when it has ended. */
+struct result {
+    double seconds;
+    uint64_t used; /* nanoseconds of processor time */
+    struct times times;
+};
+
+static void receive(int fd, void *to, size_t len)
+{
+    CHECK_EQ(recv(fd, to, len, MSG_WAITALL), (ssize_t)len); /* else the other process has failed */
+}
+
+static void send_all(int fd, const void *from, size_t len)
+{
+    CHECK_EQ(send(fd, from, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+/* One process of the client. It warms up, reports that, waits for the start, measures, and sends its result.
+ */
+static void be_client(int parent, unsigned count, double seconds)
+{
+    static struct result result;
+    char byte = 0;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    CHECK(epoll >= 0);
+    run(count, WARM_UP);
+    send_all(parent, &byte, 1);
+    receive(parent, &byte, 1);
+    result.used = clock_used();
+    result.seconds = run(count, seconds);
+    result.used = clock_used() - result.used;
+    result.times = times;
+    send_all(parent, &result, sizeof(result));
+    SSL_CTX_free(context);
+    close(epoll);
+    exit(0);
+}
+
+/* Start process number `index` of the client. Returns the socket to it. */
+static int start_client(unsigned index, unsigned processes, unsigned count, double seconds)
+{
+    int ends[2];
+    pid_t pid;
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        be_client(ends[1], (count + processes - 1 - index) / processes, seconds);
+    }
+    close(ends[1]);
+    return ends[0];
+}
+
+static void print_results(const struct result *results, unsigned processes, double server_used)
+{
+    static struct times all;
+    double rate = 0, client_used = 0;
+
+    for (unsigned i = 0; i < processes; i++) {
+        rate += (double)results[i].times.count / results[i].seconds;
+        client_used += (double)results[i].used / 1e9;
+        times_merge(&all, &results[i].times);
+    }
+    CHECK(all.count > 0);
+    printf("handshakes %llu\n", (unsigned long long)all.count);
+    printf("rate %.1f\n", rate);
+    printf("median_us %.1f\n", times_quantile(&all, 0.5) / 1e3);
+    printf("p99_us %.1f\n", times_quantile(&all, 0.99) / 1e3);
+    printf("cpu_us %.1f\n", server_used / (double)all.count * 1e6);
+    printf("client_us %.1f\n", client_used / (double)all.count * 1e6);
 }
 
 int main(int argc, char **argv)
 {
-    int port, count;
-    double seconds, took, used;
+    static struct result results[PROCESSES_MAX];
+    int clients[PROCESSES_MAX], port, count, processes;
+    double seconds, used;
+    char byte = 0;
 
-    if (argc != 7 || (port = atoi(argv[1])) <= 0 || (count = atoi(argv[4])) <= 0 ||
-        count > (int)CONNECTIONS_MAX || !((seconds = atof(argv[5])) > 0)) {
-        fprintf(stderr, "usage: handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID\n");
+    if (argc != 8 || (port = atoi(argv[1])) <= 0 || (count = atoi(argv[4])) <= 0 ||
+        count > (int)CONNECTIONS_MAX || !((seconds = atof(argv[5])) > 0) ||
+        (processes = atoi(argv[7])) <= 0 || processes > (int)PROCESSES_MAX) {
+        fprintf(stderr, "usage: handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID PROCESSES\n");
         return 2;
     }
+    if (processes > count)
+        processes = count;
     use_context(argv[2], argv[3]);
     address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    epoll = epoll_create1(EPOLL_CLOEXEC);
-    CHECK(epoll >= 0);
-    run((unsigned)count, WARM_UP);
+    for (int i = 0; i < processes; i++)
+        clients[i] = start_client((unsigned)i, (unsigned)processes, (unsigned)count, seconds);
+    for (int i = 0; i < processes; i++)
+        receive(clients[i], &byte, 1);
     used = used_by(argv[6]);
-    took = run((unsigned)count, seconds);
+    for (int i = 0; i < processes; i++)
+        send_all(clients[i], &byte, 1);
+    for (int i = 0; i < processes; i++)
+        receive(clients[i], &results[i], sizeof(results[i]));
     used = used_by(argv[6]) - used;
-    CHECK(times.count > 0);
-    printf("handshakes %llu\n", (unsigned long long)times.count);
-    printf("rate %.1f\n", (double)times.count / took);
-    printf("median_us %.1f\n", times_quantile(&times, 0.5) / 1e3);
-    printf("p99_us %.1f\n", times_quantile(&times, 0.99) / 1e3);
-    printf("cpu_us %.1f\n", used / (double)times.count * 1e6);
+    for (int i = 0; i < processes; i++)
+        wait(NULL);
+    print_results(results, (unsigned)processes, used);
     SSL_CTX_free(context);
-    close(epoll);
     return 0;
 }

@@ -34,6 +34,13 @@ void times_add(struct times *times, uint64_t nanoseconds)
     times->count++;
 }
 
+void times_merge(struct times *times, const struct times *more)
+{
+    for (unsigned i = 0; i < TIMES_BUCKETS; i++)
+        times->buckets[i] += more->buckets[i];
+    times->count += more->count;
+}
+
 double times_quantile(const struct times *times, double share)
 {
     double wanted = share * (double)times->count;

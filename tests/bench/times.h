@@ -16,6 +16,7 @@ struct times {
 };
 
 void times_add(struct times *times, uint64_t nanoseconds);
+void times_merge(struct times *times, const struct times *more);
 
 /* The time, in nanoseconds, that this share of the operations did not exceed: 0.5 is the median. 0 if there
  * are none. */

@@ -24,9 +24,11 @@ bool faults_have_card_down(const struct faults *faults)
     return until != 0 && (until == UINT64_MAX || clock_now() < until);
 }
 
-/* The result of a request that was in flight when the card went down. */
-static enum ersatz_result result_of_reset(enum ersatz_fault ended_by)
+/* The result of a request that was in flight when the card went down, or that was given up. */
+static enum ersatz_result result_of_end(enum ersatz_fault ended_by)
 {
+    if (ended_by == ERSATZ_FAULT_HANG)
+        return ERSATZ_DEVICE_ERROR;
     return ended_by == ERSATZ_FAULT_GONE ? ERSATZ_DEVICE_GONE : ERSATZ_DEVICE_RESET;
 }
 
@@ -34,10 +36,10 @@ static enum ersatz_result result_of_reset(enum ersatz_fault ended_by)
 static enum ersatz_result blame_reset(struct faults *faults, struct ersatz_request *request)
 {
     fault_blame(request, faults->ended_by, faults->ended_on);
-    return result_of_reset(faults->ended_by);
+    return result_of_end(faults->ended_by);
 }
 
-/* They have hung, and end now: by the reset that they blame, else because the device stops. Not under the
+/* They have hung, and end now: by the fault that they blame, else because the device stops. Not under the
  * lock. */
 static void end_all(struct ersatz_request *request)
 {
@@ -45,7 +47,7 @@ static void end_all(struct ersatz_request *request)
         struct ersatz_request *next = request->next;
         struct ersatz_stats *stats = device_stats(request->device);
         enum ersatz_result result =
-            request->faults.blamed_on != 0 ? result_of_reset(request->faults.by) : ERSATZ_STOPPED;
+            request->faults.blamed_on != 0 ? result_of_end(request->faults.by) : ERSATZ_STOPPED;
 
         ersatz_count(&stats->completed, 1);
         ersatz_count(&stats->failed, 1);
@@ -165,10 +167,37 @@ void faults_stop(struct faults *faults)
     end_all(hung);
 }
 
+/* On the timer thread: the requests that have hung for their time fail, as if a driver had given them up. */
+static void give_up_hung(void *arg)
+{
+    struct faults *faults = arg;
+    struct ersatz_request *over = NULL, **at = &faults->hung_first;
+    uint64_t now = clock_now();
+    struct ersatz_locked locked;
+
+    ersatz_lock(&faults->lock, &locked);
+    while (*at != NULL) {
+        struct ersatz_request *request = *at;
+
+        if (request->faults.hung_until == 0 || request->faults.hung_until > now) {
+            at = &request->next;
+            continue;
+        }
+        *at = request->next;
+        request->next = over;
+        over = request;
+        fault_blame(request, ERSATZ_FAULT_HANG, request->times.number);
+    }
+    faults->hung_end = at;
+    ersatz_unlock(&locked);
+    end_all(over);
+}
+
 enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *request, bool *hangs)
 {
     enum ersatz_result result = ERSATZ_OK;
     struct ersatz_locked locked;
+    uint64_t until = 0;
 
     *hangs = false;
     if (!request_is_struck(&request->faults, ERSATZ_FAULT_HANG) &&
@@ -180,11 +209,16 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
     } else {
         *hangs = true;
         fault_count(faults, ERSATZ_FAULT_HANG);
+        if (request->faults.hang_ns != 0)
+            request->faults.hung_until = until = clock_now() + request->faults.hang_ns;
         request->next = NULL;
         *faults->hung_end = request;
         faults->hung_end = &request->next;
     }
     ersatz_unlock(&locked);
+    /* Without memory for the timer it hangs until the card is reset. The request may be gone by now. */
+    if (until != 0)
+        timers_call(faults->device->timers, until, give_up_hung, faults);
     return result;
 }
 
@@ -217,6 +251,8 @@ static void draw(struct faults *faults, struct ersatz_request *request, bool by_
             own->shut_ns = rule->time_ns;
         else if (fault == ERSATZ_FAULT_REORDER)
             own->reorder_ns = rule->time_ns;
+        else if (fault == ERSATZ_FAULT_HANG)
+            own->hang_ns = rule->time_ns;
         else
             own->delay_ns += rule->time_ns; /* late, spurious; 0 for the others */
     }

@@ -27,6 +27,8 @@ struct request_faults {
     uint64_t shut_ns;     /* ring_full: how long the ring stays full; 0: once */
     uint64_t refused_at;  /* ring_full: when it was refused first; 0: was not yet */
     uint64_t reorder_ns;  /* reorder: for how long at most */
+    uint64_t hang_ns;     /* hang: after which time it fails; 0: it does not */
+    uint64_t hung_until;  /* hang: when that is */
     uint64_t burst;       /* the number of the burst that it completes with; 0: of none yet */
     enum ersatz_fault by; /* which fault that was, unless blamed_on is 0 */
 };

@@ -35,14 +35,15 @@ static const struct {
         "the card resets: this request and all in flight fail, and the card accepts nothing for TIME"},
     [ERSATZ_FAULT_GONE] = {"gone", 0, false,
         "the card is gone: this request, all in flight and all later ones fail"},
-    [ERSATZ_FAULT_HANG] = {"hang", 0, false, "it does not complete until the card is reset, gone or stopped"},
+    [ERSATZ_FAULT_HANG] = {"hang", 0, true,
+        "it does not complete until the card is reset, gone or stopped, or it fails after TIME"},
 };
 
 const char ersatz_faults_grammar[] =
     "FAULTS is \"none\", or a list with commas of NAME=WHEN or NAME=WHEN:TIME.\n"
     "NAME: ring_full late reorder spurious fail corrupt reset gone hang.\n"
     "WHEN: 5% or 0.01% (each request, with that probability), 3x (the first three), #100 (the hundredth).\n"
-    "TIME: 50us, 2ms, 1s; for ring_full, late, reorder, spurious, reset. And burst=COUNT or "
+    "TIME: 50us, 2ms, 1s; for ring_full, late, reorder, spurious, reset, hang. And burst=COUNT or "
     "burst=COUNT:TIME.";
 
 const char *ersatz_fault_name(enum ersatz_fault fault)

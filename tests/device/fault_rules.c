@@ -41,6 +41,7 @@ static void test_right(void)
         {"reset=#1:3600s", {ERSATZ_FAULT_RESET, ERSATZ_WHEN_NUMBER, 1, 3600 * S}},
         {"gone=#999999999999999999", {ERSATZ_FAULT_GONE, ERSATZ_WHEN_NUMBER, 999999999999999999, 0}},
         {" \thang=99.5% ", {ERSATZ_FAULT_HANG, ERSATZ_WHEN_CHANCE, 995000000, 0}},
+        {"hang=#5:2ms", {ERSATZ_FAULT_HANG, ERSATZ_WHEN_NUMBER, 5, 2000000}},
     };
     struct ersatz_faults faults;
 
@@ -103,7 +104,6 @@ static void test_wrong(void)
         {"fail=1%:2ms", 7, "fail cannot have a time"},
         {"corrupt=1%:2ms", 10, "corrupt cannot have a time"},
         {"gone=#5:2ms", 7, "gone cannot have a time"},
-        {"hang=#5:2ms", 7, "hang cannot have a time"},
         {"burst=1", 6, "2 to 4096"},
         {"burst=4097", 6, "2 to 4096"},
         {"burst=16%", 8, "a comma"},

@@ -365,6 +365,25 @@ static void test_hang(bool by_callback, bool external)
     ersatz_device_free(device);
 }
 
+/* A driver gives it up after a while: it fails, and not before one that hangs longer. */
+static void test_hang_for_a_while(bool by_callback, bool external)
+{
+    struct ersatz_device *device = open_with("hang=#1:3600s,hang=#2:20ms,hang=#3", 1, external);
+    struct flight longer, given_up, for_ever;
+
+    CHECK_EQ(take_off(device, &longer, by_callback), ERSATZ_OK);
+    CHECK_EQ(take_off(device, &given_up, by_callback), ERSATZ_OK);
+    CHECK_EQ(take_off(device, &for_ever, by_callback), ERSATZ_OK);
+    land(&given_up, ERSATZ_DEVICE_ERROR, "hang on request #2");
+    CHECK(!ersatz_request_is_done(longer.request) && !ersatz_request_is_done(for_ever.request));
+    CHECK_EQ(injected(ERSATZ_FAULT_HANG), 3);
+    CHECK_EQ(stats.failed, 1);
+    ersatz_device_stop(device);
+    land(&longer, ERSATZ_STOPPED, NULL);
+    land(&for_ever, ERSATZ_STOPPED, NULL);
+    ersatz_device_free(device);
+}
+
 /* One that hangs and whose waker has gone: its slot is taken, and its memory comes back with the device. */
 static void test_hung_orphan(void)
 {
@@ -436,6 +455,8 @@ int main(void)
         test_down("gone=#5", "gone", ERSATZ_DEVICE_GONE, external);
         test_hang(false, external);
         test_hang(true, external);
+        test_hang_for_a_while(false, external);
+        test_hang_for_a_while(true, external);
     }
     test_back();
     test_hung_orphan();

@@ -12,10 +12,13 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "tree.h"
 
 /* Signals that people and supervisors send to a program. Stop and continue act on this process as usual. */
 static const int passed_on[] = {
     SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGURG, SIGIO, SIGPWR};
+
+#define LEFTOVERS_S 2 /* what a bounded program has left may take so long to end by SIGTERM */
 
 static struct sigaction inherited; /* the disposition of SIGCHLD before we changed it */
 
@@ -42,11 +45,33 @@ static void fill_set(sigset_t *set)
         sigaddset(set, passed_on[i]);
 }
 
-/* Runs in the child. Sends errno through the pipe if the program cannot be started. */
-static _Noreturn void become(
-    char **command, const char *const *environment, const sigset_t *mask, int complaint)
+/* Runs in the child. A bounded program has a session of its own, so that no terminal sends it signals, and
+ * writes to files. Returns errno. */
+static int separate(const struct child_bounds *bounds)
 {
-    int err = 0;
+    static const int as[] = {STDOUT_FILENO, STDERR_FILENO};
+    const char *const paths[] = {bounds->output, bounds->errors};
+    int silence = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    setsid();
+    if (silence < 0 || dup2(silence, STDIN_FILENO) < 0)
+        return errno;
+    for (unsigned i = 0; i < 2; i++) {
+        int file = paths[i] == NULL
+                       ? as[i]
+                       : open(paths[i], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+
+        if (file < 0 || (file != as[i] && dup2(file, as[i]) < 0))
+            return errno;
+    }
+    return 0;
+}
+
+/* Runs in the child. Sends errno through the pipe if the program cannot be started. */
+static _Noreturn void become(char **command, const char *const *environment, const sigset_t *mask,
+    const struct child_bounds *bounds, int complaint)
+{
+    int err = bounds == NULL ? 0 : separate(bounds);
 
     for (; environment[0] != NULL && err == 0; environment += 2)
         err = setenv(environment[0], environment[1], 1) == 0 ? 0 : errno;
@@ -88,30 +113,64 @@ static bool bury(struct ending *ending, bool *ended)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (*ended || pid != ending->pid) /* a later process may get the same number */
+        if (*ended || pid != ending->pid) { /* a later process may get the same number */
+            tree_note_end(pid, status);
             continue;
+        }
         ending->status = status;
         *ended = true;
     }
     return pid == 0;
 }
 
-static void wait_for_program(struct ending *ending, const sigset_t *set)
+/* Waits for a signal of the set until that time; for ever if it is 0. 0: the time is over. */
+static int next_signal(const sigset_t *set, siginfo_t *info, double until)
 {
+    double left = until - now();
+    struct timespec wait = {.tv_sec = (time_t)left};
+    int signal;
+
+    if (until <= 0)
+        return sigwaitinfo(set, info);
+    if (left <= 0)
+        return 0;
+    wait.tv_nsec = (long)((left - (double)wait.tv_sec) * 1e9);
+    signal = sigtimedwait(set, info, &wait);
+    return signal < 0 && errno == EAGAIN ? 0 : signal;
+}
+
+static void wait_for_program(struct ending *ending, const sigset_t *set, const struct child_bounds *bounds)
+{
+    double until = bounds == NULL ? 0 : now() + bounds->seconds;
     bool ended = false;
 
     while (!ended) {
         siginfo_t info;
-        int signal = sigwaitinfo(set, &info);
+        int signal = next_signal(set, &info, until);
 
         if (signal == SIGCHLD)
             bury(ending, &ended);
+        if (signal == 0 || (bounds != NULL && bounds->stop_at_signal && signal > 0 && signal != SIGCHLD)) {
+            ending->too_long = signal == 0;
+            ending->stopped = signal != 0;
+            return;
+        }
         if (signal <= 0 || signal == SIGCHLD)
             continue;
         ending->passed_on |= UINT64_C(1) << signal;
         if (!has_it_already(ending->pid, &info))
             kill(ending->pid, signal);
     }
+}
+
+/* Ends what a bounded program has left, or what is left of it. */
+static void end_all(struct ending *ending, const struct child_bounds *bounds)
+{
+    if (ending->too_long && bounds->stacks != NULL)
+        tree_write_stacks(bounds->stacks);
+    ending->crashed = tree_end(ending->too_long || ending->stopped ? 0 : LEFTOVERS_S);
+    if (ending->too_long || ending->stopped)
+        ending->status = SIGKILL;
 }
 
 /* A program that put itself into the background has left processes that still use the card. They, or a parent
@@ -137,7 +196,8 @@ static void wait_for_others(struct ending *ending, const sigset_t *set, const ch
     }
 }
 
-struct ending child_run(char **command, const char *const *environment, const char *records)
+struct ending child_run(
+    char **command, const char *const *environment, const char *records, const struct child_bounds *bounds)
 {
     struct ending ending = {.seconds = now()};
     sigset_t set, before;
@@ -152,11 +212,12 @@ struct ending child_run(char **command, const char *const *environment, const ch
     if (ending.pid < 0)
         give_up("cannot start a process: %s", strerror(errno));
     if (ending.pid == 0)
-        become(command, environment, &before, complaint[1]);
+        become(command, environment, bounds != NULL && bounds->mask != NULL ? bounds->mask : &before, bounds,
+            complaint[1]);
     close(complaint[1]);
     err = exec_error(complaint[0]);
     close(complaint[0]);
-    wait_for_program(&ending, &set);
+    wait_for_program(&ending, &set, bounds);
     if (err != 0) {
         /* No program ran, so there is no report. The directory is removed at exit. */
         ending.status = (err == ENOENT ? EXIT_NO_PROGRAM : EXIT_NO_PERMIT) << 8;
@@ -164,8 +225,11 @@ struct ending child_run(char **command, const char *const *environment, const ch
         ending.pid = -1;
         return ending;
     }
-    wait_for_others(&ending, &set, records);
+    if (bounds == NULL)
+        wait_for_others(&ending, &set, records);
     ending.seconds = now() - ending.seconds;
+    if (bounds != NULL)
+        end_all(&ending, bounds);
     return ending;
 }
 
@@ -177,6 +241,8 @@ void child_end_like(const struct ending *ending)
     int signal;
 
     fflush(NULL);
+    if (ending->too_long)
+        exit(EXIT_TOO_LONG);
     if (!WIFSIGNALED(ending->status))
         exit(WEXITSTATUS(ending->status));
     signal = WTERMSIG(ending->status);

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "ersatz/output.h"
+#include "hunt.h"
+#include "room.h"
 #include "symbols.h"
 #include "totals.h"
 
@@ -35,50 +37,6 @@ char *text(const char *format, ...)
     if (length < 0)
         give_up("out of memory");
     return made;
-}
-
-/* The control commands that the options stand for. records: the directory of records; NULL: without commands
- * that make files, for a trial. */
-static char *control_of_options(const struct options *options, const char *records)
-{
-    char *control = text("%s", ""), *shorter;
-    const struct {
-        const char *command, *value;
-    } all[] = {
-        {"RECORD", records},
-        {"TRACE", records != NULL && !options->no_trace ? "record" : NULL},
-        {"SEED", options->seed_chosen ? NULL : options->seed},
-        {"PROFILE", options->profile_path},
-        {"FAULTS", options->faults},
-        {"CHECK", options->check ? "1" : NULL},
-        {"CONTROL", options->socket},
-    };
-
-    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (all[i].value == NULL)
-            continue;
-        shorter = control;
-        control = text("%s%s:%s;", shorter, all[i].command, all[i].value);
-        free(shorter);
-    }
-    shorter = control;
-    control = text("%s%s", shorter, options->control == NULL ? "" : options->control);
-    free(shorter);
-    return control;
-}
-
-/* All control commands. The user's own commands come before the options', so that options win; a seed that we
- * chose comes first, so that both win over it. A seed in the user's configuration wins over it, too. */
-static char *control_commands(const struct options *options, const struct config *config, const char *records)
-{
-    const char *users = getenv("ERSATZ_CTRL");
-    char *own = control_of_options(options, records), *control;
-    bool seed = options->seed_chosen && !config_sets(config, "SEED");
-
-    control =
-        text("%s%s;%s;%s", seed ? "SEED:" : "", seed ? options->seed : "", users == NULL ? "" : users, own);
-    free(own);
-    return control;
 }
 
 static bool fill_trace(void *records, FILE *stream)
@@ -161,27 +119,24 @@ static int report(struct outcome *outcome, struct records *records)
     return status_is_our_own(outcome, outcome->status) ? outcome->status : -1;
 }
 
-/* Runs the program, if the module starts with our commands and with the program's configuration. */
-static void run(const struct options *options, const struct config *config, struct place *place,
-    struct sources *sources, struct ending *ending)
+/* Runs the program as a round of a hunt is run: with a directory and ports of its own, for a limited time,
+ * and nothing of it survives. */
+static struct ending run_as_round(
+    const struct options *options, const struct config *config, const struct place *place)
 {
-    char *control = control_commands(options, config, NULL);
-    const char *environment[] = {
-        "OPENSSL_CONF", NULL, "OPENSSL_ENGINES", NULL, "OPENSSL_MODULES", NULL, "ERSATZ_CTRL", control, NULL};
-    char *own;
+    const struct child_bounds bounds = {.seconds = options->round, .stacks = "/dev/stderr"};
+    const char *parent = getenv("TMPDIR");
+    char *name = text("ersatz-round-%ld", (long)getpid());
+    struct options furnished = *options;
+    struct ending ending;
+    struct room room;
 
-    module_try(config->module, config->door, control);
-    own = control_of_options(options, "");
-    place_make(place, config, own);
-    free(own);
-    environment[1] = place->config;
-    environment[3] = place->engines;
-    environment[5] = place->modules;
-    module_try_config(config, environment, sources);
-    free(control);
-    environment[7] = control = control_commands(options, config, place->records);
-    *ending = child_run(options->command, environment, place->records);
-    free(control);
+    room_make(&room, parent == NULL || parent[0] == '\0' ? "/tmp" : parent, name, 1);
+    free(name);
+    furnished.command = room_furnish(&room, options->command);
+    ending = card_run(&furnished, config, place, &bounds);
+    room_remove_directory(room.directory);
+    return ending;
 }
 
 int main(int argc, char **argv)
@@ -201,13 +156,17 @@ int main(int argc, char **argv)
     char *module;
     int status;
 
+    if (argc > 1 && strcmp(argv[1], "hunt") == 0)
+        return hunt_main(argc - 1, argv + 1);
     child_expect();
     options_read(&options, argc, argv);
     module = module_find(options.module);
     config_read(&config, module);
     libcryptos_find(&libcryptos, options.command[0], module);
     config_set_door(&config, door_choose(options.door, &libcryptos, &config));
-    run(&options, &config, &place, &sources, &ending);
+    card_try(&options, &config, &place, &sources);
+    ending = options.round > 0 ? run_as_round(&options, &config, &place)
+                               : card_run(&options, &config, &place, NULL);
     if (ending.pid < 0) /* nothing was run */
         exit(WEXITSTATUS(ending.status));
     records_read(&records, place.records_fd);

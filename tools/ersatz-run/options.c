@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "ersatz/profile.h"
-#include "run.h"
+#include "hunt.h"
 
 static const char usage[] =
     "ersatz-run [OPTION ...] [--] PROGRAM [ARGUMENT ...]\n"
+    "ersatz-run hunt [OPTION ...] [--] COMMAND [ARGUMENT ...]   (see ersatz-run hunt --help)\n"
     "\n"
     "Runs a program that uses OpenSSL on ersatz's simulated card. When the program has ended, ersatz-run "
     "reports\n"
@@ -38,6 +39,9 @@ static const char usage[] =
     "  --ctrl 'NAME:VALUE;...'  run more control commands\n"
     "  --module FILE        use this build of ersatz.so (default: the one built with this program, or the "
     "installed one)\n"
+    "  --round TIME         run it as in a hunt (see ersatz-run hunt --help): {port} and {dir} are replaced, "
+    "and all\n"
+    "                       that runs is killed after this time, with status 124\n"
     "  --list               show profiles, faults and findings\n"
     "  --version            show the version\n"
     "  --help, -h           show this text\n";
@@ -58,6 +62,7 @@ enum {
     CONTROL,
     SOCKET,
     MODULE,
+    ROUND,
     LIST,
     SHOW_VERSION,
     HELP
@@ -79,6 +84,7 @@ static const struct option known[] = {
     {"control", required_argument, NULL, SOCKET},
     {"ctrl", required_argument, NULL, CONTROL},
     {"module", required_argument, NULL, MODULE},
+    {"round", required_argument, NULL, ROUND},
     {"list", no_argument, NULL, LIST},
     {"version", no_argument, NULL, SHOW_VERSION},
     {"help", no_argument, NULL, HELP},
@@ -86,7 +92,7 @@ static const struct option known[] = {
 };
 
 /* Checks a value that is passed on in ERSATZ_CTRL, which separates commands by semicolons. */
-static const char *value_of(const char *option, const char *value)
+const char *option_value(const char *option, const char *value)
 {
     if (value[0] == '\0')
         give_up("--%s is empty", option);
@@ -96,7 +102,7 @@ static const char *value_of(const char *option, const char *value)
 }
 
 /* The absolute path of a profile file. A built-in profile has no path, even if a file has its name. */
-static const char *profile_path(const char *value)
+const char *option_profile(const char *value)
 {
     const struct ersatz_profile *profile;
     char *path;
@@ -106,7 +112,7 @@ static const char *profile_path(const char *value)
             return value;
     }
     path = realpath(value, NULL);
-    return path == NULL ? value : value_of("profile", path); /* NULL: the module reports the error */
+    return path == NULL ? value : option_value("profile", path); /* NULL: the module reports the error */
 }
 
 /* The program may change its directory. */
@@ -117,7 +123,7 @@ static const char *absolute(const char *path)
     return directory == NULL ? path : text("%s/%s", directory, path);
 }
 
-static _Noreturn void show(void (*write)(FILE *), const char *what)
+_Noreturn void option_show(void (*write)(FILE *), const char *what)
 {
     write(stdout);
     if (fflush(stdout) != 0 || ferror(stdout))
@@ -135,7 +141,7 @@ static void write_version(FILE *stream)
     fputs("ersatz-run " VERSION "\n", stream);
 }
 
-static enum door door_named(const char *name)
+enum door option_door(const char *name)
 {
     static const char *const names[] = {
         [DOOR_AUTO] = "auto", [DOOR_ENGINE] = "engine", [DOOR_PROVIDER] = "provider"};
@@ -147,7 +153,7 @@ static enum door door_named(const char *name)
     give_up("--door %s: expected auto, engine or provider", name);
 }
 
-static void allow(struct options *options, const char *name)
+void option_allow(struct options *options, const char *name)
 {
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
         if (strcmp(name, ersatz_finding_name(finding)) == 0) {
@@ -173,17 +179,17 @@ static void take(struct options *options, int option, const char *value)
 {
     switch (option) {
     case DOOR:
-        options->door = door_named(value);
+        options->door = option_door(value);
         break;
     case PROFILE:
-        options->profile = value_of("profile", value);
-        options->profile_path = profile_path(value);
+        options->profile = option_value("profile", value);
+        options->profile_path = option_profile(value);
         break;
     case FAULTS:
-        options->faults = value_of("faults", value);
+        options->faults = option_value("faults", value);
         break;
     case SEED:
-        options->seed = value_of("seed", value);
+        options->seed = option_value("seed", value);
         break;
     case CHECK:
     case NO_CHECK:
@@ -193,7 +199,7 @@ static void take(struct options *options, int option, const char *value)
         options->strict = true;
         break;
     case ALLOW:
-        allow(options, value);
+        option_allow(options, value);
         break;
     case TRACE:
         options->trace = value;
@@ -212,18 +218,21 @@ static void take(struct options *options, int option, const char *value)
         options->control = value;
         break;
     case SOCKET:
-        options->socket = absolute(value_of("control", value));
+        options->socket = absolute(option_value("control", value));
         break;
     case MODULE:
         options->module = value;
         break;
+    case ROUND:
+        options->round = option_seconds("round", value);
+        break;
     case LIST:
-        show(list_all, "the list");
+        option_show(list_all, "the list");
     case SHOW_VERSION:
-        show(write_version, "the version");
+        option_show(write_version, "the version");
     case HELP:
     case 'h':
-        show(write_usage, "the help text");
+        option_show(write_usage, "the help text");
     default: /* getopt has printed the error */
         fputs("see ersatz-run --help\n", stderr);
         exit(EXIT_TROUBLE);

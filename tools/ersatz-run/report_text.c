@@ -25,7 +25,9 @@ static void write_ending(const struct outcome *outcome, FILE *stream)
     int status = outcome->ending->status;
 
     fprintf(stream, "\nersatz-run: %s ", outcome->options->command[0]);
-    if (WIFSIGNALED(status))
+    if (outcome->ending->too_long)
+        fputs("was killed because it did not end", stream);
+    else if (WIFSIGNALED(status))
         fprintf(stream, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         fprintf(stream, "ended with %d", WEXITSTATUS(status));

@@ -4,6 +4,7 @@
 #define ERSATZ_RUN_H
 
 #include <openssl/types.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #define EXIT_TROUBLE 2     /* wrong arguments, or ersatz-run could not do its work */
 #define EXIT_FINDINGS 3    /* --strict: the program ended well, but made mistakes */
 #define EXIT_NO_JOB 4      /* --strict: the program ended well, but no job used the card */
+#define EXIT_TOO_LONG 124  /* as timeout(1): --round, and the program did not end */
 #define EXIT_NO_PERMIT 126 /* as in a shell: the program could not be started */
 #define EXIT_NO_PROGRAM 127
 
@@ -34,11 +36,21 @@ struct options {
     const char *socket;           /* path of the control socket, absolute */
     const char *control;          /* more control commands */
     const char *module;
+    double round; /* seconds: run as in a hunt, for that long at most; 0: not given */
     bool check, strict, json, no_trace;
     bool seed_chosen;                      /* true: the user gave no seed, and we chose one */
     bool allows, allowed[ERSATZ_FINDINGS]; /* --allow was given, and its findings */
     char **command;                        /* ends with NULL */
 };
+
+/* Each checks the value of an option that several commands have, and exits if it is wrong. */
+enum door option_door(const char *name);
+void option_allow(struct options *options, const char *name);
+const char *option_value(const char *option, const char *value); /* for ERSATZ_CTRL */
+const char *option_profile(const char *value);                   /* the absolute path of a file */
+
+/* Writes a text and exits. */
+_Noreturn void option_show(void (*write)(FILE *), const char *what);
 
 /* Parses the arguments. Exits after --help and the like, and if the arguments are wrong. */
 void options_read(struct options *options, int argc, char **argv);
@@ -147,6 +159,18 @@ struct ending {
     uint64_t passed_on; /* a bit for each signal that was sent to us while the program ran */
     double seconds;     /* from start to end */
     pid_t pid;
+    bool too_long, stopped; /* bounded: it was killed at its time limit; because of a signal to us */
+    int crashed; /* bounded: the signal by which another of its processes crashed, as far as we are its parent
+                  */
+};
+
+/* For a program of which nothing may survive: a round of a hunt. */
+struct child_bounds {
+    double seconds;              /* it is killed after that time */
+    const char *output, *errors; /* files for standard output and standard error; NULL: ours */
+    const char *stacks;          /* file for the stacks of its threads when it is killed; NULL: none */
+    const sigset_t *mask;        /* its signal mask; NULL: ours */
+    bool stop_at_signal;         /* a signal to us kills it, and is not passed on */
 };
 
 /* Call before starting any child. Our parent may have had SIGCHLD ignored, and then waitpid(2) does not work.
@@ -154,12 +178,28 @@ struct ending {
 void child_expect(void);
 
 /* Runs the command with our environment and these additions (name, value, ..., NULL), and passes signals on.
- * Returns when the command has ended, and so have the processes it left that have a record in that directory.
- * pid is -1 if the command could not be started. */
-struct ending child_run(char **command, const char *const *environment, const char *records);
+ * Returns when the command has ended, and so have the processes it left that have a record in that directory;
+ * with bounds (which may be NULL), it ends all processes that the command has left. pid is -1 if the command
+ * could not be started. */
+struct ending child_run(
+    char **command, const char *const *environment, const char *records, const struct child_bounds *bounds);
 
 /* Ends in the same way as the program. */
 _Noreturn void child_end_like(const struct ending *ending);
+
+/* -------------------------------------------------------------------------------------------- card.c */
+
+/* Makes the place, and loads the module in child processes as the options ask for, first without the
+ * program's configuration and then with it. Prints the reason and exits if that fails. */
+void card_try(
+    const struct options *options, const struct config *config, struct place *place, struct sources *sources);
+
+/* Makes the place, without a trial. */
+void card_place(const struct options *options, const struct config *config, struct place *place);
+
+/* Runs the program on a card as the options ask for. bounds: see child_run(). */
+struct ending card_run(const struct options *options, const struct config *config, const struct place *place,
+    const struct child_bounds *bounds);
 
 /* ------------------------------------------------------------------------------------------- records.c */
 

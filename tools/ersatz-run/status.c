@@ -31,6 +31,8 @@ int status_of(const struct outcome *outcome, const struct totals *totals)
     int status = outcome->ending->status;
     bool mistakes = died_in_callback(outcome);
 
+    if (outcome->ending->too_long)
+        return EXIT_TOO_LONG;
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++)
         mistakes = mistakes || is_bad(outcome->options, totals, finding);
     if (!outcome->options->strict || !ended_well(outcome->ending))
@@ -58,7 +60,9 @@ void status_explain(const struct outcome *outcome, const struct totals *totals, 
     fprintf(stream, "status %d: ", status);
     if (!status_is_our_own(outcome, status)) {
         fprintf(stream, "%s ", outcome->options->command[0]);
-        if (WIFSIGNALED(ended))
+        if (outcome->ending->too_long)
+            fputs("did not end within --round", stream);
+        else if (WIFSIGNALED(ended))
             fprintf(stream, "was ended by signal %d (%s)", WTERMSIG(ended), strsignal(WTERMSIG(ended)));
         else
             fprintf(stream, "exited with this status");

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decides whether a round is broken, and how. */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "crash.h"
+#include "hunt.h"
+#include "totals.h"
+
+static void add(struct round_result *result, const struct hunt_options *options, enum broken kind, int detail)
+{
+    if (options->counts[kind] && result->breaks < BREAKS_MAX)
+        result->broke[result->breaks++] = (struct broke){.kind = kind, .detail = detail};
+}
+
+/* The signal by which a process crashed or was killed; 0: none. */
+static int signal_of(const struct ending *ending, const struct records *records)
+{
+    if (crash_signal(ending) != 0)
+        return crash_signal(ending);
+    if (WIFSIGNALED(ending->status))
+        return WTERMSIG(ending->status);
+    if (ending->crashed != 0)
+        return ending->crashed;
+    /* Nobody told us the signal. A process that ends in a callback has most likely crashed there. */
+    return crash_doubt(ending, records) == CRASH_IN_CALLBACK ? SIGSEGV : 0;
+}
+
+void judge(struct round_result *result, const struct hunt_options *options, const struct baseline *baseline,
+    const struct card *card, const struct ending *ending, const struct records *records,
+    const struct totals *totals)
+{
+    bool excused = card_may_fail(card) && !options->strict_status;
+    int signal = ending->too_long ? 0 : signal_of(ending, records);
+
+    if (ending->too_long)
+        add(result, options, BROKEN_TIME, 0);
+    else if (signal != 0)
+        add(result, options, BROKEN_SIGNAL, signal);
+    else if (baseline != NULL && ending->status != baseline->status && !excused)
+        add(result, options, BROKEN_STATUS, WEXITSTATUS(ending->status));
+    else if (baseline != NULL && memcmp(result->output, baseline->output, sizeof(result->output)) != 0 &&
+             !excused)
+        add(result, options, BROKEN_OUTPUT, 0);
+    for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
+        if (totals->by_finding[finding] > 0 && !options->run.allowed[finding])
+            add(result, options, BROKEN_FINDING, (int)finding);
+    }
+}
+
+bool broke_is_same(const struct broke *a, const struct broke *b)
+{
+    return a->kind == b->kind && a->detail == b->detail;
+}
+
+char *broke_text(const struct broke *broke, double limit)
+{
+    switch (broke->kind) {
+    case BROKEN_STATUS:
+        return text("ended with status %d", broke->detail);
+    case BROKEN_SIGNAL:
+        return text("crashed by signal %d (%s)", broke->detail, strsignal(broke->detail));
+    case BROKEN_TIME:
+        return text("did not end within %.0f s", limit);
+    case BROKEN_FINDING:
+        return text("%s: %s", ersatz_finding_name((enum ersatz_finding)broke->detail),
+            ersatz_finding_description((enum ersatz_finding)broke->detail));
+    default:
+        return text("its output differs");
+    }
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of ersatz-run hunt. */
+#include <ctype.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "hunt.h"
+
+static const char usage[] =
+    "ersatz-run hunt [OPTION ...] [--] COMMAND [ARGUMENT ...]\n"
+    "\n"
+    "Runs a test command on many different cards, until it breaks, and looks for the smallest card that "
+    "breaks "
+    "it.\n"
+    "In the command, {port} and {dir} are replaced by a port and a directory of each round's own; the "
+    "environment\n"
+    "has them as ERSATZ_PORT and ERSATZ_DIR, and the number of the round as ERSATZ_ROUND.\n"
+    "\n"
+    "How long:\n"
+    "  --runs NUMBER        rounds (default: 200)\n"
+    "  --time TIME          end after this time: 90s, 10m, 8h (default: no limit)\n"
+    "  --jobs NUMBER        rounds side by side (default: 1)\n"
+    "  --stop-at-first      end with the first failure\n"
+    "  --seed NUMBER        repeat the plan of a hunt; without it, a seed is chosen and shown\n"
+    "  --baseline NUMBER    runs on a quiet card before the rounds, which must be alike (default: 3)\n"
+    "  --repeats NUMBER     how often a failure is repeated when it has been shrunk (default: 10)\n"
+    "\n"
+    "What counts as broken: another exit status than on the quiet card, a crash, a finding, no end.\n"
+    "  --limit TIME         no end within this time (default: ten times the longest run on the quiet card, "
+    "at "
+    "least 10s)\n"
+    "  --ignore KIND        do not count status, signal, time or finding; may be given several times\n"
+    "  --same-output        count another standard output, too\n"
+    "  --strict-status      count the status and the output also if the card was told to fail operations\n"
+    "  --allow FINDING      do not count this mistake; may be given several times\n"
+    "\n"
+    "Results:\n"
+    "  --report DIRECTORY   keep the evidence there, with a page for a browser, index.html (default: a new "
+    "directory\n"
+    "                       in TMPDIR, if anything is found)\n"
+    "  --json               write the report as JSON on standard output\n"
+    "  --junit FILE         write the report as JUnit XML, too\n"
+    "\n"
+    "As for ersatz-run: --door, --profile, --ctrl, --module, --help\n"
+    "Exit status: 0: nothing found; 3: something was found; 2: the hunt did not start; 130: interrupted, "
+    "nothing found.\n";
+
+enum {
+    RUNS = 256,
+    TIME,
+    JOBS,
+    STOP_AT_FIRST,
+    SEED,
+    BASELINE,
+    REPEATS,
+    LIMIT,
+    IGNORE,
+    SAME_OUTPUT,
+    STRICT_STATUS,
+    ALLOW,
+    REPORT,
+    JSON,
+    JUNIT,
+    DOOR,
+    PROFILE,
+    CONTROL,
+    MODULE,
+    HELP
+};
+
+static const struct option known[] = {
+    {"runs", required_argument, NULL, RUNS},
+    {"time", required_argument, NULL, TIME},
+    {"jobs", required_argument, NULL, JOBS},
+    {"stop-at-first", no_argument, NULL, STOP_AT_FIRST},
+    {"seed", required_argument, NULL, SEED},
+    {"baseline", required_argument, NULL, BASELINE},
+    {"repeats", required_argument, NULL, REPEATS},
+    {"limit", required_argument, NULL, LIMIT},
+    {"ignore", required_argument, NULL, IGNORE},
+    {"same-output", no_argument, NULL, SAME_OUTPUT},
+    {"strict-status", no_argument, NULL, STRICT_STATUS},
+    {"allow", required_argument, NULL, ALLOW},
+    {"report", required_argument, NULL, REPORT},
+    {"json", no_argument, NULL, JSON},
+    {"junit", required_argument, NULL, JUNIT},
+    {"door", required_argument, NULL, DOOR},
+    {"profile", required_argument, NULL, PROFILE},
+    {"ctrl", required_argument, NULL, CONTROL},
+    {"module", required_argument, NULL, MODULE},
+    {"help", no_argument, NULL, HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const char *const kinds[] = {[BROKEN_STATUS] = "status",
+    [BROKEN_SIGNAL] = "signal",
+    [BROKEN_TIME] = "time",
+    [BROKEN_FINDING] = "finding",
+    [BROKEN_OUTPUT] = "output"};
+
+const char *broken_name(enum broken kind)
+{
+    return kinds[kind];
+}
+
+static uint64_t number(const char *option, const char *value, uint64_t least, uint64_t most)
+{
+    char *end;
+    unsigned long long read = strtoull(value, &end, 10);
+
+    if (!isdigit((unsigned char)value[0]) || *end != '\0' || strlen(value) > 18 || read < least ||
+        read > most)
+        give_up("--%s %s: expected a number from %llu to %llu", option, value, (unsigned long long)least,
+            (unsigned long long)most);
+    return read;
+}
+
+double option_seconds(const char *option, const char *value)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    char *end;
+    double read = strtod(value, &end);
+
+    for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (isdigit((unsigned char)value[0]) && strcmp(end, units[i].name) == 0 &&
+            read * units[i].seconds > 0 && read * units[i].seconds <= 1e6)
+            return read * units[i].seconds;
+    }
+    give_up("--%s %s: expected a time such as 90s, 10m or 8h", option, value);
+}
+
+static void ignore(struct hunt_options *options, const char *name)
+{
+    for (enum broken kind = 0; kind < BROKEN_OUTPUT; kind++) {
+        if (strcmp(name, kinds[kind]) == 0) {
+            options->counts[kind] = false;
+            return;
+        }
+    }
+    give_up("--ignore %s: expected status, signal, time or finding", name);
+}
+
+static void write_usage(FILE *stream)
+{
+    fputs(usage, stream);
+}
+
+static void take(struct hunt_options *options, int option, const char *value)
+{
+    switch (option) {
+    case RUNS:
+        options->runs = (unsigned)number("runs", value, 1, 1000000);
+        break;
+    case TIME:
+        options->time = option_seconds("time", value);
+        break;
+    case JOBS:
+        options->jobs = (unsigned)number("jobs", value, 1, 256);
+        break;
+    case STOP_AT_FIRST:
+        options->stop_at_first = true;
+        break;
+    case SEED:
+        options->seed = number("seed", value, 0, UINT64_MAX);
+        options->run.seed_chosen = false;
+        break;
+    case BASELINE:
+        options->baseline = (unsigned)number("baseline", value, 1, 1000);
+        break;
+    case REPEATS:
+        options->repeats = (unsigned)number("repeats", value, 1, 1000);
+        break;
+    case LIMIT:
+        options->limit = option_seconds("limit", value);
+        break;
+    case IGNORE:
+        ignore(options, value);
+        break;
+    case SAME_OUTPUT:
+        options->counts[BROKEN_OUTPUT] = true;
+        break;
+    case STRICT_STATUS:
+        options->strict_status = true;
+        break;
+    case ALLOW:
+        option_allow(&options->run, value);
+        break;
+    case REPORT:
+        options->report = value;
+        break;
+    case JSON:
+        options->json = true;
+        break;
+    case JUNIT:
+        options->junit = value;
+        break;
+    case DOOR:
+        options->run.door = option_door(value);
+        break;
+    case PROFILE:
+        options->run.profile = option_value("profile", value);
+        options->run.profile_path = option_profile(value);
+        break;
+    case CONTROL:
+        options->run.control = value;
+        break;
+    case MODULE:
+        options->run.module = value;
+        break;
+    case HELP:
+    case 'h':
+        option_show(write_usage, "the help text");
+    default: /* getopt has printed the error */
+        fputs("see ersatz-run hunt --help\n", stderr);
+        exit(EXIT_TROUBLE);
+    }
+}
+
+void hunt_options_read(struct hunt_options *options, int argc, char **argv)
+{
+    int option;
+
+    *options = (struct hunt_options){.run = {.check = true, .seed = "0", .seed_chosen = true},
+        .baseline = 3,
+        .runs = 200,
+        .jobs = 1,
+        .repeats = 10,
+        .counts = {
+            [BROKEN_STATUS] = true, [BROKEN_SIGNAL] = true, [BROKEN_TIME] = true, [BROKEN_FINDING] = true}};
+    while ((option = getopt_long(argc, argv, "+h", known, NULL)) != -1)
+        take(options, option, optarg);
+    options->run.command = argv + optind;
+    if (options->run.command[0] == NULL)
+        give_up("no command given; see ersatz-run hunt --help");
+    if (options->run.seed_chosen) {
+        uint32_t random;
+
+        if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+            give_up("cannot choose a seed");
+        options->seed = random % 1000000 + 1;
+    }
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs rounds, each in a process of its own, which is the subreaper of all that the command starts. That
+ * process prepares the card, runs the command, judges, and ends everything that is left; the result comes
+ * back in shared memory. If the hunt dies, the processes of the rounds are told by a signal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ersatz/output.h"
+#include "hunt.h"
+#include "room.h"
+#include "symbols.h"
+#include "totals.h"
+
+struct slot {
+    pid_t pid; /* 0: free */
+    unsigned number;
+    enum round_kind kind;
+    void *arg;
+    struct card card;
+    char *directory;
+    struct round_result *result; /* shared */
+};
+
+static const int ends_hunt[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+static sigset_t waited_for, programs_mask;
+
+double hunt_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+void rounds_init(struct hunt *hunt)
+{
+    unsigned count = hunt->options.jobs;
+
+    sigemptyset(&waited_for);
+    sigaddset(&waited_for, SIGCHLD);
+    for (unsigned i = 0; i < sizeof(ends_hunt) / sizeof(ends_hunt[0]); i++)
+        sigaddset(&waited_for, ends_hunt[i]);
+    sigprocmask(SIG_BLOCK, &waited_for, &programs_mask);
+    hunt->slots = calloc(count, sizeof(*hunt->slots));
+    for (unsigned i = 0; hunt->slots != NULL && i < count; i++) {
+        void *shared = mmap(
+            NULL, sizeof(struct round_result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        if (shared == MAP_FAILED)
+            give_up("out of memory");
+        hunt->slots[i].result = shared;
+    }
+    if (hunt->slots == NULL)
+        give_up("out of memory");
+}
+
+/* ------------------------------------------------------------------------------ in the process of a round */
+
+/* The length and a sum (FNV-1a) of a file. */
+static void sum_up(const char *path, uint64_t sum[2])
+{
+    FILE *stream = fopen(path, "re");
+    unsigned char buffer[65536];
+    size_t got;
+
+    sum[0] = 0;
+    sum[1] = UINT64_C(0xcbf29ce484222325);
+    while (stream != NULL && (got = fread(buffer, 1, sizeof(buffer), stream)) > 0) {
+        sum[0] += got;
+        for (size_t i = 0; i < got; i++)
+            sum[1] = (sum[1] ^ buffer[i]) * UINT64_C(0x100000001b3);
+    }
+    if (stream != NULL)
+        fclose(stream);
+}
+
+static void add_totals(struct round_result *result, const struct totals *totals)
+{
+    result->operations = totals->accepted;
+    result->jobs = totals->jobs;
+    memcpy(result->requests, totals->requests, sizeof(result->requests));
+    memcpy(result->injected, totals->faults, sizeof(result->injected));
+}
+
+static bool fill_trace(void *records, FILE *stream)
+{
+    return records_write_trace(records, stream);
+}
+
+static bool fill_report(void *outcome, FILE *stream)
+{
+    report_text(outcome, stream);
+    return !ferror(stream);
+}
+
+/* Keeps what a person needs to understand a broken round. */
+static void write_evidence(const struct slot *slot, struct outcome *outcome, struct records *records)
+{
+    char *report = text("%s/" ROUND_REPORT, slot->directory),
+         *trace = text("%s/" ROUND_TIMELINE, slot->directory);
+    struct ersatz_error error;
+
+    symbols_add(records);
+    if (records_any_trace(records) && ersatz_write_file(trace, fill_trace, records, &error))
+        outcome->trace = trace;
+    if (!ersatz_write_file(report, fill_report, outcome, &error))
+        fprintf(stderr, "ersatz-run: cannot write the report to %s\n", error.text);
+    free(report);
+    free(trace);
+}
+
+static void judge_round(struct hunt *hunt, const struct slot *slot, const struct options *options,
+    const struct ending *ending, struct records *records)
+{
+    struct round_result *result = slot->result;
+    struct totals totals;
+    struct outcome outcome = {.options = options,
+        .config = &hunt->config,
+        .libcryptos = &hunt->libcryptos,
+        .sources = &hunt->sources,
+        .ending = ending,
+        .records = records,
+        .totals = &totals};
+    char *output = text("%s/" ROUND_OUTPUT, slot->directory);
+
+    totals_of(&totals, records, options->seed);
+    sum_up(output, result->output);
+    free(output);
+    result->status = ending->status;
+    result->too_long = ending->too_long;
+    result->seconds = ending->seconds;
+    add_totals(result, &totals);
+    result_fill(result, &slot->card, records);
+    judge(result, &hunt->options, slot->kind == ROUND_QUIET ? NULL : &hunt->baseline, &slot->card, ending,
+        records, &totals);
+    if (records->trouble_count > 0) {
+        fprintf(stderr, "\nersatz-run: round %u: %s\n", slot->number, records->troubles[0]);
+        result->trouble = true;
+    }
+    outcome.status = status_of(&outcome, &totals);
+    if (result->breaks > 0 || slot->kind == ROUND_QUIET)
+        write_evidence(slot, &outcome, records);
+    result->done = true;
+}
+
+static void run_round(struct hunt *hunt, const struct slot *slot)
+{
+    char *output = text("%s/" ROUND_OUTPUT, slot->directory),
+         *errors = text("%s/" ROUND_ERRORS, slot->directory);
+    char *stacks = text("%s/" ROUND_STACKS, slot->directory);
+    const struct child_bounds bounds = {.seconds = hunt->baseline.limit,
+        .output = output,
+        .errors = errors,
+        .stacks = slot->kind == ROUND_REPEATED ? NULL : stacks,
+        .mask = &programs_mask,
+        .stop_at_signal = true};
+    static struct place place; /* removed at exit */
+    struct options options;
+    struct records records;
+    struct ending ending;
+    struct room room;
+
+    card_options(&slot->card, &hunt->options.run, &options);
+    room_make(&room, slot->directory, ROUND_DIR, slot->number);
+    options.command = room_furnish(&room, options.command);
+    card_place(&options, &hunt->config, &place);
+    ending = card_run(&options, &hunt->config, &place, &bounds);
+    if (ending.pid < 0)
+        exit(EXIT_TROUBLE);
+    if (!ending.stopped) {
+        records_read(&records, place.records_fd);
+        judge_round(hunt, slot, &options, &ending, &records);
+    }
+    place_remove(&place);
+    room_remove_directory(room.directory);
+}
+
+/* ----------------------------------------------------------------------------------------------- the hunt */
+
+static struct slot *free_slot(struct hunt *hunt)
+{
+    struct slot *slot = hunt->slots;
+
+    while (slot->pid != 0)
+        slot++;
+    return slot;
+}
+
+void round_begin(struct hunt *hunt, const struct card *card, enum round_kind kind, void *arg)
+{
+    struct slot *slot = free_slot(hunt);
+    pid_t parent = getpid();
+
+    slot->number = ++hunt->rounds;
+    slot->card = *card;
+    slot->arg = arg;
+    slot->kind = kind;
+    slot->directory = text("%s/round-%u", hunt->directory, slot->number);
+    *slot->result = (struct round_result){0};
+    if (mkdir(slot->directory, 0755) != 0)
+        give_up("cannot make the directory %s: %s", slot->directory, strerror(errno));
+    fflush(NULL);
+    slot->pid = fork();
+    if (slot->pid < 0)
+        give_up("cannot start a process: %s", strerror(errno));
+    if (slot->pid == 0) {
+        setpgid(0, 0); /* the terminal's signals are for the hunt alone */
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() == parent)
+            run_round(hunt, slot);
+        exit(0);
+    }
+    hunt->running++;
+}
+
+/* Takes the result of a slot whose process has ended. */
+static void take(struct hunt *hunt, struct slot *slot, struct finished *finished)
+{
+    *finished = (struct finished){.number = slot->number,
+        .arg = slot->arg,
+        .card = slot->card,
+        .result = *slot->result,
+        .directory = slot->directory};
+    finished->result.trouble = finished->result.trouble || !finished->result.done;
+    if (finished->result.breaks == 0 && slot->kind != ROUND_QUIET)
+        finished_free(finished);
+    slot->pid = 0;
+    hunt->running--;
+}
+
+/* A round that has ended; NULL: none has. */
+static struct slot *ended_slot(struct hunt *hunt)
+{
+    for (unsigned i = 0; i < hunt->options.jobs; i++) {
+        struct slot *slot = &hunt->slots[i];
+
+        if (slot->pid != 0 && waitpid(slot->pid, NULL, WNOHANG) == slot->pid)
+            return slot;
+    }
+    return NULL;
+}
+
+bool round_wait(struct hunt *hunt, struct finished *finished, double seconds)
+{
+    const double until = hunt_now() + seconds;
+    struct slot *slot;
+
+    while ((slot = ended_slot(hunt)) == NULL) {
+        struct timespec wait = {.tv_nsec = 200000000};
+        int signal;
+
+        if (hunt->interrupted || hunt_now() >= until)
+            return false;
+        signal = sigtimedwait(&waited_for, NULL, &wait);
+        hunt->interrupted = hunt->interrupted || (signal > 0 && signal != SIGCHLD);
+    }
+    take(hunt, slot, finished);
+    return true;
+}
+
+void rounds_stop(struct hunt *hunt)
+{
+    for (unsigned i = 0; i < hunt->options.jobs; i++) {
+        if (hunt->slots[i].pid != 0)
+            kill(hunt->slots[i].pid, SIGTERM);
+    }
+    for (unsigned i = 0; i < hunt->options.jobs; i++) {
+        struct slot *slot = &hunt->slots[i];
+
+        if (slot->pid == 0)
+            continue;
+        while (waitpid(slot->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        room_remove_directory(slot->directory);
+        free(slot->directory);
+        slot->pid = 0;
+    }
+    hunt->running = 0;
+}
+
+bool round_run(struct hunt *hunt, const struct card *card, enum round_kind kind, struct finished *finished)
+{
+    round_begin(hunt, card, kind, NULL);
+    while (!round_wait(hunt, finished, 1)) {
+        if (hunt->interrupted)
+            return false;
+    }
+    return true;
+}
+
+void finished_free(struct finished *finished)
+{
+    if (finished->directory != NULL)
+        room_remove_directory(finished->directory);
+    free(finished->directory);
+    finished->directory = NULL;
+}
+
+char *evidence_copy(const char *from, char *to)
+{
+    static const char *const names[] = {
+        ROUND_OUTPUT, ROUND_ERRORS, ROUND_STACKS, ROUND_REPORT, ROUND_TIMELINE};
+
+    if (from == NULL || mkdir(to, 0755) != 0) {
+        free(to);
+        return NULL;
+    }
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *old = text("%s/%s", from, names[i]), *new = text("%s/%s", to, names[i]);
+
+        (void)!link(old, new);
+        free(old);
+        free(new);
+    }
+    return to;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See tree.h. */
+#include "tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crash.h"
+
+#define PROCESSES_MAX 1024u /* of one look; what is left is seen by the next */
+#define STACKS_MAX 16u      /* how many processes' stacks are written */
+#define STACKS_SECONDS "60" /* for one process; on a busy machine gdb reads symbols slowly */
+#define LOOK_NS 20000000    /* between two looks */
+
+static int crashed_by;
+
+void tree_note_end(pid_t pid, int status)
+{
+    struct ending ending = {.status = status, .pid = pid};
+
+    if (WIFSIGNALED(status) && crash_signal(&ending) != 0)
+        crashed_by = crash_signal(&ending);
+}
+
+/* The parent of a process; 0: it is gone. */
+static pid_t parent_of(pid_t pid)
+{
+    char path[64], line[512], *end;
+    FILE *stream;
+    int parent = 0;
+
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    stream = fopen(path, "re");
+    if (stream == NULL)
+        return 0;
+    /* The name, in parentheses, may contain anything. */
+    if (fgets(line, sizeof(line), stream) != NULL && (end = strrchr(line, ')')) != NULL)
+        (void)sscanf(end + 1, " %*c %d", &parent);
+    fclose(stream);
+    return parent;
+}
+
+static bool is_below(pid_t pid, pid_t root)
+{
+    for (unsigned depth = 0; pid > 1 && depth < 256; depth++) {
+        pid = parent_of(pid);
+        if (pid == root)
+            return true;
+    }
+    return false;
+}
+
+/* All processes below us, at this moment. */
+static unsigned list(pid_t pids[PROCESSES_MAX])
+{
+    DIR *stream = opendir("/proc");
+    struct dirent *entry;
+    unsigned count = 0;
+
+    while (count < PROCESSES_MAX && stream != NULL && (entry = readdir(stream)) != NULL) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+        if (pid > 0 && is_below(pid, getpid()))
+            pids[count++] = pid;
+    }
+    if (stream != NULL)
+        closedir(stream);
+    return count;
+}
+
+/* Waits for children that have ended. True if any child is left. */
+static bool bury(void)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        tree_note_end(pid, status);
+    return pid == 0;
+}
+
+static void signal_all(int signal)
+{
+    static pid_t pids[PROCESSES_MAX];
+    unsigned count = list(pids);
+
+    for (unsigned i = 0; i < count; i++) {
+        kill(pids[i], signal);
+        if (signal == SIGTERM)
+            kill(pids[i], SIGCONT);
+    }
+}
+
+int tree_end(double seconds)
+{
+    static const struct timespec look = {.tv_nsec = LOOK_NS};
+    double waited = 0;
+    bool any = bury();
+
+    if (any && seconds > 0)
+        signal_all(SIGTERM);
+    while (any) {
+        if (waited >= seconds) /* again and again: a process may have forked meanwhile */
+            signal_all(SIGKILL);
+        nanosleep(&look, NULL);
+        waited += LOOK_NS / 1e9;
+        any = bury();
+    }
+    return crashed_by;
+}
+
+/* Where each thread waits in the kernel, for want of a debugger. */
+static void write_waits(pid_t pid, FILE *stream)
+{
+    static const char *const files[] = {"comm", "wchan", "syscall"};
+    char path[128], line[256];
+    DIR *tasks;
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "/proc/%ld/task", (long)pid);
+    tasks = opendir(path);
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        fprintf(stream, "thread %s:", entry->d_name);
+        for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+            FILE *file;
+
+            snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/%s", (long)pid, entry->d_name, files[i]);
+            file = fopen(path, "re");
+            if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+                line[strcspn(line, "\n")] = '\0';
+                fprintf(stream, " %s %s", files[i], line);
+            }
+            if (file != NULL)
+                fclose(file);
+        }
+        fputc('\n', stream);
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+}
+
+/* False: there is no debugger, or it could not attach. */
+static bool run_debugger(pid_t pid, int output)
+{
+    char number[24];
+    int status;
+    pid_t debugger;
+
+    snprintf(number, sizeof(number), "%ld", (long)pid);
+    debugger = fork();
+    if (debugger == 0) {
+        int silence = open("/dev/null", O_RDWR | O_CLOEXEC);
+        sigset_t none;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        dup2(silence, STDIN_FILENO);
+        dup2(silence, STDERR_FILENO);
+        dup2(output, STDOUT_FILENO);
+        unsetenv("DEBUGINFOD_URLS");
+        execlp("timeout", "timeout", STACKS_SECONDS, "gdb", "--nx", "--batch", "--quiet", "-p", number, "-ex",
+            "thread apply all backtrace 40", (char *)NULL);
+        _exit(127);
+    }
+    while (debugger > 0 && waitpid(debugger, &status, 0) < 0 && errno == EINTR)
+        ;
+    return debugger > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void tree_write_stacks(const char *path)
+{
+    static pid_t pids[PROCESSES_MAX];
+    unsigned count = list(pids);
+    FILE *stream = fopen(path, "we");
+
+    for (unsigned i = 0; stream != NULL && i < count && i < STACKS_MAX; i++) {
+        fprintf(stream, "process %ld\n", (long)pids[i]);
+        fflush(stream);
+        if (!run_debugger(pids[i], fileno(stream)))
+            write_waits(pids[i], stream);
+        fputc('\n', stream);
+    }
+    if (stream != NULL)
+        fclose(stream);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All processes below this one, for which this process must be the subreaper. */
+#ifndef ERSATZ_RUN_TREE_H
+#define ERSATZ_RUN_TREE_H
+
+#include <sys/types.h>
+
+/* Writes the stack of every thread of every process to a new file: by gdb(1) if it is installed, and
+ * otherwise where each thread waits in the kernel. */
+void tree_write_stacks(const char *path);
+
+/* Ends all processes: by SIGTERM, and those that remain after that many seconds by SIGKILL. Returns when
+ * there are none. The result is the signal by which one of those that became our children crashed, or 0. */
+int tree_end(double seconds);
+
+/* A process that became our child has ended. tree_end() must know. */
+void tree_note_end(pid_t pid, int status);
+
+#endif

@@ -66,6 +66,11 @@ static void decide(struct sides *sides)
         work_on(sides, !sides->here, true, MEASURED);
 }
 
+size_t sides_bytes(const struct ersatz_op *op)
+{
+    return op->kind == ERSATZ_CIPHER ? op->u.cipher.len : ersatz_rsa_key_size(op->u.rsa.key);
+}
+
 void sides_done(struct sides *sides, bool here, size_t len, uint64_t now)
 {
     if (sides == NULL || !sides->begun || here != sides->here)
@@ -121,5 +126,5 @@ struct sides *sides_of(const struct ersatz_op *op)
             return NULL;
         }
     }
-    return &(*all)[ersatz_op_name(op)][class_of(op->u.cipher.len)];
+    return &(*all)[ersatz_op_name(op)][class_of(sides_bytes(op))];
 }

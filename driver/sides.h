@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OFFLOAD:fastest, for operations on which the card gains only in company, when it computes several side by
- * side: CBC to encrypt, CFB to encrypt, OFB, and CBC with HMAC. How many must be in flight for that, and
- * whether any number is enough, depends on the length of the text, on the processor, and on what handing over
- * costs between its cores. So both sides, the card and the calling core, are tried, and the one stays on
- * which more bytes are done in a second; if there is no difference, the calling core. From time to time the
- * other one is tried again. Where nobody else is in flight, the calling core computes.
+ * side: CBC to encrypt, CFB to encrypt, OFB, CBC with HMAC, and public RSA operations. How many must be in
+ * flight for that, and whether any number is enough, depends on the length of the text, on the processor, and
+ * on what handing over costs between its cores. So both sides, the card and the calling core, are tried, and
+ * the one stays on which more bytes are done in a second; if there is no difference, the calling core. From
+ * time to time the other one is tried again. Where nobody else is in flight, the calling core computes.
  */
 #ifndef ERSATZ_DRIVER_SIDES_H
 #define ERSATZ_DRIVER_SIDES_H
@@ -27,7 +27,10 @@ struct sides {
 /* Where an operation goes, of which others of other jobs are in flight. True: to the card. */
 bool sides_choose(struct sides *sides, unsigned others);
 
-/* An operation that was computed on that side, with a text of len bytes, is done. now: in nanoseconds. */
+/* The length of the operation's text, or of its RSA key. */
+size_t sides_bytes(const struct ersatz_op *op);
+
+/* An operation of so many bytes that was computed on that side is done. now: in nanoseconds. */
 void sides_done(struct sides *sides, bool here, size_t len, uint64_t now);
 
 /* The calling thread's, for operations like this one. Not to be kept over a pause, after which the job may be

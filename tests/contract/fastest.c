@@ -64,6 +64,39 @@ static bool rsa_pauses(struct card *card)
     return paused;
 }
 
+struct encryption {
+    struct card *card;
+    EVP_PKEY *key;
+    unsigned char out[256];
+};
+
+static int encrypt_with_key(void *arg)
+{
+    struct encryption *encryption = *(struct encryption **)arg;
+
+    return key_encrypt(encryption->card, encryption->key, RSA_PKCS1_PADDING, text, 32, encryption->out) ==
+           sizeof(encryption->out);
+}
+
+static bool public_rsa_pauses(struct card *card)
+{
+    struct encryption encryption = {.card = card, .key = test_key(card)};
+    RSA *plain = test_rsa();
+    unsigned char back[256];
+    struct job job;
+    bool paused;
+
+    job_init(&job, BY_FD, encrypt_with_key, &encryption);
+    paused = job_run(&job) == ASYNC_PAUSE;
+    CHECK_EQ(paused ? job_finish(&job) : job.result, 1);
+    job_free(&job);
+    CHECK_EQ(RSA_private_decrypt(sizeof(encryption.out), encryption.out, back, plain, RSA_PKCS1_PADDING), 32);
+    CHECK(memcmp(back, text, 32) == 0);
+    RSA_free(plain);
+    EVP_PKEY_free(encryption.key);
+    return paused;
+}
+
 /* Outside a job. Returns whether the card did it. */
 static bool rsa_goes_to_card(struct card *card)
 {
@@ -112,6 +145,13 @@ int main(void)
     CHECK(!pauses(card, "AES-128-CBC"));
     CHECK(!pauses(card, "AES-128-CBC"));
     CHECK(pauses(card, "AES-192-OFB")); /* of which there were few */
+    for (int i = 0; i < 8; i++)
+        public_rsa_pauses(card);
+    CHECK(!public_rsa_pauses(card));
+    CHECK(!public_rsa_pauses(card));
+    CHECK(rsa_pauses(card)); /* private ones go on to pause */
+    card_command(card, "OFFLOAD", "card");
+    CHECK(public_rsa_pauses(card));
     card_unload(card);
     return 0;
 }

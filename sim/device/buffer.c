@@ -9,10 +9,11 @@
 #include "device.h"
 #include "kernels/rsa_key.h"
 
-/* Buffers up to this stay with their request for the next one, while there are not more than that in all;
- * else they are given back. */
+/* Buffers up to this stay with their request for the next one, while those of an instance's requests are not
+ * more than its part of that, or the least; else they are given back. */
 #define BUFFER_KEPT_MAX ((size_t)128 * 1024)
 #define BUFFERS_KEPT_MAX ((size_t)16 * 1024 * 1024)
+#define BUFFERS_KEPT_LEAST ((size_t)1024 * 1024)
 #define BUFFER_ALIGNMENT ((size_t)64) /* a cache line, and the widest vector */
 
 /*
@@ -23,10 +24,18 @@
  */
 #define CLEANSED_AT_ONCE 1024u
 
-/* Relaxed: it is only compared with a limit. */
-static bool has_too_many_buffers(struct ersatz_device *device)
+static _Atomic size_t *buffer_bytes(const struct ersatz_request *request)
 {
-    return atomic_load_explicit(&device->pool.buffer_bytes, memory_order_relaxed) > BUFFERS_KEPT_MAX;
+    return &pool_list_of(&request->device->pool, request)->buffer_bytes;
+}
+
+/* Relaxed: it is only compared with a limit. */
+static bool has_too_many_buffers(const struct ersatz_request *request)
+{
+    size_t part = BUFFERS_KEPT_MAX / request->device->pool.list_count;
+
+    return atomic_load_explicit(buffer_bytes(request), memory_order_relaxed) >
+           (part > BUFFERS_KEPT_LEAST ? part : BUFFERS_KEPT_LEAST);
 }
 
 static void cleanse(struct ersatz_request *request)
@@ -78,7 +87,7 @@ void buffer_leave(struct ersatz_request *request)
     struct ersatz_device *device = request->device;
 
     note_secret(request);
-    if (request->buffer_size > BUFFER_KEPT_MAX || has_too_many_buffers(device)) {
+    if (request->buffer_size > BUFFER_KEPT_MAX || has_too_many_buffers(request)) {
         buffer_drop(request);
     } else if (request->buffer_secret <= CLEANSED_AT_ONCE) {
         cleanse(request);
@@ -98,8 +107,7 @@ void buffer_drop(struct ersatz_request *request)
     if (request->buffer == NULL)
         return;
     cleanse(request);
-    atomic_fetch_sub_explicit(
-        &request->device->pool.buffer_bytes, request->buffer_size, memory_order_relaxed);
+    atomic_fetch_sub_explicit(buffer_bytes(request), request->buffer_size, memory_order_relaxed);
     free(request->buffer);
     request->buffer = NULL;
     request->buffer_size = 0;
@@ -116,6 +124,6 @@ bool buffer_reserve(struct ersatz_request *request, size_t size)
     if (request->buffer == NULL)
         return false;
     request->buffer_size = rounded;
-    atomic_fetch_add_explicit(&request->device->pool.buffer_bytes, rounded, memory_order_relaxed);
+    atomic_fetch_add_explicit(buffer_bytes(request), rounded, memory_order_relaxed);
     return true;
 }

@@ -19,13 +19,13 @@ void device_reference(struct ersatz_device *device)
     ASSERT(before >= 1);
 }
 
-void device_release(struct ersatz_device *device)
+static void drop(struct ersatz_device *device, uint32_t count)
 {
     /* Acquire and release: the last one sees all that the others did to the device. */
-    uint32_t before = atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel);
+    uint32_t before = atomic_fetch_sub_explicit(&device->references, count, memory_order_acq_rel);
 
-    ASSERT(before >= 1);
-    if (before != 1)
+    ASSERT(before >= count);
+    if (before != count)
         return;
     for (unsigned i = 0; i < device->instances_ready; i++)
         ring_destroy(&device->instances[i].requests);
@@ -39,6 +39,20 @@ void device_release(struct ersatz_device *device)
     free(device);
 }
 
+void device_release(struct ersatz_device *device)
+{
+    drop(device, 1);
+}
+
+void device_close(struct ersatz_device *device)
+{
+    /* A reference for each request, before the pool is closed; then drop those of the requests that were in
+     * the pool. A request that comes back later finds the pool closed and drops its own. So no request counts
+     * itself while the device runs. */
+    atomic_fetch_add_explicit(&device->references, pool_size(&device->pool), memory_order_relaxed);
+    drop(device, pool_close(&device->pool) + 1);
+}
+
 void ersatz_device_forking(struct ersatz_device *device)
 {
     if (device->check != NULL)
@@ -50,14 +64,39 @@ unsigned ersatz_device_instances(const struct ersatz_device *device)
     return device->config.instances;
 }
 
+/* Which instance the calling thread submits to. */
+static _Thread_local unsigned seat;
+static _Thread_local bool seated;
+static _Atomic unsigned next_seat; /* relaxed: spreads threads, orders nothing */
+
+/* Not inlined: a fibre may continue on another thread, where the compiler must not use the addresses of this
+ * thread's variables. */
+__attribute__((noinline)) static unsigned own_seat(void)
+{
+    if (!seated) {
+        seat = atomic_fetch_add_explicit(&next_seat, 1, memory_order_relaxed);
+        seated = true;
+    }
+    return seat;
+}
+
+void ersatz_thread_bind(unsigned instance)
+{
+    seat = instance;
+    seated = true;
+}
+
+struct instance *device_own_instance(struct ersatz_device *device)
+{
+    return &device->instances[own_seat() % device->config.instances];
+}
+
 struct ersatz_request *device_take(struct ersatz_device *device)
 {
-    struct ersatz_request *request = pool_take(&device->pool);
+    struct ersatz_request *request = pool_take(&device->pool, own_seat() % device->config.instances);
 
-    if (request != NULL) {
+    if (request != NULL)
         request->device = device;
-        device_reference(device);
-    }
     return request;
 }
 
@@ -65,8 +104,8 @@ void device_return(struct ersatz_request *request)
 {
     struct ersatz_device *device = request->device;
 
-    pool_return(&device->pool, request);
-    device_release(device);
+    if (!pool_return(&device->pool, request))
+        device_release(device);
 }
 
 void device_wake_worker(struct ersatz_device *device, unsigned index)

@@ -33,8 +33,9 @@ struct ersatz_device {
 
     /* All cores read the fields above with every request; they are seldom written. So the fields that are
      * written with every request have cache lines of their own: those for submitters, */
-    _Alignas(64) _Atomic uint32_t references; /* the opener's, and one for each request in use */
-    _Atomic uint64_t last_number;             /* of the requests submitted; relaxed, see times_submit() */
+    _Alignas(64) _Atomic uint32_t references; /* the opener's, a thread's; see device_close() */
+    _Atomic uint64_t last_number; /* of the requests submitted; relaxed. Only where times are kept: their
+                                     order must be exact, and repeatable */
 
     /* and those for workers. A bit for each worker that sleeps; sequentially consistent, see
      * device_ring_doorbell() */
@@ -60,13 +61,19 @@ struct ersatz_device {
     struct ersatz_device *next_leaving; /* under the lock in stop.c */
 };
 
-/* A request from the pool, with a reference to the device. NULL: out of memory. */
+/* The instance that the calling thread submits to. */
+struct instance *device_own_instance(struct ersatz_device *device);
+
+/* A request from the pool. NULL: out of memory. The device's memory stays until it is returned. */
 struct ersatz_request *device_take(struct ersatz_device *device);
 void device_return(struct ersatz_request *request);
 
 /* Add a reference to the device, and drop one; the last one frees its memory. */
 void device_reference(struct ersatz_device *device);
 void device_release(struct ersatz_device *device);
+
+/* Drop the opener's reference. The requests in use have one each from now on; none can be made any more. */
+void device_close(struct ersatz_device *device);
 
 /* Ring a worker's doorbell: it looks for work, holds and the end of the device. Any thread. */
 void device_wake_worker(struct ersatz_device *device, unsigned index);

@@ -149,8 +149,8 @@ static enum ersatz_result open_device(
                           config->trace != NULL || config->steered;
     atomic_init(&device->references, 1);
     sem_init(&device->all_but_caller, 0, 0);
-    pool_init(&device->pool);
-    if (!faults_new(device, &device->faults)) {
+    if (!pool_init(&device->pool, config->instances) || !faults_new(device, &device->faults)) {
+        free(device->pool.lists);
         free(device);
         return no_memory(error);
     }

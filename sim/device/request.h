@@ -78,7 +78,8 @@ struct ersatz_request {
         buffer_state; /* enum buffer_state: release when the buffer is left, acquire to take it */
 
     _Atomic uint32_t pool_next; /* in the pool's free list */
-    uint32_t pool_index;
+    uint32_t pool_index;        /* this and the next: constant */
+    uint32_t pool_list;
 };
 
 static inline enum request_state request_state(const struct ersatz_request *request)

@@ -149,7 +149,7 @@ static void give_up(struct ersatz_device *device)
     unlist(device);
     close_descriptors(device);
     ersatz_unlock(&locked);
-    device_release(device);
+    device_close(device);
 }
 
 void stop_end(struct ersatz_device *device, struct poster *poster)

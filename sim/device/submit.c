@@ -20,28 +20,6 @@
 #define RETRY_INTERVAL_US 100
 #define ROOM_INTERVAL_MS 1
 
-/* Which instance the calling thread submits to. */
-static _Thread_local unsigned seat;
-static _Thread_local bool seated;
-static _Atomic unsigned next_seat; /* relaxed: spreads threads, orders nothing */
-
-/* Not inlined: a fibre may continue on another thread, where the compiler must not use the addresses of this
- * thread's variables. */
-__attribute__((noinline)) static unsigned own_seat(void)
-{
-    if (!seated) {
-        seat = atomic_fetch_add_explicit(&next_seat, 1, memory_order_relaxed);
-        seated = true;
-    }
-    return seat;
-}
-
-void ersatz_thread_bind(unsigned instance)
-{
-    seat = instance;
-    seated = true;
-}
-
 /*
  * Submit a request, or a group of them, to the calling thread's instance: all to one, since the last one's
  * slot passes to the first. A group is accepted with its first request; the others take slots as there are,
@@ -63,7 +41,7 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
     if (device->faults != NULL &&
         (result = faults_admit(device->faults, first, notify == NOTIFY_FD, wait_in_line)) != ERSATZ_OK)
         return result;
-    instance = &device->instances[own_seat() % device->config.instances];
+    instance = device_own_instance(device);
     for (request = first; request != NULL; request = request->group_next) {
         request->notify = notify;
         request->instance = instance;
@@ -121,7 +99,7 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     request->callback_arg = arg;
     if (request_is_inherited(request))
         return ERSATZ_STOPPED; /* the device is the parent's: start no reaper for it */
-    instance = &device->instances[own_seat() % device->config.instances];
+    instance = device_own_instance(device);
     if (device->config.external_polling)
         instance_make_ring(instance, false);
     else if (!reaper_start(instance))
@@ -142,7 +120,7 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
 
     if (request->device->check != NULL && !request_is_inherited(request))
         check_reentry(request->device->check, "submitted an operation and waited for it");
-    if (lend(request, &request->device->instances[own_seat() % request->device->config.instances]))
+    if (lend(request, device_own_instance(request->device)))
         return ERSATZ_OK;
     result = submit(request, NOTIFY_WAIT, retries < 0);
     while (result == ERSATZ_RING_FULL && retries-- > 0) {

@@ -51,6 +51,56 @@ static void stop_with(enum ersatz_hold where, bool callbacks, bool external)
         aes_free(aes[i]);
 }
 
+#define LATE 200
+#define LATE_THREADS 3
+
+static struct ersatz_request *late[LATE_THREADS][LATE];
+static pthread_barrier_t at_once;
+
+static void *return_late(void *requests)
+{
+    pthread_barrier_wait(&at_once);
+    for (int i = 0; i < LATE; i++)
+        CHECK_EQ(ersatz_request_finish(((struct ersatz_request **)requests)[i]), ERSATZ_STOPPED);
+    return NULL;
+}
+
+/* Requests stay valid while and after the device is freed, and its memory goes with the last of them: the
+ * address sanitizer would see it used later, or leaked. */
+static void return_while_freed(void)
+{
+    struct ersatz_stats stats = {0};
+    struct ersatz_device *device = card_open(&stats, 2, 0, false);
+    struct aes *aes = aes_new(1);
+    pthread_t threads[LATE_THREADS];
+
+    for (unsigned t = 0; t < LATE_THREADS; t++) {
+        ersatz_thread_bind(t);
+        for (int i = 0; i < LATE; i++) {
+            struct aes *each = aes_new((uint8_t)i);
+
+            CHECK_EQ(ersatz_request_new(device, &each->op, true, &late[t][i]), ERSATZ_OK);
+            aes_free(each);
+        }
+    }
+    CHECK_EQ(pthread_barrier_init(&at_once, NULL, LATE_THREADS + 1), 0);
+    for (unsigned t = 0; t < LATE_THREADS; t++)
+        CHECK_EQ(pthread_create(&threads[t], NULL, return_late, late[t]), 0);
+    for (int i = 0; i < LATE; i++) { /* some come back before: not all are in use then */
+        struct ersatz_request *request;
+
+        CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
+        CHECK_EQ(ersatz_request_finish(request), ERSATZ_STOPPED);
+    }
+    ersatz_device_stop(device);
+    pthread_barrier_wait(&at_once);
+    ersatz_device_free(device);
+    for (unsigned t = 0; t < LATE_THREADS; t++)
+        CHECK_EQ(pthread_join(threads[t], NULL), 0);
+    pthread_barrier_destroy(&at_once);
+    aes_free(aes);
+}
+
 /* A callback on a thread of the device's own, which has that thread wait for nobody. */
 static struct ersatz_device *own;
 static _Atomic int stopped;
@@ -107,6 +157,8 @@ int main(void)
 
         ersatz_device_free(card_open(&stats, 2, 8, false));
     }
+    for (int i = 0; i < 20; i++)
+        return_while_freed();
     stop_in_callback(free_here);
     ersatz_devices_wait_for_end();
     while (count_threads() != tasks)

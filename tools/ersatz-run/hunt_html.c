@@ -33,7 +33,7 @@ static const char head[] =
 
 static const char key[] = "<p class=\"key\"><span style=\"background:#b8c2d0\"></span>in the ring"
                           "<span style=\"background:#2f6fb4\"></span>computed"
-                          "<span style=\"background:#e08e1b\"></span>delayed by the card"
+                          "<span style=\"background:#e08e1b\"></span>not yet signalled"
                           "<span style=\"background:#a8d5a2\"></span>signalled, not resumed"
                           "<span style=\"background:#3c8f4a\"></span>returned"
                           "<span style=\"background:#f2b8b1\"></span>not seen to end</p>\n";
@@ -127,7 +127,7 @@ static void write_picture(const struct round_result *result, FILE *stream)
 
         fprintf(stream,
             "<line x1=\"%.0f\" y1=\"%u\" x2=\"%.0f\" y2=\"%u\" stroke=\"#c9d0da\" stroke-width=\".6\"/>"
-            "<text x=\"%.0f\" y=\"13\" text-anchor=\"%s\">%.1f ms</text>\n",
+            "<text x=\"%.0f\" y=\"13\" text-anchor=\"%s\">%.3g ms</text>\n",
             x, TOP - 6, x, height, x, tick == TICKS ? "end" : "middle", (double)last / 1e6 * tick / TICKS);
     }
     fputs("</svg>\n", stream);

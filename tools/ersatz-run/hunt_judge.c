@@ -27,6 +27,12 @@ static int signal_of(const struct ending *ending, const struct records *records)
     return crash_doubt(ending, records) == CRASH_IN_CALLBACK ? SIGSEGV : 0;
 }
 
+/* A command that says that all is well must have done its work, even if operations have failed. */
+static bool is_other_output(const struct round_result *result, const struct baseline *baseline)
+{
+    return memcmp(result->output, baseline->output, sizeof(result->output)) != 0;
+}
+
 void judge(struct round_result *result, const struct hunt_options *options, const struct baseline *baseline,
     const struct card *card, const struct ending *ending, const struct records *records,
     const struct totals *totals)
@@ -40,8 +46,7 @@ void judge(struct round_result *result, const struct hunt_options *options, cons
         add(result, options, BROKEN_SIGNAL, signal);
     else if (baseline != NULL && ending->status != baseline->status && !excused)
         add(result, options, BROKEN_STATUS, WEXITSTATUS(ending->status));
-    else if (baseline != NULL && memcmp(result->output, baseline->output, sizeof(result->output)) != 0 &&
-             !excused)
+    else if (baseline != NULL && ending->status == baseline->status && is_other_output(result, baseline))
         add(result, options, BROKEN_OUTPUT, 0);
     for (enum ersatz_finding finding = 0; finding < ERSATZ_FINDINGS; finding++) {
         if (totals->by_finding[finding] > 0 && !options->run.allowed[finding])

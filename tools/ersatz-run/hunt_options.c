@@ -34,7 +34,7 @@ static const char usage[] =
     "least 10s)\n"
     "  --ignore KIND        do not count status, signal, time or finding; may be given several times\n"
     "  --same-output        count another standard output, too\n"
-    "  --strict-status      count the status and the output also if the card was told to fail operations\n"
+    "  --strict-status      count the status also if the card was told to fail operations\n"
     "  --allow FINDING      do not count this mistake; may be given several times\n"
     "\n"
     "Results:\n"

@@ -27,7 +27,7 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     return err == 0;
 }
 
-#define LONG_SLICE_NS 20000000u /* the usual slice is about 3 ms */
+#define LONG_SLICE_NS 10000000u /* the usual slice is about 3 ms */
 
 void thread_ask_for_long_slices(void)
 {

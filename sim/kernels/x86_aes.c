@@ -38,11 +38,20 @@ INLINE vector first_tweaks(vector tweak)
 
 /* Times x in the field of IEEE 1619-2018, 5.2: the carries out of both halves come back in, times 0x87 or 1.
  */
-INLINE vector next_tweaks(vector tweak)
+INLINE vector next_tweak(vector tweak)
 {
     __m128i carries = _mm_srai_epi32(_mm_shuffle_epi32(tweak, 0x13), 31);
 
     return _mm_xor_si128(_mm_add_epi64(tweak, tweak), _mm_and_si128(carries, _mm_set_epi32(0, 1, 0, 0x87)));
+}
+
+INLINE vector make_tweaks(vector first, vector tweaks[], unsigned count)
+{
+    EACH (i, count) {
+        tweaks[i] = first;
+        first = next_tweak(first);
+    }
+    return first;
 }
 
 #include "x86_modes.h"

@@ -9,7 +9,8 @@
  *   carried(counter)             the last 64 bits zero, and the first ones one more
  *   blocks_before(last, cipher)  of each block of ciphertext the one before it; last is the register before
  *   first_tweaks(tweak)          XTS: the tweaks of a register's blocks, from that of the first
- *   next_tweaks(tweaks)          of the register after it
+ *   make_tweaks(first, tweaks, count)  of count registers, from those of the first; returns those of the
+ *                                register after them
  *
  * What is left at the end of a text is one more register, of which there are only the first bytes.
  */
@@ -122,10 +123,7 @@ INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys
 {
     vector tweaks[VECTORS], blocks[VECTORS];
 
-    EACH (i, count) {
-        tweaks[i] = text->chain;
-        text->chain = next_tweaks(text->chain);
-    }
+    text->chain = make_tweaks(text->chain, tweaks, count);
     load_all(text->in, blocks, count, len);
     xor_all(blocks, tweaks, count);
     if (encrypt)

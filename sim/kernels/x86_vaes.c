@@ -56,9 +56,23 @@ INLINE vector first_tweaks(vector tweak)
     return times_power_of_x(tweak, _mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0));
 }
 
-INLINE vector next_tweaks(vector tweaks)
+/* The same for a power that is a number of bytes: what is shifted out comes back in one product. */
+#define TIMES_BYTES(tweaks, bytes)                                                                           \
+    xor_vectors(_mm512_bslli_epi128(tweaks, bytes),                                                          \
+        _mm512_clmulepi64_epi128(_mm512_bsrli_epi128(tweaks, 16 - (bytes)), halves(0x87, 0), 0x00))
+
+/* Two registers are eight blocks, and so a byte: only the second one takes a product with less than that.
+ * None waits for many others, and the next step waits for the first alone. */
+INLINE vector make_tweaks(vector first, vector tweaks[], unsigned count)
 {
-    return times_power_of_x(tweaks, _mm512_set1_epi64(4));
+    vector second = times_power_of_x(first, _mm512_set1_epi64(4));
+
+    tweaks[0] = first;
+    if (count == 1)
+        return second;
+    tweaks[1] = second;
+    UNROLLED(8) for (unsigned i = 2; i < count; i++) tweaks[i] = TIMES_BYTES(tweaks[i - 2], 1);
+    return count == 4 ? TIMES_BYTES(first, 2) : TIMES_BYTES(first, 4);
 }
 
 #include "x86_modes.h"

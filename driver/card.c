@@ -504,6 +504,8 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
         config.pause_ns = atomic_load(&card.policy.pause_ns);
     }
     begin_trace(&config, record, error);
+    config.latency = settings.latency ? &record->latency : NULL;
+    config.load = &record->load;
     result = ersatz_device_open(&config, device, error);
     if (result == ERSATZ_OK) {
         atomic_store_explicit(&record->head.seed, config.seed, memory_order_relaxed);
@@ -724,6 +726,11 @@ bool card_has_record(void)
     has = card.place.directory != NULL;
     ersatz_unlock(&locked);
     return has;
+}
+
+const struct ersatz_latency *card_latency(void)
+{
+    return &card.place.record->latency;
 }
 
 const struct ersatz_findings *card_findings(void)

@@ -34,6 +34,7 @@ struct card_settings {
     unsigned workers, instances, ring_depth; /* 0: as the profile says, else the default */
     bool external_polling;                   /* callbacks run in POLL alone */
     bool timed;                              /* see struct ersatz_polling */
+    bool latency;                            /* count latencies */
     bool check;                              /* check the application, */
     struct ersatz_check_limits check_limits; /* by these limits */
     uint64_t seed;
@@ -72,6 +73,9 @@ unsigned card_instances(void);
 
 /* Write the statistics to this file when the device stops. Takes a copy; may fail with ERSATZ_NO_MEMORY. */
 enum ersatz_result card_set_stats_file(const char *path);
+
+/* The latencies so far; empty without LATENCY. */
+const struct ersatz_latency *card_latency(void);
 
 /* What the check found so far; NULL: the application is not checked. */
 const struct ersatz_findings *card_findings(void);

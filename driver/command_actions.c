@@ -28,14 +28,27 @@ bool answer_retries(const struct command_call *call)
     return answer_number(call, (int)atomic_load(&card_stats()->retries));
 }
 
+/* The control socket's thread must not take the card's lock, and wants the number of now. */
+static void ask_in_flight(struct ersatz_device *device, void *arg)
+{
+    const struct command_call *call = arg;
+
+    answer_number(call, call->number < (long)ERSATZ_FLIGHTS
+                            ? ersatz_device_in_flight(device, (enum ersatz_flight)call->number)
+                            : 0);
+}
+
 bool answer_in_flight(const struct command_call *call)
 {
     /* The last three kinds are queues of QAT_Engine's batches in software. Nothing of ours waits outside a
      * ring. */
     static _Atomic int none;
-    _Atomic int *counter =
-        call->number < (long)ERSATZ_FLIGHTS ? card_keep_in_flight((enum ersatz_flight)call->number) : &none;
+    _Atomic int *counter;
 
+    if (call->by_socket)
+        return command_use_device(call, ask_in_flight, (void *)call);
+    counter =
+        call->number < (long)ERSATZ_FLIGHTS ? card_keep_in_flight((enum ersatz_flight)call->number) : &none;
     call->answer->counter = counter;
     return answer_number(call, atomic_load(counter));
 }
@@ -47,7 +60,7 @@ bool answer_instances(const struct command_call *call)
 
 static bool write_statistics(FILE *stream)
 {
-    return ersatz_stats_write(card_stats(), card_findings(), ersatz_kernels_in_use(), stream);
+    return ersatz_stats_write(card_stats(), card_findings(), card_latency(), ersatz_kernels_in_use(), stream);
 }
 
 /* Without an answer they go to standard output. */

@@ -159,6 +159,8 @@ const struct command commands[] = {
         .words = "Bring a card back that was reset, or is gone. Needs CONTROL or FAULTS."},
     {"FINDINGS", ANSWERS(TEXT), .function = answer_findings, BY_SOCKET,
         .words = "The findings so far, as JSON. Needs CHECK."},
+    {"LATENCY", NUMBER(0, 1), CARD(latency),
+        .words = "1: count how long operations take from submission to signal, for the statistics."},
     {.name = NULL},
 };
 

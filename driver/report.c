@@ -55,7 +55,7 @@ static bool write_stats(void *arg, FILE *stream)
     /* Acquire: pairs with the release of the one who began them. */
     if (atomic_load_explicit(&findings->began_ns, memory_order_acquire) == 0)
         findings = NULL;
-    return ersatz_stats_write(&record->stats, findings, ersatz_kernels_in_use(), stream);
+    return ersatz_stats_write(&record->stats, findings, &record->latency, ersatz_kernels_in_use(), stream);
 }
 
 static bool write_trace(void *arg, FILE *stream)

@@ -94,6 +94,8 @@ struct ersatz_config {
     const struct ersatz_polling *polling; /* NULL: take completions when they arrive */
     struct ersatz_findings *findings; /* NULL: no check. Else check the application, report mistakes here */
     struct ersatz_trace *trace;       /* NULL: no trace */
+    struct ersatz_latency *latency;   /* NULL: none are counted */
+    struct ersatz_load *load;         /* NULL: not shown */
 
     /* For the check: a pause that returns faster than this did not pause (ASYNC_block_pause). 0: assume that
      * every pause did. */

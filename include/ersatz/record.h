@@ -11,12 +11,13 @@
 
 #include "ersatz/device.h"
 #include "ersatz/findings.h"
+#include "ersatz/latency.h"
 #include "ersatz/stats.h"
 #include "ersatz/trace.h"
 
 #define ERSATZ_RECORD_SUFFIX ".record"
 /* As long as the head's magic, including its zero; changes with the layout. */
-#define ERSATZ_RECORD_MAGIC "ERSATZ2"
+#define ERSATZ_RECORD_MAGIC "ERSATZ3"
 
 enum ersatz_record_state {
     ERSATZ_RECORD_RUNNING = 1, /* or killed: the reader must find out whether the process exists */
@@ -41,7 +42,9 @@ struct ersatz_record {
     struct ersatz_record_head head;
     struct ersatz_stats stats;
     struct ersatz_findings findings; /* zeroed: there is no check */
-    struct ersatz_trace trace;       /* the largest part, and last: without a trace, it takes no memory */
+    struct ersatz_latency latency;   /* empty without LATENCY */
+    struct ersatz_load load;
+    struct ersatz_trace trace; /* the largest part, and last: without a trace, it takes no memory */
 };
 
 /* Where a process keeps its record. */

@@ -109,16 +109,44 @@ struct ersatz_stats {
     } computed_inline[ERSATZ_STATS_SHARDS];
 };
 
+#define ERSATZ_WORKER_THREAD                                                                                 \
+    "ersatz-worker" /* the name of workers' threads, for those who look at their load */
+
+/* The shape of a running card, and how full its rings are. Zeroed: no card uses it. */
+#define ERSATZ_LOAD_INSTANCES 64u /* further ones are not shown */
+#define ERSATZ_FLIGHTS_CIPHER_SHIFT 31
+
+/* The counts of one instance, which its card works with. They share a cache line, as all of them are written
+ * with every request. */
+struct ersatz_ring_counts {
+    /* slots taken; sequentially consistent, see instance_enqueue() */
+    _Alignas(64) _Atomic uint32_t in_flight;
+    _Atomic uint32_t lenders; /* calls of lend() that compute; sequentially consistent, see lend.c */
+    /* 1 for each RSA operation in flight, 1 << ERSATZ_FLIGHTS_CIPHER_SHIFT for each cipher operation, and in
+     * the highest bits whether the statistics count them, too. Relaxed, as the next two. */
+    _Atomic uint64_t flights;
+    _Atomic uint32_t flights_most;  /* at a time */
+    _Atomic uint32_t flights_begun; /* roughly: every so often the device's sum is taken */
+};
+
+struct ersatz_load {
+    _Atomic uint32_t taken; /* 1: a card uses it, until its memory is freed; the others use none */
+    _Atomic uint32_t workers, instances, ring_depth; /* relaxed */
+    struct ersatz_ring_counts of[ERSATZ_LOAD_INSTANCES];
+};
+
 /* How many operations calling cores have computed with this kernel. */
 uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
 struct ersatz_findings;
 
-/* Writes the counters as one JSON object and a newline, including the findings unless that is NULL. Kernels
- * that computed nothing are listed if their bit is set in `kernels` (bit 0: the portable one). False: the
- * stream reported an error. */
-int ersatz_stats_write(
-    const struct ersatz_stats *stats, const struct ersatz_findings *findings, unsigned kernels, FILE *stream);
+struct ersatz_latency;
+
+/* Writes the counters as one JSON object and a newline, including the findings unless that is NULL, and the
+ * latencies of the kinds of which any were counted, unless that is NULL. Kernels that computed nothing are
+ * listed if their bit is set in `kernels` (bit 0: the portable one). False: the stream reported an error. */
+int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_findings *findings,
+    const struct ersatz_latency *latency, unsigned kernels, FILE *stream);
 
 /* Adds to a counter. */
 static inline void ersatz_count(_Atomic uint64_t *counter, uint64_t n)

@@ -29,6 +29,8 @@ static void drop(struct ersatz_device *device, uint32_t count)
         return;
     for (unsigned i = 0; i < device->instances_ready; i++)
         ring_destroy(&device->instances[i].requests);
+    if (device->load != NULL) /* release: the next device that uses it comes after all that this one did */
+        atomic_store_explicit(&device->load->taken, 0, memory_order_release);
     pool_destroy(&device->pool);
     timing_free(device->timing);
     check_free(device->check);
@@ -242,7 +244,7 @@ int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kin
 
     for (unsigned i = bits_next(device->used, 0, instances); i < instances;
          i = bits_next(device->used, i + 1, instances)) {
-        uint64_t flights = atomic_load_explicit(&device->instances[i].flights, memory_order_relaxed);
+        uint64_t flights = atomic_load_explicit(&device->instances[i].counts->flights, memory_order_relaxed);
 
         if (kind == ERSATZ_FLIGHT_ALL || kind == ERSATZ_FLIGHT_ASYM)
             sum += asym_of(flights);
@@ -266,8 +268,8 @@ void ersatz_device_keep_in_flight(struct ersatz_device *device)
     for (unsigned i = 0; i < device->instances_ready; i++) {
         /* The flag is in the same word as the counts: whoever changes them later sees it, and counts in the
          * statistics, too; what was changed before is counted here. */
-        uint64_t before =
-            atomic_fetch_or_explicit(&device->instances[i].flights, FLIGHTS_KEPT, memory_order_relaxed);
+        uint64_t before = atomic_fetch_or_explicit(
+            &device->instances[i].counts->flights, FLIGHTS_KEPT, memory_order_relaxed);
 
         if ((before & FLIGHTS_KEPT) == 0)
             keep(device_stats(device), (int)asym_of(before), (int)ciphers_of(before));
@@ -281,19 +283,19 @@ void device_flight_began(struct ersatz_request *request)
     struct instance *instance = request->instance;
     struct ersatz_device *device = request->device;
     bool is_cipher = request->op.kind == ERSATZ_CIPHER;
-    unsigned begun = atomic_load_explicit(&instance->flights_begun, memory_order_relaxed) + 1, now;
+    unsigned begun = atomic_load_explicit(&instance->counts->flights_begun, memory_order_relaxed) + 1, now;
     uint64_t before;
 
     if (!bits_has(device->used, instance->index))
         bits_add(device->used, instance->index);
     before = atomic_fetch_add_explicit(
-        &instance->flights, is_cipher ? FLIGHT_CIPHER : FLIGHT_ASYM, memory_order_relaxed);
+        &instance->counts->flights, is_cipher ? FLIGHT_CIPHER : FLIGHT_ASYM, memory_order_relaxed);
     if ((before & FLIGHTS_KEPT) != 0)
         keep(device_stats(device), !is_cipher, is_cipher);
-    atomic_store_explicit(&instance->flights_begun, begun, memory_order_relaxed);
+    atomic_store_explicit(&instance->counts->flights_begun, begun, memory_order_relaxed);
     now = asym_of(before) + ciphers_of(before) + 1;
-    if (now > atomic_load_explicit(&instance->flights_most, memory_order_relaxed))
-        atomic_store_explicit(&instance->flights_most, now, memory_order_relaxed);
+    if (now > atomic_load_explicit(&instance->counts->flights_most, memory_order_relaxed))
+        atomic_store_explicit(&instance->counts->flights_most, now, memory_order_relaxed);
     else if (begun % LOOK_EVERY != 0)
         return;
     ersatz_count_max(
@@ -303,7 +305,7 @@ void device_flight_began(struct ersatz_request *request)
 void device_flights_ended(struct instance *instance, unsigned asym, unsigned cipher)
 {
     uint64_t before = atomic_fetch_sub_explicit(
-        &instance->flights, asym * FLIGHT_ASYM + cipher * FLIGHT_CIPHER, memory_order_relaxed);
+        &instance->counts->flights, asym * FLIGHT_ASYM + cipher * FLIGHT_CIPHER, memory_order_relaxed);
 
     ASSERT(asym_of(before) >= asym && ciphers_of(before) >= cipher);
     if ((before & FLIGHTS_KEPT) != 0)

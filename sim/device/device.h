@@ -13,14 +13,15 @@
 
 struct ersatz_device {
     struct ersatz_config config;
-    unsigned generation;    /* of the process that opened it */
-    unsigned cores;         /* that it may run on; constant */
-    bool keeps_times;       /* records the times of requests: see times.h; constant */
-    struct check *check;    /* of the application, or NULL; constant */
-    struct faults *faults;  /* NULL: none are injected; constant */
-    struct timing *timing;  /* the timing of a modelled card; NULL: as fast as it goes */
-    struct timers *timers;  /* NULL: nothing is ever delayed; both are constant while the device runs */
-    struct worker *workers; /* config.workers of them */
+    unsigned generation;      /* of the process that opened it */
+    unsigned cores;           /* that it may run on; constant */
+    bool keeps_times;         /* records the times of requests: see times.h; constant */
+    struct check *check;      /* of the application, or NULL; constant */
+    struct faults *faults;    /* NULL: none are injected; constant */
+    struct timing *timing;    /* the timing of a modelled card; NULL: as fast as it goes */
+    struct timers *timers;    /* NULL: nothing is ever delayed; both are constant while the device runs */
+    struct ersatz_load *load; /* shows this device, until its memory is freed; NULL: nothing does; constant */
+    struct worker *workers;   /* config.workers of them */
     unsigned workers_started;
     struct instance *instances; /* config.instances of them */
     unsigned instances_ready;

@@ -20,8 +20,10 @@ enum ersatz_result instance_init(
     instance->device = device;
     instance->index = index;
     instance->depth = depth;
-    atomic_init(&instance->in_flight, 0);
-    atomic_init(&instance->flights, device->config.keeps_in_flight ? FLIGHTS_KEPT : 0);
+    instance->counts = device->load != NULL && index < ERSATZ_LOAD_INSTANCES ? &device->load->of[index]
+                                                                             : &instance->own_counts;
+    *instance->counts = (struct ersatz_ring_counts){0};
+    atomic_init(&instance->counts->flights, device->config.keeps_in_flight ? FLIGHTS_KEPT : 0);
     atomic_init(&instance->line_length, 0);
     atomic_init(&instance->shut, 0);
     atomic_init(&instance->ring_state, RING_NOT_MADE);
@@ -179,10 +181,10 @@ void instance_wake_reaper(struct instance *instance)
 
 static bool take_slot(struct instance *instance)
 {
-    unsigned taken = atomic_load(&instance->in_flight);
+    unsigned taken = atomic_load(&instance->counts->in_flight);
 
     while (taken < instance->depth) {
-        if (atomic_compare_exchange_weak(&instance->in_flight, &taken, taken + 1))
+        if (atomic_compare_exchange_weak(&instance->counts->in_flight, &taken, taken + 1))
             return true;
     }
     return false;
@@ -234,7 +236,7 @@ static void admit(struct instance *instance)
         struct ersatz_request *request = leave_line(instance);
 
         if (request == NULL)
-            atomic_fetch_sub(&instance->in_flight, 1); /* another thread was faster; look once more */
+            atomic_fetch_sub(&instance->counts->in_flight, 1); /* another thread was faster; look once more */
         else
             push(instance, request);
     }
@@ -295,7 +297,7 @@ void instance_open(struct instance *instance)
 
 void instance_give_slots(struct instance *instance, unsigned count)
 {
-    unsigned before = atomic_fetch_sub(&instance->in_flight, count);
+    unsigned before = atomic_fetch_sub(&instance->counts->in_flight, count);
 
     ASSERT(before >= count);
     admit(instance);
@@ -309,7 +311,7 @@ struct ersatz_request *instance_take_back(struct instance *instance)
         return request;
     request = leave_line(instance);
     if (request != NULL) {
-        atomic_fetch_add(&instance->in_flight, 1);
+        atomic_fetch_add(&instance->counts->in_flight, 1);
         request->has_slot = true;
     }
     return request;

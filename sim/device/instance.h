@@ -19,7 +19,7 @@
 #include "ring.h"
 
 #define FLIGHT_ASYM UINT64_C(1)
-#define FLIGHT_CIPHER (UINT64_C(1) << 31)
+#define FLIGHT_CIPHER (UINT64_C(1) << ERSATZ_FLIGHTS_CIPHER_SHIFT)
 #define FLIGHTS_KEPT (UINT64_C(1) << 62)
 
 enum instance_ring { RING_NOT_MADE, RING_READY, RING_UNREACHABLE, RING_REFUSED };
@@ -29,14 +29,8 @@ struct instance {
     unsigned index; /* of the device's instances */
     unsigned depth;
     struct ring requests;
-    _Alignas(
-        64) _Atomic unsigned in_flight; /* slots taken; sequentially consistent, see instance_enqueue() */
-    _Atomic unsigned lenders; /* calls of lend() that compute; sequentially consistent, see lend.c */
-    /* FLIGHT_ASYM and FLIGHT_CIPHER for each request in flight, and whether the statistics count them, too:
-     * FLIGHTS_KEPT. Relaxed, as the next two. */
-    _Atomic uint64_t flights;
-    _Atomic unsigned flights_most;  /* at a time */
-    _Atomic unsigned flights_begun; /* roughly: every so often the device's sum is taken */
+    struct ersatz_ring_counts *counts; /* in the record, where others see them, or else the next field */
+    struct ersatz_ring_counts own_counts;
 
     _Alignas(64) _Atomic unsigned line_length; /* sequentially consistent, see instance_enqueue() */
     _Atomic unsigned shut;                     /* sequentially consistent, see instance_open() */

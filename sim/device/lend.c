@@ -66,9 +66,9 @@ static bool compute_counted(struct ersatz_request *request, struct instance *ins
     /* Sequentially consistent: this thread raises the count, then looks whether the device is stopping; the
      * first worker sets `stopping`, then looks at the count in lend_stop(). */
     lending++;
-    atomic_fetch_add(&instance->lenders, 1);
+    atomic_fetch_add(&instance->counts->lenders, 1);
     done = compute_in_slot(request, instance);
-    atomic_fetch_sub(&instance->lenders, 1);
+    atomic_fetch_sub(&instance->counts->lenders, 1);
     lending--;
     return done;
 }
@@ -99,7 +99,7 @@ static unsigned lenders(struct ersatz_device *device)
     unsigned sum = 0;
 
     for (unsigned i = 0; i < device->instances_ready; i++)
-        sum += atomic_load(&device->instances[i].lenders);
+        sum += atomic_load(&device->instances[i].counts->lenders);
     return sum;
 }
 

@@ -104,6 +104,22 @@ static enum ersatz_result start_check(struct ersatz_device *device, struct ersat
     return threads_explain(error, "the thread that watches the application (CHECK)");
 }
 
+/* An older device that is still being freed keeps it: two cannot count in the same place. */
+static void take_load(struct ersatz_device *device)
+{
+    const struct ersatz_config *config = &device->config;
+    struct ersatz_load *load = config->load;
+    uint32_t unused = 0;
+
+    if (load == NULL || !atomic_compare_exchange_strong_explicit(
+                            &load->taken, &unused, 1, memory_order_acquire, memory_order_relaxed))
+        return;
+    device->load = load;
+    atomic_store_explicit(&load->workers, config->workers, memory_order_relaxed);
+    atomic_store_explicit(&load->instances, config->instances, memory_order_relaxed);
+    atomic_store_explicit(&load->ring_depth, config->ring_depth, memory_order_relaxed);
+}
+
 static enum ersatz_result start(struct ersatz_device *device, struct ersatz_error *error)
 {
     enum ersatz_result result = start_check(device, error);
@@ -146,7 +162,7 @@ static enum ersatz_result open_device(
     device->generation = process_generation();
     device->cores = cores();
     device->keeps_times = config->profile != NULL || config->faults != NULL || config->findings != NULL ||
-                          config->trace != NULL || config->steered;
+                          config->trace != NULL || config->latency != NULL || config->steered;
     atomic_init(&device->references, 1);
     sem_init(&device->all_but_caller, 0, 0);
     if (!pool_init(&device->pool, config->instances) || !faults_new(device, &device->faults)) {
@@ -154,6 +170,7 @@ static enum ersatz_result open_device(
         free(device);
         return no_memory(error);
     }
+    take_load(device);
     result = start(device, error);
     if (result != ERSATZ_OK) {
         ersatz_device_free(device);

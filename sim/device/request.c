@@ -15,6 +15,7 @@
 #include "device.h"
 #include "direct.h"
 #include "ersatz/assertion.h"
+#include "ersatz/latency.h"
 #include "kernels/aes.h"
 #include "kernels/rsa_key.h"
 #include "trace.h"
@@ -84,6 +85,17 @@ static void release_group(struct ersatz_request *request)
     }
 }
 
+/* Of a group, the first request is signalled for all, and released last. */
+static void count_latency(const struct ersatz_request *request)
+{
+    uint64_t submitted = request->times.at[ERSATZ_POINT_SUBMITTED];
+    uint64_t signalled = request->first->times.at[ERSATZ_POINT_SIGNALLED];
+
+    if (submitted != 0 && signalled > submitted)
+        ersatz_latency_count(
+            request->device->config.latency, ersatz_op_name(&request->op), signalled - submitted);
+}
+
 void request_release(struct ersatz_request *request)
 {
     /* Acquire and release: the last one sees all that the others did to the request. */
@@ -95,6 +107,8 @@ void request_release(struct ersatz_request *request)
     ASSERT(!request->has_slot);
     if (request->device->config.trace != NULL && request->instance != NULL)
         trace_end(request->device->config.trace, request);
+    if (request->device->config.latency != NULL)
+        count_latency(request);
     if (request->first == request)
         release_group(request->group_next);
     if (request->copied)

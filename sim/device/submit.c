@@ -110,7 +110,7 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     result = submit(request, NOTIFY_CALLBACK, false);
     if (result == ERSATZ_RING_FULL)
         check_refused(device->check, &request->watched,
-            (struct watched_slots){.taken = &instance->in_flight, .all = instance->depth});
+            (struct watched_slots){.taken = &instance->counts->in_flight, .all = instance->depth});
     return result;
 }
 

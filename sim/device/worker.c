@@ -286,6 +286,7 @@ static void *work(void *arg)
     struct batch batch;
     unsigned rounds = 0;
 
+    pthread_setname_np(pthread_self(), ERSATZ_WORKER_THREAD);
     worker->start_result =
         set_up(worker); /* here, since Linux takes submissions only from the thread that made the ring */
     if (worker->start_result != ERSATZ_OK) {

@@ -6,6 +6,7 @@
 #include "base/stats.h"
 #include "ersatz/faults.h"
 #include "ersatz/findings.h"
+#include "ersatz/latency.h"
 
 #define INDENT "  "
 
@@ -65,8 +66,28 @@ static void write_faults(const struct ersatz_stats *stats, struct json *json)
     json_close(json, '}');
 }
 
-int ersatz_stats_write(
-    const struct ersatz_stats *stats, const struct ersatz_findings *findings, unsigned kernels, FILE *stream)
+/* In nanoseconds, by kind. */
+static void write_latency(const struct ersatz_latency *latency, struct json *json)
+{
+    json_line(json, INDENT);
+    json_open(json, "latency", '{');
+    for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++) {
+        uint64_t total = ersatz_latency_total(latency, i);
+
+        if (total == 0)
+            continue;
+        json_open(json, ersatz_request_name_text(i), '{');
+        json_number(json, "count", total);
+        json_number(json, "p50_ns", ersatz_latency_percentile(latency, i, 500000));
+        json_number(json, "p99_ns", ersatz_latency_percentile(latency, i, 990000));
+        json_number(json, "p999_ns", ersatz_latency_percentile(latency, i, 999000));
+        json_close(json, '}');
+    }
+    json_close(json, '}');
+}
+
+int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_findings *findings,
+    const struct ersatz_latency *latency, unsigned kernels, FILE *stream)
 {
     const struct {
         const char *name;
@@ -101,6 +122,8 @@ int ersatz_stats_write(
     write_kernels(stats, kernels, &json);
     write_profile(stats, &json);
     write_faults(stats, &json);
+    if (latency != NULL)
+        write_latency(latency, &json);
     if (findings != NULL) {
         json_line(&json, INDENT);
         json_value(&json, "findings");

@@ -28,12 +28,12 @@ static void stop_with(bool callbacks, bool external)
         CHECK_EQ(callbacks ? ersatz_submit_callback(requests[i], card_count, &called)
                            : ersatz_submit_fd(requests[i], wakers[i]),
             ERSATZ_OK);
-    CHECK_EQ(device->instances[0].in_flight, 4);
+    CHECK_EQ(device->instances[0].counts->in_flight, 4);
     CHECK_EQ(device->instances[0].line_length, 2);
     ersatz_device_stop(device);
     if (external)
         ersatz_device_poll(device);
-    CHECK_EQ(device->instances[0].in_flight, 0);
+    CHECK_EQ(device->instances[0].counts->in_flight, 0);
     CHECK_EQ(device->instances[0].line_length, 0);
     CHECK_EQ(called, callbacks ? 4 : 0);
     CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
@@ -70,7 +70,7 @@ static void hold_again(void)
             ersatz_request_wait(request, 1000);
         CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
     }
-    CHECK_EQ(device->instances[0].in_flight, 0);
+    CHECK_EQ(device->instances[0].counts->in_flight, 0);
     ersatz_waker_free(waker);
     ersatz_device_free(device);
     aes_free(aes);
@@ -94,7 +94,7 @@ static void make_room_again(void)
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
         CHECK_EQ(ersatz_submit_callback(request, add_one, &called), ERSATZ_OK);
-        while (device->instances[0].in_flight != 0)
+        while (device->instances[0].counts->in_flight != 0)
             ersatz_device_make_room(device);
         CHECK_EQ(called, i);
         CHECK_EQ(ersatz_device_poll(device), 1);

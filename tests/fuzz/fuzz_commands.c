@@ -40,7 +40,7 @@ static int call(ENGINE *engine, const char *name, char *value)
         if (strcmp(command->name, name) == 0 && is_text)
             pointer = number == -7 ? NULL : value; /* one value stands for no text at all */
     }
-    if (strcmp(name, "STATS") == 0)
+    if (strcmp(name, "STATS") == 0 || strcmp(name, "FINDINGS") == 0)
         pointer = bio = BIO_new(BIO_s_mem());
     done = ENGINE_ctrl_cmd(engine, name, number, pointer, NULL, 0);
     BIO_free(bio);

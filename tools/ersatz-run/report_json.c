@@ -92,7 +92,7 @@ static void write_process(const struct ersatz_record *record, uid_t owner, FILE 
     else
         fputs("[]", stream);
     fputs(", \"stats\": ", stream);
-    ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, 0, stream);
+    ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, &record->latency, 0, stream);
     fputc('}', stream);
 }
 

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Samples of cards: their records, and the processor time of their workers. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "top.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void card_add(struct cards *cards, const char *directory, const char *name)
+{
+    struct card *card;
+
+    for (unsigned i = 0; i < cards->count; i++) {
+        if (strcmp(cards->of[i]->name, name) == 0 && strcmp(cards->of[i]->directory, directory) == 0)
+            return;
+    }
+    if (cards->count == CARDS_MAX)
+        return;
+    card = calloc(1, sizeof(*card));
+    if (card == NULL || (card->directory = strdup(directory)) == NULL || (card->name = strdup(name)) == NULL)
+        give_up("out of memory");
+    card->pid = strtol(name, NULL, 10);
+    cards->of[cards->count++] = card;
+}
+
+static void card_free(struct card *card)
+{
+    free(card->now);
+    free(card->before);
+    free(card->directory);
+    free(card->name);
+    free(card);
+}
+
+void cards_free(struct cards *cards)
+{
+    while (cards->count > 0)
+        card_free(cards->of[--cards->count]);
+}
+
+uint64_t counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+unsigned card_in_flight(const struct ersatz_record *record, enum ersatz_flight kind)
+{
+    const uint64_t mask = (UINT64_C(1) << ERSATZ_FLIGHTS_CIPHER_SHIFT) - 1;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < ERSATZ_LOAD_INSTANCES; i++) {
+        uint64_t flights = counter(&record->load.of[i].flights);
+
+        if (kind != ERSATZ_FLIGHT_CIPHER)
+            sum += flights & mask;
+        if (kind != ERSATZ_FLIGHT_ASYM)
+            sum += flights >> ERSATZ_FLIGHTS_CIPHER_SHIFT & mask;
+    }
+    return (unsigned)sum;
+}
+
+double card_rate(const struct card *card, const _Atomic uint64_t *now)
+{
+    size_t offset = (size_t)((const char *)now - (const char *)card->now);
+    uint64_t is = counter(now), was;
+
+    if (card->before == NULL || card->at_ns <= card->before_ns)
+        return 0;
+    was = counter((const _Atomic uint64_t *)(const void *)((const char *)card->before + offset));
+    return is < was ? 0 : (double)(is - was) * (double)NS_PER_S / (double)(card->at_ns - card->before_ns);
+}
+
+double card_operations(const struct card *card, unsigned kind)
+{
+    return card_rate(card, &card->now->stats.requests[kind]);
+}
+
+double card_all_operations(const struct card *card)
+{
+    double sum = 0;
+
+    for (unsigned kind = 0; kind < ERSATZ_REQUEST_NAMES; kind++)
+        sum += card_operations(card, kind);
+    return sum;
+}
+
+/* ----------------------------------------------------------------------------------------------- workers */
+
+/* The first line of a file of the thread, or an empty text. */
+static void read_line(long pid, long thread, const char *file, char *line, int size)
+{
+    char path[96];
+    FILE *stream;
+
+    line[0] = '\0';
+    snprintf(path, sizeof(path), "/proc/%ld/task/%ld/%s", pid, thread, file);
+    stream = fopen(path, "re");
+    if (stream == NULL)
+        return;
+    if (fgets(line, size, stream) == NULL)
+        line[0] = '\0';
+    fclose(stream);
+    line[strcspn(line, "\n")] = '\0';
+}
+
+static struct worker *worker_of(struct card *card, long thread)
+{
+    for (unsigned i = 0; i < card->worker_count; i++) {
+        if (card->workers[i].thread == thread)
+            return &card->workers[i];
+    }
+    return NULL;
+}
+
+/* One thread: whether it is a worker, and then what it has used since the sample before. */
+static bool sample_worker(struct card *card, long thread, struct worker *worker)
+{
+    const struct worker *was = worker_of(card, thread);
+    char line[96];
+
+    read_line(card->pid, thread, "comm", line, sizeof(line));
+    if (strcmp(line, ERSATZ_WORKER_THREAD) != 0)
+        return false;
+    read_line(card->pid, thread, "schedstat", line, sizeof(line));
+    *worker = (struct worker){.thread = thread, .ns = strtoull(line, NULL, 10)};
+    if (was != NULL && worker->ns > was->ns && card->at_ns > card->before_ns)
+        worker->load = (double)(worker->ns - was->ns) / (double)(card->at_ns - card->before_ns);
+    return true;
+}
+
+static int by_thread(const void *a, const void *b)
+{
+    const struct worker *x = a, *y = b;
+
+    return x->thread < y->thread ? -1 : x->thread > y->thread;
+}
+
+static void sample_workers(struct card *card)
+{
+    struct worker workers[WORKERS_SHOWN];
+    const struct dirent *entry;
+    unsigned count = 0;
+    char path[64];
+    DIR *tasks;
+
+    snprintf(path, sizeof(path), "/proc/%ld/task", card->pid);
+    tasks = opendir(path);
+    while (tasks != NULL && count < WORKERS_SHOWN && (entry = readdir(tasks)) != NULL) {
+        if (entry->d_name[0] != '.' && sample_worker(card, strtol(entry->d_name, NULL, 10), &workers[count]))
+            count++;
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+    qsort(workers, count, sizeof(workers[0]), by_thread);
+    memcpy(card->workers, workers, count * sizeof(workers[0]));
+    card->worker_count = count;
+}
+
+/* ------------------------------------------------------------------------------------------------ sample */
+
+/* A process that has ended and was not waited for still has its number, but no memory. */
+static bool process_runs(long pid)
+{
+    char line[512] = "";
+    const char *state;
+
+    read_line(pid, pid, "stat", line, sizeof(line));
+    state = strrchr(line, ')');
+    return state != NULL && state[1] == ' ' && state[2] != 'Z' && state[2] != 'X';
+}
+
+static void note_history(struct card *card)
+{
+    if (card->before == NULL)
+        return;
+    if (card->history_count == HISTORY)
+        memmove(card->history, card->history + 1, (HISTORY - 1) * sizeof(card->history[0]));
+    else
+        card->history_count++;
+    card->history[card->history_count - 1] = card_all_operations(card);
+}
+
+static void sample(struct card *card)
+{
+    struct ersatz_error error;
+    struct ersatz_record *record = NULL;
+    int directory = open(card->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    uint64_t now = now_ns();
+    uid_t owner;
+
+    if (directory >= 0) {
+        record = ersatz_record_read(directory, card->name, false, &owner, &error);
+        close(directory);
+    }
+    card->runs = process_runs(card->pid);
+    if (record == NULL && card->now == NULL)
+        return;
+    if (record == NULL) { /* it went with its process: nothing happens any more */
+        free(card->before);
+        card->before = NULL;
+        card->worker_count = 0;
+        return;
+    }
+    free(card->before);
+    card->before = card->now;
+    card->before_ns = card->at_ns;
+    card->now = record;
+    card->at_ns = now;
+    card->runs = card->runs &&
+                 atomic_load_explicit(&record->head.state, memory_order_relaxed) == ERSATZ_RECORD_RUNNING;
+    sample_workers(card);
+    note_history(card);
+}
+
+/* A process that never used its card is left out, and one that was never read, too. */
+void cards_sample(struct cards *cards)
+{
+    if (cards->all)
+        cards_add_all(cards);
+    for (unsigned i = 0; i < cards->count; i++)
+        sample(cards->of[i]);
+    for (unsigned i = cards->count; i-- > 0 && cards->all;) {
+        struct card *card = cards->of[i];
+
+        if (card->now != NULL && (card->runs || card->history_count > 0))
+            continue;
+        card_free(card);
+        memmove(&cards->of[i], &cards->of[i + 1], (--cards->count - i) * sizeof(cards->of[0]));
+    }
+}

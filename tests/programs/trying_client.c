@@ -50,6 +50,18 @@ static int connect_to(int port, int seconds)
     return fd;
 }
 
+/* A call that waits on the socket, once more if it was stopped meanwhile (SIGSTOP, a frozen cgroup, suspend):
+ * with a limit of time, recv(2) is not continued by itself then. */
+#define CONTINUED(ssl, call)                                                                                 \
+    ({                                                                                                       \
+        int done_;                                                                                           \
+        do {                                                                                                 \
+            errno = 0;                                                                                       \
+            done_ = (call);                                                                                  \
+        } while (done_ <= 0 && errno == EINTR && SSL_get_error(ssl, done_) == SSL_ERROR_WANT_READ);          \
+        done_;                                                                                               \
+    })
+
 /* What an operation that did not succeed came to; otherwise, where it was. */
 static enum outcome failure(SSL *ssl, int done, enum outcome where)
 {
@@ -73,7 +85,7 @@ static enum outcome get_page(SSL *ssl)
 
     CHECK(answer != NULL);
     while (got > 0 && len < page_len + 4095) {
-        got = SSL_read(ssl, answer + len, (int)(page_len + 4095 - len));
+        got = CONTINUED(ssl, SSL_read(ssl, answer + len, (int)(page_len + 4095 - len)));
         len += got > 0 ? (size_t)got : 0;
     }
     outcome = failure(ssl, got, CUT);
@@ -95,7 +107,7 @@ static enum outcome try(SSL_CTX *context, int port, int seconds)
 
     CHECK(ssl != NULL && SSL_set_fd(ssl, fd));
     ERR_clear_error();
-    done = SSL_connect(ssl);
+    done = CONTINUED(ssl, SSL_connect(ssl));
     outcome = done == 1 ? get_page(ssl) : failure(ssl, done, HANDSHAKE);
     SSL_free(ssl);
     close(fd);

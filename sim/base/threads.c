@@ -27,7 +27,7 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     return err == 0;
 }
 
-#define LONG_SLICE_NS 10000000u /* the usual slice is about 3 ms */
+#define LONG_SLICE_NS 10000000u /* usual slices are 1 to 3 ms */
 
 void thread_ask_for_long_slices(void)
 {
@@ -37,7 +37,8 @@ void thread_ask_for_long_slices(void)
         int32_t nice;
         uint32_t priority;
         uint64_t slice, deadline, period;
-    } attributes;
+    } attributes = {
+        .size = sizeof(attributes)}; /* zeroed for valgrind, which does not know that Linux sets all */
 
     /* A filter of system calls may end the process at one that it does not expect. */
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)

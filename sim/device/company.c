@@ -37,7 +37,7 @@ static bool is_part_of_a_pass(struct ersatz_device *device, size_t waiting)
     return waiting > 0 && waiting < pass_of(device);
 }
 
-/* A quarter of the batches had two operations, or more of them had more. */
+/* Two wait already, or a batch had more than one and a quarter of late, on average. */
 static bool is_likely(const struct worker *worker, size_t waiting)
 {
     return waiting > 1 || worker->company.usual > COMPANY_UNIT + COMPANY_UNIT / 4;

@@ -4,9 +4,13 @@
  * run before it takes it, and while another worker is awake it takes none. The test decides when others have
  * run on the core, so that no time decides anything.
  */
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "card_rsa.h"
 #include "device/device.h"
@@ -230,6 +234,41 @@ static void all_are_served(void)
     ersatz_device_free(device);
 }
 
+/* The slice of a thread in nanoseconds; 0: Linux does not say (before 6.12), or the thread has ended. */
+static uint64_t slice_of(pid_t thread)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t slice, deadline, period;
+    } attributes = {.size = sizeof(attributes)};
+
+    return syscall(SYS_sched_getattr, thread, &attributes, sizeof(attributes), 0) == 0 ? attributes.slice : 0;
+}
+
+/* Where Linux gives them and no filter of system calls forbids to ask, workers have longer slices than this
+ * thread. */
+static void slices_are_long(void)
+{
+    uint64_t usual = slice_of(0);
+    unsigned longer = 0;
+    struct dirent *entry;
+    DIR *threads;
+
+    if (usual == 0 || sched_getscheduler(0) != SCHED_OTHER || prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
+        return;
+    open_card(2);
+    threads = opendir("/proc/self/task");
+    CHECK(threads != NULL);
+    while ((entry = readdir(threads)) != NULL)
+        longer += entry->d_name[0] != '.' && slice_of(atoi(entry->d_name)) > usual;
+    closedir(threads);
+    CHECK(longer >= 2); /* those of the last card may be about to end */
+    ersatz_device_free(device);
+}
+
 int main(void)
 {
     test_begin(60);
@@ -242,6 +281,7 @@ int main(void)
     none_come();
     second_naps();
     alone();
+    slices_are_long();
     all_are_served();
     rsa_free(rsa);
     return 0;

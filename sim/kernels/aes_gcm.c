@@ -52,9 +52,11 @@ static enum ersatz_result end_x86(struct ersatz_cipher *cipher, uint8_t *tag, si
     if (tag_len < 1 || tag_len > TAG_MAX)
         return cipher->encrypt ? ERSATZ_COMPUTE_FAILED : ERSATZ_BAD_INPUT; /* as libcrypto has it */
     x86_gcm_end(cipher->x86, whole);
-    if (cipher->encrypt)
+    if (cipher->encrypt) {
         memcpy(tag, whole, tag_len);
-    else if (CRYPTO_memcmp(tag, whole, tag_len) != 0)
+        return ERSATZ_OK;
+    }
+    if (CRYPTO_memcmp(tag, whole, tag_len) != 0)
         result = ERSATZ_BAD_TAG;
     OPENSSL_cleanse(whole, sizeof(whole)); /* of a forged message, it is secret */
     return result;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-GCM, by x86_vaes_gcm.c or by Intel's library. */
-#include <openssl/crypto.h>
-
 #include "x86_state.h"
 
 /* NIST SP 800-38D, 5.2.1.1: 2^39 - 256 bits */
@@ -42,5 +40,5 @@ void x86_gcm_end(struct x86_state *state, uint8_t tag[16])
         imb_gcm_end(gcm->library, tag);
     else
         vaes_gcm_end(&gcm->key, &gcm->message, tag);
-    OPENSSL_cleanse(&gcm->message, sizeof(gcm->message));
+    x86_cleanse(&gcm->message, sizeof(gcm->message));
 }

@@ -55,11 +55,16 @@ static inline struct round_keys round_keys_from(const struct x86_state *state, c
     return (struct round_keys){(const __m128i *)words, x86_rounds(state->key_len)};
 }
 
-/* Cleanse a block on the stack. Not by OPENSSL_cleanse(): a call costs as much as a block. */
+/* Cleanse a few bytes, of a constant number. Not by OPENSSL_cleanse(): a call costs as much as a block. */
+static inline void x86_cleanse(void *bytes, size_t len)
+{
+    memset(bytes, 0, len);
+    __asm__ volatile("" : : "r"(bytes) : "memory"); /* else the compiler leaves it out */
+}
+
 static inline void x86_cleanse_block(uint8_t block[X86_BLOCK])
 {
-    memset(block, 0, X86_BLOCK);
-    __asm__ volatile("" : : "r"(block) : "memory"); /* else the compiler leaves it out */
+    x86_cleanse(block, X86_BLOCK);
 }
 
 /* x86_state.c: the round keys for encryption. */

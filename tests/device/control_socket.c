@@ -249,6 +249,29 @@ static void test_many_clients(void)
     CHECK_EQ(descriptors(), before);
 }
 
+/* One that reads late gets all of its answers. */
+static void test_slow_client(void)
+{
+    struct ersatz_control_socket *control = open_socket();
+    char buffer[4096];
+    size_t lines = 0;
+    int fd = client();
+
+    for (unsigned i = 0; i < 5; i++)
+        say(fd, "{\"command\":\"BIG\"}\n", 18);
+    usleep(20000); /* by now the first answer waits for us */
+    while (lines < 5) {
+        ssize_t got = read(fd, buffer, sizeof(buffer));
+
+        CHECK(got > 0);
+        for (ssize_t i = 0; i < got; i++)
+            lines += buffer[i] == '\n';
+    }
+    ask(fd, ECHO_X, OK_X);
+    close(fd);
+    ersatz_control_close(control);
+}
+
 /* Another user, if we are root and can be one; whatever the mode of the socket is by then. */
 static void test_other_user(void)
 {
@@ -400,6 +423,7 @@ int main(void)
     snprintf(path, sizeof(path), "%s/socket", directory);
     test_lines();
     test_many_clients();
+    test_slow_client();
     test_other_user();
     test_path();
     test_fork();

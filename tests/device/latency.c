@@ -43,6 +43,12 @@ static void test_percentiles(unsigned bits)
 static void test_ends(void)
 {
     memset(&latency, 0, sizeof(latency));
+    for (uint64_t ns = 1; ns <= 3; ns++)
+        ersatz_latency_count(&latency, ERSATZ_REQUEST_RSA_PRIV, ns);
+    CHECK_EQ(ersatz_latency_percentile(&latency, ERSATZ_REQUEST_RSA_PRIV, 333333), 1);
+    CHECK_EQ(ersatz_latency_percentile(&latency, ERSATZ_REQUEST_RSA_PRIV, 500000), 2);
+    CHECK_EQ(ersatz_latency_percentile(&latency, ERSATZ_REQUEST_RSA_PRIV, 666667), 3);
+    memset(&latency, 0, sizeof(latency));
     ersatz_latency_count(&latency, ERSATZ_REQUEST_RSA_PRIV, 0);
     CHECK_EQ(ersatz_latency_percentile(&latency, ERSATZ_REQUEST_RSA_PRIV, 1000000), 0);
     ersatz_latency_count(&latency, ERSATZ_REQUEST_RSA_PRIV, UINT64_MAX);
@@ -73,9 +79,13 @@ static void test_card(void)
         CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
         CHECK_EQ(ersatz_device_open(&config, &other, &error), ERSATZ_OK);
         CHECK(load.instances == 1 && load.ring_depth == 8 && load.workers == config.workers);
+        ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+        ersatz_device_hold(other, ERSATZ_HOLD_COMPUTE);
         for (unsigned i = 0; i < 5; i++)
             CHECK_EQ(take_off(i < 3 ? device : other, &flights[i], i % 2 == 1), ERSATZ_OK);
         CHECK_EQ(load.of[0].in_flight, 3);
+        ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+        ersatz_device_hold(other, ERSATZ_HOLD_NONE);
         for (unsigned i = 0; i < 5; i++)
             land(&flights[i], ERSATZ_OK, NULL);
         ersatz_device_free(other);

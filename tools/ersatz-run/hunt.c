@@ -422,7 +422,7 @@ int hunt_main(int argc, char **argv)
     struct hunted hunted = {.hunt = &hunt, .plan = &plan};
 
     prepare(&hunt, argc, argv);
-    plan_init(&plan, hunt.options.seed);
+    plan_init(&plan, hunt.options.seed, hunt.options.without);
     run_baseline(&hunt, &hunted);
     hunt.began = hunt_now();
     if (hunted.count == 0 || !hunt.options.stop_at_first)

@@ -16,6 +16,7 @@ struct hunt_options {
     unsigned baseline, runs, jobs, repeats;
     double time, limit; /* seconds; 0: not given */
     uint64_t seed;
+    uint32_t without; /* a bit for each fault that is not tried */
     bool stop_at_first, strict_status, json;
     bool counts[BROKEN_KINDS];
     const char *report, *junit;
@@ -189,13 +190,15 @@ void finished_free(struct finished *finished);
 struct plan {
     unsigned tried[RUNGS_MAX], broke[RUNGS_MAX]; /* rounds with this rung, and how many were broken */
     unsigned pairs[RUNGS_MAX][RUNGS_MAX];
+    uint32_t without;
     unsigned short random[3]; /* of nrand48(3) */
 };
 
 unsigned plan_rungs(void);
 const char *plan_rung_text(unsigned rung);
 
-void plan_init(struct plan *plan, uint64_t seed);
+/* without: a bit for each fault that is left out. */
+void plan_init(struct plan *plan, uint64_t seed, uint32_t without);
 
 /* The next card; *rungs gets a bit for each rung that it stands on. */
 void plan_next(struct plan *plan, const struct baseline *baseline, struct card *card, uint32_t *rungs);

@@ -25,6 +25,7 @@ static const char usage[] =
     "  --jobs NUMBER        rounds side by side (default: 1)\n"
     "  --stop-at-first      end with the first failure\n"
     "  --seed NUMBER        repeat the plan of a hunt; without it, a seed is chosen and shown\n"
+    "  --without FAULT      do not try this fault: fail, reset, late, ...; may be given several times\n"
     "  --baseline NUMBER    runs on a quiet card before the rounds, which must be alike (default: 3)\n"
     "  --repeats NUMBER     how often a failure is repeated when it has been shrunk (default: 10)\n"
     "\n"
@@ -54,6 +55,7 @@ enum {
     JOBS,
     STOP_AT_FIRST,
     SEED,
+    WITHOUT,
     BASELINE,
     REPEATS,
     LIMIT,
@@ -77,6 +79,7 @@ static const struct option known[] = {
     {"jobs", required_argument, NULL, JOBS},
     {"stop-at-first", no_argument, NULL, STOP_AT_FIRST},
     {"seed", required_argument, NULL, SEED},
+    {"without", required_argument, NULL, WITHOUT},
     {"baseline", required_argument, NULL, BASELINE},
     {"repeats", required_argument, NULL, REPEATS},
     {"limit", required_argument, NULL, LIMIT},
@@ -146,6 +149,17 @@ static void ignore(struct hunt_options *options, const char *name)
     give_up("--ignore %s: expected status, signal, time or finding", name);
 }
 
+static void leave_out(struct hunt_options *options, const char *name)
+{
+    for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
+        if (strcmp(name, ersatz_fault_name(fault)) == 0) {
+            options->without |= 1u << fault;
+            return;
+        }
+    }
+    give_up("--without %s: unknown fault; ersatz-run --list shows all", name);
+}
+
 static void write_usage(FILE *stream)
 {
     fputs(usage, stream);
@@ -169,6 +183,9 @@ static void take(struct hunt_options *options, int option, const char *value)
     case SEED:
         options->seed = number("seed", value, 0, UINT64_MAX);
         options->run.seed_chosen = false;
+        break;
+    case WITHOUT:
+        leave_out(options, value);
         break;
     case BASELINE:
         options->baseline = (unsigned)number("baseline", value, 1, 1000);

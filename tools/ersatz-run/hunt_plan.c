@@ -56,9 +56,14 @@ const char *plan_rung_text(unsigned rung)
     return rungs[rung].about;
 }
 
-void plan_init(struct plan *plan, uint64_t seed)
+static bool is_left_out(const struct plan *plan, unsigned rung)
 {
-    *plan = (struct plan){
+    return rungs[rung].setting == SETTINGS && (plan->without & 1u << rungs[rung].fault) != 0;
+}
+
+void plan_init(struct plan *plan, uint64_t seed, uint32_t without)
+{
+    *plan = (struct plan){.without = without,
         .random = {(unsigned short)seed, (unsigned short)(seed >> 16), (unsigned short)(seed >> 32)}};
 }
 
@@ -139,6 +144,11 @@ static uint64_t weight_of(const struct plan *plan, unsigned rung)
     return 1 + (plan->tried[rung] == 0 ? 0 : 4ull * plan->broke[rung] / plan->tried[rung]);
 }
 
+static bool may_pair(const struct plan *plan, unsigned a, unsigned b)
+{
+    return !is_left_out(plan, a) && !is_left_out(plan, b);
+}
+
 /* A pair among those that were tried least. */
 static uint32_t draw_pair(struct plan *plan)
 {
@@ -147,14 +157,14 @@ static uint32_t draw_pair(struct plan *plan)
 
     for (unsigned a = 0; a < RUNGS; a++)
         for (unsigned b = a + 1; b < RUNGS; b++)
-            least = plan->pairs[a][b] < least ? plan->pairs[a][b] : least;
+            least = may_pair(plan, a, b) && plan->pairs[a][b] < least ? plan->pairs[a][b] : least;
     for (unsigned pass = 0; pass < 2; pass++) {
         drawn = pass == 0 ? 0 : draw(plan, sum);
         for (unsigned a = 0; a < RUNGS; a++) {
             for (unsigned b = a + 1; b < RUNGS; b++) {
                 uint64_t weight = weight_of(plan, a) * weight_of(plan, b);
 
-                if (plan->pairs[a][b] != least)
+                if (!may_pair(plan, a, b) || plan->pairs[a][b] != least)
                     continue;
                 if (pass == 0)
                     sum += weight;
@@ -170,13 +180,15 @@ static uint32_t draw_pair(struct plan *plan)
 
 void plan_next(struct plan *plan, const struct baseline *baseline, struct card *card, uint32_t *chosen)
 {
-    unsigned alone = 0;
+    unsigned alone = 0, third;
 
-    while (alone < RUNGS && plan->tried[alone] > 0)
+    while (alone < RUNGS && (plan->tried[alone] > 0 || is_left_out(plan, alone)))
         alone++;
+    third = (unsigned)draw(plan, RUNGS);
     *chosen = alone < RUNGS ? 1u << alone : draw_pair(plan);
-    if (alone == RUNGS && plan->pairs[RUNGS - 2][RUNGS - 1] > 1) /* all pairs were tried */
-        *chosen |= 1u << draw(plan, RUNGS);
+    if (alone == RUNGS && plan->pairs[RUNGS - 2][RUNGS - 1] > 1 &&
+        !is_left_out(plan, third)) /* all pairs were tried */
+        *chosen |= 1u << third;
     *card = (struct card){.seed = 1 + draw(plan, 999999)};
     for (unsigned a = 0; a < RUNGS; a++) {
         if ((*chosen & 1u << a) == 0)
@@ -199,9 +211,11 @@ void plan_learn(struct plan *plan, uint32_t chosen, bool was_broken)
 
 void plan_progress(const struct plan *plan, unsigned *tried, unsigned *all)
 {
-    *tried = 0;
-    *all = RUNGS * (RUNGS - 1) / 2;
-    for (unsigned a = 0; a < RUNGS; a++)
-        for (unsigned b = a + 1; b < RUNGS; b++)
+    *tried = *all = 0;
+    for (unsigned a = 0; a < RUNGS; a++) {
+        for (unsigned b = a + 1; b < RUNGS; b++) {
+            *all += may_pair(plan, a, b);
             *tried += plan->pairs[a][b] > 0;
+        }
+    }
 }

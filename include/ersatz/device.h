@@ -388,7 +388,7 @@ struct ersatz_op {
 struct ersatz_op ersatz_text_op(
     struct ersatz_cipher *cipher, const uint8_t iv[16], uint8_t *out, const uint8_t *in, size_t len);
 
-/* Computes op on the calling core, with the code that the card runs. Counted in stats->computed_inline.
+/* Computes op on the calling core, with the code that the card runs. Counted: see ersatz_stats_inline().
  * ERSATZ_BUSY if a request in flight uses the cipher state. No other thread may be using the state. */
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 

@@ -71,15 +71,14 @@ enum ersatz_fault {
 };
 
 #define ERSATZ_STATS_NAME_WORDS 4u /* of a profile: 31 characters and a zero */
-#define ERSATZ_STATS_SHARDS 64u    /* the last shard is for all threads that have none of their own */
+#define ERSATZ_STATS_SHARDS 256u   /* see ersatz_stats_requests() */
 
 /* All counters are relaxed: they order nothing, and a reader may see one updated before another. All may be
  * read at any time. A zeroed structure is ready for use. */
 struct ersatz_stats {
     /* written by submitters */
-    _Alignas(64) _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES]; /* accepted by a request ring */
-    _Atomic uint64_t retries;                                     /* times a request found its ring full */
-    _Atomic uint64_t early_resumes; /* times a job was resumed before its request was done */
+    _Alignas(64) _Atomic uint64_t retries; /* times a request found its ring full */
+    _Atomic uint64_t early_resumes;        /* times a job was resumed before its request was done */
     _Atomic uint64_t orphans; /* requests whose wait context was freed or used again before they were done */
     _Atomic uint64_t in_flight_max; /* exact for one thread; of several, see ersatz_device_in_flight() */
     /* Requests in flight, counted here only for a device that was told to: ersatz_device_keep_in_flight().
@@ -103,10 +102,11 @@ struct ersatz_stats {
     _Atomic uint64_t profile_late_max_ns; /* the longest delay among these */
     _Atomic uint64_t profile_asked_ns;    /* sums over the signalled requests: from acceptance until due, */
     _Atomic uint64_t profile_reached_ns;  /* and from acceptance until signalled */
-    /* operations of calling cores; each thread counts for itself: see ersatz_stats_inline() */
+    /* what application threads count: see ersatz_stats_requests(), ersatz_stats_inline() */
     struct {
-        _Alignas(64) _Atomic uint64_t by_kernel[ERSATZ_KERNELS];
-    } computed_inline[ERSATZ_STATS_SHARDS];
+        _Alignas(64) _Atomic uint64_t computed_inline[ERSATZ_KERNELS];
+        _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES];
+    } shards[ERSATZ_STATS_SHARDS];
 };
 
 #define ERSATZ_WORKER_THREAD                                                                                 \
@@ -134,6 +134,11 @@ struct ersatz_load {
     _Atomic uint32_t workers, instances, ring_depth; /* relaxed */
     struct ersatz_ring_counts of[ERSATZ_LOAD_INSTANCES];
 };
+
+/* How many operations of this name request rings have accepted. Each thread counts in a shard of its own, so
+ * that threads do not write to the same cache lines. The last 64 shards are for the threads that found none
+ * of the others free, which share them. */
+uint64_t ersatz_stats_requests(const struct ersatz_stats *stats, enum ersatz_request_name name);
 
 /* How many operations calling cores have computed with this kernel. */
 uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);

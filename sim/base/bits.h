@@ -16,9 +16,12 @@ static inline bool bits_has(const _Atomic uint64_t *words, unsigned bit)
     return atomic_load(&words[bit / BITS_PER_WORD]) >> bit % BITS_PER_WORD & 1;
 }
 
-static inline void bits_add(_Atomic uint64_t *words, unsigned bit)
+/* Returns whether this thread has added it: it was not in the set. */
+static inline bool bits_add(_Atomic uint64_t *words, unsigned bit)
 {
-    atomic_fetch_or(&words[bit / BITS_PER_WORD], UINT64_C(1) << bit % BITS_PER_WORD);
+    uint64_t mask = UINT64_C(1) << bit % BITS_PER_WORD;
+
+    return (atomic_fetch_or(&words[bit / BITS_PER_WORD], mask) & mask) == 0;
 }
 
 /* Returns whether it was in the set, and this thread has removed it. */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "ersatz/device.h"
 #include "ersatz/faults.h"
 
@@ -16,8 +17,10 @@
  */
 
 _Thread_local unsigned stats_shard;
-static _Atomic uint64_t taken = UINT64_C(1)
-                                << STATS_SHARED; /* a bit each; acquire and release: see give_back() */
+/* Which of the shards for one thread have one. What a thread counted before it gave its shard back is visible
+ * to the next owner, who adds to it. */
+static _Atomic uint64_t taken[BITS_WORDS(STATS_OWN)];
+static _Atomic unsigned sharing; /* threads that share a shard, so far; relaxed: spreads them */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* whose destructor gives the shard back when the thread ends */
 static bool has_key;
@@ -25,8 +28,7 @@ static bool has_key;
 static void give_back(void *shard)
 {
     stats_shard = 0;
-    /* Release: the next owner adds to what this one has counted. */
-    atomic_fetch_and_explicit(&taken, ~(UINT64_C(1) << ((uintptr_t)shard - 1)), memory_order_release);
+    bits_remove(taken, (unsigned)(uintptr_t)shard - 1);
 }
 
 static void make_key(void)
@@ -36,30 +38,35 @@ static void make_key(void)
 
 static unsigned take_shard(void)
 {
-    uint64_t now = atomic_load_explicit(&taken, memory_order_relaxed);
-    unsigned shard = STATS_SHARED;
+    unsigned shard = 0;
 
     pthread_once(&once, make_key);
-    while (has_key && ~now != 0) {
-        shard = (unsigned)__builtin_ctzll(~now);
-        if (atomic_compare_exchange_weak_explicit(
-                &taken, &now, now | UINT64_C(1) << shard, memory_order_acquire, memory_order_relaxed))
-            break;
-        shard = STATS_SHARED;
-    }
-    if (shard != STATS_SHARED && pthread_setspecific(key, (void *)((uintptr_t)shard + 1)) != 0) {
+    while (shard < STATS_OWN && (!has_key || !bits_add(taken, shard)))
+        shard++;
+    if (shard < STATS_OWN && pthread_setspecific(key, (void *)((uintptr_t)shard + 1)) != 0) {
         give_back((void *)((uintptr_t)shard + 1));
-        shard = STATS_SHARED;
+        shard = STATS_OWN;
     }
+    if (shard == STATS_OWN)
+        shard +=
+            atomic_fetch_add_explicit(&sharing, 1, memory_order_relaxed) % (ERSATZ_STATS_SHARDS - STATS_OWN);
     stats_shard = shard + 1;
     return shard;
 }
 
+static unsigned own_shard(void)
+{
+    return stats_shard != 0 ? stats_shard - 1 : take_shard();
+}
+
 void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel)
 {
-    unsigned shard = stats_shard != 0 ? stats_shard - 1 : take_shard();
+    ersatz_count(&stats->shards[own_shard()].computed_inline[kernel], 1);
+}
 
-    ersatz_count(&stats->computed_inline[shard].by_kernel[kernel], 1);
+void stats_count_request(struct ersatz_stats *stats, enum ersatz_request_name name)
+{
+    ersatz_count(&stats->shards[own_shard()].requests[name], 1);
 }
 
 /* -------------------------------------------------------------------------------------------------- reading
@@ -70,7 +77,16 @@ uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kerne
     uint64_t sum = 0;
 
     for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
-        sum += stats_read(&stats->computed_inline[shard].by_kernel[kernel]);
+        sum += stats_read(&stats->shards[shard].computed_inline[kernel]);
+    return sum;
+}
+
+uint64_t ersatz_stats_requests(const struct ersatz_stats *stats, enum ersatz_request_name name)
+{
+    uint64_t sum = 0;
+
+    for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
+        sum += stats_read(&stats->shards[shard].requests[name]);
     return sum;
 }
 

@@ -8,7 +8,7 @@
 #include "ersatz/profile.h"
 #include "ersatz/stats.h"
 
-#define STATS_SHARED (ERSATZ_STATS_SHARDS - 1)
+#define STATS_OWN (ERSATZ_STATS_SHARDS - 64) /* so many shards have one thread each */
 
 /* The shard of the calling thread, plus one; 0: it has none yet. With this model of thread-local storage,
  * reading it is a load and not a call; the C library reserves some room there for modules that are loaded
@@ -20,7 +20,7 @@ static inline uint64_t stats_read(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* For a thread's first operation, and for threads that found no shard free. */
+/* For a thread's first operation, and for threads that share a shard. */
 void stats_count_by_shard(struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
 /* stats_count_inline() where the calling thread has a shard of its own. False: it has none, nothing is
@@ -30,9 +30,9 @@ static inline bool stats_count_own(struct ersatz_stats *stats, enum ersatz_kerne
     unsigned shard = stats_shard - 1;
     _Atomic uint64_t *counter;
 
-    if (shard >= STATS_SHARED)
+    if (shard >= STATS_OWN)
         return false;
-    counter = &stats->computed_inline[shard].by_kernel[kernel];
+    counter = &stats->shards[shard].computed_inline[kernel];
     atomic_store_explicit(
         counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
     return true;
@@ -46,6 +46,9 @@ static inline void stats_count_inline(struct ersatz_stats *stats, enum ersatz_ke
     if (!stats_count_own(stats, kernel))
         stats_count_by_shard(stats, kernel);
 }
+
+/* Count a request that was accepted. Not for functions that pause a job either. */
+void stats_count_request(struct ersatz_stats *stats, enum ersatz_request_name name);
 
 /* Note the name of the profile that the card models from now on; NULL: none. */
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile);

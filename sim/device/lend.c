@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <sched.h>
 
+#include "base/stats.h"
 #include "by_hand.h"
 #include "complete.h"
 #include "device.h"
@@ -36,7 +37,7 @@ static void compute(struct ersatz_request *request)
     struct ersatz_stats *stats = device_stats(request->device);
     enum ersatz_result result;
 
-    ersatz_count(&stats->requests[ersatz_op_name(&request->op)], 1);
+    stats_count_request(stats, ersatz_op_name(&request->op));
     ERR_set_mark();
     result = compute_alone(&request->op, stats);
     ERR_pop_to_mark(); /* the result reports the error */

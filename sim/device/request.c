@@ -116,7 +116,7 @@ void request_release(struct ersatz_request *request)
     if (request->op.kind == ERSATZ_CIPHER)
         ersatz_cipher_free(request->op.u.cipher.cipher);
     else
-        ersatz_rsa_key_free(request->op.u.rsa.key);
+        rsa_key_leave(request->op.u.rsa.key, request->pool_list);
     device_return(request);
 }
 
@@ -208,7 +208,7 @@ static enum ersatz_result make_request(struct ersatz_device *device, const struc
     if (op->kind == ERSATZ_CIPHER)
         cipher_reference(op->u.cipher.cipher);
     else
-        ersatz_rsa_key_reference(op->u.rsa.key);
+        rsa_key_use(op->u.rsa.key, request->pool_list);
     if (copy) {
         request->caller_op = *op;
         buffer_take(request);

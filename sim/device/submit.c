@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/stats.h"
 #include "by_hand.h"
 #include "callback.h"
 #include "device.h"
@@ -65,7 +66,7 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
                 request->instance = NULL; /* not accepted */
             return ERSATZ_RING_FULL;
         }
-        ersatz_count(&device_stats(device)->requests[ersatz_op_name(&request->op)], 1);
+        stats_count_request(device_stats(device), ersatz_op_name(&request->op));
         if (device->config.trace != NULL)
             trace_begin(device->config.trace, request);
     }

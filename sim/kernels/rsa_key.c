@@ -21,9 +21,22 @@
 #define MODULUS_BITS_MAX 16384 /* OPENSSL_RSA_MAX_MODULUS_BITS */
 #define WRONG_BITS 64 /* a wrong half has one of the lowest of its exponent wrong, which keeps its length */
 
+#define USER_LINES 16u
+#define ABANDONED (1u << 31) /* the last reference was dropped; only users are left */
+
+/* Until the last reference is dropped, `users` holds this much, which no number of users reaches. */
+#define REFERENCED (1u << 30)
+
 struct ersatz_rsa_key {
-    _Atomic unsigned references; /* acquire and release on the last one: see ersatz_rsa_key_free() */
-    unsigned generation;         /* the process it was made in: the RSA holds locks */
+    /* Requests that use the key, by who they are; and ABANDONED, after which a request that leaves counts
+     * itself in `users` below, too. Acquire and release. */
+    struct {
+        _Alignas(64) _Atomic unsigned users;
+    } lines[USER_LINES];
+    _Alignas(64) _Atomic unsigned references; /* acquire and release on the last one: see
+                                                 ersatz_rsa_key_free() */
+    _Atomic unsigned users;                   /* REFERENCED, then how many are left; acquire and release */
+    unsigned generation;                      /* the process it was made in: the RSA holds locks */
     size_t size;
     uint8_t *modulus; /* size bytes */
     bool is_private;
@@ -176,11 +189,13 @@ static enum ersatz_result make_rsa(const struct ersatz_rsa_numbers *numbers, boo
 
 static struct ersatz_rsa_key *new_key(void)
 {
-    struct ersatz_rsa_key *key = calloc(1, sizeof(*key));
+    struct ersatz_rsa_key *key = aligned_alloc(64, sizeof(*key));
 
     if (key == NULL)
         return NULL;
+    memset(key, 0, sizeof(*key));
     atomic_init(&key->references, 1);
+    atomic_init(&key->users, REFERENCED);
     key->generation = process_generation();
     return key;
 }
@@ -234,15 +249,38 @@ void ersatz_rsa_key_reference(struct ersatz_rsa_key *key)
     atomic_fetch_add_explicit(&key->references, 1, memory_order_relaxed);
 }
 
-void ersatz_rsa_key_free(struct ersatz_rsa_key *key)
+static void drop_users(struct ersatz_rsa_key *key, unsigned count)
 {
-    if (key == NULL || atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&key->users, count, memory_order_acq_rel) != count)
         return;
     RSA_free(key->rsa); /* cleanses the private numbers */
     RSA_free(key->without_blinding);
     rsa_ifma_key_free(key->ifma);
     free(key->modulus);
     free(key);
+}
+
+void ersatz_rsa_key_free(struct ersatz_rsa_key *key)
+{
+    if (key == NULL || atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) != 1)
+        return;
+    /* Count and flag are one word: a request has left before, and is not counted here, or sees the flag. */
+    for (unsigned i = 0; i < USER_LINES; i++)
+        atomic_fetch_add_explicit(&key->users,
+            atomic_fetch_or_explicit(&key->lines[i].users, ABANDONED, memory_order_acq_rel),
+            memory_order_acq_rel);
+    drop_users(key, REFERENCED);
+}
+
+void rsa_key_use(struct ersatz_rsa_key *key, unsigned who)
+{
+    atomic_fetch_add_explicit(&key->lines[who % USER_LINES].users, 1, memory_order_relaxed);
+}
+
+void rsa_key_leave(struct ersatz_rsa_key *key, unsigned who)
+{
+    if (atomic_fetch_sub_explicit(&key->lines[who % USER_LINES].users, 1, memory_order_acq_rel) & ABANDONED)
+        drop_users(key, 1);
 }
 
 size_t ersatz_rsa_key_size(const struct ersatz_rsa_key *key)

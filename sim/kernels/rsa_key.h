@@ -17,6 +17,14 @@ bool rsa_key_has_halves(const struct ersatz_rsa_key *key);
 
 struct rsa_ifma_key;
 
+/*
+ * A request uses the key, and uses it no longer: who is the same number both times, and different for
+ * requests of different instances. Keeps the key as a reference does, but threads that use one key all the
+ * time write to different cache lines. The caller of the first has a reference, or knows of one.
+ */
+void rsa_key_use(struct ersatz_rsa_key *key, unsigned who);
+void rsa_key_leave(struct ersatz_rsa_key *key, unsigned who);
+
 /* The key's numbers for the batch kernel. NULL: this key is not for it. */
 const struct rsa_ifma_key *rsa_key_ifma(const struct ersatz_rsa_key *key);
 

@@ -15,7 +15,7 @@ static void write_requests(const struct ersatz_stats *stats, struct json *json)
     json_line(json, INDENT);
     json_open(json, "requests", '{');
     for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++)
-        json_number(json, ersatz_request_name_text(i), stats_read(&stats->requests[i]));
+        json_number(json, ersatz_request_name_text(i), ersatz_stats_requests(stats, i));
     json_close(json, '}');
 }
 

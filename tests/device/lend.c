@@ -39,13 +39,13 @@ int main(void)
     for (unsigned i = 0; i < OPERATIONS; i++)
         do_one(NULL);
     CHECK_EQ(atomic_load(&stats.io_uring_enters), enters); /* a worker's sleep is counted when it ends */
-    CHECK_EQ(atomic_load(&stats.requests[ERSATZ_REQUEST_RSA_PRIV]), OPERATIONS);
+    CHECK_EQ(ersatz_stats_requests(&stats, ERSATZ_REQUEST_RSA_PRIV), OPERATIONS);
     CHECK_EQ(atomic_load(&stats.completed), OPERATIONS);
     CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
 
     ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
     CHECK_EQ(pthread_create(&thread, NULL, do_one, NULL), 0);
-    while (atomic_load(&stats.requests[ERSATZ_REQUEST_RSA_PRIV]) == OPERATIONS)
+    while (ersatz_stats_requests(&stats, ERSATZ_REQUEST_RSA_PRIV) == OPERATIONS)
         usleep(1000);
     CHECK_EQ(atomic_load(&stats.completed), OPERATIONS);
     ersatz_device_release(device, 1);

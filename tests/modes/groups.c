@@ -149,7 +149,7 @@ static void told_by_the_last(void)
         group_free(&group);
     }
     CHECK_EQ(atomic_load(&stats.orphans), 0);
-    CHECK_EQ(atomic_load(&stats.requests[ERSATZ_REQUEST_AES_CBC]), 16);
+    CHECK_EQ(ersatz_stats_requests(&stats, ERSATZ_REQUEST_AES_CBC), 16);
     ersatz_waker_free(waker);
     ersatz_device_free(device);
 }

@@ -14,8 +14,10 @@ static void add_stats(struct totals *totals, const struct ersatz_stats *stats)
     uint64_t most = read_counter(&stats->in_flight_max);
 
     for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++) {
-        totals->requests[i] += read_counter(&stats->requests[i]);
-        totals->accepted += read_counter(&stats->requests[i]);
+        uint64_t requests = ersatz_stats_requests(stats, i);
+
+        totals->requests[i] += requests;
+        totals->accepted += requests;
     }
     totals->completed += read_counter(&stats->completed);
     totals->failed += read_counter(&stats->failed);

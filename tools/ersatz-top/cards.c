@@ -76,20 +76,32 @@ unsigned card_in_flight(const struct ersatz_record *record, enum ersatz_flight k
     return (unsigned)sum;
 }
 
+static double rate(const struct card *card, uint64_t is, uint64_t was)
+{
+    return is < was ? 0 : (double)(is - was) * (double)NS_PER_S / (double)(card->at_ns - card->before_ns);
+}
+
+static bool has_rates(const struct card *card)
+{
+    return card->before != NULL && card->at_ns > card->before_ns;
+}
+
 double card_rate(const struct card *card, const _Atomic uint64_t *now)
 {
     size_t offset = (size_t)((const char *)now - (const char *)card->now);
-    uint64_t is = counter(now), was;
 
-    if (card->before == NULL || card->at_ns <= card->before_ns)
+    if (!has_rates(card))
         return 0;
-    was = counter((const _Atomic uint64_t *)(const void *)((const char *)card->before + offset));
-    return is < was ? 0 : (double)(is - was) * (double)NS_PER_S / (double)(card->at_ns - card->before_ns);
+    return rate(card, counter(now),
+        counter((const _Atomic uint64_t *)(const void *)((const char *)card->before + offset)));
 }
 
 double card_operations(const struct card *card, unsigned kind)
 {
-    return card_rate(card, &card->now->stats.requests[kind]);
+    if (!has_rates(card))
+        return 0;
+    return rate(card, ersatz_stats_requests(&card->now->stats, kind),
+        ersatz_stats_requests(&card->before->stats, kind));
 }
 
 double card_all_operations(const struct card *card)

@@ -160,7 +160,7 @@ static void draw_operations(struct page *page, const struct card *card)
     bool heading = false;
 
     for (unsigned kind = 0; kind < ERSATZ_REQUEST_NAMES; kind++) {
-        uint64_t total = counter(&record->stats.requests[kind]);
+        uint64_t total = ersatz_stats_requests(&record->stats, kind);
 
         if (total == 0)
             continue;

@@ -98,7 +98,8 @@ static void put(const struct card *card, const char *name, const char *label, co
 static void put_requests(const struct card *card, const char *name, FILE *stream)
 {
     for (unsigned i = 0; i < ERSATZ_REQUEST_NAMES; i++)
-        put(card, name, "kind", ersatz_request_name_text(i), counter(&card->now->stats.requests[i]), stream);
+        put(card, name, "kind", ersatz_request_name_text(i), ersatz_stats_requests(&card->now->stats, i),
+            stream);
 }
 
 static void put_faults(const struct card *card, const char *name, FILE *stream)

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which cache lines of the device two threads both write when each submits a request of its own, to an
+ * instance of its own, with one RSA key. A line counts as written if its content differs from one step of the
+ * request to the next; so what is changed and changed back within one step is not seen. Requests are held
+ * meanwhile, and all workers sleep before, so that time plays no part.
+ */
+#include <malloc.h>
+#include <semaphore.h>
+#include <stddef.h>
+
+#include "card_rsa.h"
+#include "device/device.h"
+
+#define LINE 64u
+#define THREADS 2u
+#define LINES_MAX 4096u
+
+struct region {
+    const char *name;
+    const uint8_t *at;
+    size_t size;
+    uint8_t *before;
+    bool written[THREADS][LINES_MAX];
+};
+
+static struct ersatz_stats stats;
+static struct ersatz_device *device;
+static struct rsa *rsa;
+/* One thread after the other; none ends before the last, so that no place of its own is given to another. */
+static sem_t done, end;
+static struct region regions[] = {{.name = "device"}, {.name = "instances"}, {.name = "statistics"},
+    {.name = "lists of free requests"}, {.name = "RSA key"}};
+
+#define REGIONS (sizeof(regions) / sizeof(regions[0]))
+
+static void watch(unsigned index, const void *at, size_t size)
+{
+    struct region *region = &regions[index];
+
+    CHECK_EQ((uintptr_t)at % LINE, 0);
+    CHECK(size / LINE < LINES_MAX);
+    region->at = at;
+    region->size = size;
+    region->before = malloc(size);
+    CHECK(region->before != NULL);
+}
+
+static void begin_step(void)
+{
+    for (unsigned i = 0; i < REGIONS; i++)
+        memcpy(regions[i].before, regions[i].at, regions[i].size);
+}
+
+static void end_step(unsigned thread)
+{
+    for (unsigned i = 0; i < REGIONS; i++) {
+        for (size_t at = 0; at < regions[i].size; at += LINE) {
+            size_t len = regions[i].size - at < LINE ? regions[i].size - at : LINE;
+
+            regions[i].written[thread][at / LINE] |=
+                memcmp(regions[i].before + at, regions[i].at + at, len) != 0;
+        }
+    }
+    begin_step();
+}
+
+static void wait_until_asleep(void)
+{
+    while (!device_is_asleep(device))
+        usleep(1000);
+}
+
+/* The bits of workers that sleep change with the hold and with each wake-up, which is not what is counted. */
+static void wait_until_held(void)
+{
+    usleep(1000);
+    wait_until_asleep();
+}
+
+static void *submit_one(void *number)
+{
+    unsigned thread = (unsigned)(uintptr_t)number;
+    struct rsa mine = *rsa;
+    struct ersatz_waker *waker;
+    struct ersatz_request *request;
+
+    mine.op.u.rsa.in = mine.in;
+    mine.op.u.rsa.out = mine.out;
+    ersatz_thread_bind(thread);
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    for (unsigned round = 0; round < 2; round++) { /* the first finds places for what is made once */
+        wait_until_asleep();
+        ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+        wait_until_held();
+        begin_step();
+        CHECK_EQ(ersatz_request_new(device, &mine.op, true, &request), ERSATZ_OK);
+        if (round > 0)
+            end_step(thread);
+        CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
+        wait_until_held();
+        if (round > 0)
+            end_step(thread);
+        ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+        while (!ersatz_request_is_done(request))
+            ersatz_request_wait(request, -1);
+        wait_until_asleep();
+        begin_step();
+        CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+        if (round > 0)
+            end_step(thread);
+        CHECK(rsa_is_right(&mine));
+    }
+    ersatz_waker_free(waker);
+    CHECK_EQ(sem_post(&done), 0);
+    CHECK_EQ(sem_wait(&end), 0);
+    CHECK_EQ(sem_post(&end), 0);
+    return NULL;
+}
+
+/* A key that its owner drops stays for the requests that use it, on any line, and goes with the last of them:
+ * the address sanitizer would see it used later, or leaked. */
+static void drop_key_in_use(void)
+{
+    struct ersatz_request *requests[3];
+    uint8_t out[RSA_BYTES], wanted[RSA_BYTES];
+    struct rsa *own = rsa_new();
+    struct ersatz_waker *wakers[3];
+    struct ersatz_op op = own->op;
+
+    op.u.rsa.out = out;
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    for (unsigned i = 0; i < 3; i++) {
+        ersatz_thread_bind(i);
+        CHECK_EQ(ersatz_waker_new(&stats, &wakers[i]), ERSATZ_OK);
+        CHECK_EQ(ersatz_request_new(device, &op, true, &requests[i]), ERSATZ_OK);
+        CHECK_EQ(ersatz_submit_fd(requests[i], wakers[i]), ERSATZ_OK);
+    }
+    memcpy(wanted, own->wanted, sizeof(wanted));
+    rsa_free(own);
+    ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+    for (unsigned i = 0; i < 3; i++) {
+        memset(out, 0, sizeof(out));
+        while (!ersatz_request_is_done(requests[i]))
+            ersatz_request_wait(requests[i], -1);
+        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
+        CHECK(memcmp(out, wanted, sizeof(wanted)) == 0);
+        ersatz_waker_free(wakers[i]);
+    }
+}
+
+/* A worker that was woken in vain, since requests are held, counts that it sleeps again. */
+static bool is_of_sleeps(unsigned region, unsigned line)
+{
+    return region == 2 && line == offsetof(struct ersatz_stats, sleeps) / LINE;
+}
+
+int main(void)
+{
+    struct ersatz_config config;
+    struct ersatz_error error;
+    pthread_t threads[THREADS];
+    unsigned shared = 0;
+
+    test_begin(60);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    CHECK(sem_init(&done, 0, 0) == 0 && sem_init(&end, 0, 0) == 0);
+    rsa = rsa_new();
+    ersatz_config_init(&config, &stats);
+    config.workers = config.instances = THREADS;
+    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    watch(0, device, offsetof(struct ersatz_device, pool.chunks));
+    watch(1, device->instances, THREADS * sizeof(*device->instances));
+    watch(2, &stats, sizeof(stats));
+    watch(3, device->pool.lists, THREADS * sizeof(*device->pool.lists));
+    watch(4, rsa->op.u.rsa.key, malloc_usable_size(rsa->op.u.rsa.key));
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        CHECK_EQ(pthread_create(&threads[i], NULL, submit_one, (void *)i), 0);
+        CHECK_EQ(sem_wait(&done), 0);
+    }
+    CHECK_EQ(sem_post(&end), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    for (unsigned i = 0; i < REGIONS; i++) {
+        unsigned written = 0;
+
+        for (unsigned line = 0; line < LINES_MAX; line++) {
+            written += regions[i].written[0][line];
+            if (regions[i].written[0][line] && regions[i].written[1][line] && !is_of_sleeps(i, line)) {
+                printf("%s: both write the line at offset %u\n", regions[i].name, line * LINE);
+                shared++;
+            }
+        }
+        printf("%s: %u lines by one request\n", regions[i].name, written);
+        free(regions[i].before);
+    }
+    CHECK(regions[1].written[0][offsetof(struct instance, own_counts) / LINE]); /* it sees what is written */
+    CHECK_EQ(shared, 0);
+    drop_key_in_use();
+    ersatz_device_free(device);
+    rsa_free(rsa);
+    return 0;
+}

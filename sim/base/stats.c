@@ -144,7 +144,7 @@ const char *ersatz_request_name_title(enum ersatz_request_name name)
 
 const char *ersatz_mode_name(enum ersatz_mode mode)
 {
-    return titles[ERSATZ_REQUEST_AES_CBC + mode] + strlen("AES-");
+    return titles[ERSATZ_REQUEST_AES_CBC + (unsigned)mode] + strlen("AES-");
 }
 
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile)

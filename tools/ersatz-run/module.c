@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <openssl/conf.h>
 #ifndef OPENSSL_NO_ENGINE
@@ -23,6 +22,8 @@
 #include "run.h"
 
 #define NAME "ersatz"
+/* This program in a build directory */
+#define BUILT_PROGRAM "/tools/ersatz-run/ersatz-run"
 
 /* True if a module that lies beside this program may be loaded: its owner is root, this user, or the owner of
  * this program. */
@@ -34,16 +35,17 @@ static bool is_trusted(const char *path)
            (status.st_uid == 0 || status.st_uid == geteuid() || status.st_uid == own.st_uid);
 }
 
-/* The module in the build directory, if this program runs from there; else NULL. */
+/* The module in the build directory, if this program runs from there; else NULL. An installed program has no
+ * module beside it: it must not look for one outside of its prefix. */
 static char *built_with_this(void)
 {
     char self[PATH_MAX], *path, *found;
     ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    ssize_t top = length - (ssize_t)strlen(BUILT_PROGRAM); /* length of the build directory's name */
 
-    if (length < 0)
+    if (top < 0 || memcmp(self + top, BUILT_PROGRAM, strlen(BUILT_PROGRAM)) != 0)
         return NULL;
-    self[length] = '\0';
-    path = text("%s/../../engine/ersatz.so", dirname(self));
+    path = text("%.*s/engine/ersatz.so", (int)top, self);
     found = realpath(path, NULL);
     free(path);
     if (found != NULL && !is_trusted(found)) {
@@ -53,11 +55,17 @@ static char *built_with_this(void)
     return found;
 }
 
-static char *installed(void)
+/* The directory of the installed module. */
+static const char *module_directory(void)
 {
     const char *engines = getenv("OPENSSL_ENGINES"), *modules = getenv("OPENSSL_MODULES");
-    const char *directory = engines != NULL ? engines : modules;
-    char *path = text("%s/ersatz.so", directory != NULL ? directory : MODULE_DIRECTORY);
+
+    return engines != NULL ? engines : modules != NULL ? modules : MODULE_DIRECTORY;
+}
+
+static char *installed(void)
+{
+    char *path = text("%s/ersatz.so", module_directory());
     char *found = realpath(path, NULL);
 
     free(path);
@@ -78,7 +86,7 @@ char *module_find(const char *wanted)
     if (found == NULL)
         found = installed();
     if (found == NULL)
-        give_up("ersatz.so is neither beside this program nor in %s; use --module", MODULE_DIRECTORY);
+        give_up("ersatz.so is neither beside this program nor in %s; use --module", module_directory());
     return found;
 }
 

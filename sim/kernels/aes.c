@@ -211,7 +211,7 @@ static enum ersatz_kernel choose_kernel(const struct ersatz_cipher *cipher, bool
     if (cipher->mode != ERSATZ_GCM)
         return ERSATZ_KERNEL_X86;
     if (x86 && x86_has_vaes() && library && goes_by_speed(cipher, ERSATZ_KERNEL_X86))
-        return faster_kernel(ERSATZ_GCM, cipher->key_len, true).kernel; /* for both directions */
+        return faster_kernel(ERSATZ_GCM, cipher->key_len, true); /* for both directions */
     return x86 && (x86_has_vaes() || !library) ? ERSATZ_KERNEL_X86 : ERSATZ_KERNEL_IPSEC_MB;
 }
 
@@ -248,7 +248,7 @@ static bool has_key_already(const struct ersatz_cipher *cipher, const uint8_t *k
 static struct lengths own_lengths(const struct ersatz_cipher *cipher)
 {
     if (goes_by_speed(cipher, cipher->kernel))
-        return faster_kernel(cipher->mode, cipher->key_len, cipher->encrypt).lengths;
+        return faster_lengths(cipher->mode, cipher->key_len, cipher->encrypt, cipher->kernel);
     return (struct lengths){0, SIZE_MAX};
 }
 

@@ -32,11 +32,12 @@ typedef uint64_t times_table[KERNELS][CLASSES];
 
 static faster_timer *believed; /* set before there are other threads */
 
-/* What is known: 0, or KNOWN, the kernel that is not libcrypto's, and a bit for each class in which it is
- * faster than libcrypto. Relaxed: each stands for itself. If several threads measure at once, the first one's
- * answer holds. */
-#define KNOWN 0x80u
-#define KERNEL_SHIFT CLASSES
+/* What is known: 0, or KNOWN, the best kernel that is not libcrypto's, and for each such kernel a bit for
+ * each class in which it is faster than libcrypto. Relaxed: each stands for itself. If several threads
+ * measure at once, the first one's answer holds. */
+#define KNOWN 1u
+#define BEST_SHIFT 1
+#define CLASS_BITS(kernel) ((kernel)*CLASSES) /* the first: kernel is at least 1 */
 static _Atomic unsigned known[ERSATZ_MODES][KEY_SIZES][2];
 
 /* ------------------------------------------------------------------------------------------------ measure */
@@ -120,19 +121,21 @@ static unsigned decide(enum ersatz_mode mode, size_t key_len, bool encrypt)
             believed(mode, key_len, encrypt, kernels[i / CLASSES], classes[i % CLASSES].len);
     if (is_less(times[2][CLASSES - 1], times[1][CLASSES - 1])) /* where there is most to gain */
         best = 2;
-    for (unsigned class = 0; class < CLASSES; class ++)
-        answer |= (unsigned)is_less(times[best][class], times[0][class]) << class;
-    return answer | best << KERNEL_SHIFT;
+    for (unsigned i = 1; i < KERNELS; i++) {
+        for (unsigned class = 0; class < CLASSES; class ++)
+            answer |= (unsigned)is_less(times[i][class], times[0][class]) << (CLASS_BITS(i) + class);
+    }
+    return answer | best << BEST_SHIFT;
 }
 
-/* One range of lengths: if there are several, the first. */
-static struct lengths range_of(unsigned answer)
+/* One range of lengths, from a bit for each class: if there are several, the first. */
+static struct lengths range_of(unsigned faster)
 {
     unsigned from = 0, to;
 
-    while (from < CLASSES && (answer >> from & 1) == 0)
+    while (from < CLASSES && (faster >> from & 1) == 0)
         from++;
-    for (to = from; to < CLASSES && (answer >> to & 1) != 0;)
+    for (to = from; to < CLASSES && (faster >> to & 1) != 0;)
         to++;
     if (from == CLASSES)
         return (struct lengths){0, 0};
@@ -140,7 +143,7 @@ static struct lengths range_of(unsigned answer)
         classes[from].first, (to < CLASSES ? classes[to].first : SIZE_MAX) - classes[from].first};
 }
 
-struct faster faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt)
+static unsigned answer_for(enum ersatz_mode mode, size_t key_len, bool encrypt)
 {
     size_t bytes = mode == ERSATZ_XTS ? key_len / 2 : key_len;
     _Atomic unsigned *place = &known[mode][bytes / 8 - 2][encrypt];
@@ -152,7 +155,19 @@ struct faster faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt)
                 place, &nothing, answer, memory_order_relaxed, memory_order_relaxed))
             answer = nothing;
     }
-    return (struct faster){kernels[answer >> KERNEL_SHIFT & 3], range_of(answer)};
+    return answer;
+}
+
+enum ersatz_kernel faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt)
+{
+    return kernels[answer_for(mode, key_len, encrypt) >> BEST_SHIFT & 3];
+}
+
+struct lengths faster_lengths(enum ersatz_mode mode, size_t key_len, bool encrypt, enum ersatz_kernel kernel)
+{
+    unsigned answer = answer_for(mode, key_len, encrypt), i = kernel == ERSATZ_KERNEL_IPSEC_MB ? 2 : 1;
+
+    return range_of(answer >> CLASS_BITS(i) & ((1u << CLASSES) - 1));
 }
 
 void faster_believe(faster_timer *timer)

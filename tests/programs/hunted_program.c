@@ -4,7 +4,7 @@
  * argument it has a mistake, which a quiet card does not show:
  *
  *   spurious   it takes a job for finished when it has been resumed once
- *   failed     it uses the result of an operation that has failed
+ *   failed     it uses the result of the fourth operation although it has failed
  *
  * Ends with 2 if an operation has failed.
  */
@@ -35,8 +35,6 @@ static bool sign(struct card *card, const char *mistake)
             exit(1);
     }
     ok = (job.job == NULL ? job.result : job_finish(&job)) == 1;
-    if (!ok && strcmp(mistake, "failed") == 0)
-        *nowhere = 1;
     work_free(job.arg);
     job_free(&job);
     return ok;
@@ -49,11 +47,16 @@ int main(int argc, char **argv)
     struct card *card;
     int failed = 0;
 
-    test_begin(60);
+    test_begin(250);
     setrlimit(RLIMIT_CORE, &none);
     card = card_load(NULL);
-    for (int i = 0; i < TIMES; i++)
-        failed += !sign(card, mistake);
+    for (int i = 1; i <= TIMES; i++) {
+        bool ok = sign(card, mistake);
+
+        if (!ok && i == 4 && strcmp(mistake, "failed") == 0)
+            *nowhere = 1;
+        failed += !ok;
+    }
     card_unload(card);
     return failed == 0 ? 0 : 2;
 }

@@ -20,13 +20,16 @@ static const int passed_on[] = {
 
 #define LEFTOVERS_S 2 /* what a bounded program has left may take so long to end by SIGTERM */
 
-static struct sigaction inherited; /* the disposition of SIGCHLD before we changed it */
+/* The dispositions of SIGCHLD and SIGPIPE before we changed them. SIGPIPE is ignored: our directory is
+ * removed also if nobody reads what we write. */
+static struct sigaction inherited, inherited_pipe;
 
 void child_expect(void)
 {
-    struct sigaction usual = {.sa_handler = SIG_DFL};
+    struct sigaction usual = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
 
     sigaction(SIGCHLD, &usual, &inherited);
+    sigaction(SIGPIPE, &ignored, &inherited_pipe);
 }
 
 static double now(void)
@@ -77,6 +80,7 @@ static _Noreturn void become(char **command, const char *const *environment, con
         err = setenv(environment[0], environment[1], 1) == 0 ? 0 : errno;
     if (err == 0) {
         sigaction(SIGCHLD, &inherited, NULL);
+        sigaction(SIGPIPE, &inherited_pipe, NULL);
         sigprocmask(SIG_SETMASK, mask, NULL);
         execvp(command[0], command);
         err = errno;

@@ -119,7 +119,7 @@ static struct failure *add_failure(
     *failure = (struct failure){.broke = *broke,
         .first = finished->card,
         .card = finished->card,
-        .first_round = finished->number,
+        .first_round = finished->round,
         .result = finished->result};
     return failure;
 }
@@ -209,7 +209,7 @@ static void write_progress(struct progress *progress, const struct hunt *hunt, c
     if (now < progress->next)
         return;
     progress->next = now + (terminal ? REFRESH : REFRESH_ELSEWHERE);
-    fprintf(stderr, "%sround %u of %u, %u failure%s", terminal ? "\r\033[K" : "", hunted->rounds,
+    fprintf(stderr, "%s%u of %u rounds, %u failure%s", terminal ? "\r\033[K" : "", hunted->rounds,
         hunt->options.runs, hunted->count, hunted->count == 1 ? "" : "s");
     for (enum broken kind = 0; kind < BROKEN_KINDS; kind++) {
         unsigned count = 0;
@@ -403,8 +403,8 @@ static void prepare(struct hunt *hunt, int argc, char **argv)
     static struct place place; /* removed at exit */
     char *module;
 
-    child_expect();
     hunt_options_read(&hunt->options, argc, argv);
+    child_expect();
     module = module_find(hunt->options.run.module);
     config_read(&hunt->config, module);
     libcryptos_find(&hunt->libcryptos, hunt->options.run.command[0], module);

@@ -137,7 +137,9 @@ struct hunt {
     struct baseline baseline;
     char *directory; /* of rounds and reports; absolute */
     struct slot *slots;
-    unsigned running, rounds; /* rounds: begun so far, those of baseline and shrinking included */
+    unsigned running;
+    unsigned runs;   /* begun so far, those of baseline and shrinking included */
+    unsigned rounds; /* of the plan, begun so far */
     bool interrupted;
     double began;
 };
@@ -146,8 +148,8 @@ double hunt_now(void);
 
 /* A round that has ended. */
 struct finished {
-    unsigned number;
-    void *arg; /* as given */
+    unsigned round; /* its number in the plan, from 1 on; 0: it is not of the plan */
+    void *arg;      /* as given */
     struct card card;
     struct round_result result;
     char *directory; /* its files, if it was broken; NULL if they are removed. The caller's. */
@@ -214,9 +216,9 @@ void plan_progress(const struct plan *plan, unsigned *tried, unsigned *all);
 /* A failure, different from all others. */
 struct failure {
     struct broke broke;
-    struct card first, card; /* as it was seen first, and shrunk */
-    unsigned seen;           /* in how many rounds of the plan */
-    unsigned first_round;
+    struct card first, card;    /* as it was seen first, and shrunk */
+    unsigned seen;              /* in how many rounds of the plan */
+    unsigned first_round;       /* of the plan; 0: a run on the quiet card */
     bool is_quiet;              /* a quiet card shows it, too */
     bool is_pinned;             /* no rule is left to chance */
     unsigned failed, repeats;   /* how often it came when it was repeated at last */

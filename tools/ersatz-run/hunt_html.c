@@ -165,8 +165,11 @@ static void write_certainty(const struct failure *failure, FILE *stream)
             failure->is_quiet ? "a quiet card: no fault is needed" : "this card");
     if (!failure->is_pinned)
         fputs(" It depends on timing: it could not be pinned to single requests.", stream);
-    fprintf(stream, " Seen first in round %u, in %u rounds of the plan; %u runs to shrink.",
-        failure->first_round, failure->seen, failure->runs);
+    if (failure->first_round == 0)
+        fputs(" Seen first on the quiet card.", stream);
+    else
+        fprintf(stream, " Seen first in round %u, in %u rounds; %u runs to shrink.", failure->first_round,
+            failure->seen, failure->runs);
 }
 
 static void write_failure(const struct hunted *hunted, unsigned index, FILE *stream)

@@ -17,7 +17,7 @@ static const char usage[] =
     "it.\n"
     "In the command, {port} and {dir} are replaced by a port and a directory of each round's own; the "
     "environment\n"
-    "has them as ERSATZ_PORT and ERSATZ_DIR, and the number of the round as ERSATZ_ROUND.\n"
+    "has them as ERSATZ_PORT and ERSATZ_DIR. ERSATZ_ROUND counts all runs, also those on the quiet card.\n"
     "\n"
     "How long:\n"
     "  --runs NUMBER        rounds (default: 200)\n"
@@ -45,7 +45,13 @@ static const char usage[] =
     "  --json               write the report as JSON on standard output\n"
     "  --junit FILE         write the report as JUnit XML, too\n"
     "\n"
-    "As for ersatz-run: --door, --profile, --ctrl, --module, --help\n"
+    "As for ersatz-run without hunt:\n"
+    "  --door engine|provider   how OpenSSL gets to the card; auto (the default) chooses\n"
+    "  --profile NAME|FILE  model this card's speed\n"
+    "  --ctrl 'NAME:VALUE;...'  run more control commands\n"
+    "  --module FILE        use this build of ersatz.so\n"
+    "  --help, -h           show this text\n"
+    "\n"
     "Exit status: 0: nothing found; 3: something was found; 2: the hunt did not start; 130: interrupted, "
     "nothing found.\n";
 

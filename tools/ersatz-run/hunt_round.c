@@ -22,8 +22,9 @@
 #include "totals.h"
 
 struct slot {
-    pid_t pid; /* 0: free */
-    unsigned number;
+    pid_t pid;       /* 0: free */
+    unsigned number; /* of the run */
+    unsigned round;  /* of the plan; 0: not of the plan */
     enum round_kind kind;
     void *arg;
     struct card card;
@@ -31,7 +32,8 @@ struct slot {
     struct round_result *result; /* shared */
 };
 
-static const int ends_hunt[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+/* SIGPIPE: nobody reads what the hunt writes. */
+static const int ends_hunt[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 static sigset_t waited_for, programs_mask;
 
 double hunt_now(void)
@@ -144,7 +146,10 @@ static void judge_round(struct hunt *hunt, const struct slot *slot, const struct
     judge(result, &hunt->options, slot->kind == ROUND_QUIET ? NULL : &hunt->baseline, &slot->card, ending,
         records, &totals);
     if (records->trouble_count > 0) {
-        fprintf(stderr, "\nersatz-run: round %u: %s\n", slot->number, records->troubles[0]);
+        if (slot->round > 0)
+            fprintf(stderr, "\nersatz-run: round %u: %s\n", slot->round, records->troubles[0]);
+        else
+            fprintf(stderr, "\nersatz-run: a run outside of the plan: %s\n", records->troubles[0]);
         result->trouble = true;
     }
     outcome.status = status_of(&outcome, &totals);
@@ -201,7 +206,8 @@ void round_begin(struct hunt *hunt, const struct card *card, enum round_kind kin
     struct slot *slot = free_slot(hunt);
     pid_t parent = getpid();
 
-    slot->number = ++hunt->rounds;
+    slot->number = ++hunt->runs;
+    slot->round = kind == ROUND_PLANNED ? ++hunt->rounds : 0;
     slot->card = *card;
     slot->arg = arg;
     slot->kind = kind;
@@ -226,7 +232,7 @@ void round_begin(struct hunt *hunt, const struct card *card, enum round_kind kin
 /* Takes the result of a slot whose process has ended. */
 static void take(struct hunt *hunt, struct slot *slot, struct finished *finished)
 {
-    *finished = (struct finished){.number = slot->number,
+    *finished = (struct finished){.round = slot->round,
         .arg = slot->arg,
         .card = slot->card,
         .result = *slot->result,

@@ -158,8 +158,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "hunt") == 0)
         return hunt_main(argc - 1, argv + 1);
-    child_expect();
     options_read(&options, argc, argv);
+    child_expect();
     module = module_find(options.module);
     config_read(&config, module);
     libcryptos_find(&libcryptos, options.command[0], module);

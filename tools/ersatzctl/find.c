@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ersatz/control_socket.h"
@@ -50,27 +51,32 @@ static bool find_thread(const char *pid, char *descriptors, size_t size)
     return found;
 }
 
-/* Whether one of the descriptors is the socket with that inode. */
-static bool has_socket(const char *descriptors, const char *inode)
+/* Whether one of the descriptors is the socket with that inode. *own: the thread's descriptor of the
+ * directory that the socket is in. */
+static bool has_socket(const char *descriptors, const char *inode, char own[32])
 {
     char path[PATH_MAX], wanted[64], link[64];
     const struct dirent *entry;
     bool found = false;
+    struct stat status;
     DIR *directory = opendir(descriptors);
 
     if (directory == NULL)
         give_up("%s: %s", descriptors, strerror(errno));
+    own[0] = '\0';
     snprintf(wanted, sizeof(wanted), "socket:[%s]", inode);
-    while (!found && (entry = readdir(directory)) != NULL) {
+    while ((entry = readdir(directory)) != NULL) {
         ssize_t len;
 
         snprintf(path, sizeof(path), "%s/%.20s", descriptors, entry->d_name);
         len = readlink(path, link, sizeof(link) - 1);
         link[len < 0 ? 0 : len] = '\0';
-        found = strcmp(link, wanted) == 0;
+        found = found || strcmp(link, wanted) == 0;
+        if (len > 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+            snprintf(own, 32, "%.20s", entry->d_name);
     }
     closedir(directory);
-    return found;
+    return found && own[0] != '\0';
 }
 
 /* Reads "Num: RefCount Protocol Flags Type St Inode Path": the inode and the path of a socket that listens.
@@ -95,7 +101,7 @@ static bool parse_line(char *line, const char **inode, const char **path)
 
 void find_socket(const char *pid, char *path, size_t size)
 {
-    char descriptors[128], table[64], *line = NULL;
+    char descriptors[128], table[64], own[32], *line = NULL;
     const char *inode, *name;
     size_t room = 0;
     bool found = false;
@@ -109,9 +115,10 @@ void find_socket(const char *pid, char *path, size_t size)
     if (file == NULL)
         give_up("%s: %s", table, strerror(errno));
     while (!found && getline(&line, &room, file) > 0) {
-        found = parse_line(line, &inode, &name) && has_socket(descriptors, inode);
+        found = parse_line(line, &inode, &name) && has_socket(descriptors, inode, own);
         if (found)
-            snprintf(path, size, "/proc/%s/%s%s", pid, name[0] == '/' ? "root" : "cwd/", name);
+            snprintf(path, size, "%s/%s/%s", descriptors, own,
+                strrchr(name, '/') == NULL ? name : strrchr(name, '/') + 1);
     }
     free(line);
     fclose(file);

@@ -11,8 +11,9 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 
 /*
  * The path of the socket, as this process can use it. The rule: the process has a thread named
- * ERSATZ_CONTROL_THREAD; among its descriptors is one socket that listens; /proc/PID/net/unix has its path,
- * in the root directory and the working directory of that process. Exits if there is none.
+ * ERSATZ_CONTROL_THREAD; among its descriptors is one socket that listens, whose name /proc/PID/net/unix has,
+ * and one directory, which the socket is in. The program may have changed its working directory and its root
+ * directory since. Exits if there is none.
  */
 void find_socket(const char *pid, char *path, size_t size);
 

@@ -45,11 +45,12 @@ static struct instance *own_instance(const struct worker *worker, unsigned which
 /* With so many in an instance of its own, a worker takes a batch without a look at the other instances. */
 #define WAITING_ENOUGH (4 * (size_t)WORKER_BATCH)
 
-/* How many of the waiting requests this worker should take, so that the others get as many. */
+/* How many of the waiting requests this worker should take, so that the others that have a core get as many.
+ */
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
-    size_t waiting, workers = device->config.workers;
+    size_t waiting, workers = device->config.workers < device->cores ? device->config.workers : device->cores;
 
     if (ring_count(&own_instance(worker, worker->next_instance)->requests) >= WAITING_ENOUGH)
         return WORKER_BATCH;
@@ -57,13 +58,14 @@ static unsigned share(struct worker *worker)
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
 }
 
-/* The share, rounded up to as many as a kernel computes in the same time. But one long RSA operation stays
- * alone: if there is a second one, another worker computes it at the same time. */
-static unsigned round_share(unsigned share, const struct ersatz_op *first)
+/* The share, rounded up to as many as a kernel computes in the same time. But of long RSA operations that are
+ * no more than a pass, each stays alone: another worker computes the next one at the same time. The first one
+ * waits no longer. */
+static unsigned round_share(struct ersatz_device *device, unsigned share, const struct ersatz_op *first)
 {
     unsigned lanes = compute_lanes_for(first);
 
-    if (share == 1 && first->kind == ERSATZ_RSA_PRIVATE)
+    if (share == 1 && first->kind == ERSATZ_RSA_PRIVATE && device_waiting(device) < lanes)
         return share;
     return (share + lanes - 1) / lanes * lanes;
 }
@@ -83,7 +85,7 @@ static void take(struct instance *instance, struct batch *batch, unsigned *want)
             break;
         }
         if (batch->count == 0)
-            *want = round_share(*want, &request->op);
+            *want = round_share(device, *want, &request->op);
         batch->requests[batch->count++] = request;
     }
 }

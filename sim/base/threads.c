@@ -29,7 +29,7 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 
 #define LONG_SLICE_NS 10000000u /* usual slices are 1 to 3 ms */
 
-void thread_ask_for_long_slices(void)
+void thread_ask_for_slices(bool long_ones)
 {
     struct { /* struct sched_attr of Linux; which header declares it depends on the C library's version */
         uint32_t size, policy;
@@ -46,7 +46,7 @@ void thread_ask_for_long_slices(void)
     if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 ||
         (attributes.policy != SCHED_OTHER && attributes.policy != SCHED_BATCH))
         return; /* real-time threads have no slices; idle ones shall stay as they are */
-    attributes.slice = LONG_SLICE_NS;
+    attributes.slice = long_ones ? LONG_SLICE_NS : 0; /* 0: the usual */
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 

@@ -14,10 +14,11 @@
 bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 
 /*
- * Ask Linux to run the calling thread in longer slices, and so less often. It gets its share of the core as
- * before, but it does not interrupt other threads as soon as it has work. Linux ignores this before 6.12.
+ * Ask Linux to run the calling thread in long slices, and so less often, or in usual ones again. It gets its
+ * share of the core in any case. In long slices it does not interrupt other threads as soon as it has work,
+ * but when it runs, others wait longer for the core. Linux ignores this before 6.12.
  */
-void thread_ask_for_long_slices(void);
+void thread_ask_for_slices(bool long_ones);
 
 /* Yield the core. Returns whether another thread ran on it. */
 bool thread_let_others_run(void);

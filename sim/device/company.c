@@ -37,10 +37,21 @@ static bool is_part_of_a_pass(struct ersatz_device *device, size_t waiting)
     return waiting > 0 && waiting < pass_of(device);
 }
 
-/* Two wait already, or a batch had more than one and a quarter of late, on average. */
-static bool is_likely(const struct worker *worker, size_t waiting)
+/* A batch had more than one and a quarter of late, on average. */
+static bool is_usual(const struct company *company)
 {
-    return waiting > 1 || worker->company.usual > COMPANY_UNIT + COMPANY_UNIT / 4;
+    return company->usual > COMPANY_UNIT + COMPANY_UNIT / 4;
+}
+
+/* In long slices the worker does not interrupt the application for each operation. But if there is one at a
+ * time, the application would wait for the core on which this worker looks for the next. */
+static void choose_slices(struct company *company)
+{
+    bool long_ones = is_usual(company) || (company->in_long_slices && company->usual > COMPANY_UNIT);
+
+    if (long_ones != company->in_long_slices)
+        thread_ask_for_slices(long_ones);
+    company->in_long_slices = long_ones;
 }
 
 /* Sequentially consistent: of several workers that want to nap or sleep, one sees that the others do. */
@@ -66,7 +77,7 @@ bool company_awaited(struct worker *worker)
     if (pass_of(device) == 0 || !device_has_work(device) || atomic_load(&device->stopping))
         return false;
     waiting = device_waiting(device);
-    if (!is_part_of_a_pass(device, waiting) || !is_likely(worker, waiting))
+    if (!is_part_of_a_pass(device, waiting) || (waiting < 2 && !is_usual(company)))
         return false;
     company->crowded = thread_let_others_run();
     if (company->crowded && !napped && is_part_of_a_pass(device, device_waiting(device)))
@@ -91,4 +102,5 @@ void company_came(struct worker *worker, const struct ersatz_op *first, unsigned
     company->usual -=
         (company->usual + COMPANY_UNIT - 1) / COMPANY_UNIT; /* at least 1, so it can fall to 1 */
     company->usual += count;
+    choose_slices(company);
 }

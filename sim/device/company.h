@@ -13,6 +13,7 @@ struct company {
     unsigned usual; /* operations in a batch: a moving average, times COMPANY_UNIT */
     bool crowded;   /* other threads wanted the core when the worker last looked */
     bool napped;    /* before the last batch was taken */
+    bool in_long_slices;
 };
 
 #define COMPANY_UNIT 8u

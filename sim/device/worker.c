@@ -252,7 +252,6 @@ static enum ersatz_result set_up(struct worker *worker)
     worker->held_end = &worker->held_first;
     worker->woke_early = false;
     company_init(&worker->company);
-    thread_ask_for_long_slices();
     worker->next_instance = 0;
     library_context_adopt();
     worker->lanes = compute_lanes_new();

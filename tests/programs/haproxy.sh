@@ -18,5 +18,7 @@ haproxy_configuration() {
         sed "s|\.\./build/engine|'$(dirname "$ERSATZ_MODULE")'|" haproxy-provider.cfg >>haproxy.cfg
         ;;
     esac
-    printf '%s\n' global "    ${3:-}" >>haproxy.cfg
+    # Within the recipe's section: some settings must come before the sections that they concern.
+    printf '    %s\n' "${3:-}" >global
+    sed -i '/^ *maxconn 500$/r global' haproxy.cfg
 }

@@ -15,7 +15,10 @@ haproxy_configuration() {
     provider)
         : >openssl.cnf
         recipe_file haproxy-provider.cfg 0
-        sed "s|\.\./build/engine|'$(dirname "$ERSATZ_MODULE")'|" haproxy-provider.cfg >>haproxy.cfg
+        # First, as the recipe says: the provider must be there before the sections that use it.
+        sed "s|\.\./build/engine|'$(dirname "$ERSATZ_MODULE")'|" haproxy-provider.cfg >first.cfg
+        cat haproxy.cfg >>first.cfg
+        mv first.cfg haproxy.cfg
         ;;
     esac
     # Within the recipe's section: some settings must come before the sections that they concern.

@@ -305,8 +305,8 @@ static void *work(void *arg)
         }
         if (++rounds % CLEANSE_EVERY == 0)
             pool_cleanse(&device->pool, never, device);
-        while (company_awaited(worker))
-            ;
+        if (company_awaited(worker))
+            continue; /* the doorbell may have ended the nap: look at everything that it may have rung for */
         gather(worker, &batch);
         busy = batch.count > 0;
         if (busy) {

@@ -14,6 +14,7 @@
 
 #include "card_rsa.h"
 #include "device/device.h"
+#include "proc.h"
 
 #define PASS 4u
 #define LONE 20u
@@ -27,6 +28,8 @@ static struct rsa *rsa;
 /* What the workers' yields do: `armed` of them report themselves and wait for an answer. */
 static _Atomic int armed, yields, naps;
 static _Atomic bool crowded;
+static int own_threads; /* when the test began */
+static bool first_naps; /* the worker that stops the device; read after `napped` */
 static sem_t yielded, answers, napped, wake_up;
 static _Thread_local bool was_crowded;
 
@@ -87,8 +90,11 @@ bool __wrap_thread_let_others_run(void)
 void __wrap_poster_sleep(struct poster *poster, uint64_t until)
 {
     if (was_crowded && until != DOORBELL_NEVER && atomic_fetch_add(&naps, 1) == 0) {
+        first_naps = poster == &device->workers[0].poster;
         sem_post(&napped);
         wait_for(&wake_up);
+        if (atomic_load(&device->leaving))
+            __real_poster_sleep(poster, DOORBELL_NEVER); /* the doorbell has rung, or is about to */
     } else {
         __real_poster_sleep(poster, until);
     }
@@ -209,6 +215,43 @@ static void second_naps(void)
     ersatz_device_free(device);
 }
 
+static void *free_card(void *arg)
+{
+    (void)arg;
+    ersatz_device_free(device);
+    return NULL;
+}
+
+/* The device is stopped while its first worker naps. */
+static void stopped_in_a_nap(void)
+{
+    struct signature signatures[2];
+    pthread_t stopper;
+
+    do {
+        open_card(2);
+        atomic_store(&armed, 2);
+        submit_together(signatures, 2, 2);
+        wait_for(&yielded);
+        wait_for(&yielded);
+        sem_post(&answers);
+        wait_for(&napped);
+        sem_post(&answers);
+        for (unsigned i = 0; i < 2; i++)
+            finish(&signatures[i]);
+        if (!first_naps) {
+            sem_post(&wake_up);
+            ersatz_device_free(device);
+        }
+    } while (!first_naps);
+    CHECK_EQ(pthread_create(&stopper, NULL, free_card, NULL), 0);
+    while (!atomic_load(&device->leaving))
+        usleep(100);
+    sem_post(&wake_up);
+    CHECK_EQ(pthread_join(stopper, NULL), 0);
+    expect_threads(own_threads);
+}
+
 /* One operation after the other expects no company, and waits for none. */
 static void alone(void)
 {
@@ -314,6 +357,7 @@ static void slices_are_long(void)
 int main(void)
 {
     test_begin(60);
+    own_threads = count_threads();
     sem_init(&yielded, 0, 0);
     sem_init(&answers, 0, 0);
     sem_init(&napped, 0, 0);
@@ -322,6 +366,7 @@ int main(void)
     more_come();
     none_come();
     second_naps();
+    stopped_in_a_nap();
     alone();
     slices_are_long();
     all_are_served();

@@ -400,10 +400,11 @@ static void test_fork(void)
 /* A program that closes all that it does not know, and opens other files under the same numbers. */
 static void test_closed(void)
 {
-    struct ersatz_control_socket *control = open_socket();
+    static struct ersatz_control_socket *control; /* its thread cannot be woken, and keeps it for ever */
     struct stat status;
     int fd, others[8];
 
+    control = open_socket();
     closefrom(3);
     for (unsigned i = 0; i < 8; i++)
         CHECK((others[i] = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0);

@@ -7,6 +7,7 @@
 #define ERSATZ_STATS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -128,6 +129,17 @@ struct ersatz_ring_counts {
     _Atomic uint32_t flights_most;  /* at a time */
     _Atomic uint32_t flights_begun; /* roughly: every so often the device's sum is taken */
 };
+
+/* How many operations in flight of this kind a value of `flights` counts. */
+static inline unsigned ersatz_flights_of(uint64_t flights, enum ersatz_flight kind)
+{
+    const uint64_t most = (UINT64_C(1) << ERSATZ_FLIGHTS_CIPHER_SHIFT) - 1;
+    bool all = kind == ERSATZ_FLIGHT_ALL;
+    uint64_t asym = all || kind == ERSATZ_FLIGHT_ASYM ? flights & most : 0;
+    uint64_t cipher = all || kind == ERSATZ_FLIGHT_CIPHER ? flights >> ERSATZ_FLIGHTS_CIPHER_SHIFT & most : 0;
+
+    return (unsigned)(asym + cipher);
+}
 
 struct ersatz_load {
     _Atomic uint32_t taken; /* 1: a card uses it, until its memory is freed; the others use none */

@@ -228,16 +228,6 @@ void ersatz_device_release(struct ersatz_device *device, unsigned count)
     device_wake_workers(device);
 }
 
-static unsigned asym_of(uint64_t flights)
-{
-    return (unsigned)(flights % FLIGHT_CIPHER);
-}
-
-static unsigned ciphers_of(uint64_t flights)
-{
-    return (unsigned)(flights % FLIGHTS_KEPT / FLIGHT_CIPHER);
-}
-
 int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kind)
 {
     unsigned instances = device->config.instances, sum = 0;
@@ -246,10 +236,7 @@ int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kin
          i = bits_next(device->used, i + 1, instances)) {
         uint64_t flights = atomic_load_explicit(&device->instances[i].counts->flights, memory_order_relaxed);
 
-        if (kind == ERSATZ_FLIGHT_ALL || kind == ERSATZ_FLIGHT_ASYM)
-            sum += asym_of(flights);
-        if (kind == ERSATZ_FLIGHT_ALL || kind == ERSATZ_FLIGHT_CIPHER)
-            sum += ciphers_of(flights);
+        sum += ersatz_flights_of(flights, kind);
     }
     return (int)sum;
 }
@@ -272,7 +259,8 @@ void ersatz_device_keep_in_flight(struct ersatz_device *device)
             &device->instances[i].counts->flights, FLIGHTS_KEPT, memory_order_relaxed);
 
         if ((before & FLIGHTS_KEPT) == 0)
-            keep(device_stats(device), (int)asym_of(before), (int)ciphers_of(before));
+            keep(device_stats(device), (int)ersatz_flights_of(before, ERSATZ_FLIGHT_ASYM),
+                (int)ersatz_flights_of(before, ERSATZ_FLIGHT_CIPHER));
     }
 }
 
@@ -293,7 +281,7 @@ void device_flight_began(struct ersatz_request *request)
     if ((before & FLIGHTS_KEPT) != 0)
         keep(device_stats(device), !is_cipher, is_cipher);
     atomic_store_explicit(&instance->counts->flights_begun, begun, memory_order_relaxed);
-    now = asym_of(before) + ciphers_of(before) + 1;
+    now = ersatz_flights_of(before, ERSATZ_FLIGHT_ALL) + 1;
     if (now > atomic_load_explicit(&instance->counts->flights_most, memory_order_relaxed))
         atomic_store_explicit(&instance->counts->flights_most, now, memory_order_relaxed);
     else if (begun % LOOK_EVERY != 0)
@@ -307,7 +295,8 @@ void device_flights_ended(struct instance *instance, unsigned asym, unsigned cip
     uint64_t before = atomic_fetch_sub_explicit(
         &instance->counts->flights, asym * FLIGHT_ASYM + cipher * FLIGHT_CIPHER, memory_order_relaxed);
 
-    ASSERT(asym_of(before) >= asym && ciphers_of(before) >= cipher);
+    ASSERT(ersatz_flights_of(before, ERSATZ_FLIGHT_ASYM) >= asym &&
+           ersatz_flights_of(before, ERSATZ_FLIGHT_CIPHER) >= cipher);
     if ((before & FLIGHTS_KEPT) != 0)
         keep(device_stats(instance->device), -(int)asym, -(int)cipher);
 }

@@ -62,18 +62,11 @@ uint64_t counter(const _Atomic uint64_t *counter)
 
 unsigned card_in_flight(const struct ersatz_record *record, enum ersatz_flight kind)
 {
-    const uint64_t mask = (UINT64_C(1) << ERSATZ_FLIGHTS_CIPHER_SHIFT) - 1;
-    uint64_t sum = 0;
+    unsigned sum = 0;
 
-    for (unsigned i = 0; i < ERSATZ_LOAD_INSTANCES; i++) {
-        uint64_t flights = counter(&record->load.of[i].flights);
-
-        if (kind != ERSATZ_FLIGHT_CIPHER)
-            sum += flights & mask;
-        if (kind != ERSATZ_FLIGHT_ASYM)
-            sum += flights >> ERSATZ_FLIGHTS_CIPHER_SHIFT & mask;
-    }
-    return (unsigned)sum;
+    for (unsigned i = 0; i < ERSATZ_LOAD_INSTANCES; i++)
+        sum += ersatz_flights_of(counter(&record->load.of[i].flights), kind);
+    return sum;
 }
 
 static double rate(const struct card *card, uint64_t is, uint64_t was)

@@ -155,6 +155,9 @@ uint64_t ersatz_stats_requests(const struct ersatz_stats *stats, enum ersatz_req
 /* How many operations calling cores have computed with this kernel. */
 uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
+/* The name of the profile that the card models; empty: none. */
+void ersatz_stats_profile(const struct ersatz_stats *stats, char name[ERSATZ_STATS_NAME_WORDS * 8]);
+
 struct ersatz_findings;
 
 struct ersatz_latency;

@@ -157,3 +157,13 @@ void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile 
     for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
         atomic_store_explicit(&stats->profile_name[i], words[i], memory_order_relaxed);
 }
+
+void ersatz_stats_profile(const struct ersatz_stats *stats, char name[ERSATZ_STATS_NAME_WORDS * 8])
+{
+    uint64_t words[ERSATZ_STATS_NAME_WORDS];
+
+    for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
+        words[i] = stats_read(&stats->profile_name[i]);
+    memcpy(name, words, sizeof(words));
+    name[sizeof(words) - 1] = '\0';
+}

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The statistics as one JSON object. */
-#include <string.h>
-
 #include "base/json.h"
 #include "base/stats.h"
 #include "ersatz/faults.h"
@@ -35,12 +33,10 @@ static void write_kernels(const struct ersatz_stats *stats, unsigned in_use, str
 
 static void write_profile(const struct ersatz_stats *stats, struct json *json)
 {
-    uint64_t words[ERSATZ_STATS_NAME_WORDS], told = stats_read(&stats->profile_told);
-    char name[sizeof(words) + 1] = "";
+    uint64_t told = stats_read(&stats->profile_told);
+    char name[ERSATZ_STATS_NAME_WORDS * 8];
 
-    for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++)
-        words[i] = stats_read(&stats->profile_name[i]);
-    memcpy(name, words, sizeof(words));
+    ersatz_stats_profile(stats, name);
     json_line(json, INDENT);
     json_open(json, "profile", '{');
     json_text(json, "name", name[0] == '\0' ? "none" : name);

@@ -122,14 +122,9 @@ static void add_sparkline(struct page *page, const double *values, unsigned coun
 
 static void add_profile(struct page *page, const struct ersatz_stats *stats)
 {
-    char name[ERSATZ_STATS_NAME_WORDS * 8 + 1];
+    char name[ERSATZ_STATS_NAME_WORDS * 8];
 
-    for (unsigned i = 0; i < ERSATZ_STATS_NAME_WORDS; i++) {
-        uint64_t word = counter(&stats->profile_name[i]);
-
-        memcpy(name + 8 * i, &word, sizeof(word));
-    }
-    name[sizeof(name) - 1] = '\0';
+    ersatz_stats_profile(stats, name);
     if (name[0] != '\0')
         add(page, "  %s", name);
 }

@@ -83,6 +83,9 @@ bool ersatz_record_after_fork(struct ersatz_record_place *place, struct ersatz_e
  * False: there is no room, and the trace must not be used; *error says why. */
 bool ersatz_record_reserve_trace(const struct ersatz_record_place *place, struct ersatz_error *error);
 
+/* Whether a file of this name, or with this path, is a record as far as its name goes. */
+bool ersatz_record_is_named_so(const char *name);
+
 /*
  * Reads the record of this name in the directory into memory that the caller frees with free(); *owner is the
  * owner of the file. NULL: *error says why. The file is not trusted: a link is not followed, at most the size

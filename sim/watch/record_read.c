@@ -102,6 +102,13 @@ static void clean(struct ersatz_record *record)
     }
 }
 
+bool ersatz_record_is_named_so(const char *name)
+{
+    size_t length = strlen(name), suffix = strlen(ERSATZ_RECORD_SUFFIX);
+
+    return length > suffix && strcmp(name + length - suffix, ERSATZ_RECORD_SUFFIX) == 0;
+}
+
 /* Whether the name is that of the process's record: PID.record, or PID, a dash, and any characters. */
 static bool is_named_after(const char *name, int64_t pid)
 {

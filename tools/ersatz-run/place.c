@@ -191,7 +191,7 @@ void place_remove(struct place *place)
 {
     made = NULL;
     if (place->fd >= 0) {
-        remove_inner(place->fd, place->records_fd, place->records_name, record_is_named_so);
+        remove_inner(place->fd, place->records_fd, place->records_name, ersatz_record_is_named_so);
         remove_inner(place->fd, place->engines_fd, ENGINES, is_a_link_of_ours);
         remove_inner(place->fd, place->modules_fd, MODULES, is_a_link_of_ours);
         (void)!unlinkat(place->fd, CONFIG, 0);

@@ -10,13 +10,6 @@
 
 #include "run.h"
 
-bool record_is_named_so(const char *name)
-{
-    size_t length = strlen(name), suffix = strlen(ERSATZ_RECORD_SUFFIX);
-
-    return length > suffix && strcmp(name + length - suffix, ERSATZ_RECORD_SUFFIX) == 0;
-}
-
 static void *grown(void *array, unsigned count, size_t size)
 {
     void *more = realloc(array, (count + 1) * size);
@@ -69,7 +62,7 @@ void records_read(struct records *records, int directory)
         struct ersatz_record *record;
         uid_t owner;
 
-        if (!record_is_named_so(entry->d_name) || ++found > RECORDS_MAX)
+        if (!ersatz_record_is_named_so(entry->d_name) || ++found > RECORDS_MAX)
             continue;
         record = ersatz_record_read(directory, entry->d_name, traces < TRACES_MAX, &owner, &error);
         if (record == NULL) {

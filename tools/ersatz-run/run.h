@@ -219,8 +219,6 @@ struct records {
 void records_read(struct records *records, int directory);
 void records_free(struct records *records);
 
-bool record_is_named_so(const char *name);
-
 /* True if a process with a record in the directory still runs; *pid is one of them. */
 bool records_anyone_runs(const char *directory, pid_t *pid);
 

@@ -10,13 +10,6 @@
 
 #include "top.h"
 
-static bool is_record(const char *name)
-{
-    size_t len = strlen(name), suffix = strlen(ERSATZ_RECORD_SUFFIX);
-
-    return len > suffix && strcmp(name + len - suffix, ERSATZ_RECORD_SUFFIX) == 0;
-}
-
 static void add_file(struct cards *cards, const char *path)
 {
     char *directory = strdup(path), *name = strdup(path);
@@ -43,7 +36,7 @@ static bool add_process(struct cards *cards, const char *pid)
         const char *file = strchr(line, '/');
 
         line[strcspn(line, "\n")] = '\0';
-        if (file == NULL || strstr(line, " rw-s ") == NULL || !is_record(file))
+        if (file == NULL || strstr(line, " rw-s ") == NULL || !ersatz_record_is_named_so(file))
             continue;
         snprintf(path, sizeof(path), "/proc/%s/root%s", pid, file);
         add_file(cards, path);
@@ -83,7 +76,7 @@ static void add_directory(struct cards *cards, const char *path)
     if (directory == NULL)
         give_up("%s: %s", path, strerror(errno));
     while ((entry = readdir(directory)) != NULL) {
-        if (is_record(entry->d_name))
+        if (ersatz_record_is_named_so(entry->d_name))
             card_add(cards, path, entry->d_name);
     }
     closedir(directory);
@@ -108,7 +101,7 @@ void cards_add(struct cards *cards, const char *what)
         give_up("%s: %s", what, strerror(errno));
     } else if (S_ISDIR(status.st_mode)) {
         add_directory(cards, what);
-    } else if (is_record(what)) {
+    } else if (ersatz_record_is_named_so(what)) {
         add_file(cards, what);
     } else {
         give_up("%s: expected a process id, a directory of records, or a record, a file named *%s", what,

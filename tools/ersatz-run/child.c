@@ -32,14 +32,6 @@ void child_expect(void)
     sigaction(SIGPIPE, &ignored, &inherited_pipe);
 }
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static void fill_set(sigset_t *set)
 {
     sigemptyset(set);
@@ -130,22 +122,22 @@ static bool bury(struct ending *ending, bool *ended)
 /* Waits for a signal of the set until that time; for ever if it is 0. 0: the time is over. */
 static int next_signal(const sigset_t *set, siginfo_t *info, double until)
 {
-    double left = until - now();
-    struct timespec wait = {.tv_sec = (time_t)left};
+    double left = until - now_s();
+    struct timespec wait;
     int signal;
 
     if (until <= 0)
         return sigwaitinfo(set, info);
     if (left <= 0)
         return 0;
-    wait.tv_nsec = (long)((left - (double)wait.tv_sec) * 1e9);
+    wait = timespec_of(left);
     signal = sigtimedwait(set, info, &wait);
     return signal < 0 && errno == EAGAIN ? 0 : signal;
 }
 
 static void wait_for_program(struct ending *ending, const sigset_t *set, const struct child_bounds *bounds)
 {
-    double until = bounds == NULL ? 0 : now() + bounds->seconds;
+    double until = bounds == NULL ? 0 : now_s() + bounds->seconds;
     bool ended = false;
 
     while (!ended) {
@@ -203,7 +195,7 @@ static void wait_for_others(struct ending *ending, const sigset_t *set, const ch
 struct ending child_run(
     char **command, const char *const *environment, const char *records, const struct child_bounds *bounds)
 {
-    struct ending ending = {.seconds = now()};
+    struct ending ending = {.seconds = now_s()};
     sigset_t set, before;
     int complaint[2], err;
 
@@ -231,7 +223,7 @@ struct ending child_run(
     }
     if (bounds == NULL)
         wait_for_others(&ending, &set, records);
-    ending.seconds = now() - ending.seconds;
+    ending.seconds = now_s() - ending.seconds;
     if (bounds != NULL)
         end_all(&ending, bounds);
     return ending;

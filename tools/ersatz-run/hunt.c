@@ -204,7 +204,7 @@ struct progress {
 static void write_progress(struct progress *progress, const struct hunt *hunt, const struct hunted *hunted)
 {
     bool terminal = isatty(STDERR_FILENO);
-    double now = hunt_now();
+    double now = now_s();
 
     if (now < progress->next)
         return;
@@ -264,7 +264,7 @@ static uint32_t *new_rungs(uint32_t rungs)
 
 static bool may_begin(const struct hunt *hunt, unsigned begun, unsigned fresh)
 {
-    bool has_time = hunt->options.time <= 0 || hunt_now() - hunt->began < hunt->options.time;
+    bool has_time = hunt->options.time <= 0 || now_s() - hunt->began < hunt->options.time;
 
     return !hunt->interrupted && fresh == 0 && begun < hunt->options.runs && has_time &&
            hunt->running < hunt->options.jobs;
@@ -424,11 +424,11 @@ int hunt_main(int argc, char **argv)
     prepare(&hunt, argc, argv);
     plan_init(&plan, hunt.options.seed, hunt.options.without);
     run_baseline(&hunt, &hunted);
-    hunt.began = hunt_now();
+    hunt.began = now_s();
     if (hunted.count == 0 || !hunt.options.stop_at_first)
         run_rounds(&hunt, &hunted, &plan);
     rounds_stop(&hunt);
-    hunted.seconds = hunt_now() - hunt.began;
+    hunted.seconds = now_s() - hunt.began;
     write_reports(&hunt, &hunted);
     if (hunted.count > 0)
         return EXIT_FINDINGS;

@@ -144,8 +144,6 @@ struct hunt {
     double began;
 };
 
-double hunt_now(void);
-
 /* A round that has ended. */
 struct finished {
     unsigned round; /* its number in the plan, from 1 on; 0: it is not of the plan */

@@ -36,14 +36,6 @@ struct slot {
 static const int ends_hunt[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 static sigset_t waited_for, programs_mask;
 
-double hunt_now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 void rounds_init(struct hunt *hunt)
 {
     unsigned count = hunt->options.jobs;
@@ -258,14 +250,14 @@ static struct slot *ended_slot(struct hunt *hunt)
 
 bool round_wait(struct hunt *hunt, struct finished *finished, double seconds)
 {
-    const double until = hunt_now() + seconds;
+    const double until = now_s() + seconds;
     struct slot *slot;
 
     while ((slot = ended_slot(hunt)) == NULL) {
         struct timespec wait = {.tv_nsec = 200000000};
         int signal;
 
-        if (hunt->interrupted || hunt_now() >= until)
+        if (hunt->interrupted || now_s() >= until)
             return false;
         signal = sigtimedwait(&waited_for, NULL, &wait);
         hunt->interrupted = hunt->interrupted || (signal > 0 && signal != SIGCHLD);

@@ -13,17 +13,7 @@
 #include "symbols.h"
 #include "totals.h"
 
-void give_up(const char *format, ...)
-{
-    va_list arguments;
-
-    fputs("ersatz-run: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    exit(EXIT_TROUBLE);
-}
+const char program_name[] = "ersatz-run";
 
 char *text(const char *format, ...)
 {

@@ -126,9 +126,7 @@ static const char *absolute(const char *path)
 _Noreturn void option_show(void (*write)(FILE *), const char *what)
 {
     write(stdout);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        give_up("cannot write %s to standard output: %s", what, strerror(errno));
-    exit(0);
+    finish(0, what);
 }
 
 static void write_usage(FILE *stream)

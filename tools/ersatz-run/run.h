@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 #include "ersatz/record.h"
+#include "tools/common/program.h"
 
-/* Exit codes of ersatz-run itself; all others are the program's. */
-#define EXIT_TROUBLE 2     /* wrong arguments, or ersatz-run could not do its work */
+/* Exit codes of ersatz-run itself, beside EXIT_TROUBLE; all others are the program's. */
 #define EXIT_FINDINGS 3    /* --strict: the program ended well, but made mistakes */
 #define EXIT_NO_JOB 4      /* --strict: the program ended well, but no job used the card */
 #define EXIT_TOO_LONG 124  /* as timeout(1): --round, and the program did not end */
@@ -57,9 +57,6 @@ void options_read(struct options *options, int argc, char **argv);
 
 /* Writes the output of --list. */
 void list_all(FILE *stream);
-
-/* Prints a message on standard error, after the program's name, and exits with EXIT_TROUBLE. */
-_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A new text, printf style, which the caller frees. Exits if there is no memory. */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));

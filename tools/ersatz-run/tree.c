@@ -33,18 +33,13 @@ void tree_note_end(pid_t pid, int status)
 /* The parent of a process; 0: it is gone. */
 static pid_t parent_of(pid_t pid)
 {
-    char path[64], line[512], *end;
-    FILE *stream;
+    char line[512];
+    const char *end;
     int parent = 0;
 
-    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-    stream = fopen(path, "re");
-    if (stream == NULL)
-        return 0;
     /* The name, in parentheses, may contain anything. */
-    if (fgets(line, sizeof(line), stream) != NULL && (end = strrchr(line, ')')) != NULL)
+    if (first_line(line, sizeof(line), "/proc/%ld/stat", (long)pid) && (end = strrchr(line, ')')) != NULL)
         (void)sscanf(end + 1, " %*c %d", &parent);
-    fclose(stream);
     return parent;
 }
 
@@ -121,7 +116,7 @@ int tree_end(double seconds)
 static void write_waits(pid_t pid, FILE *stream)
 {
     static const char *const files[] = {"comm", "wchan", "syscall"};
-    char path[128], line[256];
+    char path[64], line[256];
     DIR *tasks;
     struct dirent *entry;
 
@@ -132,16 +127,8 @@ static void write_waits(pid_t pid, FILE *stream)
             continue;
         fprintf(stream, "thread %s:", entry->d_name);
         for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-            FILE *file;
-
-            snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/%s", (long)pid, entry->d_name, files[i]);
-            file = fopen(path, "re");
-            if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-                line[strcspn(line, "\n")] = '\0';
+            if (first_line(line, sizeof(line), "/proc/%ld/task/%.20s/%s", (long)pid, entry->d_name, files[i]))
                 fprintf(stream, " %s %s", files[i], line);
-            }
-            if (file != NULL)
-                fclose(file);
         }
         fputc('\n', stream);
     }

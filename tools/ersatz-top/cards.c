@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Samples of cards: their records, and the processor time of their workers. */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "top.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 void card_add(struct cards *cards, const char *directory, const char *name)
 {
@@ -108,23 +96,6 @@ double card_all_operations(const struct card *card)
 
 /* ----------------------------------------------------------------------------------------------- workers */
 
-/* The first line of a file of the thread, or an empty text. */
-static void read_line(long pid, long thread, const char *file, char *line, int size)
-{
-    char path[96];
-    FILE *stream;
-
-    line[0] = '\0';
-    snprintf(path, sizeof(path), "/proc/%ld/task/%ld/%s", pid, thread, file);
-    stream = fopen(path, "re");
-    if (stream == NULL)
-        return;
-    if (fgets(line, size, stream) == NULL)
-        line[0] = '\0';
-    fclose(stream);
-    line[strcspn(line, "\n")] = '\0';
-}
-
 static struct worker *worker_of(struct card *card, long thread)
 {
     for (unsigned i = 0; i < card->worker_count; i++) {
@@ -140,10 +111,10 @@ static bool sample_worker(struct card *card, long thread, struct worker *worker)
     const struct worker *was = worker_of(card, thread);
     char line[96];
 
-    read_line(card->pid, thread, "comm", line, sizeof(line));
+    first_line(line, sizeof(line), "/proc/%ld/task/%ld/comm", card->pid, thread);
     if (strcmp(line, ERSATZ_WORKER_THREAD) != 0)
         return false;
-    read_line(card->pid, thread, "schedstat", line, sizeof(line));
+    first_line(line, sizeof(line), "/proc/%ld/task/%ld/schedstat", card->pid, thread);
     *worker = (struct worker){.thread = thread, .ns = strtoull(line, NULL, 10)};
     if (was != NULL && worker->ns > was->ns && card->at_ns > card->before_ns)
         worker->load = (double)(worker->ns - was->ns) / (double)(card->at_ns - card->before_ns);
@@ -183,10 +154,10 @@ static void sample_workers(struct card *card)
 /* A process that has ended and was not waited for still has its number, but no memory. */
 static bool process_runs(long pid)
 {
-    char line[512] = "";
+    char line[512];
     const char *state;
 
-    read_line(pid, pid, "stat", line, sizeof(line));
+    first_line(line, sizeof(line), "/proc/%ld/task/%ld/stat", pid, pid);
     state = strrchr(line, ')');
     return state != NULL && state[1] == ' ' && state[2] != 'Z' && state[2] != 'X';
 }

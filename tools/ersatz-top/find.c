@@ -48,11 +48,6 @@ static bool add_process(struct cards *cards, const char *pid)
     return found;
 }
 
-static bool is_number(const char *text)
-{
-    return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
-}
-
 void cards_add_all(struct cards *cards)
 {
     const struct dirent *entry;

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ersatz-top: shows what running cards do. */
-#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "top.h"
-
-#define EXIT_TROUBLE 2
 
 static const char usage[] =
     "ersatz-top [OPTION ...] [PID|DIRECTORY|FILE ...]\n"
@@ -35,24 +31,7 @@ static const char usage[] =
     "NO_COLOR turns colors off. The status is 0, or 2 if there was nothing to show or it could not be "
     "written.\n";
 
-void give_up(const char *format, ...)
-{
-    va_list arguments;
-
-    fputs("ersatz-top: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    exit(EXIT_TROUBLE);
-}
-
-static _Noreturn void finish(void)
-{
-    if (fflush(stdout) != 0 || ferror(stdout))
-        give_up("cannot write to standard output: %s", strerror(errno));
-    exit(0);
-}
+const char program_name[] = "ersatz-top";
 
 enum { INTERVAL = 256, ONCE, JSON, PROMETHEUS, SHOW_VERSION, HELP };
 
@@ -96,10 +75,10 @@ static void read_options(struct options *options, int argc, char **argv)
             options->prometheus = true;
         } else if (option == SHOW_VERSION) {
             puts("ersatz-top " VERSION);
-            finish();
+            finish(0, NULL);
         } else if (option == HELP || option == 'h') {
             fputs(usage, stdout);
-            finish();
+            finish(0, NULL);
         } else { /* getopt has printed the error */
             fputs("see ersatz-top --help\n", stderr);
             exit(EXIT_TROUBLE);
@@ -118,8 +97,7 @@ static void put_line(void *arg, const char *line)
 static void show_once(struct cards *cards, const struct options *options)
 {
     struct look look = screen_look();
-    struct timespec wait = {.tv_sec = (time_t)options->interval,
-        .tv_nsec = (long)((options->interval - (double)(time_t)options->interval) * 1e9)};
+    struct timespec wait = timespec_of(options->interval);
 
     cards_sample(cards);
     if (options->json) {
@@ -152,5 +130,5 @@ int main(int argc, char **argv)
         screen_run(&cards, &look, options.interval);
     }
     cards_free(&cards);
-    finish();
+    finish(0, NULL);
 }

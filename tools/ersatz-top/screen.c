@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The view that changes: on a terminal in its place, else one text after the other. */
-#include <errno.h>
 #include <langinfo.h>
 #include <poll.h>
 #include <signal.h>
@@ -94,8 +93,7 @@ static void show(const struct cards *cards, const struct look *wanted, struct vi
 static void wait_for_user(double interval, bool keys)
 {
     struct pollfd key = {.fd = keys ? STDIN_FILENO : -1, .events = POLLIN};
-    struct timespec time = {
-        .tv_sec = (time_t)interval, .tv_nsec = (long)((interval - (double)(time_t)interval) * 1e9)};
+    struct timespec time = timespec_of(interval);
     sigset_t none;
     char byte;
 

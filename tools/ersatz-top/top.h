@@ -9,13 +9,11 @@
 #include <sys/types.h>
 
 #include "ersatz/record.h"
+#include "tools/common/program.h"
 
 #define CARDS_MAX 64u
 #define WORKERS_SHOWN 64u
 #define HISTORY 60u /* samples in a sparkline */
-
-/* Prints a message on standard error, after the program's name, and exits with 2. */
-_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct worker {
     long thread;

@@ -12,22 +12,16 @@
 #include <unistd.h>
 
 #include "ersatz/control_socket.h"
+#include "tools/common/program.h"
 
 #define LISTENS "00010000" /* in the column Flags of /proc/net/unix */
 
 static bool is_control_thread(const char *tasks, const char *thread)
 {
-    char path[PATH_MAX], name[32] = "";
-    FILE *file;
+    char name[32];
 
-    snprintf(path, sizeof(path), "%s/%s/comm", tasks, thread);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false; /* it has just ended */
-    if (fgets(name, sizeof(name), file) != NULL)
-        name[strcspn(name, "\n")] = '\0';
-    fclose(file);
-    return strcmp(name, ERSATZ_CONTROL_THREAD) == 0;
+    return first_line(name, sizeof(name), "%s/%.20s/comm", tasks, thread) &&
+           strcmp(name, ERSATZ_CONTROL_THREAD) == 0;
 }
 
 /* The directory of the thread's descriptors. */

@@ -6,9 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Prints a message on standard error, after the program's name, and exits with 2. */
-_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /*
  * The path of the socket, as this process can use it. The rule: the process has a thread named
  * ERSATZ_CONTROL_THREAD; among its descriptors is one socket that listens, whose name /proc/PID/net/unix has,

@@ -5,7 +5,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +16,9 @@
 #include "ersatz/control_socket.h"
 #include "ersatz/output.h"
 #include "find.h"
+#include "tools/common/program.h"
 
 #define EXIT_REFUSED 1
-#define EXIT_TROUBLE 2
 
 static const char usage[] =
     "ersatzctl SOCKET|PID COMMAND [VALUE]\n"
@@ -46,25 +45,7 @@ static const char usage[] =
     "  --version    show the version\n"
     "  --help, -h   show this text\n";
 
-void give_up(const char *format, ...)
-{
-    va_list arguments;
-
-    fputs("ersatzctl: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    exit(EXIT_TROUBLE);
-}
-
-/* Ends the program, with this status if everything was written. */
-static _Noreturn void finish(int status)
-{
-    if (fflush(stdout) != 0 || ferror(stdout))
-        give_up("cannot write to standard output: %s", strerror(errno));
-    exit(status);
-}
+const char program_name[] = "ersatzctl";
 
 /* Commands are written in capital letters; here, either will do. */
 static char *capital(const char *word)
@@ -157,11 +138,6 @@ static int show_answer(int fd)
     return ok ? 0 : EXIT_REFUSED;
 }
 
-static bool is_number(const char *text)
-{
-    return text[0] != '\0' && strlen(text) <= 10 && text[strspn(text, "0123456789")] == '\0';
-}
-
 int main(int argc, char **argv)
 {
     char found[PATH_MAX];
@@ -171,11 +147,11 @@ int main(int argc, char **argv)
 
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(usage, stdout);
-        finish(0);
+        finish(0, NULL);
     }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("ersatzctl " VERSION);
-        finish(0);
+        finish(0, NULL);
     }
     if (argc > 1 && argv[1][0] == '-')
         give_up("unknown option %s; see ersatzctl --help", argv[1]);
@@ -186,12 +162,12 @@ int main(int argc, char **argv)
     if (argc == 4)
         value = for_card(command, argv[3]);
     path = argv[1];
-    if (is_number(path)) {
+    if (is_number(path) && strlen(path) <= 10) {
         find_socket(path, found, sizeof(found));
         path = found;
     }
     fd = connect_to(path);
     send_command(fd, command, value);
     free(command);
-    finish(show_answer(fd));
+    finish(show_answer(fd), NULL);
 }

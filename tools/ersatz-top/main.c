@@ -94,9 +94,8 @@ static void put_line(void *arg, const char *line)
     puts(line);
 }
 
-static void show_once(struct cards *cards, const struct options *options)
+static void show_once(struct cards *cards, const struct look *look, const struct options *options)
 {
-    struct look look = screen_look();
     struct timespec wait = timespec_of(options->interval);
 
     cards_sample(cards);
@@ -108,7 +107,7 @@ static void show_once(struct cards *cards, const struct options *options)
         while (nanosleep(&wait, &wait) != 0)
             ;
         cards_sample(cards);
-        draw(cards, &look, put_line, NULL);
+        draw(cards, look, put_line, NULL);
     }
 }
 
@@ -120,15 +119,14 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     read_options(&options, argc, argv);
+    look = screen_look();
     for (int i = optind; i < argc; i++)
         cards_add(&cards, argv[i]);
     cards.all = optind == argc;
-    if (options.once || options.prometheus) {
-        show_once(&cards, &options);
-    } else {
-        look = screen_look();
+    if (options.once || options.prometheus)
+        show_once(&cards, &look, &options);
+    else
         screen_run(&cards, &look, options.interval);
-    }
     cards_free(&cards);
     finish(0, NULL);
 }

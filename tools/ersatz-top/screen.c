@@ -24,24 +24,28 @@ static void note_signal(int number)
         ended = 1;
 }
 
-struct look screen_look(void)
+static bool is_dumb(void)
 {
-    const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
-    bool is_dumb = terminal == NULL || terminal[0] == '\0' || strcmp(terminal, "dumb") == 0;
-    struct look look = {
-        .color = isatty(STDOUT_FILENO) && !is_dumb && (no_color == NULL || no_color[0] == '\0'),
-        .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0 && !is_dumb,
-    };
+    const char *terminal = getenv("TERM");
 
-    return look;
+    return terminal == NULL || terminal[0] == '\0' || strcmp(terminal, "dumb") == 0;
 }
 
 /* Whether lines can be drawn over. */
 static bool has_screen(void)
 {
-    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !is_dumb();
+}
 
-    return isatty(STDOUT_FILENO) && terminal != NULL && terminal[0] != '\0' && strcmp(terminal, "dumb") != 0;
+struct look screen_look(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+    struct look look = {
+        .color = has_screen() && (no_color == NULL || no_color[0] == '\0'),
+        .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0 && !is_dumb(),
+    };
+
+    return look;
 }
 
 struct view {

@@ -48,6 +48,25 @@ uint64_t counter(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+uint32_t load_of(const _Atomic uint32_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+unsigned card_instances(const struct ersatz_record *record)
+{
+    uint32_t instances = load_of(&record->load.instances);
+
+    return instances < ERSATZ_LOAD_INSTANCES ? instances : ERSATZ_LOAD_INSTANCES;
+}
+
+double card_seconds(const struct card *card)
+{
+    uint64_t made = card->now->head.made;
+
+    return card->at_ns > made ? (double)(card->at_ns - made) / (double)NS_PER_S : 0;
+}
+
 unsigned card_in_flight(const struct ersatz_record *record, enum ersatz_flight kind)
 {
     unsigned sum = 0;

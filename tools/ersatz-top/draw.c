@@ -132,11 +132,10 @@ static void add_profile(struct page *page, const struct ersatz_stats *stats)
 static void draw_title(struct page *page, const struct card *card)
 {
     const struct ersatz_record *record = card->now;
-    double seconds = card->at_ns > record->head.made ? (double)(card->at_ns - record->head.made) / 1e9 : 0;
 
     add(page, "%s %ld", record->head.program, card->pid);
     add_profile(page, &record->stats);
-    add(page, card->runs ? "  up %.0f s" : "  ended, %.0f s after its start", seconds);
+    add(page, card->runs ? "  up %.0f s" : "  ended, %.0f s after its start", card_seconds(card));
     add(page, "  in flight %u, at most %" PRIu64, card_in_flight(record, ERSATZ_FLIGHT_ALL),
         counter(&record->stats.in_flight_max));
     end_line(page, card->runs ? TITLE : ALARM);
@@ -202,14 +201,13 @@ static void draw_counters(struct page *page, const struct card *card)
 /* How full each ring is. */
 static void draw_rings(struct page *page, const struct ersatz_record *record)
 {
-    unsigned count = atomic_load_explicit(&record->load.instances, memory_order_relaxed);
-    unsigned depth = atomic_load_explicit(&record->load.ring_depth, memory_order_relaxed);
+    unsigned count = load_of(&record->load.instances), depth = load_of(&record->load.ring_depth);
 
     if (depth == 0)
         return;
     add(page, "  rings of %u:", depth);
-    for (unsigned i = 0; i < count && i < ERSATZ_LOAD_INSTANCES; i++) {
-        unsigned used = atomic_load_explicit(&record->load.of[i].in_flight, memory_order_relaxed);
+    for (unsigned i = 0; i < card_instances(record); i++) {
+        unsigned used = load_of(&record->load.of[i].in_flight);
         unsigned shown = used < depth ? used : depth;
         char number[24];
 

@@ -7,24 +7,9 @@
 #include "ersatz/output.h"
 #include "top.h"
 
-static unsigned smaller(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-static uint32_t load_of(const _Atomic uint32_t *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
 static bool is_checked(const struct ersatz_record *record)
 {
     return atomic_load_explicit(&record->findings.began_ns, memory_order_relaxed) != 0;
-}
-
-static unsigned instances_of(const struct ersatz_record *record)
-{
-    return smaller(load_of(&record->load.instances), ERSATZ_LOAD_INSTANCES);
 }
 
 /* ------------------------------------------------------------------------------------------------- JSON */
@@ -36,13 +21,12 @@ static void write_card(const struct card *card, FILE *stream)
     fprintf(stream, "{\"pid\": %ld, \"program\": ", card->pid);
     ersatz_json_string(record->head.program, sizeof(record->head.program), stream);
     fprintf(stream, ", \"running\": %s, \"seconds\": %.3f, \"workers\": %u, \"ring_depth\": %u",
-        card->runs ? "true" : "false",
-        card->at_ns > record->head.made ? (double)(card->at_ns - record->head.made) / 1e9 : 0.0,
-        load_of(&record->load.workers), load_of(&record->load.ring_depth));
+        card->runs ? "true" : "false", card_seconds(card), load_of(&record->load.workers),
+        load_of(&record->load.ring_depth));
     fprintf(stream, ", \"in_flight\": {\"all\": %u, \"asym\": %u, \"cipher\": %u}, \"instances\": [",
         card_in_flight(record, ERSATZ_FLIGHT_ALL), card_in_flight(record, ERSATZ_FLIGHT_ASYM),
         card_in_flight(record, ERSATZ_FLIGHT_CIPHER));
-    for (unsigned i = 0; i < instances_of(record); i++)
+    for (unsigned i = 0; i < card_instances(record); i++)
         fprintf(stream, "%s%u", i > 0 ? ", " : "", load_of(&record->load.of[i].in_flight));
     fputs("], \"worker_seconds\": [", stream);
     for (unsigned i = 0; i < card->worker_count; i++)
@@ -119,7 +103,7 @@ static void put_in_flight(const struct card *card, const char *name, FILE *strea
 {
     char index[16];
 
-    for (unsigned i = 0; i < instances_of(card->now); i++) {
+    for (unsigned i = 0; i < card_instances(card->now); i++) {
         snprintf(index, sizeof(index), "%u", i);
         put(card, name, "instance", index, load_of(&card->now->load.of[i].in_flight), stream);
     }

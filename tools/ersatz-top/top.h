@@ -61,7 +61,12 @@ void cards_free(struct cards *cards);
 /* How many requests are in flight, in the instances that are shown. */
 unsigned card_in_flight(const struct ersatz_record *record, enum ersatz_flight kind);
 
+/* How many instances are shown, and how many seconds the process had run at the newest sample. */
+unsigned card_instances(const struct ersatz_record *record);
+double card_seconds(const struct card *card);
+
 uint64_t counter(const _Atomic uint64_t *counter);
+uint32_t load_of(const _Atomic uint32_t *number); /* of struct ersatz_load */
 
 /* The counter at this offset of the record, per second; 0 where there is no sample before. */
 double card_rate(const struct card *card, const _Atomic uint64_t *counter);

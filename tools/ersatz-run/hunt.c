@@ -89,7 +89,6 @@ static void learn_baseline(struct baseline *baseline, const struct round_result 
 {
     baseline->status = result->status;
     memcpy(baseline->output, result->output, sizeof(baseline->output));
-    memcpy(baseline->requests, result->requests, sizeof(baseline->requests));
     baseline->most = result->most > baseline->most ? result->most : baseline->most;
     baseline->operations = result->operations;
     baseline->seconds = result->seconds > baseline->seconds ? result->seconds : baseline->seconds;
@@ -116,11 +115,8 @@ static struct failure *add_failure(
     if (hunted->failures == NULL)
         give_up("out of memory");
     failure = &hunted->failures[hunted->count++];
-    *failure = (struct failure){.broke = *broke,
-        .first = finished->card,
-        .card = finished->card,
-        .first_round = finished->round,
-        .result = finished->result};
+    *failure = (struct failure){
+        .broke = *broke, .card = finished->card, .first_round = finished->round, .result = finished->result};
     return failure;
 }
 
@@ -142,11 +138,9 @@ static void say_failure(const struct hunt *hunt, const struct failure *failure)
     free(line);
 }
 
-/* Counts the failures of a round, and returns how many of them are new. */
-static unsigned take_breaks(struct hunted *hunted, const struct hunt *hunt, const struct finished *finished)
+/* Counts the failures of a round. */
+static void take_breaks(struct hunted *hunted, const struct hunt *hunt, const struct finished *finished)
 {
-    unsigned fresh = 0;
-
     for (unsigned i = 0; i < finished->result.breaks; i++) {
         struct failure *failure = find_failure(hunted, &finished->result.broke[i]);
 
@@ -154,11 +148,9 @@ static unsigned take_breaks(struct hunted *hunted, const struct hunt *hunt, cons
             failure = add_failure(hunted, &finished->result.broke[i], finished);
             failure->directory =
                 evidence_copy(finished->directory, text("%s/first-%u", hunt->directory, hunted->count));
-            fresh++;
         }
         failure->seen++;
     }
-    return fresh;
 }
 
 /* Runs the command on a quiet card. Mistakes that it makes there are failures that need no fault. */
@@ -262,29 +254,28 @@ static uint32_t *new_rungs(uint32_t rungs)
     return made;
 }
 
-static bool may_begin(const struct hunt *hunt, unsigned begun, unsigned fresh)
+static bool may_begin(const struct hunt *hunt, unsigned fresh)
 {
     bool has_time = hunt->options.time <= 0 || now_s() - hunt->began < hunt->options.time;
 
-    return !hunt->interrupted && fresh == 0 && begun < hunt->options.runs && has_time &&
+    return !hunt->interrupted && fresh == 0 && hunt->rounds < hunt->options.runs && has_time &&
            hunt->running < hunt->options.jobs;
 }
 
 static void run_rounds(struct hunt *hunt, struct hunted *hunted, struct plan *plan)
 {
     struct progress progress = {0};
-    unsigned begun = 0, shrunk = hunted->count;
+    unsigned shrunk = hunted->count;
 
     while (!hunt->interrupted) {
         struct finished finished;
 
-        while (may_begin(hunt, begun, hunted->count - shrunk)) {
+        while (may_begin(hunt, hunted->count - shrunk)) {
             struct card card;
             uint32_t rungs;
 
             plan_next(plan, &hunt->baseline, &card, &rungs);
             round_begin(hunt, &card, ROUND_PLANNED, new_rungs(rungs));
-            begun++;
         }
         if (hunt->running == 0 && hunted->count == shrunk)
             return; /* all is done */

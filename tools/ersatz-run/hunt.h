@@ -81,7 +81,6 @@ struct round_result {
     double seconds;
     uint64_t output[2];  /* length and a sum of standard output */
     uint64_t operations; /* sent to the card */
-    bool jobs;           /* some were of jobs */
     uint64_t requests[ERSATZ_REQUEST_NAMES], injected[ERSATZ_FAULTS];
     uint64_t struck[ERSATZ_FAULTS][ERSATZ_REQUEST_NAMES];
     uint64_t most; /* the highest number of a request of one process */
@@ -104,7 +103,7 @@ struct round_result {
 struct baseline {
     int status;
     uint64_t output[2];
-    uint64_t operations, most, requests[ERSATZ_REQUEST_NAMES];
+    uint64_t operations, most;
     double seconds; /* the longest run */
     double limit;   /* for a round */
 };
@@ -214,7 +213,7 @@ void plan_progress(const struct plan *plan, unsigned *tried, unsigned *all);
 /* A failure, different from all others. */
 struct failure {
     struct broke broke;
-    struct card first, card;    /* as it was seen first, and shrunk */
+    struct card card;           /* as it was seen first, then shrunk */
     unsigned seen;              /* in how many rounds of the plan */
     unsigned first_round;       /* of the plan; 0: a run on the quiet card */
     bool is_quiet;              /* a quiet card shows it, too */

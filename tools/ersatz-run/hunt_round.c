@@ -81,7 +81,6 @@ static void sum_up(const char *path, uint64_t sum[2])
 static void add_totals(struct round_result *result, const struct totals *totals)
 {
     result->operations = totals->accepted;
-    result->jobs = totals->jobs;
     memcpy(result->requests, totals->requests, sizeof(result->requests));
     memcpy(result->injected, totals->faults, sizeof(result->injected));
 }

@@ -48,7 +48,8 @@ static char *control_commands(const struct options *options, const struct config
     return control;
 }
 
-void card_try(
+/* Makes the place, and loads the module without the program's configuration and with it. */
+static void try_module(
     const struct options *options, const struct config *config, struct place *place, struct sources *sources)
 {
     char *control = control_commands(options, config, NULL), *own = control_of_options(options, "");
@@ -63,6 +64,18 @@ void card_try(
     module_try_config(config, environment, sources);
     free(control);
     free(own);
+}
+
+char *card_prepare(const struct options *options, struct config *config, struct libcryptos *libcryptos,
+    struct place *place, struct sources *sources)
+{
+    char *module = module_find(options->module);
+
+    config_read(config, module);
+    libcryptos_find(libcryptos, options->command[0], module);
+    config_set_door(config, door_choose(options->door, libcryptos, config));
+    try_module(options, config, place, sources);
+    return module;
 }
 
 struct ending card_run(const struct options *options, const struct config *config, const struct place *place,

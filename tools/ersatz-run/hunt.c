@@ -392,15 +392,10 @@ static char *make_directory(const char *wanted)
 static void prepare(struct hunt *hunt, int argc, char **argv)
 {
     static struct place place; /* removed at exit */
-    char *module;
 
     hunt_options_read(&hunt->options, argc, argv);
     child_expect();
-    module = module_find(hunt->options.run.module);
-    config_read(&hunt->config, module);
-    libcryptos_find(&hunt->libcryptos, hunt->options.run.command[0], module);
-    config_set_door(&hunt->config, door_choose(hunt->options.run.door, &hunt->libcryptos, &hunt->config));
-    card_try(&hunt->options.run, &hunt->config, &place, &hunt->sources);
+    (void)card_prepare(&hunt->options.run, &hunt->config, &hunt->libcryptos, &place, &hunt->sources);
     place_remove(&place);
     hunt->directory = make_directory(hunt->options.report);
     rounds_init(hunt);

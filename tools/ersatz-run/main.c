@@ -150,11 +150,7 @@ int main(int argc, char **argv)
         return hunt_main(argc - 1, argv + 1);
     options_read(&options, argc, argv);
     child_expect();
-    module = module_find(options.module);
-    config_read(&config, module);
-    libcryptos_find(&libcryptos, options.command[0], module);
-    config_set_door(&config, door_choose(options.door, &libcryptos, &config));
-    card_try(&options, &config, &place, &sources);
+    module = card_prepare(&options, &config, &libcryptos, &place, &sources);
     ending = options.round > 0 ? run_as_round(&options, &config, &place)
                                : card_run(&options, &config, &place, NULL);
     if (ending.pid < 0) /* nothing was run */

@@ -186,10 +186,11 @@ _Noreturn void child_end_like(const struct ending *ending);
 
 /* -------------------------------------------------------------------------------------------- card.c */
 
-/* Makes the place, and loads the module in child processes as the options ask for, first without the
- * program's configuration and then with it. Prints the reason and exits if that fails. */
-void card_try(
-    const struct options *options, const struct config *config, struct place *place, struct sources *sources);
+/* Finds the module and chooses the door, makes the place, and loads the module in child processes as the
+ * options ask for, first without the program's configuration and then with it. Prints the reason and exits if
+ * that fails. Returns the module, which the caller frees after the configuration. */
+char *card_prepare(const struct options *options, struct config *config, struct libcryptos *libcryptos,
+    struct place *place, struct sources *sources);
 
 /* Makes the place, without a trial. */
 void card_place(const struct options *options, const struct config *config, struct place *place);

@@ -22,16 +22,20 @@ FILE *file_make(int directory, const char *name, mode_t mode)
     return stream;
 }
 
+const char *temporary_directory(void)
+{
+    const char *directory = getenv("TMPDIR");
+
+    return directory == NULL || directory[0] == '\0' ? "/tmp" : directory;
+}
+
 FILE *file_temporary(char **path, const char **why)
 {
     static const char suffix[] = ".json";
-    const char *directory = getenv("TMPDIR");
     int fd;
     FILE *stream;
 
-    if (directory == NULL || directory[0] == '\0')
-        directory = "/tmp";
-    *path = text("%s/ersatz-run-XXXXXX%s", directory, suffix);
+    *path = text("%s/ersatz-run-XXXXXX%s", temporary_directory(), suffix);
     fd = mkostemps(*path, (int)strlen(suffix), O_CLOEXEC); /* with mode 0600 */
     stream = fd < 0 ? NULL : fdopen(fd, "w");
     *why = stream == NULL ? strerror(errno) : NULL;

@@ -368,7 +368,6 @@ static void write_reports(const struct hunt *hunt, struct hunted *hunted)
 /* The directory for rounds and reports. */
 static char *make_directory(const char *wanted)
 {
-    const char *parent = getenv("TMPDIR");
     char *made, *absolute;
 
     if (wanted != NULL) {
@@ -378,7 +377,7 @@ static char *make_directory(const char *wanted)
         if (rmdir(made) != 0 || mkdir(made, 0755) != 0)
             give_up("--report %s: expected a directory that is empty or does not exist yet", wanted);
     } else {
-        made = text("%s/ersatz-hunt-XXXXXX", parent == NULL || parent[0] == '\0' ? "/tmp" : parent);
+        made = text("%s/ersatz-hunt-XXXXXX", temporary_directory());
         if (mkdtemp(made) == NULL)
             give_up("cannot make the directory %s: %s", made, strerror(errno));
     }

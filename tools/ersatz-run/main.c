@@ -115,13 +115,12 @@ static struct ending run_as_round(
     const struct options *options, const struct config *config, const struct place *place)
 {
     const struct child_bounds bounds = {.seconds = options->round, .stacks = "/dev/stderr"};
-    const char *parent = getenv("TMPDIR");
     char *name = text("ersatz-round-%ld", (long)getpid());
     struct options furnished = *options;
     struct ending ending;
     struct room room;
 
-    room_make(&room, parent == NULL || parent[0] == '\0' ? "/tmp" : parent, name, 1);
+    room_make(&room, temporary_directory(), name, 1);
     free(name);
     furnished.command = room_furnish(&room, options->command);
     ending = card_run(&furnished, config, place, &bounds);

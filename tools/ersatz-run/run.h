@@ -132,7 +132,10 @@ void module_try_config(const struct config *config, const char *const *environme
 /* Makes a file in an open directory, with this mode whatever the umask. NULL: see errno. */
 FILE *file_make(int directory, const char *name, mode_t mode);
 
-/* Makes a file in TMPDIR, or /tmp, that only this user can read and whose name nobody can guess. The caller
+/* TMPDIR, or /tmp. */
+const char *temporary_directory(void);
+
+/* Makes a file in that directory that only this user can read and whose name nobody can guess. The caller
  * frees *path and closes the file. NULL: *why is the reason, a constant text; there is no file. */
 FILE *file_temporary(char **path, const char **why);
 

@@ -85,11 +85,6 @@ static void add_totals(struct round_result *result, const struct totals *totals)
     memcpy(result->injected, totals->faults, sizeof(result->injected));
 }
 
-static bool fill_trace(void *records, FILE *stream)
-{
-    return records_write_trace(records, stream);
-}
-
 static bool fill_report(void *outcome, FILE *stream)
 {
     report_text(outcome, stream);
@@ -104,7 +99,7 @@ static void write_evidence(const struct slot *slot, struct outcome *outcome, str
     struct ersatz_error error;
 
     symbols_add(records);
-    if (records_any_trace(records) && ersatz_write_file(trace, fill_trace, records, &error))
+    if (records_any_trace(records) && records_save_trace(records, trace, &error))
         outcome->trace = trace;
     if (!ersatz_write_file(report, fill_report, outcome, &error))
         fprintf(stderr, "ersatz-run: cannot write the report to %s\n", error.text);

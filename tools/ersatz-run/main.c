@@ -29,11 +29,6 @@ char *text(const char *format, ...)
     return made;
 }
 
-static bool fill_trace(void *records, FILE *stream)
-{
-    return records_write_trace(records, stream);
-}
-
 /* Write the timeline to a new file of a name that nobody can guess. Returns its path; NULL: *error says why.
  */
 static char *write_temporary_trace(const struct records *records, struct ersatz_error *error)
@@ -55,7 +50,7 @@ static char *write_temporary_trace(const struct records *records, struct ersatz_
 }
 
 /* The path of the timeline, which the caller frees; NULL: there is none, and the reason was printed. */
-static char *write_trace(const struct options *options, struct records *records)
+static char *write_trace(const struct options *options, const struct records *records)
 {
     struct ersatz_error error;
     char *path = NULL;
@@ -64,7 +59,7 @@ static char *write_trace(const struct options *options, struct records *records)
         return NULL;
     if (options->trace == NULL)
         path = write_temporary_trace(records, &error);
-    else if (ersatz_write_file(options->trace, fill_trace, records, &error))
+    else if (records_save_trace(records, options->trace, &error))
         path = text("%s", options->trace);
     if (path == NULL)
         fprintf(stderr, "ersatz-run: cannot write the timeline to %s\n", error.text);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ersatz/output.h"
 #include "run.h"
 
 static void *grown(void *array, unsigned count, size_t size)
@@ -151,4 +152,14 @@ bool records_write_trace(const struct records *records, FILE *stream)
     ok = ersatz_trace_write(processes, count, stream);
     free(processes);
     return ok;
+}
+
+static bool fill_trace(void *records, FILE *stream)
+{
+    return records_write_trace(*(const struct records **)records, stream);
+}
+
+bool records_save_trace(const struct records *records, const char *path, struct ersatz_error *error)
+{
+    return ersatz_write_file(path, fill_trace, &records, error);
 }

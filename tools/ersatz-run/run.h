@@ -229,6 +229,9 @@ bool records_any_trace(const struct records *records);
 /* Writes the timeline. False: see errno. */
 bool records_write_trace(const struct records *records, FILE *stream);
 
+/* Writes the timeline to a file, see ersatz_write_file(). */
+bool records_save_trace(const struct records *records, const char *path, struct ersatz_error *error);
+
 /* -------------------------------------------------------------------------------------- report_*.c */
 
 struct totals;

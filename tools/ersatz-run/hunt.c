@@ -302,29 +302,26 @@ static void run_rounds(struct hunt *hunt, struct hunted *hunted, struct plan *pl
 /* ------------------------------------------------------------------------------------------------- the hunt
  */
 
-static bool fill_html(void *hunted, FILE *stream)
+struct report {
+    void (*write)(const struct hunted *hunted, FILE *stream);
+    const struct hunted *hunted;
+};
+
+static bool fill(void *arg, FILE *stream)
 {
-    hunt_report_html(hunted, stream);
+    const struct report *report = arg;
+
+    report->write(report->hunted, stream);
     return !ferror(stream);
 }
 
-static bool fill_junit(void *hunted, FILE *stream)
+static void write_file(
+    const char *path, void (*write)(const struct hunted *, FILE *), const struct hunted *hunted)
 {
-    hunt_report_junit(hunted, stream);
-    return !ferror(stream);
-}
-
-static bool fill_json(void *hunted, FILE *stream)
-{
-    hunt_report_json(hunted, stream);
-    return !ferror(stream);
-}
-
-static void write_file(const char *path, bool (*fill)(void *, FILE *), struct hunted *hunted)
-{
+    struct report report = {.write = write, .hunted = hunted};
     struct ersatz_error error;
 
-    if (!ersatz_write_file(path, fill, hunted, &error))
+    if (!ersatz_write_file(path, fill, &report, &error))
         fprintf(stderr, "ersatz-run: cannot write %s\n", error.text);
 }
 
@@ -351,11 +348,11 @@ static void write_reports(const struct hunt *hunt, struct hunted *hunted)
 
     name_evidence(hunt, hunted);
     if (keep) {
-        write_file(page, fill_html, hunted);
-        write_file(json, fill_json, hunted);
+        write_file(page, hunt_report_html, hunted);
+        write_file(json, hunt_report_json, hunted);
     }
     if (hunt->options.junit != NULL)
-        write_file(hunt->options.junit, fill_junit, hunted);
+        write_file(hunt->options.junit, hunt_report_junit, hunted);
     if (hunt->options.json)
         hunt_report_json(hunted, stdout);
     hunt_report_text(hunted, stderr);

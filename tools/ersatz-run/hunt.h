@@ -178,6 +178,9 @@ bool round_run(struct hunt *hunt, const struct card *card, enum round_kind kind,
  * `from` is NULL. */
 char *evidence_copy(const char *from, char *to);
 
+/* Removes that directory, and frees its name. NULL is allowed. */
+void evidence_remove(char *directory);
+
 /* Removes the files of a round. */
 void finished_free(struct finished *finished);
 

@@ -273,8 +273,7 @@ void rounds_stop(struct hunt *hunt)
             continue;
         while (waitpid(slot->pid, NULL, 0) < 0 && errno == EINTR)
             ;
-        room_remove_directory(slot->directory);
-        free(slot->directory);
+        evidence_remove(slot->directory);
         slot->pid = 0;
     }
     hunt->running = 0;
@@ -290,11 +289,16 @@ bool round_run(struct hunt *hunt, const struct card *card, enum round_kind kind,
     return true;
 }
 
+void evidence_remove(char *directory)
+{
+    if (directory != NULL)
+        room_remove_directory(directory);
+    free(directory);
+}
+
 void finished_free(struct finished *finished)
 {
-    if (finished->directory != NULL)
-        room_remove_directory(finished->directory);
-    free(finished->directory);
+    evidence_remove(finished->directory);
     finished->directory = NULL;
 }
 

@@ -30,17 +30,16 @@ static bool shows(const struct round_result *result, const struct broke *broke)
 /* The stacks stay those of the first round. */
 static void keep(struct failure *failure, struct finished *finished)
 {
-    struct finished old = {.directory = failure->directory};
     char *from = text("%s/" ROUND_STACKS, failure->directory == NULL ? "" : failure->directory);
     char *to = text("%s/" ROUND_STACKS, finished->directory);
 
     (void)!link(from, to);
     free(from);
     free(to);
+    evidence_remove(failure->directory);
     failure->directory = finished->directory;
     failure->result = finished->result;
     failure->card = finished->card;
-    finished_free(&old);
 }
 
 /* True if the candidate shows the failure in one of so many rounds. It is the failure's card then. */
@@ -222,10 +221,9 @@ static void shorten(struct hunt *hunt, struct failure *failure)
 /* A failure that comes with another one has its evidence, too. */
 static void share_evidence(const struct failure *from, struct failure *to)
 {
-    struct finished old = {.directory = to->directory};
-    char *name = old.directory == NULL ? NULL : text("%s", old.directory);
+    char *name = to->directory == NULL ? NULL : text("%s", to->directory);
 
-    finished_free(&old);
+    evidence_remove(to->directory);
     to->directory = name == NULL ? NULL : evidence_copy(from->directory, name);
     to->result = from->result;
 }

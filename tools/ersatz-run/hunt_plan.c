@@ -149,6 +149,14 @@ static bool may_pair(const struct plan *plan, unsigned a, unsigned b)
     return !is_left_out(plan, a) && !is_left_out(plan, b);
 }
 
+/* 0 for a pair that was tried more than `least` times, or may not be. */
+static uint64_t weight_of_pair(const struct plan *plan, unsigned a, unsigned b, unsigned least)
+{
+    if (!may_pair(plan, a, b) || plan->pairs[a][b] != least)
+        return 0;
+    return weight_of(plan, a) * weight_of(plan, b);
+}
+
 /* A pair among those that were tried least. */
 static uint32_t draw_pair(struct plan *plan)
 {
@@ -158,21 +166,17 @@ static uint32_t draw_pair(struct plan *plan)
     for (unsigned a = 0; a < RUNGS; a++)
         for (unsigned b = a + 1; b < RUNGS; b++)
             least = may_pair(plan, a, b) && plan->pairs[a][b] < least ? plan->pairs[a][b] : least;
-    for (unsigned pass = 0; pass < 2; pass++) {
-        drawn = pass == 0 ? 0 : draw(plan, sum);
-        for (unsigned a = 0; a < RUNGS; a++) {
-            for (unsigned b = a + 1; b < RUNGS; b++) {
-                uint64_t weight = weight_of(plan, a) * weight_of(plan, b);
+    for (unsigned a = 0; a < RUNGS; a++)
+        for (unsigned b = a + 1; b < RUNGS; b++)
+            sum += weight_of_pair(plan, a, b, least);
+    drawn = draw(plan, sum);
+    for (unsigned a = 0; a < RUNGS; a++) {
+        for (unsigned b = a + 1; b < RUNGS; b++) {
+            uint64_t weight = weight_of_pair(plan, a, b, least);
 
-                if (!may_pair(plan, a, b) || plan->pairs[a][b] != least)
-                    continue;
-                if (pass == 0)
-                    sum += weight;
-                else if (drawn < weight)
-                    return 1u << a | 1u << b;
-                else
-                    drawn -= weight;
-            }
+            if (drawn < weight)
+                return 1u << a | 1u << b;
+            drawn -= weight;
         }
     }
     return 3;

@@ -8,15 +8,21 @@
 
 #include "check.h"
 
-/* Wait for the child, what fork(2) returned; it must exit by itself with this status. */
-static inline void child_exits_with(pid_t pid, int expected)
+/* Wait for the child, what fork(2) returned; it must exit by itself. Returns its status. */
+static inline int child_status(pid_t pid)
 {
     int status;
 
     CHECK(pid > 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), expected);
+    return WEXITSTATUS(status);
+}
+
+/* The same, and the status must be this one. */
+static inline void child_exits_with(pid_t pid, int expected)
+{
+    CHECK_EQ(child_status(pid), expected);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -193,7 +194,7 @@ static void check_fork(bool in_place)
         CHECK(in_place ? ERR_peek_error() != 0 : memcmp(out, expected, BYTES) == 0);
         _exit(7);
     }
-    CHECK_EQ(child_status(pid), 7);
+    child_exits_with(pid, 7);
     card_command(card, "HOLD", "none");
     CHECK_EQ(job_finish(&job), 1);
     job_free(&job);

@@ -5,8 +5,8 @@
  * returns. Each case runs in a process of its own, which must come to its end.
  */
 #include <stdatomic.h>
-#include <sys/wait.h>
 
+#include "child.h"
 #include "proc.h"
 #include "support/card.h"
 #include "support/work.h"
@@ -72,7 +72,7 @@ static int fork_when_stopped(void *arg)
     pid = fork();
     if (pid == 0)
         _exit(ENDED);
-    CHECK_EQ(child_status(pid), ENDED);
+    child_exits_with(pid, ENDED);
     atomic_store(&callback_done, 1);
     return 1;
 }
@@ -121,7 +121,7 @@ static int command_until_stopped(void *arg)
     pid = fork();
     if (pid == 0)
         _exit(ENDED);
-    CHECK_EQ(child_status(pid), ENDED);
+    child_exits_with(pid, ENDED);
     atomic_store(&callback_done, 1);
     return 1;
 }
@@ -244,7 +244,7 @@ int main(void)
         pid = fork();
         if (pid == 0)
             cases[i].run();
-        CHECK_EQ(child_status(pid), ENDED);
+        child_exits_with(pid, ENDED);
     }
     return 0;
 }

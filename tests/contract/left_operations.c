@@ -12,8 +12,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
+#include "child.h"
 #include "ersatz/sanitizer.h"
 #include "proc.h"
 #include "support/card.h"
@@ -366,7 +366,7 @@ static void in_child(void (*run)(void))
 
     if (pid == 0)
         run();
-    CHECK_EQ(child_status(pid), ENDED);
+    child_exits_with(pid, ENDED);
 }
 
 /* Cards that take more locks for an operation: those of the response ring, of a profile, of faults, and of

@@ -6,9 +6,9 @@
 #include <openssl/conf.h>
 #include <openssl/engine.h>
 #include <openssl/provider.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "scratch.h"
 #include "support/card.h"
 #include "support/seccomp.h"
@@ -125,7 +125,7 @@ static int insisting_program(void)
 /* Runs this test again in a process of its own, as that program. Returns its exit status. */
 static int run(const char *self, const char *name, unsigned way, char *said, size_t size)
 {
-    int ends[2], status;
+    int ends[2];
     size_t used = 0;
     ssize_t got;
     pid_t pid;
@@ -150,9 +150,7 @@ static int run(const char *self, const char *name, unsigned way, char *said, siz
         used += (size_t)got;
     said[used] = '\0';
     close(ends[0]);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return child_status(pid);
 }
 
 static unsigned count_lines(const char *text)

@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "scratch.h"
 #include "support/card.h"
 #include "support/seccomp.h"
@@ -39,15 +39,6 @@ static void limited(void)
     limit_files();
 }
 
-static int exit_status(pid_t pid)
-{
-    int status;
-
-    CHECK(pid >= 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 static void child_limited(void)
 {
     pid_t pid;
@@ -58,7 +49,7 @@ static void child_limited(void)
         limit_files();
         exit(7);
     }
-    CHECK_EQ(exit_status(pid), 7 << 8);
+    child_exits_with(pid, 7);
 }
 
 /* A child that cannot have a record of its own goes on without. */
@@ -74,7 +65,7 @@ static void child_without_record(void)
     pid = fork();
     if (pid == 0)
         _exit(7);
-    CHECK_EQ(exit_status(pid), 7 << 8);
+    child_exits_with(pid, 7);
     snprintf(name, sizeof(name), "%s/%d.record", directory, (int)getpid());
     CHECK_EQ(unlink(name), 0);
     CHECK_EQ(rmdir(directory), 0);
@@ -99,7 +90,7 @@ static void sandboxed(void)
         enter_sandbox();
         exit(7);
     }
-    CHECK_EQ(exit_status(pid), 7 << 8);
+    child_exits_with(pid, 7);
 }
 
 /* Nobody reads standard error any more. */
@@ -159,13 +150,16 @@ static const struct {
 static void run_way(const char *program, const char *way, int standard_error)
 {
     pid_t pid = fork();
+    int status;
 
     if (pid == 0) {
         if (dup2(standard_error, STDERR_FILENO) == STDERR_FILENO)
             execl("/proc/self/exe", program, way, (char *)NULL);
         _exit(1);
     }
-    if (exit_status(pid) != 7 << 8) {
+    CHECK(pid > 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (status != 7 << 8) {
         fprintf(stderr, "%s\n", way);
         FAIL("it did not end as it wanted to");
     }

@@ -2,9 +2,9 @@
 /* A process that has confined itself before its first operation, as OpenSSH's sshd does it: no card can start
  * there, and the attempt would end the process. The calling core computes, and computes the right thing. */
 #include <openssl/evp.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/seccomp.h"
 
@@ -43,7 +43,6 @@ int main(void)
 {
     struct card *card;
     static unsigned char wanted[LEN];
-    int status;
     pid_t child;
 
     test_begin(60);
@@ -57,8 +56,7 @@ int main(void)
         CHECK_EQ(card_count(card, "inline"), 3);
         _exit(0);
     }
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
+    child_exits_with(child, 0);
     use(card, wanted);
     CHECK_EQ(card_count(card, "completed"), 3);
     card_unload(card);

@@ -9,9 +9,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
-#include "check.h"
+#include "child.h"
 
 #define BIG 300000
 
@@ -276,7 +275,6 @@ static void test_slow_client(void)
 static void test_other_user(void)
 {
     struct ersatz_control_socket *control;
-    int status;
     pid_t pid;
 
     if (geteuid() != 0)
@@ -290,8 +288,7 @@ static void test_other_user(void)
         CHECK(strstr(hear(client()), "another user's process") != NULL);
         _exit(0);
     }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK_EQ(status, 0);
+    child_exits_with(pid, 0);
     ersatz_control_close(control);
 }
 
@@ -393,7 +390,7 @@ static void test_fork(void)
     CHECK(is_closed(fd) && try_connect() < 0);
     close(wait[0]);
     close(wait[1]);
-    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    child_exits_with(pid, 0);
     close(fd);
 }
 

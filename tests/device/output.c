@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 
 static char directory[] = "output-test-XXXXXX";
 
@@ -16,7 +16,6 @@ static char directory[] = "output-test-XXXXXX";
 static void in_child(void (*run)(void))
 {
     pid_t pid = fork();
-    int status;
 
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -24,8 +23,7 @@ static void in_child(void (*run)(void))
         run();
         _exit(7);
     }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK_EQ(status, 7 << 8);
+    child_exits_with(pid, 7);
 }
 
 /* ------------------------------------------------------------------------------------------ standard error

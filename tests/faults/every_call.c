@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "calls.h"
+#include "child.h"
 #include "proc.h"
 #include "stress/question.h"
 #include "support/card.h"
@@ -276,7 +277,6 @@ static void abandon(struct card *card, bool strict)
 __attribute__((unused)) static void fork_with_context(struct card *card, bool strict)
 {
     struct task task;
-    int status;
     pid_t pid;
 
     CHECK(prepare(&task, 0, card));
@@ -297,8 +297,7 @@ __attribute__((unused)) static void fork_with_context(struct card *card, bool st
         judge(&task, strict);
         _exit(0);
     }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK_EQ(status, 0);
+    child_exits_with(pid, 0);
     job_free(&task.job);
     ERR_clear_error();
 }

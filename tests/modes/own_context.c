@@ -10,11 +10,11 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <sys/wait.h>
 
 #include <openssl/engine.h>
 
 #include "all_ways.h"
+#include "child.h"
 
 static OSSL_LIB_CTX *own;
 
@@ -121,7 +121,7 @@ static bool is_new(const unsigned char *bytes, const unsigned char *others)
 static void draw_in_both_after_a_fork(void)
 {
     unsigned char mine[BYTES] = {0}, its[BYTES] = {0};
-    int pipe_fds[2], status;
+    int pipe_fds[2];
     pid_t pid;
 
     CHECK_EQ(pipe(pipe_fds), 0);
@@ -134,8 +134,7 @@ static void draw_in_both_after_a_fork(void)
         _exit(7);
     }
     CHECK_EQ(read(pipe_fds[0], its, BYTES), BYTES);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_exits_with(pid, 7);
     CHECK(is_new(its, mine));
     close(pipe_fds[0]);
     close(pipe_fds[1]);

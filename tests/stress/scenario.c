@@ -11,9 +11,9 @@
 #include <stdatomic.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "counts.h"
 #include "memory.h"
 #include "question.h"
@@ -152,16 +152,6 @@ static void let_some_go(struct random *random, struct card *card)
 
 /* -------------------------------------------------------------------------------------------------- fork */
 
-static void wait_for_child(pid_t pid)
-{
-    int status;
-
-    CHECK(pid > 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), SCENARIO_DONE);
-}
-
 /* What was in flight in the parent, or waited for room there, is not in the child: such a job ends, with an
  * error.
  */
@@ -202,7 +192,7 @@ static void fork_in_flight(struct tasks *tasks, struct card *card, unsigned dept
         pid = fork();
         if (pid == 0)
             exit(child(tasks, card, depth - 1));
-        wait_for_child(pid);
+        child_exits_with(pid, SCENARIO_DONE);
     }
     card_command(card, "HOLD", "none");
     finish_all(tasks);

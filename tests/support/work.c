@@ -2,9 +2,8 @@
 /* RSA and AES operations with known results. */
 #include "support/work.h"
 
-#include <sys/wait.h>
-
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 
 static const unsigned char aes_key[] = "0123456789abcdef", iv[] = "fedcba9876543210";
@@ -127,15 +126,5 @@ void work_in_child(void (*child)(struct work *work), struct work *work)
         child(work);
         exit(7);
     }
-    CHECK_EQ(child_status(pid), 7);
-}
-
-int child_status(pid_t pid)
-{
-    int status;
-
-    CHECK(pid > 0);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    child_exits_with(pid, 7);
 }

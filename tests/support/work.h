@@ -4,7 +4,6 @@
 #define ERSATZ_TESTS_WORK_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "support/card.h"
 
@@ -42,8 +41,5 @@ void work_in_job(struct work *work, enum told_by told_by, struct card *polled);
 
 /* Run child(work) in the child of a fork; the child then has 30 seconds. Ends the test unless it returns. */
 void work_in_child(void (*child)(struct work *work), struct work *work);
-
-/* The exit status of a child, which has to end by itself. */
-int child_status(pid_t pid);
 
 #endif

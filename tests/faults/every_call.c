@@ -24,6 +24,7 @@
 #include "calls.h"
 #include "child.h"
 #include "proc.h"
+#include "scratch.h"
 #include "stress/question.h"
 #include "support/card.h"
 
@@ -35,7 +36,6 @@
 #define SIGNATURE 512
 
 static struct question questions[QUESTIONS];
-static char directory[] = "/tmp/ersatz-every-call-XXXXXX"; /* for what outlives a process */
 static unsigned char digest[DIGEST], signature[SIGNATURE];
 static size_t signature_len;
 
@@ -327,7 +327,7 @@ static bool is_of_the_card(const struct place *place)
 /* strict: nothing may be refused. all_done: nothing that the calling core can do. */
 static void use_the_card(bool fallback, bool all_done, bool strict)
 {
-    char commands[1024];
+    char commands[sizeof(scratch_directory) + 1024];
     struct card *card;
 
     snprintf(commands, sizeof(commands),
@@ -356,7 +356,7 @@ static void use_the_card(bool fallback, bool all_done, bool strict)
     snprintf(commands, sizeof(commands),
         "PROFILE:qat-4xxx;FAULTS:late=20%%:100us,reorder=10%%:100us,spurious=10%%:50us;CHECK:1;TRACE:/dev/"
         "null;RECORD:%s;%s",
-        directory, ALL_SIZES);
+        scratch_directory, ALL_SIZES);
     if (load(commands, strict, &card)) {
         in_jobs(card, strict);
         abandon(card, strict);
@@ -373,23 +373,6 @@ struct trial {
     long times;
     bool fallback;
 };
-
-static void clear_directory(bool remove_it)
-{
-    DIR *list = opendir(directory);
-    struct dirent *entry;
-    char path[400];
-
-    CHECK(list != NULL);
-    while ((entry = readdir(list)) != NULL) {
-        snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-        if (entry->d_name[0] != '.')
-            CHECK_EQ(unlink(path), 0);
-    }
-    closedir(list);
-    if (remove_it)
-        CHECK_EQ(rmdir(directory), 0);
-}
 
 /* In a process of its own. */
 static void run_trial(const struct trial *trial)
@@ -454,7 +437,7 @@ static bool run(const struct trial *trial, const struct left *normal)
         _exit(0);
     }
     CHECK_EQ(waitpid(pid, &status, 0), pid);
-    clear_directory(false);
+    scratch_clear();
     wrong = what_happened(status, trial->place, normal == NULL ? left : normal);
     if (wrong != NULL) {
         char text[4000];
@@ -553,7 +536,7 @@ int main(int argc, char **argv)
     calls_begin(getenv("ERSATZ_MODULE"));
     left = mmap(NULL, sizeof(*left), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(left != MAP_FAILED);
-    CHECK(mkdtemp(directory) != NULL);
+    scratch_make(); /* for what outlives a process */
     keys_load();
     make_questions();
     sign_by_libcrypto();
@@ -573,7 +556,7 @@ int main(int argc, char **argv)
         wrong);
     if (argc > optind + 1)
         write_json(argv[optind + 1], tried, wrong);
-    clear_directory(true);
+    scratch_leave();
     CHECK(mine > 0 && failed * 10 >= mine * 8); /* the rest are reached only when others fail */
     return wrong != 0;
 }

@@ -3,30 +3,16 @@
  * CONTROL: another program steers the card by its socket, while jobs are in flight. The socket is there while
  * the card runs, starts nothing, and a forked child has its own.
  */
-#include <errno.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "control_client.h"
+#include "scratch.h"
 #include "support/card.h"
 #include "support/work.h"
 
-static char directory[] = "/tmp/control.XXXXXX", path[64], commands[160];
-
-static int try_connect(const char *to)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    CHECK(fd >= 0);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", to);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
+#define SOCKET "./socket"
 
 static bool exists(const char *file)
 {
@@ -35,38 +21,9 @@ static bool exists(const char *file)
     return stat(file, &status) == 0;
 }
 
-/* The answer to a command, with `value` in quotes, or NULL. */
-static const char *ask(int fd, const char *command, const char *value)
-{
-    static char line[65536];
-    size_t len = 0;
-
-    snprintf(line, sizeof(line),
-        value == NULL ? "{\"command\":\"%s\"}\n" : "{\"command\":\"%s\",\"value\":\"%s\"}\n", command, value);
-    CHECK_EQ(write(fd, line, strlen(line)), strlen(line));
-    do {
-        ssize_t got = read(fd, line + len, sizeof(line) - 1 - len);
-
-        CHECK(got > 0);
-        len += (size_t)got;
-    } while (line[len - 1] != '\n');
-    line[len - 1] = '\0';
-    return line;
-}
-
-static void steer(int fd, const char *command, const char *value)
-{
-    const char *answer = ask(fd, command, value);
-
-    if (strcmp(answer, "{\"ok\": true}") != 0) {
-        fprintf(stderr, "%s: %s\n", command, answer);
-        FAIL("refused");
-    }
-}
-
 static void steer_refuses(int fd, const char *command, const char *value, const char *says)
 {
-    const char *answer = ask(fd, command, value);
+    const char *answer = control_ask(fd, command, value);
 
     if (strncmp(answer, "{\"ok\": false, ", 14) != 0 || strstr(answer, says) == NULL) {
         fprintf(stderr, "%s: %s does not say: %s\n", command, answer, says);
@@ -104,13 +61,13 @@ static void test_hold(struct card *card, int fd)
 {
     struct jobs jobs;
 
-    steer(fd, "HOLD", "compute");
+    control_steer(fd, "HOLD", "compute");
     begin(&jobs, card);
-    CHECK(strcmp(ask(fd, "GET_NUM_REQUESTS_IN_FLIGHT", "0"), "{\"ok\": true, \"answer\": 2}") == 0);
-    steer(fd, "RELEASE", "1");
-    while (strcmp(ask(fd, "GET_NUM_REQUESTS_IN_FLIGHT", "0"), "{\"ok\": true, \"answer\": 1}") != 0)
+    CHECK(strcmp(control_ask(fd, "GET_NUM_REQUESTS_IN_FLIGHT", "0"), "{\"ok\": true, \"answer\": 2}") == 0);
+    control_steer(fd, "RELEASE", "1");
+    while (strcmp(control_ask(fd, "GET_NUM_REQUESTS_IN_FLIGHT", "0"), "{\"ok\": true, \"answer\": 1}") != 0)
         usleep(1000);
-    steer(fd, "HOLD", "none");
+    control_steer(fd, "HOLD", "none");
     end(&jobs, 1);
 }
 
@@ -118,23 +75,23 @@ static void test_faults(struct card *card, int fd)
 {
     struct jobs jobs;
 
-    steer(fd, "FAULTS", "fail=2x");
+    control_steer(fd, "FAULTS", "fail=2x");
     begin(&jobs, card);
     end(&jobs, 0);
-    steer(fd, "FAULTS", "hang=2x");
+    control_steer(fd, "FAULTS", "hang=2x");
     begin(&jobs, card);
-    while (strstr(ask(fd, "STATS", NULL), "\"hang\": 2") == NULL)
+    while (strstr(control_ask(fd, "STATS", NULL), "\"hang\": 2") == NULL)
         usleep(1000);
-    steer(fd, "RESET", "0");
+    control_steer(fd, "RESET", "0");
     end(&jobs, 0);
-    steer(fd, "GONE", NULL);
-    steer(fd, "BACK", NULL);
+    control_steer(fd, "GONE", NULL);
+    control_steer(fd, "BACK", NULL);
     begin(&jobs, card);
     end(&jobs, 1);
     steer_refuses(
         fd, "FAULTS", "late=5%:2mx", "FAULTS is wrong at character 10: expected the unit of a time");
     steer_refuses(fd, "FAULTS", "late=5%:2mx", "NAME=WHEN:TIME");
-    steer(fd, "FAULTS", "none");
+    control_steer(fd, "FAULTS", "none");
 }
 
 static void test_refusals(int fd)
@@ -154,13 +111,13 @@ static void test_refusals(int fd)
 
 static void test_answers(int fd)
 {
-    char trace[96];
+    char trace[sizeof(scratch_directory) + 16];
 
-    snprintf(trace, sizeof(trace), "%s/trace.json", directory);
-    steer(fd, "TRACE", trace);
+    snprintf(trace, sizeof(trace), "%s/trace.json", scratch_directory);
+    control_steer(fd, "TRACE", trace);
     CHECK(exists(trace));
     CHECK_EQ(unlink(trace), 0);
-    CHECK(strstr(ask(fd, "STATS", NULL), "{\"ok\": true, \"answer\": {") != NULL);
+    CHECK(strstr(control_ask(fd, "STATS", NULL), "{\"ok\": true, \"answer\": {") != NULL);
 }
 
 /* Under its parent's path with its process id behind. */
@@ -169,12 +126,12 @@ static void in_child(struct work *work)
     char own[96];
     int fd;
 
-    snprintf(own, sizeof(own), "%s.%ld", path, (long)getpid());
+    snprintf(own, sizeof(own), SOCKET ".%ld", (long)getpid());
     CHECK(!exists(own));
     work_in_job(work, BY_FD, NULL);
-    fd = try_connect(own);
+    fd = control_connect(own, 0);
     CHECK(fd >= 0);
-    steer(fd, "HOLD", "none");
+    control_steer(fd, "HOLD", "none");
     card_unload(work->card); /* as its parent does later */
     CHECK(!exists(own));
     close(fd);
@@ -194,37 +151,34 @@ int main(void)
     int fd;
 
     test_begin(60);
-    CHECK(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof(path), "%s/socket", directory);
-    snprintf(commands, sizeof(commands), "CONTROL:%s", path);
-
+    scratch_enter();
     card = card_load("WORKERS:2");
     CHECK(card_refuses(
         card, "CONTROL", "/nonexistent/socket", "CONTROL: the path \"/nonexistent/socket\" is in"));
     CHECK(card_refuses(card, "CONTROL", "", "CONTROL is empty; expected the path of a socket"));
     card_command(card, "INIT_ENGINE", NULL);
-    CHECK(card_refuses(card, "CONTROL", path, "CONTROL must come before"));
+    CHECK(card_refuses(card, "CONTROL", SOCKET, "CONTROL must come before"));
     CHECK(card_refuses(card, "RESET", "0", "RESET needs CONTROL or FAULTS"));
     card_unload(card);
 
-    card = card_load(commands);
-    CHECK(!exists(path)); /* nothing uses the card yet */
+    card = card_load("CONTROL:" SOCKET);
+    CHECK(!exists(SOCKET)); /* nothing uses the card yet */
     run_child(card);
     card_command(card, "INIT_ENGINE", NULL);
-    card_command(card, "CONTROL", path); /* a server that reads its configuration again */
-    fd = try_connect(path);
+    card_command(card, "CONTROL", SOCKET); /* a server that reads its configuration again */
+    fd = control_connect(SOCKET, 0);
     CHECK(fd >= 0);
     test_hold(card, fd);
     test_faults(card, fd);
     test_refusals(fd);
     test_answers(fd);
     run_child(card);
-    steer(fd, "HOLD", "none"); /* our own is still there */
-    steer(fd, "PROFILE", "usb-token");
-    CHECK(strstr(ask(fd, "STATS", NULL), "\"profile\": {\"name\": \"none\"") != NULL);
+    control_steer(fd, "HOLD", "none"); /* our own is still there */
+    control_steer(fd, "PROFILE", "usb-token");
+    CHECK(strstr(control_ask(fd, "STATS", NULL), "\"profile\": {\"name\": \"none\"") != NULL);
     card_unload(card);
-    CHECK(!exists(path) && try_connect(path) < 0);
+    CHECK(!exists(SOCKET) && control_connect(SOCKET, 0) < 0);
     close(fd);
-    CHECK_EQ(rmdir(directory), 0);
+    scratch_remove();
     return 0;
 }

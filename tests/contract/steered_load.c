@@ -7,51 +7,24 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "control_client.h"
+#include "scratch.h"
 #include "support/card.h"
 #include "support/work.h"
 
+#define SOCKET "./socket"
 #define JOBS 64
 #define COMMANDS 440
 #define FLOOD 80 /* clients at a time, of which 64 are served */
 
-static char directory[] = "/tmp/steered.XXXXXX", path[64];
 static int clients[2]; /* connected before the flood */
 static _Atomic bool left_alone;
 static struct card *card;
 static struct job jobs[JOBS];
 static struct work *works[JOBS];
-
-static int connect_to_card(int flags)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-
-    CHECK(fd >= 0);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || flags != 0);
-    return fd;
-}
-
-static void steer(int fd, const char *command, const char *value)
-{
-    char line[256];
-    ssize_t len = snprintf(line, sizeof(line), "{\"command\": \"%s\"%s%s%s}\n", command,
-        value == NULL ? "" : ", \"value\": \"", value == NULL ? "" : value, value == NULL ? "" : "\"");
-
-    CHECK_EQ(write(fd, line, (size_t)len), len);
-    len = read(fd, line, sizeof(line) - 1);
-    CHECK(len > 0);
-    line[len] = '\0';
-    if (strcmp(line, "{\"ok\": true}\n") != 0) {
-        fprintf(stderr, "%s: %s\n", command, line);
-        FAIL("refused");
-    }
-}
 
 static long hung(void)
 {
@@ -70,22 +43,22 @@ static void *steer_wildly(void *arg)
     for (unsigned i = 0; i < COMMANDS; i++) { /* each time round in the same order, from another one on */
         const char *const *command = commands[(i * 7 + i / count) % count];
 
-        steer(clients[0], command[0], command[1]);
+        control_steer(clients[0], command[0], command[1]);
         if (i % 5 == 0)
             usleep(500);
     }
-    steer(clients[0], "BACK", NULL);
-    steer(clients[0], "HOLD", "none");
+    control_steer(clients[0], "BACK", NULL);
+    control_steer(clients[0], "HOLD", "none");
     before = hung();
-    steer(clients[0], "FAULTS", "hang=20x");
+    control_steer(clients[0], "FAULTS", "hang=20x");
     while (hung() < before + 20)
         usleep(1000);
-    steer(clients[0], "HOLD", "compute");
+    control_steer(clients[0], "HOLD", "compute");
     close(clients[0]);
-    steer(clients[1], "FAULTS", "none");
-    steer(clients[1], "HOLD", "none");
-    steer(clients[1], "BACK", NULL);
-    steer(clients[1], "RESET", "0"); /* those that hang fail */
+    control_steer(clients[1], "FAULTS", "none");
+    control_steer(clients[1], "HOLD", "none");
+    control_steer(clients[1], "BACK", NULL);
+    control_steer(clients[1], "RESET", "0"); /* those that hang fail */
     close(clients[1]);
     left_alone = true;
     return arg;
@@ -96,9 +69,11 @@ static void flood(void)
     int fds[FLOOD];
 
     for (int i = 0; i < FLOOD; i++)
-        fds[i] = connect_to_card(SOCK_NONBLOCK);
-    for (int i = 0; i < FLOOD; i++)
-        close(fds[i]);
+        fds[i] = control_connect(SOCKET, SOCK_NONBLOCK);
+    for (int i = 0; i < FLOOD; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
 }
 
 static void run(struct job *job)
@@ -144,16 +119,15 @@ static unsigned run_all(void)
 
 int main(void)
 {
-    char commands[128];
     pthread_t client;
 
     test_begin(60);
-    CHECK(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof(path), "%s/socket", directory);
-    snprintf(commands, sizeof(commands), "CONTROL:%s;WORKERS:2;RING_DEPTH:32;INIT_ENGINE", path);
-    card = card_load(commands);
-    for (unsigned i = 0; i < 2; i++)
-        clients[i] = connect_to_card(0);
+    scratch_enter();
+    card = card_load("CONTROL:" SOCKET ";WORKERS:2;RING_DEPTH:32;INIT_ENGINE");
+    for (unsigned i = 0; i < 2; i++) {
+        clients[i] = control_connect(SOCKET, 0);
+        CHECK(clients[i] >= 0);
+    }
     for (unsigned i = 0; i < JOBS; i++) {
         works[i] = i % 4 == 3 ? work_rsa(card, (unsigned char)i) : work_aes(card, (unsigned char)i);
         job_init(&jobs[i], BY_FD, work_do, works[i]);
@@ -170,6 +144,6 @@ int main(void)
         work_free(works[i]);
     }
     card_unload(card);
-    CHECK_EQ(rmdir(directory), 0);
+    scratch_remove();
     return 0;
 }

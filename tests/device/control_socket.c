@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket: its path, its lines and their answers, clients that misbehave, and what the program
  * notices of all that. */
-#include <dirent.h>
 #include <errno.h>
 #include <ersatz/control_socket.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "child.h"
+#include "control_client.h"
+#include "proc.h"
+#include "scratch.h"
 
 #define BIG 300000
 
-static char directory[] = "/tmp/control_socket.XXXXXX", path[64];
+static const char path[] = "./socket";
 static struct ersatz_error error;
 
 /* ECHO answers its value; BIG answers a long string; NOTHING has no answer; others are refused. */
@@ -34,22 +34,9 @@ static bool run(const char *command, const char *value, FILE *answer, struct ers
     return true;
 }
 
-static int try_connect(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    CHECK(fd >= 0);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static int client(void)
 {
-    int fd = try_connect();
+    int fd = control_connect(path, 0);
 
     CHECK(fd >= 0);
     return fd;
@@ -185,26 +172,15 @@ static void test_lines(void)
 
 /* --------------------------------------------------------------------------------------------- clients */
 
-static unsigned descriptors(void)
-{
-    DIR *open_files = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    CHECK(open_files != NULL);
-    while (readdir(open_files) != NULL)
-        count++;
-    closedir(open_files);
-    return count;
-}
-
 /* More than it takes, some of them half-way through a line, some not reading their answers. */
 static void test_many_clients(void)
 {
-    unsigned before = descriptors(), told = 0;
+    int before = count_descriptors();
+    unsigned told = 0;
     struct ersatz_control_socket *control = open_socket();
     int fds[ERSATZ_CONTROL_CLIENTS_MAX], deaf;
 
-    CHECK_EQ(descriptors(), before + 1);
+    CHECK_EQ(count_descriptors(), before + 1);
     deaf = client();
     for (unsigned i = 0; i < 1000; i++) { /* it reads none of these */
         if (send(deaf, "{\"command\":\"BIG\"}\n", 18, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -217,7 +193,7 @@ static void test_many_clients(void)
         ask(fds[i], ECHO_X, OK_X);
         say(fds[i], "{\"comm", 6);
     }
-    CHECK_EQ(descriptors(), before + 1 + ERSATZ_CONTROL_CLIENTS_MAX); /* our ends alone */
+    CHECK_EQ(count_descriptors(), before + 1 + ERSATZ_CONTROL_CLIENTS_MAX); /* our ends alone */
     for (unsigned i = 0; i < 300; i++) {
         int more = client();
 
@@ -243,9 +219,9 @@ static void test_many_clients(void)
         close(fd);
     }
     ersatz_control_close(control); /* while answers wait for `deaf` */
-    CHECK(try_connect() < 0);
+    CHECK(control_connect(path, 0) < 0);
     close(deaf);
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(count_descriptors(), before);
 }
 
 /* One that reads late gets all of its answers. */
@@ -281,7 +257,7 @@ static void test_other_user(void)
         return;
     control = open_socket();
     CHECK_EQ(chmod(path, 0666), 0);
-    CHECK_EQ(chmod(directory, 0755), 0);
+    CHECK_EQ(chmod(".", 0755), 0);
     pid = fork();
     if (pid == 0) {
         CHECK_EQ(setresuid(65534, 65534, 65534), 0);
@@ -333,7 +309,7 @@ static void test_path(void)
 
     test_mode(0);
     test_mode(0777);
-    snprintf(longer, sizeof(longer), "%s/%0120d", directory, 0);
+    snprintf(longer, sizeof(longer), "./%0120d", 0);
     refused(longer, "too long; the path of a socket has at most 107 bytes");
     refused("/nonexistent/socket", "No such file or directory");
     refused("/dev/null", "is not a socket");
@@ -352,7 +328,7 @@ static void test_path(void)
         raise(SIGKILL);
     }
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
-    CHECK(stat(path, &status) == 0 && try_connect() < 0);
+    CHECK(stat(path, &status) == 0 && control_connect(path, 0) < 0);
     control = open_socket();
     refused(path, "is the socket of another process");
     close(client()); /* which still has it */
@@ -376,18 +352,18 @@ static void test_fork(void)
     ask(fd, ECHO_X, OK_X);
     pid = fork();
     if (pid == 0) {
-        unsigned before = descriptors();
+        int before = count_descriptors();
         char byte;
 
         ersatz_control_forget(control);
-        CHECK_EQ(descriptors(), before - 1);
+        CHECK_EQ(count_descriptors(), before - 1);
         close(wait[1]);
         CHECK_EQ(read(wait[0], &byte, 1), 0);
         _exit(0);
     }
     ask(fd, ECHO_X, OK_X);
     ersatz_control_close(control);
-    CHECK(is_closed(fd) && try_connect() < 0);
+    CHECK(is_closed(fd) && control_connect(path, 0) < 0);
     close(wait[0]);
     close(wait[1]);
     child_exits_with(pid, 0);
@@ -417,8 +393,7 @@ static void test_closed(void)
 int main(void)
 {
     test_begin(60);
-    CHECK(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof(path), "%s/socket", directory);
+    scratch_enter();
     test_lines();
     test_many_clients();
     test_slow_client();
@@ -426,6 +401,6 @@ int main(void)
     test_path();
     test_fork();
     test_closed();
-    CHECK_EQ(rmdir(directory), 0);
+    scratch_remove();
     return 0;
 }

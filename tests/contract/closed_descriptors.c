@@ -5,6 +5,7 @@
  * program was started without standard descriptors, the card does not take their numbers.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "check.h"
@@ -19,16 +20,11 @@ static int files[FILES], first_file;
 /* Everything above the standard descriptors goes, and the numbers are taken. */
 static void close_all(void)
 {
-    char name[] = "closed-descriptors-XXXXXX";
-    int fd;
-
     closefrom(STANDARD);
-    fd = mkstemp(name);
-    CHECK(fd >= 0);
-    CHECK_EQ(unlink(name), 0);
-    first_file = fd;
+    first_file = memfd_create("files", 0);
+    CHECK(first_file >= 0);
     for (int i = 0; i < FILES; i++) {
-        files[i] = dup(fd); /* so that there is one to look at */
+        files[i] = dup(first_file); /* so that there is one to look at */
         CHECK(files[i] >= 0);
     }
 }

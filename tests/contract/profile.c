@@ -2,11 +2,14 @@
 /* PROFILE: what a command sets wins whichever came first; a modelled card keeps its times and leaves what it
  * has not to the calling core; a wrong or late one is refused. */
 #include "check.h"
+#include "scratch.h"
 #include "support/card.h"
 #include "support/work.h"
 
 #include <fcntl.h>
 #include <time.h>
+
+#define PROFILE_FILE "./slow.profile"
 
 static long instances_of(const char *commands)
 {
@@ -113,10 +116,9 @@ static int64_t now(void)
 /* No operation is done before its time, however its job is told. */
 static void check_times(enum told_by told_by)
 {
-    char path[] = "/tmp/ersatz-profile-XXXXXX", command[64];
     static const char text[] =
         "name = slow\nlatency = 3ms\njitter = exponential 100us\nrsa_private 2048 = 2ms\n";
-    int fd = mkstemp(path);
+    int fd = open(PROFILE_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     struct card *card;
     struct work *aes, *rsa;
     int64_t begin;
@@ -124,9 +126,8 @@ static void check_times(enum told_by told_by)
 
     CHECK(fd >= 0 && write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
     close(fd);
-    snprintf(command, sizeof(command), "PROFILE:%s", path);
-    card = card_load(command);
-    unlink(path); /* it was read */
+    card = card_load("PROFILE:" PROFILE_FILE);
+    CHECK_EQ(unlink(PROFILE_FILE), 0); /* it was read */
     told = card_count(card, "told");
     aes = work_aes(card, 1);
     rsa = work_rsa(card, 1);
@@ -165,7 +166,9 @@ int main(int argc, char **argv)
     check_depth("RING_DEPTH:4;PROFILE:qat-c62x;INSTANCES:1", true);
     check_refusals();
     check_software();
+    scratch_enter();
     check_times(BY_FD);
     check_times(BY_CALLBACK);
+    scratch_leave();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "check.h"
+#include "scratch.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -53,19 +54,18 @@ static void last_reference_races(void)
 static void two_modules(void)
 {
     const char *module = getenv("ERSATZ_MODULE");
-    char copy[] = "/tmp/ersatz-copy-XXXXXX", command[4096];
+    char copy[sizeof(scratch_directory) + 16], command[2 * sizeof(copy)];
     struct card *first = card_load(NULL), *second;
     struct work *work, *other;
     struct job job;
-    int fd = mkstemp(copy);
 
-    CHECK(fd >= 0);
-    close(fd);
+    scratch_make();
+    snprintf(copy, sizeof(copy), "%s/ersatz.so", scratch_directory);
     snprintf(command, sizeof(command), "cp '%s' '%s'", module, copy);
     CHECK_EQ(system(command), 0);
     setenv("ERSATZ_MODULE", copy, 1);
     second = card_load(NULL);
-    CHECK_EQ(unlink(copy), 0);
+    scratch_leave();
     setenv("ERSATZ_MODULE", module, 1);
     work = work_rsa(first, 1);
     other = work_rsa(second, 2);

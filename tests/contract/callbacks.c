@@ -106,13 +106,7 @@ static void only_when_polled(struct card *card)
         usleep(100); /* the response ring says that there is something to poll for */
     CHECK_EQ(job.callbacks, 0);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* complete, but not told */
-    card_command(card, "POLL", NULL);
-    CHECK_EQ(job.callbacks, 1);
-    CHECK(!fd_is_readable(fd));
-    CHECK_EQ(job_run(&job), ASYNC_FINISH);
-    CHECK_EQ(job.result, 1);
-    job_free(&job);
-    work_free(work);
+    work_end_by_poll(work, &job, fd);
 }
 
 int main(int argc, char **argv)

@@ -32,18 +32,26 @@ static int encrypt(void *arg)
     return ok;
 }
 
+/* Does it in a job, which has to succeed. Returns whether the job paused. */
+static bool job_pauses(int (*work)(void *), void *arg)
+{
+    struct job job;
+    bool paused;
+
+    job_init(&job, BY_FD, work, arg);
+    paused = job_run(&job) == ASYNC_PAUSE;
+    CHECK_EQ(paused ? job_finish(&job) : job.result, 1);
+    job_free(&job);
+    return paused;
+}
+
 /* Encrypts in a job, and compares with libcrypto. Returns whether the job paused. */
 static bool pauses(struct card *card, const char *cipher)
 {
     struct message message = {.cipher = cipher, .card = card}, plain = {.cipher = cipher};
     struct message *of_plain = &plain;
-    struct job job;
-    bool paused;
+    bool paused = job_pauses(encrypt, &message);
 
-    job_init(&job, BY_FD, encrypt, &message);
-    paused = job_run(&job) == ASYNC_PAUSE;
-    CHECK_EQ(paused ? job_finish(&job) : job.result, 1);
-    job_free(&job);
     CHECK(encrypt(&of_plain));
     CHECK_EQ(message.len, plain.len);
     CHECK(memcmp(message.out, plain.out, (size_t)plain.len) == 0);
@@ -53,13 +61,8 @@ static bool pauses(struct card *card, const char *cipher)
 static bool rsa_pauses(struct card *card)
 {
     struct work *work = work_rsa(card, 3);
-    struct job job;
-    bool paused;
+    bool paused = job_pauses(work_do, work);
 
-    job_init(&job, BY_FD, work_do, work);
-    paused = job_run(&job) == ASYNC_PAUSE;
-    CHECK_EQ(paused ? job_finish(&job) : job.result, 1);
-    job_free(&job);
     work_free(work);
     return paused;
 }
@@ -83,13 +86,8 @@ static bool public_rsa_pauses(struct card *card)
     struct encryption encryption = {.card = card, .key = test_key(card)};
     RSA *plain = test_rsa();
     unsigned char back[256];
-    struct job job;
-    bool paused;
+    bool paused = job_pauses(encrypt_with_key, &encryption);
 
-    job_init(&job, BY_FD, encrypt_with_key, &encryption);
-    paused = job_run(&job) == ASYNC_PAUSE;
-    CHECK_EQ(paused ? job_finish(&job) : job.result, 1);
-    job_free(&job);
     CHECK_EQ(RSA_private_decrypt(sizeof(encryption.out), encryption.out, back, plain, RSA_PKCS1_PADDING), 32);
     CHECK(memcmp(back, text, 32) == 0);
     RSA_free(plain);

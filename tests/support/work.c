@@ -117,6 +117,18 @@ void work_in_job(struct work *work, enum told_by told_by, struct card *polled)
     job_free(&job);
 }
 
+void work_end_by_poll(struct work *work, struct job *job, int fd)
+{
+    CHECK_EQ(job->callbacks, 0);
+    CHECK_EQ(card_number(work->card, "POLL"), 0);
+    CHECK_EQ(job->callbacks, 1);
+    CHECK(!fd_is_readable(fd));
+    CHECK_EQ(job_run(job), ASYNC_FINISH);
+    CHECK_EQ(job->result, 1);
+    job_free(job);
+    work_free(work);
+}
+
 void work_in_child(void (*child)(struct work *work), struct work *work)
 {
     pid_t pid = fork();

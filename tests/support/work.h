@@ -39,6 +39,11 @@ int work_do_blocked(void *arg);
  * polling mode, so that POLL runs the callback; else NULL. */
 void work_in_job(struct work *work, enum told_by told_by, struct card *polled);
 
+/* A job that is told by a callback, on a card in external polling mode, and whose completion waits behind fd:
+ * no callback comes before the poll, one comes by it, fd is readable no longer, and the job ends, right.
+ * Frees it and its work. */
+void work_end_by_poll(struct work *work, struct job *job, int fd);
+
 /* Run child(work) in the child of a fork; the child then has 30 seconds. Ends the test unless it returns. */
 void work_in_child(void (*child)(struct work *work), struct work *work);
 

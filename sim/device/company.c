@@ -61,7 +61,7 @@ static bool nap(struct worker *worker)
     bool another_is_awake = atomic_fetch_add(&device->resting, 1) + 1 < device->config.workers;
 
     if (another_is_awake)
-        poster_sleep(&worker->poster, clock_now() + NAP_NS);
+        poster_nap(&worker->poster, NAP_NS);
     atomic_fetch_sub(&device->resting, 1);
     return another_is_awake;
 }

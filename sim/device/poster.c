@@ -268,6 +268,11 @@ void poster_sleep(struct poster *poster, uint64_t until)
     doorbell_sleep(&poster->doorbell, until);
 }
 
+void poster_nap(struct poster *poster, uint64_t ns)
+{
+    doorbell_sleep(&poster->doorbell, clock_now() + ns);
+}
+
 void poster_wake(struct poster *poster)
 {
     doorbell_ring(&poster->doorbell);

@@ -54,6 +54,9 @@ void poster_mark_apart(struct ersatz_device *device);
  * sooner. */
 void poster_sleep(struct poster *poster, uint64_t until);
 
+/* Sleep for so many nanoseconds, or until the doorbell rings. */
+void poster_nap(struct poster *poster, uint64_t ns);
+
 /* Ring the doorbell. Any thread. */
 void poster_wake(struct poster *poster);
 

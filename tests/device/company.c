@@ -14,8 +14,6 @@
 
 #include "card_rsa.h"
 #include "device/device.h"
-#include "ersatz/sanitizer.h"
-#include "proc.h"
 
 #define PASS 4u
 #define LONE 20u
@@ -29,18 +27,17 @@ static struct rsa *rsa;
 /* What the workers' yields do: `armed` of them report themselves and wait for an answer. */
 static _Atomic int armed, yields, naps;
 static _Atomic bool crowded;
-static int own_threads; /* when the test began */
-static bool first_naps; /* the worker that stops the device; read after `napped` */
+static uint64_t batches; /* before a card is given more than its first operation */
+static bool first_naps;  /* the worker that stops the device; read after `napped` */
 static sem_t yielded, answers, napped, wake_up;
-static _Thread_local bool was_crowded;
 
 /* How often held requests were released, and at how many of these the worker looked last. */
 static _Atomic unsigned releases;
 static _Thread_local unsigned looked;
 
 bool __wrap_thread_let_others_run(void);
-void __wrap_poster_sleep(struct poster *poster, uint64_t until);
-void __real_poster_sleep(struct poster *poster, uint64_t until);
+void __wrap_poster_nap(struct poster *poster, uint64_t ns);
+void __real_poster_nap(struct poster *poster, uint64_t ns);
 unsigned __wrap_compute_lanes_for(const struct ersatz_op *op);
 bool __wrap_device_has_work(struct ersatz_device *card);
 bool __real_device_has_work(struct ersatz_device *card);
@@ -82,24 +79,24 @@ bool __wrap_thread_let_others_run(void)
     } else {
         atomic_fetch_add(&armed, 1);
     }
-    was_crowded = atomic_load(&crowded);
-    return was_crowded;
+    return atomic_load(&crowded);
 }
 
-/* A sleep with a limit after such a yield is a nap. It lasts until the test ends it, or as long as it would,
- * when the test waits for none. */
-void __wrap_poster_sleep(struct poster *poster, uint64_t until)
+/* The first nap lasts until the test ends it, or as long as it would, when the test waits for none. */
+void __wrap_poster_nap(struct poster *poster, uint64_t ns)
 {
-    if (was_crowded && until != DOORBELL_NEVER && atomic_fetch_add(&naps, 1) == 0) {
-        first_naps = poster == &device->workers[0].poster;
-        sem_post(&napped);
-        wait_for(&wake_up);
-        if (atomic_load(&device->leaving))
-            __real_poster_sleep(poster, DOORBELL_NEVER); /* the doorbell has rung, or is about to */
-    } else {
-        __real_poster_sleep(poster, until);
+    const struct worker *worker =
+        (const struct worker *)(const void *)((const char *)poster - offsetof(struct worker, poster));
+
+    if (atomic_fetch_add(&naps, 1) > 0) {
+        __real_poster_nap(poster, ns);
+        return;
     }
-    was_crowded = false;
+    first_naps = worker->index == 0;
+    sem_post(&napped);
+    wait_for(&wake_up);
+    if (atomic_load(&worker->device->leaving))
+        poster_sleep(poster, DOORBELL_NEVER); /* the doorbell has rung, or is about to */
 }
 
 struct signature {
@@ -137,6 +134,7 @@ static void open_card(unsigned workers)
     device = card_open(&stats, workers, 0, false);
     submit(&first); /* from here on the card expects private operations */
     finish(&first);
+    batches = stats.batches;
     atomic_store(&naps, 0);
     atomic_store(&yields, 0);
 }
@@ -155,10 +153,8 @@ static void submit_together(struct signature *signatures, unsigned count, unsign
 static void more_come(void)
 {
     struct signature signatures[PASS];
-    uint64_t batches;
 
     open_card(1);
-    batches = stats.batches;
     atomic_store(&crowded, true);
     atomic_store(&armed, 1);
     submit_together(signatures, PASS / 2, PASS);
@@ -177,10 +173,8 @@ static void more_come(void)
 static void none_come(void)
 {
     struct signature signatures[2];
-    uint64_t batches;
 
     open_card(1);
-    batches = stats.batches;
     submit_together(signatures, 2, 2);
     for (unsigned i = 0; i < 2; i++)
         finish(&signatures[i]);
@@ -189,34 +183,72 @@ static void none_come(void)
     ersatz_device_free(device);
 }
 
-/* One worker is awake, and has taken nothing yet: the other takes none of the two, and naps. */
-static void second_naps(void)
+/* Two operations wait for two workers. Both have yielded, and one of them has its answer. */
+static void let_one_go_on(struct signature signatures[2])
 {
-    struct signature signatures[2];
-    uint64_t batches;
-
     open_card(2);
-    batches = stats.batches;
     atomic_store(&armed, 2); /* both yield before one goes on */
     submit_together(signatures, 2, 2);
     wait_for(&yielded);
     wait_for(&yielded);
     sem_post(&answers);
+}
+
+/* The other one has its answer, too. */
+static void let_other_go_on(struct signature signatures[2])
+{
+    sem_post(&answers);
+    for (unsigned i = 0; i < 2; i++)
+        finish(&signatures[i]);
+}
+
+/* One worker is awake, and has taken nothing yet: the other takes none of the two, and naps. */
+static void second_naps(void)
+{
+    struct signature signatures[2];
+
+    let_one_go_on(signatures);
     while (atomic_load(&naps) == 0 && atomic_load(&stats.batches) == batches)
         usleep(100);
     CHECK_EQ(naps, 1);
     wait_for(&napped);
     CHECK_EQ(stats.batches, batches); /* the one that is awake is still in its yield */
-    sem_post(&answers);
-    for (unsigned i = 0; i < 2; i++)
-        finish(&signatures[i]);
+    let_other_go_on(signatures);
     CHECK_EQ(stats.batches - batches, 1);
     CHECK_EQ(naps, 1); /* the last one that is awake does not nap */
     sem_post(&wake_up);
     ersatz_device_free(device);
 }
 
-#ifndef ERSATZ_THREAD_SANITIZER
+/* How many threads of the process are of that kind. */
+static unsigned count_tasks(bool (*is_one)(pid_t task))
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    unsigned count = 0;
+
+    CHECK(tasks != NULL);
+    while ((entry = readdir(tasks)) != NULL)
+        count += entry->d_name[0] != '.' && is_one(atoi(entry->d_name));
+    closedir(tasks);
+    return count;
+}
+
+static bool is_worker(pid_t task)
+{
+    char path[64], name[32] = "";
+    FILE *stream;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", task);
+    stream = fopen(path, "re");
+    if (stream == NULL)
+        return false;
+    if (fgets(name, sizeof(name), stream) == NULL)
+        name[0] = '\0';
+    fclose(stream);
+    return strcmp(name, ERSATZ_WORKER_THREAD "\n") == 0;
+}
+
 static void *free_card(void *arg)
 {
     (void)arg;
@@ -224,23 +256,16 @@ static void *free_card(void *arg)
     return NULL;
 }
 
-/* The device is stopped while its first worker naps. */
+/* The device is stopped while its first worker naps: its workers end, however long that takes them. */
 static void stopped_in_a_nap(void)
 {
     struct signature signatures[2];
     pthread_t stopper;
 
     do {
-        open_card(2);
-        atomic_store(&armed, 2);
-        submit_together(signatures, 2, 2);
-        wait_for(&yielded);
-        wait_for(&yielded);
-        sem_post(&answers);
+        let_one_go_on(signatures);
         wait_for(&napped);
-        sem_post(&answers);
-        for (unsigned i = 0; i < 2; i++)
-            finish(&signatures[i]);
+        let_other_go_on(signatures);
         if (!first_naps) {
             sem_post(&wake_up);
             ersatz_device_free(device);
@@ -251,9 +276,9 @@ static void stopped_in_a_nap(void)
         usleep(100);
     sem_post(&wake_up);
     CHECK_EQ(pthread_join(stopper, NULL), 0);
-    expect_threads(own_threads);
+    while (count_tasks(is_worker) > 0)
+        usleep(100);
 }
-#endif
 
 /* One operation after the other expects no company, and waits for none. */
 static void alone(void)
@@ -317,19 +342,9 @@ static uint64_t slice_of(pid_t thread)
     return syscall(SYS_sched_getattr, thread, &attributes, sizeof(attributes), 0) == 0 ? attributes.slice : 0;
 }
 
-/* How many threads of the process have longer slices than this one. */
-static unsigned in_long_slices(void)
+static bool has_long_slices(pid_t task)
 {
-    uint64_t usual = slice_of(0);
-    unsigned longer = 0;
-    struct dirent *entry;
-    DIR *threads = opendir("/proc/self/task");
-
-    CHECK(threads != NULL);
-    while ((entry = readdir(threads)) != NULL)
-        longer += entry->d_name[0] != '.' && slice_of(atoi(entry->d_name)) > usual;
-    closedir(threads);
-    return longer;
+    return slice_of(task) > slice_of(0);
 }
 
 /* Where Linux gives them and no filter of system calls forbids to ask, a worker has long slices while its
@@ -341,26 +356,25 @@ static void slices_are_long(void)
     if (slice_of(0) == 0 || sched_getscheduler(0) != SCHED_OTHER || prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
         return;
     open_card(1);
-    CHECK_EQ(in_long_slices(), 0);
+    CHECK_EQ(count_tasks(has_long_slices), 0);
     for (unsigned i = 0; i < 2; i++) {
         submit_together(signatures, PASS, PASS);
         for (unsigned j = 0; j < PASS; j++)
             finish(&signatures[j]);
     }
-    CHECK_EQ(in_long_slices(), 1);
+    CHECK_EQ(count_tasks(has_long_slices), 1);
     ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     for (unsigned i = 0; i < LONE; i++) {
         submit(&signatures[0]);
         finish(&signatures[0]);
     }
-    CHECK_EQ(in_long_slices(), 0);
+    CHECK_EQ(count_tasks(has_long_slices), 0);
     ersatz_device_free(device);
 }
 
 int main(void)
 {
     test_begin(60);
-    own_threads = count_threads();
     sem_init(&yielded, 0, 0);
     sem_init(&answers, 0, 0);
     sem_init(&napped, 0, 0);
@@ -369,9 +383,7 @@ int main(void)
     more_come();
     none_come();
     second_naps();
-#ifndef ERSATZ_THREAD_SANITIZER /* whose own thread may begin in the middle of it */
     stopped_in_a_nap();
-#endif
     alone();
     slices_are_long();
     all_are_served();

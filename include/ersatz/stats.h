@@ -71,6 +71,19 @@ enum ersatz_fault {
     ERSATZ_FAULTS
 };
 
+/* What the threads of the card count, most of it once a batch: see ersatz_stats_count(). */
+enum ersatz_counter {
+    ERSATZ_COUNTER_COMPLETED, /* operations that were computed, with any result */
+    ERSATZ_COUNTER_FAILED,    /* how many of these had another result than ERSATZ_OK */
+    ERSATZ_COUNTER_BATCHES,
+    ERSATZ_COUNTER_IO_URING_ENTERS, /* io_uring_enter calls of workers that posted completions */
+    ERSATZ_COUNTER_WAKEUPS,         /* eventfd signals posted */
+    ERSATZ_COUNTER_MESSAGES,        /* completions sent to a response ring */
+    ERSATZ_COUNTER_CALLBACKS,       /* counted by the thread that reaps */
+    ERSATZ_COUNTER_SLEEPS,          /* times a worker found nothing to do and went to sleep */
+    ERSATZ_COUNTERS
+};
+
 #define ERSATZ_STATS_NAME_WORDS 4u /* of a profile: 31 characters and a zero */
 #define ERSATZ_STATS_SHARDS 256u   /* see ersatz_stats_requests() */
 
@@ -85,17 +98,7 @@ struct ersatz_stats {
     /* Requests in flight, counted here only for a device that was told to: ersatz_device_keep_in_flight().
      * The application may hold the address of these (heuristic polling), hence int. */
     _Alignas(64) _Atomic int in_flight[ERSATZ_FLIGHTS];
-    /* written by workers, once a batch */
-    _Alignas(64) _Atomic uint64_t completed;    /* computed, with any result */
-    _Atomic uint64_t failed;                    /* how many of these had another result than ERSATZ_OK */
-    _Atomic uint64_t by_kernel[ERSATZ_KERNELS]; /* how many of these each kernel computed */
-    _Atomic uint64_t batches;
-    _Atomic uint64_t io_uring_enters;       /* io_uring_enter calls of workers that posted completions */
-    _Atomic uint64_t wakeups;               /* eventfd signals posted */
-    _Atomic uint64_t messages;              /* completions sent to a response ring */
-    _Atomic uint64_t sleeps;                /* times a worker found nothing to do and slept */
-    _Atomic uint64_t callbacks;             /* written by the thread that reaps */
-    _Atomic uint64_t faults[ERSATZ_FAULTS]; /* injected */
+    _Alignas(64) _Atomic uint64_t faults[ERSATZ_FAULTS]; /* injected */
     /* how well the card kept the times of its profile; written by workers and the timer thread */
     _Alignas(64) _Atomic uint64_t profile_name[ERSATZ_STATS_NAME_WORDS]; /* text; empty: no profile */
     _Atomic uint64_t profile_told;        /* requests that were signalled; a group is one */
@@ -103,10 +106,13 @@ struct ersatz_stats {
     _Atomic uint64_t profile_late_max_ns; /* the longest delay among these */
     _Atomic uint64_t profile_asked_ns;    /* sums over the signalled requests: from acceptance until due, */
     _Atomic uint64_t profile_reached_ns;  /* and from acceptance until signalled */
-    /* what application threads count: see ersatz_stats_requests(), ersatz_stats_inline() */
+    /* what each thread counts, of the application and of the card: see ersatz_stats_requests(),
+     * ersatz_stats_inline(), ersatz_stats_count(), ersatz_stats_by_kernel() */
     struct {
         _Alignas(64) _Atomic uint64_t computed_inline[ERSATZ_KERNELS];
         _Atomic uint64_t requests[ERSATZ_REQUEST_NAMES];
+        _Atomic uint64_t counters[ERSATZ_COUNTERS];
+        _Atomic uint64_t by_kernel[ERSATZ_KERNELS];
     } shards[ERSATZ_STATS_SHARDS];
 };
 
@@ -154,6 +160,11 @@ uint64_t ersatz_stats_requests(const struct ersatz_stats *stats, enum ersatz_req
 
 /* How many operations calling cores have computed with this kernel. */
 uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
+
+/* The sum of what the threads of the card have counted; how many operations the card has computed with this
+ * kernel. */
+uint64_t ersatz_stats_count(const struct ersatz_stats *stats, enum ersatz_counter counter);
+uint64_t ersatz_stats_by_kernel(const struct ersatz_stats *stats, enum ersatz_kernel kernel);
 
 /* The name of the profile that the card models; empty: none. */
 void ersatz_stats_profile(const struct ersatz_stats *stats, char name[ERSATZ_STATS_NAME_WORDS * 8]);

@@ -69,6 +69,16 @@ void stats_count_request(struct ersatz_stats *stats, enum ersatz_request_name na
     ersatz_count(&stats->shards[own_shard()].requests[name], 1);
 }
 
+void stats_count(struct ersatz_stats *stats, enum ersatz_counter counter, uint64_t n)
+{
+    ersatz_count(&stats->shards[own_shard()].counters[counter], n);
+}
+
+void stats_count_by_kernel(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint64_t n)
+{
+    ersatz_count(&stats->shards[own_shard()].by_kernel[kernel], n);
+}
+
 /* -------------------------------------------------------------------------------------------------- reading
  */
 
@@ -87,6 +97,24 @@ uint64_t ersatz_stats_requests(const struct ersatz_stats *stats, enum ersatz_req
 
     for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
         sum += stats_read(&stats->shards[shard].requests[name]);
+    return sum;
+}
+
+uint64_t ersatz_stats_count(const struct ersatz_stats *stats, enum ersatz_counter counter)
+{
+    uint64_t sum = 0;
+
+    for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
+        sum += stats_read(&stats->shards[shard].counters[counter]);
+    return sum;
+}
+
+uint64_t ersatz_stats_by_kernel(const struct ersatz_stats *stats, enum ersatz_kernel kernel)
+{
+    uint64_t sum = 0;
+
+    for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
+        sum += stats_read(&stats->shards[shard].by_kernel[kernel]);
     return sum;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts operations of calling cores, and reads counters. */
+/* Counts in the calling thread's shard, and reads counters. */
 #ifndef ERSATZ_SIM_BASE_STATS_H
 #define ERSATZ_SIM_BASE_STATS_H
 
@@ -49,6 +49,10 @@ static inline void stats_count_inline(struct ersatz_stats *stats, enum ersatz_ke
 
 /* Count a request that was accepted. Not for functions that pause a job either. */
 void stats_count_request(struct ersatz_stats *stats, enum ersatz_request_name name);
+
+/* The threads of the card, and threads that do its work, count that many. */
+void stats_count(struct ersatz_stats *stats, enum ersatz_counter counter, uint64_t n);
+void stats_count_by_kernel(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint64_t n);
 
 /* Note the name of the profile that the card models from now on; NULL: none. */
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile);

@@ -2,6 +2,7 @@
 /* See callback.h. */
 #include "callback.h"
 
+#include "base/stats.h"
 #include "base/threads.h"
 #include "complete.h"
 #include "device.h"
@@ -41,7 +42,7 @@ void callback_deliver(struct ersatz_request *request)
     (void)request_state(request);
     ASSERT(request->notify == NOTIFY_CALLBACK);
     if (complete_begin(request)) {
-        ersatz_count(&device_stats(request->device)->callbacks, 1);
+        stats_count(device_stats(request->device), ERSATZ_COUNTER_CALLBACKS, 1);
         run_callback(request);
     }
     complete_end(request);

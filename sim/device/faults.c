@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/stats.h"
 #include "by_hand.h"
 #include "faults_inside.h"
 #include "instance.h"
@@ -49,8 +50,8 @@ static void end_all(struct ersatz_request *request)
         enum ersatz_result result =
             request->faults.blamed_on != 0 ? result_of_end(request->faults.by) : ERSATZ_STOPPED;
 
-        ersatz_count(&stats->completed, 1);
-        ersatz_count(&stats->failed, 1);
+        stats_count(stats, ERSATZ_COUNTER_COMPLETED, 1);
+        stats_count(stats, ERSATZ_COUNTER_FAILED, 1);
         complete_uncomputed(request, result);
         request = next;
     }

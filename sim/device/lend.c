@@ -41,9 +41,9 @@ static void compute(struct ersatz_request *request)
     ERR_set_mark();
     result = compute_alone(&request->op, stats);
     ERR_pop_to_mark(); /* the result reports the error */
-    ersatz_count(&stats->batches, 1);
-    ersatz_count(&stats->completed, 1);
-    ersatz_count(&stats->failed, result != ERSATZ_OK);
+    stats_count(stats, ERSATZ_COUNTER_BATCHES, 1);
+    stats_count(stats, ERSATZ_COUNTER_COMPLETED, 1);
+    stats_count(stats, ERSATZ_COUNTER_FAILED, result != ERSATZ_OK);
     complete_by_hand(complete_result(request, result));
 }
 

@@ -127,10 +127,11 @@ static enum ersatz_result start(struct ersatz_device *device, struct ersatz_erro
     if (result != ERSATZ_OK)
         return result;
     device->instances = aligned_alloc(64, device->config.instances * sizeof(*device->instances));
-    device->workers = calloc(device->config.workers, sizeof(*device->workers));
+    device->workers = aligned_alloc(64, device->config.workers * sizeof(*device->workers));
     if (device->instances == NULL || device->workers == NULL)
         return no_memory(error);
     memset(device->instances, 0, device->config.instances * sizeof(*device->instances));
+    memset(device->workers, 0, device->config.workers * sizeof(*device->workers));
     result = start_timing(device, error);
     while (result == ERSATZ_OK && device->instances_ready < device->config.instances) {
         result = instance_init(

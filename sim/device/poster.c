@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/kernel_order.h"
+#include "base/stats.h"
 #include "complete.h"
 #include "device.h"
 #include "ersatz/assertion.h"
@@ -67,7 +68,7 @@ static bool prepare(struct poster *poster, struct ersatz_request *request)
         return false;
     }
     if (poster->broken) {
-        ersatz_count(&device_stats(poster->device)->wakeups, 1);
+        stats_count(device_stats(poster->device), ERSATZ_COUNTER_WAKEUPS, 1);
         signal_by_hand(request);
         return false;
     }
@@ -142,7 +143,7 @@ static void enter(struct poster *poster, unsigned wanted)
     static const struct timespec pause = {.tv_nsec = 100000};
     int err = io_uring_submit_and_wait(&poster->uring, wanted);
 
-    ersatz_count(&device_stats(poster->device)->io_uring_enters, 1);
+    stats_count(device_stats(poster->device), ERSATZ_COUNTER_IO_URING_ENTERS, 1);
     if (err >= 0) {
         poster->refusals = poster->renewals = 0;
         return;
@@ -197,7 +198,7 @@ void poster_post(struct poster *poster, struct ersatz_request *const *requests, 
     /* Counted first: a job that is signalled may read the statistics at once. */
     for (unsigned i = 0; i < count; i++)
         messages += requests[i]->notify == NOTIFY_CALLBACK;
-    ersatz_count(&stats->messages, messages);
+    stats_count(stats, ERSATZ_COUNTER_MESSAGES, messages);
     for (unsigned i = 0; i < count; i++) {
         bool is_signal = requests[i]->notify == NOTIFY_FD;
 
@@ -206,7 +207,7 @@ void poster_post(struct poster *poster, struct ersatz_request *const *requests, 
             signals += is_signal;
         }
     }
-    ersatz_count(&stats->wakeups, signals);
+    stats_count(stats, ERSATZ_COUNTER_WAKEUPS, signals);
     enter_until(poster, entries);
     for (unsigned i = 0; i < found; i++)
         instance_wake_reaper(instances[i]);

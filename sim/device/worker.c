@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <stdio.h>
 
+#include "base/stats.h"
 #include "base/threads.h"
 #include "complete.h"
 #include "device.h"
@@ -152,9 +153,9 @@ static void compute(struct worker *worker, struct batch *batch)
             batch->requests[to_post++] = request;
     }
     ERR_clear_error(); /* the results report the errors; nobody reads this thread's queue */
-    ersatz_count(&stats->batches, 1);
-    ersatz_count(&stats->completed, batch->count);
-    ersatz_count(&stats->failed, failed);
+    stats_count(stats, ERSATZ_COUNTER_BATCHES, 1);
+    stats_count(stats, ERSATZ_COUNTER_COMPLETED, batch->count);
+    stats_count(stats, ERSATZ_COUNTER_FAILED, failed);
     batch->count = to_post;
 }
 
@@ -233,11 +234,11 @@ static void sleep_until_rung(struct worker *worker)
     struct ersatz_device *device = worker->device;
     uint64_t until = DOORBELL_NEVER;
 
+    stats_count(device_stats(device), ERSATZ_COUNTER_SLEEPS, 1); /* first: who finds it asleep finds this */
     atomic_fetch_add(&device->resting, 1);
     bits_add(device->sleepers, worker->index); /* then look: see device_ring_doorbell() */
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
-        ersatz_count(&device_stats(device)->sleeps, 1);
         until = linger_sleep_until(device);
         poster_sleep(&worker->poster, until);
     }

@@ -18,7 +18,7 @@
 struct ersatz_device;
 
 struct worker {
-    struct ersatz_device *device;
+    _Alignas(64) struct ersatz_device *device; /* no two workers share a cache line */
     unsigned index;
     pthread_t thread;
     struct poster poster;

@@ -54,7 +54,7 @@ void compute_lanes_free(struct compute_lanes *lanes)
 static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint32_t done)
 {
     if (done != 0)
-        ersatz_count(&stats->by_kernel[kernel], (uint64_t)__builtin_popcount(done));
+        stats_count_by_kernel(stats, kernel, (uint64_t)__builtin_popcount(done));
 }
 
 static bool length_fits(enum ersatz_mode mode, size_t len)
@@ -174,7 +174,7 @@ enum ersatz_result compute_alone(const struct ersatz_op *op, struct ersatz_stats
     enum ersatz_result result =
         op->kind == ERSATZ_CIPHER ? compute_one(op, &kernel) : compute_rsa_here(op, &kernel);
 
-    ersatz_count(&stats->by_kernel[kernel], 1);
+    stats_count_by_kernel(stats, kernel, 1);
     return result;
 }
 
@@ -201,7 +201,7 @@ void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const op
             results[i] = compute_timed(lanes->ifma, ops[i], &kernel);
         else
             results[i] = compute_one(ops[i], &kernel);
-        ersatz_count(&stats->by_kernel[kernel], 1);
+        stats_count_by_kernel(stats, kernel, 1);
     }
 }
 

@@ -34,7 +34,7 @@ bool compute_is_portable(const struct ersatz_op *op);
 enum ersatz_result compute_alone(const struct ersatz_op *op, struct ersatz_stats *stats);
 
 /* Compute at most COMPUTE_BATCH_MAX operations, whose cipher states the caller has claimed: by a batch kernel
- * if there is one for them, else one by one. Counted in stats->by_kernel. */
+ * if there is one for them, else one by one. Counted by kernel in the statistics. */
 void compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats);
 

@@ -23,7 +23,7 @@ static void write_kernels(const struct ersatz_stats *stats, unsigned in_use, str
     json_line(json, INDENT);
     json_open(json, "kernels", '{');
     for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++) {
-        uint64_t count = stats_read(&stats->by_kernel[kernel]) + ersatz_stats_inline(stats, kernel);
+        uint64_t count = ersatz_stats_by_kernel(stats, kernel) + ersatz_stats_inline(stats, kernel);
 
         if ((in_use & 1u << kernel) != 0 || count != 0)
             json_number(json, ersatz_kernel_name(kernel), count);
@@ -87,20 +87,20 @@ int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_fin
 {
     const struct {
         const char *name;
-        const _Atomic uint64_t *counter;
+        uint64_t count;
     } rest[] = {
-        {"completed", &stats->completed},
-        {"failed", &stats->failed},
-        {"retries", &stats->retries},
-        {"batches", &stats->batches},
-        {"io_uring_enters", &stats->io_uring_enters},
-        {"wakeups", &stats->wakeups},
-        {"messages", &stats->messages},
-        {"callbacks", &stats->callbacks},
-        {"sleeps", &stats->sleeps},
-        {"early_resumes", &stats->early_resumes},
-        {"orphans", &stats->orphans},
-        {"in_flight_max", &stats->in_flight_max},
+        {"completed", ersatz_stats_count(stats, ERSATZ_COUNTER_COMPLETED)},
+        {"failed", ersatz_stats_count(stats, ERSATZ_COUNTER_FAILED)},
+        {"retries", stats_read(&stats->retries)},
+        {"batches", ersatz_stats_count(stats, ERSATZ_COUNTER_BATCHES)},
+        {"io_uring_enters", ersatz_stats_count(stats, ERSATZ_COUNTER_IO_URING_ENTERS)},
+        {"wakeups", ersatz_stats_count(stats, ERSATZ_COUNTER_WAKEUPS)},
+        {"messages", ersatz_stats_count(stats, ERSATZ_COUNTER_MESSAGES)},
+        {"callbacks", ersatz_stats_count(stats, ERSATZ_COUNTER_CALLBACKS)},
+        {"sleeps", ersatz_stats_count(stats, ERSATZ_COUNTER_SLEEPS)},
+        {"early_resumes", stats_read(&stats->early_resumes)},
+        {"orphans", stats_read(&stats->orphans)},
+        {"in_flight_max", stats_read(&stats->in_flight_max)},
     };
     struct json json = {.stream = stream};
     uint64_t computed_inline = 0;
@@ -111,7 +111,7 @@ int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_fin
     write_requests(stats, &json);
     for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
         json_line(&json, INDENT);
-        json_number(&json, rest[i].name, stats_read(rest[i].counter));
+        json_number(&json, rest[i].name, rest[i].count);
     }
     json_line(&json, INDENT);
     json_number(&json, "inline", computed_inline);

@@ -70,28 +70,35 @@ static bool is_held(struct held *held)
 /* One worker, so that nobody else takes a share; the workers' counts are whole once the device has ended. */
 static void in_batches(enum ersatz_hold where, bool by_callback)
 {
-    uint64_t batches = stats.batches, told = by_callback ? stats.messages : stats.wakeups;
-    uint64_t calls = stats.io_uring_enters, completed = stats.completed;
+    uint64_t batches = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES),
+             told = by_callback ? ersatz_stats_count(&stats, ERSATZ_COUNTER_MESSAGES)
+                                : ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS);
+    uint64_t calls = ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS),
+             completed = ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED);
     struct ersatz_device *device = card_open(&stats, 1, 64, by_callback);
     struct held held[MANY];
 
     ersatz_device_hold(device, where);
     for (int i = 0; i < MANY; i++)
         submit(device, &held[i], by_callback, (uint8_t)i);
-    while (where == ERSATZ_HOLD_SIGNAL && stats.completed - completed < MANY)
+    while (where == ERSATZ_HOLD_SIGNAL &&
+           ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) - completed < MANY)
         usleep(100); /* till all have been computed */
     for (int i = 0; i < MANY; i++)
         CHECK(is_held(&held[i]));
     if (where == ERSATZ_HOLD_COMPUTE)
-        CHECK_EQ(stats.batches, batches);
+        CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES), batches);
     ersatz_device_release(device, MANY);
     for (int i = 0; i < MANY; i++)
         finish(device, &held[i]);
     ersatz_device_free(device);
     if (where == ERSATZ_HOLD_COMPUTE)
-        CHECK_EQ(stats.batches - batches, MANY / BATCH);
-    CHECK_EQ((by_callback ? stats.messages : stats.wakeups) - told, MANY);
-    CHECK_EQ(stats.io_uring_enters - calls, MANY / BATCH);
+        CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) - batches, MANY / BATCH);
+    CHECK_EQ((by_callback ? ersatz_stats_count(&stats, ERSATZ_COUNTER_MESSAGES)
+                          : ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS)) -
+                 told,
+        MANY);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS) - calls, MANY / BATCH);
 }
 
 int main(void)
@@ -101,7 +108,7 @@ int main(void)
         in_batches(where, false);
         in_batches(where, true);
     }
-    CHECK_EQ(stats.completed, 4 * MANY);
-    CHECK_EQ(stats.failed, 0);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED), 4 * MANY);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_FAILED), 0);
     return 0;
 }

@@ -134,7 +134,7 @@ static void open_card(unsigned workers)
     device = card_open(&stats, workers, 0, false);
     submit(&first); /* from here on the card expects private operations */
     finish(&first);
-    batches = stats.batches;
+    batches = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES);
     atomic_store(&naps, 0);
     atomic_store(&yields, 0);
 }
@@ -164,7 +164,7 @@ static void more_come(void)
     sem_post(&answers);
     for (unsigned i = 0; i < PASS; i++)
         finish(&signatures[i]);
-    CHECK_EQ(stats.batches - batches, 1);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) - batches, 1);
     CHECK_EQ(naps, 0); /* the only worker */
     ersatz_device_free(device);
 }
@@ -178,7 +178,7 @@ static void none_come(void)
     submit_together(signatures, 2, 2);
     for (unsigned i = 0; i < 2; i++)
         finish(&signatures[i]);
-    CHECK_EQ(stats.batches - batches, 1);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) - batches, 1);
     CHECK_EQ(yields, 1);
     ersatz_device_free(device);
 }
@@ -208,13 +208,14 @@ static void second_naps(void)
     struct signature signatures[2];
 
     let_one_go_on(signatures);
-    while (atomic_load(&naps) == 0 && atomic_load(&stats.batches) == batches)
+    while (atomic_load(&naps) == 0 && ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) == batches)
         usleep(100);
     CHECK_EQ(naps, 1);
     wait_for(&napped);
-    CHECK_EQ(stats.batches, batches); /* the one that is awake is still in its yield */
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES),
+        batches); /* the one that is awake is still in its yield */
     let_other_go_on(signatures);
-    CHECK_EQ(stats.batches - batches, 1);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) - batches, 1);
     CHECK_EQ(naps, 1); /* the last one that is awake does not nap */
     sem_post(&wake_up);
     ersatz_device_free(device);

@@ -34,7 +34,7 @@ static void operate(struct ersatz_device *device, struct ersatz_stats *stats)
         CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
         CHECK(aes_is_right(aes));
     }
-    CHECK_EQ(stats->wakeups, 4 * WORKERS);
+    CHECK_EQ(ersatz_stats_count(stats, ERSATZ_COUNTER_WAKEUPS), 4 * WORKERS);
     ersatz_waker_free(waker);
     aes_free(aes);
 }

@@ -33,24 +33,25 @@ int main(void)
     test_begin(60);
     rsa = rsa_new();
     device = card_open(&stats, 1, 0, false);
-    while (atomic_load(&stats.sleeps) == 0)
+    while (ersatz_stats_count(&stats, ERSATZ_COUNTER_SLEEPS) == 0)
         usleep(1000);
-    enters = atomic_load(&stats.io_uring_enters);
+    enters = ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS);
     for (unsigned i = 0; i < OPERATIONS; i++)
         do_one(NULL);
-    CHECK_EQ(atomic_load(&stats.io_uring_enters), enters); /* a worker's sleep is counted when it ends */
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS),
+        enters); /* a worker's sleep is counted when it ends */
     CHECK_EQ(ersatz_stats_requests(&stats, ERSATZ_REQUEST_RSA_PRIV), OPERATIONS);
-    CHECK_EQ(atomic_load(&stats.completed), OPERATIONS);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED), OPERATIONS);
     CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
 
     ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
     CHECK_EQ(pthread_create(&thread, NULL, do_one, NULL), 0);
     while (ersatz_stats_requests(&stats, ERSATZ_REQUEST_RSA_PRIV) == OPERATIONS)
         usleep(1000);
-    CHECK_EQ(atomic_load(&stats.completed), OPERATIONS);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED), OPERATIONS);
     ersatz_device_release(device, 1);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_EQ(atomic_load(&stats.completed), OPERATIONS + 1);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED), OPERATIONS + 1);
     ersatz_device_free(device);
     rsa_free(rsa);
     return 0;

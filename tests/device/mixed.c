@@ -86,7 +86,7 @@ int main(void)
 
     test_begin(120);
     for (unsigned depth = 1; depth <= 64; depth *= 8) {
-        uint64_t before = stats.completed;
+        uint64_t before = ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED);
 
         device = card_open(&stats, depth == 8 ? 1 : 4, depth, false);
         for (uintptr_t i = 0; i < THREADS; i++)
@@ -96,10 +96,10 @@ int main(void)
             pthread_join(threads[i], NULL);
         CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
         ersatz_device_free(device);
-        CHECK_EQ(stats.completed - before, THREADS * ROUNDS);
+        CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) - before, THREADS * ROUNDS);
         for (enum ersatz_flight kind = 0; kind < ERSATZ_FLIGHTS; kind++)
             CHECK_EQ(stats.in_flight[kind], 0);
     }
-    CHECK_EQ(stats.failed, 0);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_FAILED), 0);
     return 0;
 }

@@ -58,10 +58,10 @@ static void keep(struct ersatz_record_place *place)
     struct ersatz_error error;
 
     CHECK(ersatz_record_init(place));
-    place->record->stats.wakeups = 41;
+    place->record->stats.orphans = 41;
     if (!ersatz_record_keep(place, directory, &error))
         FAIL(error.text);
-    CHECK_EQ(place->record->stats.wakeups, 41); /* what it said goes along */
+    CHECK_EQ(place->record->stats.orphans, 41); /* what it said goes along */
 }
 
 /* Killed: the counts are there, the trace is there, the process never got to say that it ended. */
@@ -73,7 +73,7 @@ static void be_killed(void)
 
     keep(&place);
     before = place.record;
-    ersatz_count(&place.record->stats.wakeups, 1);
+    ersatz_count(&place.record->stats.orphans, 1);
     CHECK(ersatz_record_reserve_trace(&place, &error));
     place.record->head.traced = true;
     place.record->trace.entries[ERSATZ_TRACE_ENTRIES - 1].number = 99;
@@ -88,7 +88,7 @@ static void killed(void)
 
     end(pid, SIGKILL);
     record = read_record(pid, "");
-    CHECK_EQ(record->stats.wakeups, 42);
+    CHECK_EQ(record->stats.orphans, 42);
     CHECK_EQ(record->trace.entries[ERSATZ_TRACE_ENTRIES - 1].number, 99);
     CHECK_EQ(record->head.state, ERSATZ_RECORD_RUNNING);
     CHECK_EQ(record->head.parent, getpid());
@@ -103,9 +103,9 @@ static void be_a_child(void)
     struct ersatz_error error;
 
     CHECK(ersatz_record_after_fork(&family, &error));
-    CHECK_EQ(family.record->stats.wakeups, 0);
+    CHECK_EQ(family.record->stats.orphans, 0);
     CHECK_EQ(family.record->head.pid, getpid());
-    ersatz_count(&family.record->stats.wakeups, 5);
+    ersatz_count(&family.record->stats.orphans, 5);
 }
 
 /* A child's counts are its own, and the parent's stay. Whether the program has closed the descriptor of the
@@ -124,8 +124,8 @@ static void be_a_family(void)
         pid = start(be_a_child);
         end(pid, 7 << 8);
         child = read_record(pid, "");
-        CHECK_EQ(child->stats.wakeups, 5);
-        CHECK_EQ(family.record->stats.wakeups, 41);
+        CHECK_EQ(child->stats.orphans, 5);
+        CHECK_EQ(family.record->stats.orphans, 41);
         free(child);
         close(other);
     }
@@ -146,9 +146,9 @@ static void be_without(void)
     CHECK(!ersatz_record_after_fork(&family, &error));
     CHECK(strstr(error.text, "a forked child keeps no record") != NULL);
     CHECK(strstr(error.text, directory) != NULL);
-    CHECK_EQ(family.record->stats.wakeups, 0);
+    CHECK_EQ(family.record->stats.orphans, 0);
     CHECK_EQ(family.record->head.pid, getpid());
-    ersatz_count(&family.record->stats.wakeups, 5);
+    ersatz_count(&family.record->stats.orphans, 5);
 }
 
 static void without(void)
@@ -159,7 +159,7 @@ static void without(void)
     close(family.fd);
     CHECK_EQ(rename(directory, moved), 0);
     end(start(be_without), 7 << 8);
-    CHECK_EQ(family.record->stats.wakeups, 41);
+    CHECK_EQ(family.record->stats.orphans, 41);
     CHECK_EQ(rename(moved, directory), 0);
 }
 
@@ -213,7 +213,7 @@ static void twice(void)
     keep(&place); /* family's is there */
     CHECK(find_another("-", name));
     record = read_record(getpid(), name);
-    CHECK_EQ(record->stats.wakeups, 41);
+    CHECK_EQ(record->stats.orphans, 41);
     free(record);
     CHECK(ersatz_record_keep(&place, directory, &error)); /* the same engine, loaded again */
     CHECK_EQ(count_own(), 2);
@@ -249,7 +249,7 @@ static void refuse(const char *where, const char *text)
     CHECK(strstr(error.text, text) != NULL);
     CHECK(strstr(error.text, where) != NULL);
     CHECK(place.directory == NULL);
-    place.record->stats.wakeups = 1; /* it is still there to be written to */
+    place.record->stats.orphans = 1; /* it is still there to be written to */
 }
 
 /* No more may be written than that, as on a file system that is full. Who asks for more is sent SIGXFSZ,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which cache lines of the device two threads both write when each submits a request of its own, to an
- * instance of its own, with one RSA key. A line counts as written if its content differs from one step of the
- * request to the next; so what is changed and changed back within one step is not seen. Requests are held
- * meanwhile, and all workers sleep before, so that time plays no part.
+ * instance of its own, with one RSA key; and which ones two workers both write when each completes one. A
+ * line counts as written if its content differs from one step of the request to the next; so what is changed
+ * and changed back within one step is not seen. All workers sleep before and after each step, so that time
+ * plays no part.
  */
 #include <malloc.h>
 #include <semaphore.h>
@@ -16,12 +17,15 @@
 #define THREADS 2u
 #define LINES_MAX 4096u
 
+/* Of the first, workers have no part: requests are held. The second is the whole way, by one worker. */
+enum side { SUBMISSION, WHOLE_WAY, SIDES };
+
 struct region {
     const char *name;
     const uint8_t *at;
     size_t size;
     uint8_t *before;
-    bool written[THREADS][LINES_MAX];
+    bool written[SIDES][THREADS][LINES_MAX];
 };
 
 static struct ersatz_stats stats;
@@ -30,7 +34,7 @@ static struct rsa *rsa;
 /* One thread after the other; none ends before the last, so that no place of its own is given to another. */
 static sem_t done, end;
 static struct region regions[] = {{.name = "device"}, {.name = "instances"}, {.name = "statistics"},
-    {.name = "lists of free requests"}, {.name = "RSA key"}};
+    {.name = "lists of free requests"}, {.name = "RSA key"}, {.name = "workers"}};
 
 #define REGIONS (sizeof(regions) / sizeof(regions[0]))
 
@@ -52,13 +56,13 @@ static void begin_step(void)
         memcpy(regions[i].before, regions[i].at, regions[i].size);
 }
 
-static void end_step(unsigned thread)
+static void end_step(enum side side, unsigned thread)
 {
     for (unsigned i = 0; i < REGIONS; i++) {
         for (size_t at = 0; at < regions[i].size; at += LINE) {
             size_t len = regions[i].size - at < LINE ? regions[i].size - at : LINE;
 
-            regions[i].written[thread][at / LINE] |=
+            regions[i].written[side][thread][at / LINE] |=
                 memcmp(regions[i].before + at, regions[i].at + at, len) != 0;
         }
     }
@@ -76,6 +80,30 @@ static void wait_until_held(void)
 {
     usleep(1000);
     wait_until_asleep();
+}
+
+static void wait_until_done(struct ersatz_request *request)
+{
+    while (!ersatz_request_is_done(request))
+        ersatz_request_wait(request, -1);
+}
+
+/* Only the worker of the thread's own instance is woken. */
+static void go_the_whole_way(unsigned thread, struct rsa *mine, struct ersatz_waker *waker)
+{
+    struct ersatz_request *request;
+    uint64_t batches = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES);
+
+    wait_until_asleep();
+    begin_step();
+    CHECK_EQ(ersatz_request_new(device, &mine->op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
+    wait_until_done(request);
+    wait_until_asleep();
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    end_step(WHOLE_WAY, thread);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES), batches + 1);
+    CHECK(rsa_is_right(mine));
 }
 
 static void *submit_one(void *number)
@@ -96,21 +124,21 @@ static void *submit_one(void *number)
         begin_step();
         CHECK_EQ(ersatz_request_new(device, &mine.op, true, &request), ERSATZ_OK);
         if (round > 0)
-            end_step(thread);
+            end_step(SUBMISSION, thread);
         CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
         wait_until_held();
         if (round > 0)
-            end_step(thread);
+            end_step(SUBMISSION, thread);
         ersatz_device_hold(device, ERSATZ_HOLD_NONE);
-        while (!ersatz_request_is_done(request))
-            ersatz_request_wait(request, -1);
+        wait_until_done(request);
         wait_until_asleep();
         begin_step();
         CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
         if (round > 0)
-            end_step(thread);
+            end_step(SUBMISSION, thread);
         CHECK(rsa_is_right(&mine));
     }
+    go_the_whole_way(thread, &mine, waker);
     ersatz_waker_free(waker);
     CHECK_EQ(sem_post(&done), 0);
     CHECK_EQ(sem_wait(&end), 0);
@@ -141,18 +169,34 @@ static void drop_key_in_use(void)
     ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     for (unsigned i = 0; i < 3; i++) {
         memset(out, 0, sizeof(out));
-        while (!ersatz_request_is_done(requests[i]))
-            ersatz_request_wait(requests[i], -1);
+        wait_until_done(requests[i]);
         CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
         CHECK(memcmp(out, wanted, sizeof(wanted)) == 0);
         ersatz_waker_free(wakers[i]);
     }
 }
 
-/* A worker that was woken in vain, since requests are held, counts that it sleeps again. */
-static bool is_of_sleeps(unsigned region, unsigned line)
+/* How many lines both write. */
+static unsigned count_shared(enum side side, const char *name)
 {
-    return region == 2 && line == offsetof(struct ersatz_stats, sleeps) / LINE;
+    unsigned shared = 0;
+
+    printf("%s:\n", name);
+    for (unsigned i = 0; i < REGIONS; i++) {
+        bool(*written)[LINES_MAX] = regions[i].written[side];
+        unsigned count = 0;
+
+        for (unsigned line = 0; line < LINES_MAX; line++) {
+            count += written[0][line];
+            if (written[0][line] && written[1][line]) {
+                printf("  %s: both write the line at offset %u\n", regions[i].name, line * LINE);
+                shared++;
+            }
+        }
+        printf("  %s: %u lines by one request\n", regions[i].name, count);
+    }
+    printf("  %u lines by both\n", shared);
+    return shared;
 }
 
 int main(void)
@@ -160,7 +204,7 @@ int main(void)
     struct ersatz_config config;
     struct ersatz_error error;
     pthread_t threads[THREADS];
-    unsigned shared = 0;
+    unsigned shared;
 
     test_begin(60);
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -169,11 +213,13 @@ int main(void)
     ersatz_config_init(&config, &stats);
     config.workers = config.instances = THREADS;
     CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    device->cores = 4; /* with two, workers note when a lone operation ends: linger.c */
     watch(0, device, offsetof(struct ersatz_device, pool.chunks));
     watch(1, device->instances, THREADS * sizeof(*device->instances));
     watch(2, &stats, sizeof(stats));
     watch(3, device->pool.lists, THREADS * sizeof(*device->pool.lists));
     watch(4, rsa->op.u.rsa.key, malloc_usable_size(rsa->op.u.rsa.key));
+    watch(5, device->workers, THREADS * sizeof(*device->workers));
     for (uintptr_t i = 0; i < THREADS; i++) {
         CHECK_EQ(pthread_create(&threads[i], NULL, submit_one, (void *)i), 0);
         CHECK_EQ(sem_wait(&done), 0);
@@ -181,21 +227,14 @@ int main(void)
     CHECK_EQ(sem_post(&end), 0);
     for (unsigned i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    for (unsigned i = 0; i < REGIONS; i++) {
-        unsigned written = 0;
-
-        for (unsigned line = 0; line < LINES_MAX; line++) {
-            written += regions[i].written[0][line];
-            if (regions[i].written[0][line] && regions[i].written[1][line] && !is_of_sleeps(i, line)) {
-                printf("%s: both write the line at offset %u\n", regions[i].name, line * LINE);
-                shared++;
-            }
-        }
-        printf("%s: %u lines by one request\n", regions[i].name, written);
-        free(regions[i].before);
-    }
-    CHECK(regions[1].written[0][offsetof(struct instance, own_counts) / LINE]); /* it sees what is written */
+    shared = count_shared(SUBMISSION, "submission");
+    shared += count_shared(WHOLE_WAY, "submission and completion");
     CHECK_EQ(shared, 0);
+    /* It sees what is written. */
+    CHECK(regions[1].written[SUBMISSION][0][offsetof(struct instance, own_counts) / LINE]);
+    CHECK(regions[5].written[WHOLE_WAY][0][offsetof(struct worker, next_instance) / LINE]);
+    for (unsigned i = 0; i < REGIONS; i++)
+        free(regions[i].before);
     drop_key_in_use();
     ersatz_device_free(device);
     rsa_free(rsa);

@@ -92,7 +92,7 @@ static void divide(struct rsa *rsa, unsigned on_cores, unsigned count, unsigned 
     struct ersatz_device *device;
     struct ersatz_request *requests[MANY];
     struct ersatz_waker *wakers[MANY];
-    uint64_t before = stats.batches;
+    uint64_t before = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES);
 
     cores = on_cores;
     ersatz_config_init(&config, &stats);
@@ -117,7 +117,7 @@ static void divide(struct rsa *rsa, unsigned on_cores, unsigned count, unsigned 
         CHECK(memcmp(out[i], rsa->wanted, RSA_BYTES) == 0);
         ersatz_waker_free(wakers[i]);
     }
-    CHECK_EQ(stats.batches - before, batches);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) - before, batches);
     ersatz_device_free(device);
 }
 

@@ -62,7 +62,7 @@ static void hold_again(void)
         ersatz_device_hold(device, ERSATZ_HOLD_SIGNAL);
         CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
         CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-        while (stats.completed == i)
+        while (ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) == i)
             usleep(100);
         CHECK(!ersatz_request_is_done(request));
         ersatz_device_hold(device, ERSATZ_HOLD_NONE);

@@ -180,7 +180,7 @@ static void check_orphan(void)
     CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
     CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-    while (stats.completed == 0)
+    while (ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) == 0)
         usleep(100);
     CHECK(!ersatz_request_is_done(request));
     CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 1); /* the card has it still */
@@ -206,7 +206,7 @@ static void check_stop(enum told told)
     CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
     submit(request, told, waker, &calls);
-    while (stats.completed == 0)
+    while (ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) == 0)
         usleep(100);
     ersatz_device_stop(device);
     wait_until_done(device, request, told, waker);

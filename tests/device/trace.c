@@ -212,7 +212,8 @@ static void written(void)
     CHECK(ersatz_trace_write(processes, 2, memory));
     fclose(memory);
     CHECK_EQ(occurrences(text, "\"name\":\"aes_cbc\",\"args\""), 2 * ROUNDS * JOBS);
-    CHECK_EQ(occurrences(text, "\"ph\":\"X\",\"cat\":\"card\",\"pid\":77"), stats.batches);
+    CHECK_EQ(occurrences(text, "\"ph\":\"X\",\"cat\":\"card\",\"pid\":77"),
+        ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES));
     CHECK_EQ(occurrences(text, "\"ph\":\"s\""), 4 * ROUNDS * JOBS);
     CHECK_EQ(occurrences(text, "\"ph\":\"f\""), 4 * ROUNDS * JOBS);
     CHECK_EQ(occurrences(text, "a \\\"n\xc3\xa4me\\\"\\n\""), 1);

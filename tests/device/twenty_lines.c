@@ -31,5 +31,8 @@ int main(void)
     ersatz_waker_free(waker);
     ersatz_cipher_free(op.u.cipher.cipher);
     ersatz_device_free(device);
-    return stats.completed == 1 && stats.wakeups == 1 ? 0 : 4;
+    return ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) == 1 &&
+                   ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS) == 1
+               ? 0
+               : 4;
 }

@@ -122,7 +122,7 @@ static void run(struct ersatz_device *device, unsigned count, bool copy)
 
 static uint64_t done_by(enum ersatz_kernel kernel)
 {
-    return atomic_load(&stats.by_kernel[kernel]);
+    return ersatz_stats_by_kernel(&stats, kernel);
 }
 
 static void check_mixed(struct ersatz_device *device)

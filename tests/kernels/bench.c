@@ -175,12 +175,12 @@ static void measure(const char *directory, int bits, bool private_half, double m
     double kernel, libcrypto;
 
     set_up(&work, directory, bits, private_half);
-    before = atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]);
+    before = ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_PORTABLE);
     for (unsigned round = 0; round < ROUNDS; round++) {
         work.kernel[round] = rate(by_kernel, &work);
         work.libcrypto[round] = rate(by_libcrypto, &work);
     }
-    CHECK_EQ(atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]), before);
+    CHECK_EQ(ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_PORTABLE), before);
     kernel = median(work.kernel);
     libcrypto = median(work.libcrypto);
     printf("RSA-%d %-8s %12.0f/s %12.0f/s %8.2f", bits, private_half ? "private" : "public", libcrypto,

@@ -261,7 +261,7 @@ static void compute(unsigned count)
 {
     const struct ersatz_op *ops[COMPUTE_BATCH_MAX];
     enum ersatz_result results[COMPUTE_BATCH_MAX];
-    uint64_t before = atomic_load(&stats.by_kernel[ERSATZ_KERNEL_IFMA]);
+    uint64_t before = ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_IFMA);
     unsigned batched = 0;
 
     for (unsigned i = 0; i < count; i++) {
@@ -270,7 +270,7 @@ static void compute(unsigned count)
     }
     CHECK(count > 0);
     compute_batch(lanes, ops, results, count, &stats);
-    CHECK_EQ(atomic_load(&stats.by_kernel[ERSATZ_KERNEL_IFMA]) - before, batched);
+    CHECK_EQ(ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_IFMA) - before, batched);
     for (unsigned i = 0; i < count; i++) {
         const struct member *member = &members[i];
         size_t size = ersatz_rsa_key_size(member->op.u.rsa.key);
@@ -331,7 +331,7 @@ static void test_broken_half(const char *directory)
         RSA *rsa = read_key(directory, "2048");
         struct ersatz_rsa_numbers numbers = rsa_numbers(rsa);
         const struct ersatz_bytes *broken[] = {&numbers.dmp1, &numbers.dmq1, &numbers.iqmp};
-        uint64_t before = atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]);
+        uint64_t before = ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_PORTABLE);
         struct known *known;
 
         ((uint8_t *)broken[which]->data)[broken[which]->len - 1 - any(100)] ^= 4;
@@ -341,7 +341,7 @@ static void test_broken_half(const char *directory)
         CHECK_EQ(ersatz_rsa_key_size(keys[10].key), known->size);
         members[6].batched = false;
         compute(11);
-        CHECK_EQ(atomic_load(&stats.by_kernel[ERSATZ_KERNEL_PORTABLE]) - before, 1);
+        CHECK_EQ(ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_PORTABLE) - before, 1);
     }
 }
 

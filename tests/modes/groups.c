@@ -112,9 +112,9 @@ static void wait_until_readable(const struct ersatz_waker *waker)
     CHECK_EQ(poll(&poll_fd, 1, -1), 1);
 }
 
-static void wait_for(_Atomic uint64_t *counter, uint64_t value)
+static void wait_for_completed(uint64_t count)
 {
-    while (atomic_load(counter) < value)
+    while (ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED) < count)
         usleep(100);
 }
 
@@ -127,7 +127,8 @@ static void told_by_the_last(void)
 
     CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
     for (unsigned early = 0; early < 4; early++) {
-        uint64_t wakeups = atomic_load(&stats.wakeups), completed = atomic_load(&stats.completed);
+        uint64_t wakeups = ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS),
+                 completed = ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED);
 
         ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
         group_set_up(&group, 4);
@@ -135,7 +136,7 @@ static void told_by_the_last(void)
         CHECK_EQ(ersatz_submit_fd(group.request, waker), ERSATZ_OK);
         CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 4);
         ersatz_device_release(device, early);
-        wait_for(&stats.completed, completed + early);
+        wait_for_completed(completed + early);
         usleep(2000);
         CHECK(!is_readable(waker));
         CHECK(!ersatz_request_is_done(group.request));
@@ -144,7 +145,7 @@ static void told_by_the_last(void)
         CHECK(ersatz_request_is_done(group.request));
         CHECK(!is_readable(waker));
         finish_and_compare(&group);
-        CHECK_EQ(atomic_load(&stats.wakeups), wakeups + 1);
+        CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS), wakeups + 1);
         CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
         group_free(&group);
     }
@@ -192,7 +193,7 @@ static void more_than_the_ring(unsigned ring_depth, bool by_callback)
         group_free(&groups[g]);
         ersatz_waker_free(wakers[g]);
     }
-    wait_for(&stats.completed, 4 * GROUP_MAX - 6);
+    wait_for_completed(4 * GROUP_MAX - 6);
     CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     ersatz_device_free(device);
 }
@@ -206,12 +207,12 @@ static void polled(void)
     group_set_up(&group, 20);
     group_make(device, &group);
     CHECK_EQ(ersatz_submit_callback(group.request, count_callback, &group), ERSATZ_OK);
-    wait_for(&stats.completed, 20);
+    wait_for_completed(20);
     while (!ersatz_request_is_done(group.request))
         CHECK(ersatz_device_poll(device) <= 1);
     CHECK_EQ(atomic_load(&group.callbacks), 1);
     finish_and_compare(&group);
-    CHECK_EQ(atomic_load(&stats.messages), 1);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_MESSAGES), 1);
     group_free(&group);
     ersatz_device_free(device);
 }
@@ -254,7 +255,8 @@ static void orphaned(void)
     static struct group group;
 
     for (unsigned early = 0; early < 12; early += 5) {
-        uint64_t completed = atomic_load(&stats.completed), orphans = atomic_load(&stats.orphans);
+        uint64_t completed = ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED),
+                 orphans = atomic_load(&stats.orphans);
 
         ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
         CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
@@ -262,15 +264,15 @@ static void orphaned(void)
         group_make(device, &group);
         CHECK_EQ(ersatz_submit_fd(group.request, waker), ERSATZ_OK);
         ersatz_device_release(device, early);
-        wait_for(&stats.completed, completed + early);
+        wait_for_completed(completed + early);
         ersatz_waker_free(waker);
         CHECK_EQ(atomic_load(&stats.orphans), orphans + 1);
         memset(group.text, 0, sizeof(group.text)); /* nobody looks at it any more */
         group_free(&group);
         ersatz_device_release(device, 12 - early);
-        wait_for(&stats.completed, completed + 12);
+        wait_for_completed(completed + 12);
     }
-    CHECK_EQ(atomic_load(&stats.wakeups), 0);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS), 0);
     ersatz_device_free(device);
 }
 
@@ -287,7 +289,7 @@ static void stopped(void)
         group_make(device, &group);
         CHECK_EQ(ersatz_submit_fd(group.request, waker), ERSATZ_OK);
         ersatz_device_release(device, early);
-        wait_for(&stats.completed, early);
+        wait_for_completed(early);
         ersatz_device_stop(device);
         CHECK(is_readable(waker));
         CHECK(ersatz_request_is_done(group.request));
@@ -337,7 +339,7 @@ static void from_many_threads(void)
         CHECK_EQ(pthread_create(&threads[i], NULL, submit_many, device), 0);
     for (unsigned i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
-    CHECK_EQ(atomic_load(&stats.wakeups), 3 * ROUNDS);
+    CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS), 3 * ROUNDS);
     CHECK_EQ(ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL), 0);
     ersatz_device_free(device);
 }

@@ -331,14 +331,14 @@ static uint64_t time_batch(const void *inputs)
 static void measure_card(unsigned pair, enum ersatz_kernel kernel, unsigned count, double seconds)
 {
     char way[32];
-    uint64_t before = atomic_load(&stats.by_kernel[kernel]);
+    uint64_t before = ersatz_stats_by_kernel(&stats, kernel);
 
     now.pair = &by[pair];
     now.count = count;
     snprintf(way, sizeof(way), "%s, %u at once", ersatz_kernel_name(kernel), count);
     ersatz_kernels_choose(1u << kernel);
     measure(way, time_batch, seconds);
-    CHECK(atomic_load(&stats.by_kernel[kernel]) > before); /* else it was another one */
+    CHECK(ersatz_stats_by_kernel(&stats, kernel) > before); /* else it was another one */
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
 }
 

@@ -19,12 +19,12 @@ static void add_stats(struct totals *totals, const struct ersatz_stats *stats)
         totals->requests[i] += requests;
         totals->accepted += requests;
     }
-    totals->completed += read_counter(&stats->completed);
-    totals->failed += read_counter(&stats->failed);
+    totals->completed += ersatz_stats_count(stats, ERSATZ_COUNTER_COMPLETED);
+    totals->failed += ersatz_stats_count(stats, ERSATZ_COUNTER_FAILED);
     totals->retries += read_counter(&stats->retries);
-    totals->batches += read_counter(&stats->batches);
-    totals->wakeups += read_counter(&stats->wakeups);
-    totals->callbacks += read_counter(&stats->callbacks);
+    totals->batches += ersatz_stats_count(stats, ERSATZ_COUNTER_BATCHES);
+    totals->wakeups += ersatz_stats_count(stats, ERSATZ_COUNTER_WAKEUPS);
+    totals->callbacks += ersatz_stats_count(stats, ERSATZ_COUNTER_CALLBACKS);
     totals->orphans += read_counter(&stats->orphans);
     for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++)
         totals->computed_inline += ersatz_stats_inline(stats, kernel);

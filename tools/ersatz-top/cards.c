@@ -86,14 +86,12 @@ static bool has_rates(const struct card *card)
     return card->before != NULL && card->at_ns > card->before_ns;
 }
 
-double card_rate(const struct card *card, const _Atomic uint64_t *now)
+double card_rate(const struct card *card, enum ersatz_counter counter)
 {
-    size_t offset = (size_t)((const char *)now - (const char *)card->now);
-
     if (!has_rates(card))
         return 0;
-    return rate(card, counter(now),
-        counter((const _Atomic uint64_t *)(const void *)((const char *)card->before + offset)));
+    return rate(card, ersatz_stats_count(&card->now->stats, counter),
+        ersatz_stats_count(&card->before->stats, counter));
 }
 
 double card_operations(const struct card *card, unsigned kind)

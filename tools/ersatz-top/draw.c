@@ -185,15 +185,17 @@ static void draw_operations(struct page *page, const struct card *card)
 static void draw_counters(struct page *page, const struct card *card)
 {
     const struct ersatz_stats *stats = &card->now->stats;
-    double batches = card_rate(card, &stats->batches), completed = card_rate(card, &stats->completed);
-    uint64_t all_batches = counter(&stats->batches);
+    double batches = card_rate(card, ERSATZ_COUNTER_BATCHES),
+           completed = card_rate(card, ERSATZ_COUNTER_COMPLETED);
+    uint64_t all_batches = ersatz_stats_count(stats, ERSATZ_COUNTER_BATCHES);
 
     add(page,
         "  batch %.1f (%.1f in all)  retries %" PRIu64 "  orphans %" PRIu64 "  failed %" PRIu64
         "  early resumes %" PRIu64,
         batches > 0 ? completed / batches : 0.0,
-        all_batches > 0 ? (double)counter(&stats->completed) / (double)all_batches : 0.0,
-        counter(&stats->retries), counter(&stats->orphans), counter(&stats->failed),
+        all_batches > 0 ? (double)ersatz_stats_count(stats, ERSATZ_COUNTER_COMPLETED) / (double)all_batches
+                        : 0.0,
+        counter(&stats->retries), counter(&stats->orphans), ersatz_stats_count(stats, ERSATZ_COUNTER_FAILED),
         counter(&stats->early_resumes));
     end_line(page, PLAIN);
 }

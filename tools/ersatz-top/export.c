@@ -140,19 +140,21 @@ static void put_latency(const struct card *card, const char *name, FILE *stream)
     }
 }
 
-#define COUNTER(field)                                                                                       \
-    static void put_##field(const struct card *card, const char *name, FILE *stream)                         \
+#define COUNTER(name, number)                                                                                \
+    static void put_##name(const struct card *card, const char *text, FILE *stream)                          \
     {                                                                                                        \
-        put(card, name, NULL, NULL, counter(&card->now->stats.field), stream);                               \
+        const struct ersatz_stats *stats = &card->now->stats;                                                \
+                                                                                                             \
+        put(card, text, NULL, NULL, number, stream);                                                         \
     }
-COUNTER(completed)
-COUNTER(failed)
-COUNTER(batches)
-COUNTER(retries)
-COUNTER(early_resumes)
-COUNTER(orphans)
-COUNTER(callbacks)
-COUNTER(wakeups)
+COUNTER(completed, ersatz_stats_count(stats, ERSATZ_COUNTER_COMPLETED))
+COUNTER(failed, ersatz_stats_count(stats, ERSATZ_COUNTER_FAILED))
+COUNTER(batches, ersatz_stats_count(stats, ERSATZ_COUNTER_BATCHES))
+COUNTER(callbacks, ersatz_stats_count(stats, ERSATZ_COUNTER_CALLBACKS))
+COUNTER(wakeups, ersatz_stats_count(stats, ERSATZ_COUNTER_WAKEUPS))
+COUNTER(retries, counter(&stats->retries))
+COUNTER(early_resumes, counter(&stats->early_resumes))
+COUNTER(orphans, counter(&stats->orphans))
 
 static const struct metric metrics[] = {
     {"ersatz_up", "gauge", "1: the process runs.", put_up},

@@ -68,8 +68,8 @@ double card_seconds(const struct card *card);
 uint64_t counter(const _Atomic uint64_t *counter);
 uint32_t load_of(const _Atomic uint32_t *number); /* of struct ersatz_load */
 
-/* The counter at this offset of the record, per second; 0 where there is no sample before. */
-double card_rate(const struct card *card, const _Atomic uint64_t *counter);
+/* What the threads of the card counted per second; 0 where there is no sample before. */
+double card_rate(const struct card *card, enum ersatz_counter counter);
 
 /* Operations of one kind on the card, and of all kinds. */
 double card_operations(const struct card *card, unsigned kind);

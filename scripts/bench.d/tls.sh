@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# Mode "tls": full handshakes a second, with HAProxy as the server: without the engine, and with it and ssl-mode-async. The client has as
-# many processes as there are cores, so that it does not limit the server while a core is idle; what it costs is shown beside the server.
+# Mode "tls": full handshakes with HAProxy as the server: without the engine, and with it and ssl-mode-async. In three ways, by the
+# work's name:
+#   tls1.3-rsa2048         server and client on all cores, as many handshakes under way as there are jobs. What each of them costs the
+#                          server counts here; how many there are, and how long they take, depends on the client's share of the cores
+#   tls1.3-rsa2048-apart   the same, with the server on one half of the cores and the client on the other: how many the server can do
+#   tls1.3-rsa2048-steady  on separate cores; handshakes begin at a fixed rate, 0.7 of what plain OpenSSL can do: how long they take at
+#                          equal load
+# The client has as many processes as cores.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 is_listening() {
@@ -22,14 +28,32 @@ make_certificate() {
     }
 }
 
-# start_haproxy PORT BITS VARIANT: its process id is in $server.
+# The cores that this script may use, one a line.
+cores() {
+    taskset -cp $$ | sed 's/.*: //' | tr , '\n' | awk -F- '{ for (c = $1; c <= $NF; c++) print c }'
+}
+
+# half first|second: of the cores, as taskset takes them. If there is only one, it is in both.
+half() {
+    cores | awk -v which="$1" '
+        { core[NR] = $1 }
+        END {
+            middle = NR > 1 ? int(NR / 2) : 1
+            from = which == "first" || NR == 1 ? 1 : middle + 1
+            to = which == "first" ? middle : NR
+            for (i = from; i <= to; i++) printf "%s%s", (i > from ? "," : ""), core[i]
+            print ""
+        }'
+}
+
+# start_haproxy PORT BITS VARIANT CORES: its process id is in $server.
 start_haproxy() {
     local mode_line=
     [ "$3" = plain ] || mode_line=ssl-mode-async
     cat >"$work/haproxy.cfg" <<CFG
 global
     $mode_line
-    nbthread $(nproc)
+    nbthread $(count "$4")
     maxconn 2000
 defaults
     mode http
@@ -55,7 +79,7 @@ default_algorithms = ALL
 init = 1
 CNF
     [ "$3" != plain ] || : >"$work/openssl.cnf"
-    OPENSSL_CONF=$work/openssl.cnf haproxy -db -f "$work/haproxy.cfg" >"$work/log" 2>&1 </dev/null &
+    OPENSSL_CONF=$work/openssl.cnf taskset -c "$4" haproxy -db -f "$work/haproxy.cfg" >"$work/log" 2>&1 </dev/null &
     server=$!
     for _ in $(seq 200); do
         ! is_listening "$1" || return 0
@@ -66,15 +90,35 @@ CNF
     return 1
 }
 
-# measure_tls WORK VARIANT: WORK is tls1.3-rsa2048 and the like; with 1.2 the client encrypts to the server's RSA key.
+# count LIST: how many there are, with commas between them.
+count() {
+    tr , '\n' <<<"$1" | wc -l
+}
+
+load=0.7 # of plain OpenSSL's rate
+
+# measure_tls WORK VARIANT: WORK is as above; with 1.2 the client encrypts to the server's RSA key.
 measure_tls() {
-    local port version=${1#tls} bits=${1#*-rsa}
+    local port version=${1#tls} bits=${1#*-rsa} servers clients connections=${jobs:-64} rate=()
     version=${version%%-*}
+    bits=${bits%%-*}
+    servers=$(cores | paste -sd,)
+    clients=$servers
+    [[ $1 != *-*-* ]] || { servers=$(half first); clients=$(half second); }
     make_certificate "$bits" || return
+    if [[ $1 = *-steady ]]; then
+        # That of the same round, or now; the card has plain OpenSSL's.
+        [ "$2" != plain ] || [ -e "$work/rate-${1%-steady}" ] || measure_tls "${1%-steady}-apart" plain >/dev/null || return
+        rate=("$(awk -v load=$load '{ print load * $1 }' "$work/rate-${1%-steady}")")
+        connections=1024 # as many as come
+    fi
     port=$(free_port)
     rm -f "$work/stats.json"
-    start_haproxy "$port" "$bits" "$2" || return
-    "$programs/handshakes" "$port" "$version" AES128-GCM-SHA256 "${jobs:-64}" "$seconds" "$server" "$(nproc)" >"$work/out" || return
+    start_haproxy "$port" "$bits" "$2" "$servers" || return
+    taskset -c "$clients" "$programs/handshakes" "$port" "$version" AES128-GCM-SHA256 "$connections" "$seconds" "$server" \
+        "$(count "$clients")" "${rate[@]}" >"$work/out" || return
+    [[ $1:$2 != *-steady:card ]] || rm "$work/rate-${1%-steady}"
+    [[ $1:$2 != *-apart:plain ]] || awk '$1 == "rate" { print $2 }' "$work/out" >"$work/rate-${1%-apart}"
     kill -USR1 "$server"
     wait "$server" || { echo "scripts/bench: HAProxy ended badly: $(tail -3 "$work/log")" >&2; server=; return 1; }
     server=
@@ -95,14 +139,20 @@ tls_table() {
 }
 
 mode_tls() {
-    local works="${*:-tls1.3-rsa2048 tls1.2-rsa2048 tls1.3-rsa4096}"
+    local works="$*" handshake
+    if [ -z "$works" ]; then
+        for handshake in tls1.3-rsa2048 tls1.2-rsa2048 tls1.3-rsa4096; do
+            works+=" $handshake $handshake-apart $handshake-steady"
+        done
+    fi
     plan_all tls "$works" "plain card"
     run_plan "$results/tls.raw.tsv"
     summarize "$results/tls.raw.tsv" "$results/tls.summary.tsv"
     lines_with "rate rate/plain median_us p99_us cpu_us cpu_us/plain client_us batch" "$results/tls.summary.tsv" >"$results/tls.tsv"
     here
-    echo "HAProxy with $(nproc) threads, a client of $(nproc) processes on the same machine that keeps ${jobs:-64} handshakes under way, each on a new"
-    echo "connection; $rounds rounds of $seconds s"
+    echo "HAProxy with a thread on each of its cores; a client of as many processes as it has cores keeps ${jobs:-64} handshakes under way,"
+    echo "each on a new connection. apart: HAProxy on core $(half first), the client on core $(half second). steady: as apart; handshakes begin at"
+    echo "random times, at $load of the rate that plain OpenSSL reaches apart. $rounds rounds of $seconds s"
     tls_table "$results/tls.tsv" | as_text
     tell_cleanliness "$results/tls.summary.tsv"
     plot tls "$results/tls.svg" "$results/tls.tsv"

@@ -3,13 +3,20 @@
  * A TLS client of several processes, with plain libcrypto. Together they keep so many handshakes under way,
  * each on a new connection, and measure how long each takes, from connect() to its end.
  *
- *   handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID PROCESSES
+ *   handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID PROCESSES [RATE]
+ *
+ * With RATE, they begin so many handshakes a second instead, at random times that do not depend on the
+ * server, as clients that know nothing of each other do. Then CONNECTIONS is the most that may be under way;
+ * one that is due beyond that waits. A handshake's time begins when it is due. So a server that falls behind
+ * shows that, while a client that waits for answers would send it less.
  *
  * SUITE is ignored for 1.3. Prints names and values: handshakes, handshakes a second, median and 99th
- * percentile in microseconds, and the processor time that the server and the client used for each.
+ * percentile in microseconds, and the processor time that the server and the client used for each; and RATE,
+ * as asked_rate.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -27,18 +34,23 @@
 #define WARM_UP 0.2 /* seconds, which are not counted */
 
 struct connection {
+    struct connection *next_free;
     SSL *ssl;
     uint64_t started;
     bool is_done; /* the handshake; now both sides close */
 };
 
 static struct connection connections[CONNECTIONS_MAX];
+static struct connection *free_connections;
 static SSL_CTX *context;
 static struct sockaddr_in address;
 static int epoll;
 static unsigned open_count;
 static uint64_t end; /* of the clock; nothing starts from the end on */
 static struct times times;
+static double interval; /* between two handshakes of this process, in nanoseconds; 0: no RATE */
+static uint64_t due;    /* when the next one begins, if there is an interval */
+static unsigned short seed[3] = {0x330e}; /* a process's own; the same in each run */
 
 static void fail(const char *what)
 {
@@ -47,12 +59,14 @@ static void fail(const char *what)
     exit(1);
 }
 
-static void start(struct connection *connection)
+static void start(uint64_t since)
 {
+    struct connection *connection = free_connections;
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    connection->started = clock_now();
+    free_connections = connection->next_free;
+    connection->started = since;
     connection->is_done = false;
     connection->ssl = SSL_new(context);
     if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno != EINPROGRESS))
@@ -62,6 +76,22 @@ static void start(struct connection *connection)
     SSL_set_connect_state(connection->ssl);
     CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
     open_count++;
+}
+
+/* Begin what is to be under way now. Returns until when to wait for an event, of the clock; 0: for any time.
+ */
+static uint64_t start_due(void)
+{
+    uint64_t now = clock_now();
+
+    while (free_connections != NULL && (interval > 0 ? due : now) < end) {
+        if (interval > 0 && due > now)
+            return due;
+        start(interval > 0 ? due : now);
+        if (interval > 0)
+            due += (uint64_t)(-log(1 - erand48(seed)) * interval);
+    }
+    return 0;
 }
 
 static void shake_hands(struct connection *connection)
@@ -95,8 +125,8 @@ static void close_when_read(struct connection *connection)
     connection->ssl = NULL;
     close(fd);
     open_count--;
-    if (clock_now() < end)
-        start(connection);
+    connection->next_free = free_connections;
+    free_connections = connection;
 }
 
 static void go_on(struct connection *connection)
@@ -107,24 +137,39 @@ static void go_on(struct connection *connection)
         close_when_read(connection);
 }
 
+#define PATIENCE_NS UINT64_C(30000000000)
+
+/* Wait for events, or until that time; 0: for an answer. */
+static void serve(uint64_t until)
+{
+    struct epoll_event events[CONNECTIONS_MAX];
+    uint64_t now = clock_now(), wait = until == 0 ? PATIENCE_NS : until > now ? until - now : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000)};
+    int ready = epoll_pwait2(epoll, events, CONNECTIONS_MAX, &timeout, NULL);
+
+    if (ready < 0)
+        fail("epoll_pwait2");
+    if (ready == 0 && until == 0)
+        fail("no answer in 30 s");
+    for (int i = 0; i < ready; i++)
+        go_on(events[i].data.ptr);
+}
+
 /* Returns how long it took, in seconds. */
 static double run(unsigned count, double seconds)
 {
-    struct epoll_event events[CONNECTIONS_MAX];
-    uint64_t begin = clock_now();
+    uint64_t begin = clock_now(), until;
 
     memset(&times, 0, sizeof(times));
     end = begin + (uint64_t)(seconds * 1e9);
-    for (unsigned i = 0; i < count; i++)
-        start(&connections[i]);
-    while (open_count > 0) {
-        int ready = epoll_wait(epoll, events, CONNECTIONS_MAX, 30000);
-
-        if (ready == 0)
-            fail("no answer in 30 s");
-        for (int i = 0; i < ready; i++)
-            go_on(events[i].data.ptr);
+    due = begin;
+    free_connections = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        connections[i].next_free = free_connections;
+        free_connections = &connections[i];
     }
+    while ((until = start_due()) != 0 || open_count > 0)
+        serve(until);
     return (double)(clock_now() - begin) / 1e9;
 }
 
@@ -187,12 +232,14 @@ static void send_all(int fd, const void *from, size_t len)
 
 /* One process of the client. It warms up, reports that, waits for the start, measures, and sends its result.
  */
-static void be_client(int parent, unsigned count, double seconds)
+static void be_client(int parent, unsigned index, unsigned count, double seconds)
 {
     static struct result result;
     char byte = 0;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* begin each handshake when it is due */
+    seed[1] = (unsigned short)index;
     epoll = epoll_create1(EPOLL_CLOEXEC);
     CHECK(epoll >= 0);
     run(count, WARM_UP);
@@ -219,7 +266,7 @@ static int start_client(unsigned index, unsigned processes, unsigned count, doub
     CHECK(pid >= 0);
     if (pid == 0) {
         close(ends[0]);
-        be_client(ends[1], (count + processes - 1 - index) / processes, seconds);
+        be_client(ends[1], index, (count + processes - 1 - index) / processes, seconds);
     }
     close(ends[1]);
     return ends[0];
@@ -248,17 +295,19 @@ int main(int argc, char **argv)
 {
     static struct result results[PROCESSES_MAX];
     int clients[PROCESSES_MAX], port, count, processes;
-    double seconds, used;
+    double seconds, used, rate = 0;
     char byte = 0;
 
-    if (argc != 8 || (port = atoi(argv[1])) <= 0 || (count = atoi(argv[4])) <= 0 ||
-        count > (int)CONNECTIONS_MAX || !((seconds = atof(argv[5])) > 0) ||
+    if (argc < 8 || argc > 9 || (argc == 9 && !((rate = atof(argv[8])) > 0)) || (port = atoi(argv[1])) <= 0 ||
+        (count = atoi(argv[4])) <= 0 || count > (int)CONNECTIONS_MAX || !((seconds = atof(argv[5])) > 0) ||
         (processes = atoi(argv[7])) <= 0 || processes > (int)PROCESSES_MAX) {
-        fprintf(stderr, "usage: handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID PROCESSES\n");
+        fprintf(stderr, "usage: handshakes PORT 1.2|1.3 SUITE CONNECTIONS SECONDS SERVER_PID PROCESSES "
+                        "[RATE]\n");
         return 2;
     }
     if (processes > count)
         processes = count;
+    interval = rate > 0 ? processes * 1e9 / rate : 0;
     use_context(argv[2], argv[3]);
     address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -274,6 +323,8 @@ int main(int argc, char **argv)
     used = used_by(argv[6]) - used;
     for (int i = 0; i < processes; i++)
         wait(NULL);
+    if (rate > 0)
+        printf("asked_rate %.1f\n", rate);
     print_results(results, (unsigned)processes, used);
     SSL_CTX_free(context);
     return 0;

@@ -9,41 +9,92 @@
 
 #define MEMBERS_MAX 8u
 
-/* Finds command and value among the members. */
-static bool sort(const struct json_member *members, int count, const char **command, const char **value,
-    struct ersatz_error *error)
-{
-    *command = *value = NULL;
-    error->result = ERSATZ_BAD_INPUT;
-    for (int i = 0; i < count; i++) {
-        bool is_value = strcmp(members[i].name, "value") == 0;
+/* A line of a client. */
+struct order {
+    const char *command, *value, *until;
+};
 
-        if (!is_value && strcmp(members[i].name, "command") != 0) {
-            snprintf(error->text, sizeof(error->text), "unknown name \"%.100s\"; expected command and value",
-                members[i].name);
-            return false;
-        }
-        if (members[i].kind == JSON_WORD || (!is_value && members[i].kind != JSON_STRING)) {
-            snprintf(error->text, sizeof(error->text), "%s is %.100s; expected a string%s", members[i].name,
-                members[i].text, is_value ? " or a number" : "");
-            return false;
-        }
-        *(is_value ? value : command) = members[i].text;
+/* What may be in force until the connection closes, and what undoes it then, in this order. */
+static const struct {
+    const char *command, *undo, *value;
+} undone[] = {{"FAULTS", "FAULTS", "none"}, {"GONE", "BACK", NULL}, {"HOLD", "HOLD", "none"}};
+
+#define UNDONE (sizeof(undone) / sizeof(undone[0]))
+
+static bool has_undo(const char *command)
+{
+    for (unsigned i = 0; i < UNDONE; i++) {
+        if (strcmp(command, undone[i].command) == 0)
+            return true;
     }
-    if (*command == NULL)
-        snprintf(
-            error->text, sizeof(error->text), "no command; expected {\"command\": NAME, \"value\": VALUE}");
-    return *command != NULL;
+    return false;
 }
 
-static bool run_line(
-    char *line, size_t len, ersatz_control_run *run, FILE *answer, struct ersatz_error *error)
+/* Finds what the members are. */
+static bool sort(
+    const struct json_member *members, int count, struct order *order, struct ersatz_error *error)
+{
+    *order = (struct order){NULL};
+    error->result = ERSATZ_BAD_INPUT;
+    for (int i = 0; i < count; i++) {
+        const struct json_member *member = &members[i];
+        bool is_value = strcmp(member->name, "value") == 0, is_until = strcmp(member->name, "until") == 0;
+
+        if (!is_value && !is_until && strcmp(member->name, "command") != 0) {
+            snprintf(error->text, sizeof(error->text),
+                "unknown name \"%.100s\"; expected command, value and until", member->name);
+            return false;
+        }
+        if (member->kind == JSON_WORD || (!is_value && member->kind != JSON_STRING)) {
+            snprintf(error->text, sizeof(error->text), "%s is %.100s; expected a string%s", member->name,
+                member->text, is_value ? " or a number" : "");
+            return false;
+        }
+        *(is_value ? &order->value : is_until ? &order->until : &order->command) = member->text;
+    }
+    if (order->command == NULL)
+        snprintf(
+            error->text, sizeof(error->text), "no command; expected {\"command\": NAME, \"value\": VALUE}");
+    else if (order->until != NULL && strcmp(order->until, "close") != 0)
+        snprintf(error->text, sizeof(error->text), "until is \"%.100s\"; expected close", order->until);
+    else if (order->until != NULL && !has_undo(order->command))
+        snprintf(error->text, sizeof(error->text),
+            "until is for FAULTS, GONE and HOLD, and not for \"%.100s\"", order->command);
+    else
+        return true;
+    return false;
+}
+
+/* The newest command decides whether something is undone. */
+static void note_until(const struct order *order, unsigned *until_close)
+{
+    for (unsigned i = 0; i < UNDONE; i++) {
+        if (strcmp(order->command, undone[i].command) == 0 || strcmp(order->command, undone[i].undo) == 0)
+            *until_close = (*until_close & ~(1u << i)) | (order->until != NULL ? 1u << i : 0);
+    }
+}
+
+void control_undo(unsigned until_close, ersatz_control_run *run)
+{
+    struct ersatz_error error; /* a card that stops or that others have brought back is no mistake */
+
+    for (unsigned i = 0; i < UNDONE; i++) {
+        if ((until_close & 1u << i) != 0)
+            (void)run(undone[i].undo, undone[i].value, NULL, &error);
+    }
+}
+
+static bool run_line(char *line, size_t len, ersatz_control_run *run, FILE *answer, unsigned *until_close,
+    struct ersatz_error *error)
 {
     struct json_member members[MEMBERS_MAX];
     int count = json_read_object(line, len, members, MEMBERS_MAX, error);
-    const char *command, *value;
+    struct order order;
 
-    return count >= 0 && sort(members, count, &command, &value, error) && run(command, value, answer, error);
+    if (count < 0 || !sort(members, count, &order, error) || !run(order.command, order.value, answer, error))
+        return false;
+    note_until(&order, until_close);
+    return true;
 }
 
 /* An answer is one line: what was written in several is joined. In JSON, a newline stands between values
@@ -74,7 +125,8 @@ static void write_answer(
     fputc('\n', stream);
 }
 
-char *control_answer(char *line, size_t len, ersatz_control_run *run, size_t *answer_len)
+char *control_answer(
+    char *line, size_t len, ersatz_control_run *run, unsigned *until_close, size_t *answer_len)
 {
     char *text = NULL, *whole = NULL;
     size_t text_len = 0;
@@ -83,7 +135,7 @@ char *control_answer(char *line, size_t len, ersatz_control_run *run, size_t *an
     bool ok = answer != NULL && stream != NULL;
 
     if (ok) {
-        bool done = run_line(line, len, run, answer, &error);
+        bool done = run_line(line, len, run, answer, until_close, &error);
 
         ok = fflush(answer) == 0;
         write_answer(text, text_len, done, &error, stream);

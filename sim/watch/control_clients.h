@@ -12,7 +12,11 @@
 void control_serve(int listener, int wake, ersatz_control_run *run, const _Atomic bool *ending);
 
 /* The answer to one line of len bytes, which is changed; ends with a newline. The caller frees it. NULL: out
- * of memory. */
-char *control_answer(char *line, size_t len, ersatz_control_run *run, size_t *answer_len);
+ * of memory. *until_close: what is to be undone when the client's connection closes; 0 at first. */
+char *control_answer(
+    char *line, size_t len, ersatz_control_run *run, unsigned *until_close, size_t *answer_len);
+
+/* Undoes it. */
+void control_undo(unsigned until_close, ersatz_control_run *run);
 
 #endif

@@ -71,6 +71,23 @@ static void test_hold(struct card *card, int fd)
     end(&jobs, 1);
 }
 
+/* A client that dies lets the card go, if it said so before. */
+static void test_until_close(struct card *card, int fd)
+{
+    static const char hold[] = "{\"command\":\"HOLD\",\"value\":\"signal\",\"until\":\"close\"}\n";
+    int dying = control_connect(SOCKET, 0);
+    struct jobs jobs;
+    char answer[64];
+
+    CHECK(dying >= 0);
+    CHECK_EQ(write(dying, hold, sizeof(hold) - 1), sizeof(hold) - 1);
+    CHECK_EQ(read(dying, answer, sizeof(answer)), strlen("{\"ok\": true}\n"));
+    begin(&jobs, card);
+    CHECK(strcmp(control_ask(fd, "GET_NUM_REQUESTS_IN_FLIGHT", "0"), "{\"ok\": true, \"answer\": 2}") == 0);
+    close(dying);
+    end(&jobs, 1);
+}
+
 static void test_faults(struct card *card, int fd)
 {
     struct jobs jobs;
@@ -169,6 +186,7 @@ int main(void)
     fd = control_connect(SOCKET, 0);
     CHECK(fd >= 0);
     test_hold(card, fd);
+    test_until_close(card, fd);
     test_faults(card, fd);
     test_refusals(fd);
     test_answers(fd);

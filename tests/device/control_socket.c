@@ -17,6 +17,9 @@
 static const char path[] = "./socket";
 static struct ersatz_error error;
 
+/* What FAULTS, GONE and HOLD have set. */
+static _Atomic bool is_faulty, is_gone, is_held;
+
 /* ECHO answers its value; BIG answers a long string; NOTHING has no answer; others are refused. */
 static bool run(const char *command, const char *value, FILE *answer, struct ersatz_error *why)
 {
@@ -27,6 +30,12 @@ static bool run(const char *command, const char *value, FILE *answer, struct ers
         for (unsigned i = 0; i < BIG; i++)
             fputc('x', answer);
         fputc('"', answer);
+    } else if (strcmp(command, "FAULTS") == 0) {
+        is_faulty = strcmp(value, "none") != 0;
+    } else if (strcmp(command, "GONE") == 0 || strcmp(command, "BACK") == 0) {
+        is_gone = strcmp(command, "GONE") == 0;
+    } else if (strcmp(command, "HOLD") == 0) {
+        is_held = strcmp(value, "none") != 0;
     } else if (strcmp(command, "NOTHING") != 0) {
         snprintf(why->text, sizeof(why->text), "cannot \"%.20s\"", command);
         return false;
@@ -123,7 +132,12 @@ static void test_lines(void)
         {"{}\n", "no command; expected {\\\"command\\\": NAME, \\\"value\\\": VALUE}"},
         {"{\"command\":3}\n", "command is 3; expected a string"},
         {"{\"command\":\"A\",\"value\":true}\n", "value is true; expected a string or a number"},
-        {"{\"command\":\"A\",\"more\":1}\n", "unknown name \\\"more\\\"; expected command and value"},
+        {"{\"command\":\"A\",\"more\":1}\n", "unknown name \\\"more\\\"; expected command, value and until"},
+        {"{\"command\":\"HOLD\",\"value\":\"compute\",\"until\":\"noon\"}\n",
+            "until is \\\"noon\\\"; expected close"},
+        {"{\"command\":\"HOLD\",\"value\":\"compute\",\"until\":1}\n", "until is 1; expected a string"},
+        {"{\"command\":\"ECHO\",\"until\":\"close\"}\n",
+            "until is for FAULTS, GONE and HOLD, and not for \\\"ECHO\\\""},
         {"{\"command\":\"DANCE\"}\n", "cannot \\\"DANCE\\\""},
     };
     struct ersatz_control_socket *control = open_socket();
@@ -167,6 +181,48 @@ static void test_lines(void)
     CHECK(strstr(hear(fd), "the last line does not end") != NULL && is_closed(fd));
     close(fd);
     free(line);
+    ersatz_control_close(control);
+}
+
+#define DONE "{\"ok\": true}"
+#define UNTIL_CLOSE ",\"until\":\"close\"}\n"
+
+static void wait_until_not(_Atomic bool *flag)
+{
+    while (*flag)
+        usleep(1000);
+}
+
+/* What was to be in force until the connection closes is undone then, and nothing else. */
+static void test_until_close(void)
+{
+    struct ersatz_control_socket *control = open_socket();
+    int fd = client(), other = client();
+
+    ask(fd, "{\"command\":\"FAULTS\",\"value\":\"late=5%\"" UNTIL_CLOSE, DONE);
+    ask(fd, "{\"command\":\"GONE\"" UNTIL_CLOSE, DONE);
+    ask(fd, "{\"command\":\"HOLD\",\"value\":\"compute\"" UNTIL_CLOSE, DONE);
+    close(other);
+    ask(fd, ECHO_X, OK_X);
+    CHECK(is_faulty && is_gone && is_held);
+    close(fd);
+    wait_until_not(&is_faulty);
+    wait_until_not(&is_gone);
+    wait_until_not(&is_held);
+
+    /* A client that says no more what it said; HOLD is the last of what is undone. */
+    fd = client();
+    ask(fd, "{\"command\":\"FAULTS\",\"value\":\"late=5%\"" UNTIL_CLOSE, DONE);
+    ask(fd, "{\"command\":\"FAULTS\",\"value\":\"late=6%\"}\n", DONE);
+    ask(fd, "{\"command\":\"GONE\"" UNTIL_CLOSE, DONE);
+    ask(fd, "{\"command\":\"BACK\"}\n", DONE);
+    ask(fd, "{\"command\":\"HOLD\",\"value\":\"signal\"" UNTIL_CLOSE, DONE);
+    other = client();
+    ask(other, "{\"command\":\"GONE\"}\n", DONE);
+    close(fd);
+    wait_until_not(&is_held);
+    CHECK(is_faulty && is_gone);
+    close(other);
     ersatz_control_close(control);
 }
 
@@ -395,6 +451,7 @@ int main(void)
     test_begin(60);
     scratch_enter();
     test_lines();
+    test_until_close();
     test_many_clients();
     test_slow_client();
     test_other_user();

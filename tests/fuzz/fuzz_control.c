@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *line = malloc(size + 1), *answer;
     const char *text;
+    unsigned until_close = 0;
     size_t len = 0;
     bool ok;
 
@@ -40,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(line, data, size);
     line[size] = '\0';
     line_len = size;
-    answer = control_answer(line, size, run, &len);
+    answer = control_answer(line, size, run, &until_close, &len);
     if (answer == NULL || strlen(answer) != len || memchr(answer, '\n', len) != answer + len - 1)
         abort();
     answer[len - 1] = '\0';

@@ -4,9 +4,11 @@
  * before main() and becomes the default for everything: as an engine, or with OPENSSL_TESTS_DOOR=provider as
  * a provider, and then also in each library context that the program makes. With OPENSSL_TESTS_IN_JOBS set,
  * main() runs in a job, which this program's real main thread resumes when it is signalled. Programs without
- * libcrypto, or with one linked in statically, are left alone.
+ * libcrypto are left alone; the script sees to it that none has one linked in statically. The module's
+ * commands are those of OPENSSL_TESTS_CTRL, and its statistics go to OPENSSL_TESTS_STATS/RECIPE.PROGRAM.PID.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <openssl/async.h>
 #include <openssl/engine.h>
 #include <openssl/err.h>
@@ -87,13 +89,19 @@ static const char *provider(void)
     return door != NULL && strcmp(door, "provider") == 0 ? getenv("ERSATZ_MODULE") : NULL;
 }
 
-/* The default provider stays what it was: there, until the program loads another. */
+/*
+ * The default provider stays what it was: there, until the program loads another. Only the default context
+ * has read the configuration, which knows the module by OPENSSL_TESTS_NAME, with settings.
+ */
 static void load_provider(OSSL_LIB_CTX *context)
 {
     FIND(OSSL_PROVIDER_try_load);
     FIND(EVP_set_default_properties);
+    const char *name = context == NULL ? getenv("OPENSSL_TESTS_NAME") : NULL;
 
-    if (OSSL_PROVIDER_try_load_found(context, provider(), 1) == NULL ||
+    if (name == NULL)
+        name = provider();
+    if (OSSL_PROVIDER_try_load_found(context, name, 1) == NULL ||
         !EVP_set_default_properties_found(context, "?provider=ersatz"))
         end_unloaded();
 }
@@ -205,10 +213,28 @@ int ASYNC_start_job(
 /* ----------------------------------------------------------------------------------------------------- main
  */
 
+static void set_commands(void)
+{
+    const char *commands = getenv("OPENSSL_TESTS_CTRL");
+    const char *directory = getenv("OPENSSL_TESTS_STATS");
+    const char *recipe = getenv("OPENSSL_TESTS_RECIPE");
+    char *all;
+
+    if (commands == NULL || directory == NULL || recipe == NULL)
+        return;
+    if (asprintf(&all, "%s;STATS_FILE:%s/%s.%s.%%p", commands, directory, recipe,
+            program_invocation_short_name) < 0 ||
+        setenv("ERSATZ_CTRL", all, 1) != 0)
+        _exit(NOT_LOADED);
+    free(all);
+}
+
 static int main_with_door(int argc, char **argv, char **envp)
 {
     struct arguments arguments = {argc, argv, envp};
 
+    if (has_libcrypto())
+        set_commands();
     if (has_libcrypto() && provider() != NULL)
         load_provider(NULL);
     else if (has_libcrypto() && getenv("ERSATZ_MODULE") != NULL)

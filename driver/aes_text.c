@@ -21,6 +21,18 @@ static inline bool is_small(const struct aes_text *text, enum ersatz_mode mode, 
     return threshold_keeps(mode, text->key_size, len);
 }
 
+/* Whether the blocks of a text do not wait for each other. */
+static inline bool is_parallel(const struct aes_text *text, enum ersatz_mode mode)
+{
+    return mode == ERSATZ_CTR || mode == ERSATZ_ECB || mode == ERSATZ_XTS ||
+           (mode != ERSATZ_OFB && !text->encrypt);
+}
+
+static inline bool stays_here(const struct aes_text *text, enum ersatz_mode mode, size_t len)
+{
+    return is_small(text, mode, len) || (is_parallel(text, mode) && offload_is_for_speed());
+}
+
 static __attribute__((noinline)) int run_on_card(
     struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
@@ -60,7 +72,7 @@ static inline int run(
 
     if (!text->keyed)
         return refuse_unkeyed(text);
-    if (!here && !is_small(text, mode, len))
+    if (!here && !stays_here(text, mode, len))
         return run_on_card(text, out, in, len);
     result = ersatz_compute_text(text->state, text->iv, out, in, len, text->stats);
     return result == ERSATZ_OK || refuse_result(result);
@@ -183,7 +195,7 @@ static __attribute__((noinline)) bool ctr_tail(
 /* Whether the calling core computes a whole number of blocks. Looks at the text only where that matters. */
 static bool ctr_stays_here(const struct aes_text *text, const uint8_t *out, const uint8_t *in, size_t len)
 {
-    return is_small(text, ERSATZ_CTR, len) || (offload_may_pause() && is_key_stream(out, in, len));
+    return stays_here(text, ERSATZ_CTR, len) || (offload_may_pause() && is_key_stream(out, in, len));
 }
 
 static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);

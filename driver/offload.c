@@ -255,7 +255,7 @@ bool offload_may_pause(void)
     return offloads_alone() || current_job() != NULL;
 }
 
-static bool is_for_speed(void)
+bool offload_is_for_speed(void)
 {
     return atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed);
 }
@@ -267,7 +267,7 @@ static bool is_for_speed(void)
  */
 static bool is_faster_here(const struct ersatz_op *ops, unsigned count, const ASYNC_JOB *job)
 {
-    return count == 1 && is_for_speed() && (job == NULL || ersatz_op_is_fastest_alone(ops));
+    return count == 1 && offload_is_for_speed() && (job == NULL || ersatz_op_is_fastest_alone(ops));
 }
 
 /* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */
@@ -374,7 +374,7 @@ enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool sma
     if (here || is_faster_here(ops, count, job) ||
         (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone()))
         return compute_here(ops, count);
-    if (count == 1 && is_for_speed() && needs_company(ops))
+    if (count == 1 && offload_is_for_speed() && needs_company(ops))
         return compute_where_faster(ops, job);
     return compute_on_card(ops, count, job);
 }

@@ -22,4 +22,8 @@ enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool sma
 /* Whether a cipher's operation that is not small would go to the card now. If not, nothing pauses. */
 bool offload_may_pause(void);
 
+/* Whether OFFLOAD:fastest is in force: then the calling core does every operation whose blocks do not wait
+ * for each other, whatever its length, and need not ask offload(). */
+bool offload_is_for_speed(void);
+
 #endif

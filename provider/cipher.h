@@ -79,19 +79,8 @@ int pipeline_set_params(const struct pipeline *pipeline, const OSSL_PARAM params
 /* Fail for the reason that libcrypto's ciphers give: PROV_R_... */
 #define REFUSE(reason) (ERR_raise(ERR_LIB_PROV, (reason)), 0)
 
-/* Whether a parameter of that name is there and holds bytes; then *bytes and *len are these. */
-bool asked_bytes(
-    const OSSL_PARAM params[], const char *name, const uint8_t **bytes, size_t *len, bool *wrong);
-
 /* Offer the ciphers, as provider->ciphers. False, with an error raised: no memory. */
 bool cipher_list_make(struct provider *provider);
 void cipher_list_free(struct provider *provider);
-
-/* Give a parameter its value. A parameter that is NULL was not asked for. False: it is of a wrong type or
- * size. */
-bool answer_size(OSSL_PARAM params[], const char *name, size_t value);
-bool answer_int(OSSL_PARAM params[], const char *name, int value);
-bool answer_unsigned(OSSL_PARAM params[], const char *name, unsigned value);
-bool answer_bytes(OSSL_PARAM params[], const char *name, const void *bytes, size_t len);
 
 #endif

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding a parameter by its name. */
+/* Parameters of ciphers, by name. Inline, so that one that was not asked for costs a few instructions. */
 #ifndef ERSATZ_PROVIDER_PARAMS_H
 #define ERSATZ_PROVIDER_PARAMS_H
 
 #include <openssl/core.h>
+#include <openssl/params.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* OSSL_PARAM_locate(3), which compares whole names. EVP asks for one parameter at a time, each call looks for
- * all that there are, and most differ in their first two letters. */
+ * all that there are, and most differ in their first three letters. Names have two at least. */
 static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
 {
     if (params == NULL)
@@ -16,7 +19,7 @@ static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
     for (; params->key != NULL; params++) {
         const char *key = params->key;
 
-        if (key[0] == name[0] && key[1] == name[1] && strcmp(key, name) == 0)
+        if (key[0] == name[0] && key[1] == name[1] && key[2] == name[2] && strcmp(key, name) == 0)
             return params;
     }
     return NULL;
@@ -25,6 +28,56 @@ static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
 static inline const OSSL_PARAM *cipher_param_const(const OSSL_PARAM params[], const char *name)
 {
     return cipher_param((OSSL_PARAM *)params, name);
+}
+
+/* Whether a parameter of that name is there and holds bytes; then *bytes and *len are these. */
+static inline bool asked_bytes(
+    const OSSL_PARAM params[], const char *name, const uint8_t **bytes, size_t *len, bool *wrong)
+{
+    const OSSL_PARAM *param = cipher_param_const(params, name);
+
+    if (param == NULL)
+        return false;
+    if (param->data_type != OSSL_PARAM_OCTET_STRING) {
+        *wrong = true;
+        return false;
+    }
+    *bytes = param->data;
+    *len = param->data_size;
+    return true;
+}
+
+/* Give a parameter its value. A parameter that is NULL was not asked for. False: it is of a wrong type or
+ * size. */
+static inline bool answer_size(OSSL_PARAM params[], const char *name, size_t value)
+{
+    OSSL_PARAM *param = cipher_param(params, name);
+
+    return param == NULL || OSSL_PARAM_set_size_t(param, value);
+}
+
+static inline bool answer_int(OSSL_PARAM params[], const char *name, int value)
+{
+    OSSL_PARAM *param = cipher_param(params, name);
+
+    return param == NULL || OSSL_PARAM_set_int(param, value);
+}
+
+static inline bool answer_unsigned(OSSL_PARAM params[], const char *name, unsigned value)
+{
+    OSSL_PARAM *param = cipher_param(params, name);
+
+    return param == NULL || OSSL_PARAM_set_uint(param, value);
+}
+
+static inline bool answer_bytes(OSSL_PARAM params[], const char *name, const void *bytes, size_t len)
+{
+    OSSL_PARAM *param = cipher_param(params, name);
+
+    if (param == NULL)
+        return true;
+    return param->data_type == OSSL_PARAM_OCTET_PTR ? OSSL_PARAM_set_octet_ptr(param, bytes, len)
+                                                    : OSSL_PARAM_set_octet_string(param, bytes, len);
 }
 
 #endif

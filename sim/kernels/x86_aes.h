@@ -11,6 +11,7 @@
 typedef __m128i vector;
 #define VECTOR 16u
 #define VECTORS 8u
+#define XTS_VECTORS VECTORS
 
 INLINE vector load(const uint8_t *in)
 {
@@ -52,6 +53,11 @@ INLINE vector spread(__m128i block)
 INLINE vector xor_vectors(vector a, vector b)
 {
     return _mm_xor_si128(a, b);
+}
+
+INLINE vector xor_three(vector a, vector b, vector c)
+{
+    return _mm_xor_si128(_mm_xor_si128(a, b), c);
 }
 
 INLINE vector swap_bytes(vector block)

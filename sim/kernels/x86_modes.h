@@ -25,14 +25,15 @@ struct text {
     vector chain;
 };
 
-/* All of a text. step(text, count, len, ...) does count registers, len bytes, and advances text by them. */
-#define IN_STEPS(step, text, ...)                                                                            \
+/* All of a text, at most so many registers at once. step(text, count, len, ...) does count registers, len
+ * bytes, and advances text by them. */
+#define IN_STEPS(step, most, text, ...)                                                                      \
     do {                                                                                                     \
         if (__builtin_expect((text)->len > VECTOR, 0)) {                                                     \
-            while ((text)->len >= VECTORS * VECTOR)                                                          \
-                step(text, VECTORS, (VECTORS * VECTOR), __VA_ARGS__);                                        \
-            if (VECTORS > 4 && (text)->len >= VECTORS / 2 * VECTOR)                                          \
-                step(text, VECTORS / 2, (VECTORS / 2 * VECTOR), __VA_ARGS__);                                \
+            while ((text)->len >= (most)*VECTOR)                                                             \
+                step(text, most, ((most)*VECTOR), __VA_ARGS__);                                              \
+            if ((most) > 4 && (text)->len >= (most) / 2 * VECTOR)                                            \
+                step(text, (most) / 2, ((most) / 2 * VECTOR), __VA_ARGS__);                                  \
             while ((text)->len > VECTOR)                                                                     \
                 step(text, 1, VECTOR, __VA_ARGS__);                                                          \
         }                                                                                                    \
@@ -88,10 +89,9 @@ INLINE void ctr(struct text *text, unsigned count, size_t len, struct round_keys
 INLINE void load_with_before(struct text *text, vector cipher[], vector before[], unsigned count, size_t len)
 {
     load_all(text->in, cipher, count, len);
-    EACH (i, count) {
-        before[i] = blocks_before(text->chain, cipher[i]);
-        text->chain = cipher[i];
-    }
+    before[0] = blocks_before(text->chain, cipher[0]);
+    UNROLLED(8) for (unsigned i = 1; i < count; i++) before[i] = load(text->in + i * VECTOR - X86_BLOCK);
+    text->chain = cipher[count - 1];
 }
 
 /* P[i] = D(C[i]) ^ C[i-1] */
@@ -125,12 +125,12 @@ INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys
 
     text->chain = make_tweaks(text->chain, tweaks, count);
     load_all(text->in, blocks, count, len);
-    xor_all(blocks, tweaks, count);
+    EACH (i, count)
+        blocks[i] = xor_three(blocks[i], tweaks[i], round_key(keys, 0));
     if (encrypt)
-        encrypt_all(keys, blocks, count);
+        encrypt_rounds_and_xor(keys, blocks, tweaks, count);
     else
-        decrypt_all(keys, blocks, count);
-    xor_all(blocks, tweaks, count);
+        decrypt_rounds_and_xor(keys, blocks, tweaks, count);
     store_all(text->out, blocks, count, len);
     advance(text, len);
 }
@@ -150,7 +150,7 @@ TARGET static enum ersatz_result run_ecb_encrypt(
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb, &text, round_keys_from(state, state->keys.encrypt), true);
+    IN_STEPS(ecb, VECTORS, &text, round_keys_from(state, state->keys.encrypt), true);
     return ERSATZ_OK;
 }
 
@@ -160,7 +160,7 @@ TARGET static enum ersatz_result run_ecb_decrypt(
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb, &text, round_keys_from(state, state->keys.decrypt), false);
+    IN_STEPS(ecb, VECTORS, &text, round_keys_from(state, state->keys.decrypt), false);
     return ERSATZ_OK;
 }
 
@@ -183,7 +183,7 @@ TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
 
     for (;;) {
         text.chain = counters_from(counter);
-        IN_STEPS(ctr, &text, keys);
+        IN_STEPS(ctr, VECTORS, &text, keys);
         if (text.in == in + len)
             break;
         counter = carried(counter);
@@ -225,7 +225,7 @@ TARGET static enum ersatz_result run_cbc_decrypt(
     struct text text = text_after_iv(iv, out, in, len);
 
     next_iv_from_ciphertext(iv, in, len);
-    IN_STEPS(cbc_decrypt, &text, round_keys_from(state, state->keys.decrypt));
+    IN_STEPS(cbc_decrypt, VECTORS, &text, round_keys_from(state, state->keys.decrypt));
     return ERSATZ_OK;
 }
 
@@ -235,7 +235,7 @@ TARGET static enum ersatz_result run_cfb_decrypt(
     struct text text = text_after_iv(iv, out, in, len);
 
     next_iv_from_ciphertext(iv, in, len);
-    IN_STEPS(cfb_decrypt, &text, round_keys_from(state, state->keys.encrypt));
+    IN_STEPS(cfb_decrypt, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
     return ERSATZ_OK;
 }
 
@@ -255,7 +255,7 @@ TARGET static enum ersatz_result run_xts_encrypt(
 {
     struct text text = text_with_tweaks(state, iv, out, in, len);
 
-    IN_STEPS(xts, &text, round_keys_from(state, state->keys.encrypt), true);
+    IN_STEPS(xts, XTS_VECTORS, &text, round_keys_from(state, state->keys.encrypt), true);
     return ERSATZ_OK;
 }
 
@@ -264,7 +264,7 @@ TARGET static enum ersatz_result run_xts_decrypt(
 {
     struct text text = text_with_tweaks(state, iv, out, in, len);
 
-    IN_STEPS(xts, &text, round_keys_from(state, state->keys.decrypt), false);
+    IN_STEPS(xts, XTS_VECTORS, &text, round_keys_from(state, state->keys.decrypt), false);
     return ERSATZ_OK;
 }
 

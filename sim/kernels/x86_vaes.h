@@ -10,7 +10,8 @@
 
 typedef __m512i vector;
 #define VECTOR 64u
-#define VECTORS 4u
+#define VECTORS 8u
+#define XTS_VECTORS 4u
 
 INLINE vector load(const uint8_t *in)
 {

@@ -13,6 +13,7 @@
 #include "x86_vaes.h"
 
 #define BLOCK 16u
+#define SOME 4u   /* registers at a time, of texts that are not that long */
 #define WIDEST 8u /* registers at a time: AES instructions of some can wait for the hash of others */
 #define POWERS (VAES_GCM_POWERS * BLOCK) /* bytes; as many as WIDEST registers */
 
@@ -265,7 +266,7 @@ INLINE void swap_all(const vector blocks[], vector swapped[], unsigned count)
 INLINE void crypt_registers(
     const struct vaes_gcm_key *key, struct text *text, unsigned count, size_t len, bool encrypt)
 {
-    vector stream[VECTORS], blocks[VECTORS], cipher[VECTORS];
+    vector stream[SOME], blocks[SOME], cipher[SOME];
 
     count_on(text, stream, count);
     encrypt_all(round_keys_of(key), stream, count);
@@ -397,8 +398,8 @@ TARGET static struct text encrypt_long(const struct vaes_gcm_key *key, struct te
 INLINE __m128i crypt_blocks(const struct vaes_gcm_key *key, struct text text, bool encrypt)
 {
     text = encrypt ? encrypt_long(key, text) : decrypt_long(key, text);
-    if (text.len >= VECTORS * VECTOR)
-        crypt_registers(key, &text, VECTORS, VECTORS * VECTOR, encrypt);
+    if (text.len >= SOME * VECTOR)
+        crypt_registers(key, &text, SOME, SOME * VECTOR, encrypt);
     while (text.len >= VECTOR)
         crypt_registers(key, &text, 1, VECTOR, encrypt);
     if (text.len > 0)

@@ -6,11 +6,11 @@
  *
  *   TARGET, INLINE                 attributes of functions that use these registers
  *   vector, VECTOR                 the type of a register, and its size in bytes
- *   VECTORS                        how many registers are worked on at once, at most
+ *   VECTORS, XTS_VECTORS           how many registers are worked on at once, at most
  *   load(), store()                a whole register
  *   load_part(), store_part()      its first bytes only; the others are zero, or are not written
  *   spread()                       a block, into every lane of 128 bits
- *   xor_vectors()
+ *   xor_vectors(), xor_three()
  *   encrypt_round(), encrypt_last_round(), decrypt_round(), decrypt_last_round()
  *
  * In all of them, count is a constant: loops are unrolled, and arrays are registers. What depends on data or
@@ -123,6 +123,23 @@ INLINE void decrypt_round_all(struct round_keys keys, vector vectors[], unsigned
 {
     EACH (i, count)
         vectors[i] = decrypt_round(vectors[i], round_key(keys, round));
+}
+
+/* encrypt_rounds_all(), and then xor_all() with others: one instruction less for each. */
+INLINE void encrypt_rounds_and_xor(
+    struct round_keys keys, vector vectors[], const vector others[], unsigned count)
+{
+    ROUNDS(encrypt_round_all, keys, vectors, count);
+    EACH (i, count)
+        vectors[i] = encrypt_last_round(vectors[i], xor_vectors(others[i], round_key(keys, keys.rounds)));
+}
+
+INLINE void decrypt_rounds_and_xor(
+    struct round_keys keys, vector vectors[], const vector others[], unsigned count)
+{
+    ROUNDS(decrypt_round_all, keys, vectors, count);
+    EACH (i, count)
+        vectors[i] = decrypt_last_round(vectors[i], xor_vectors(others[i], round_key(keys, keys.rounds)));
 }
 
 INLINE void decrypt_all(struct round_keys keys, vector vectors[], unsigned count)

@@ -2,7 +2,7 @@
 /*
  * Which code computes single operations of a cipher fastest on this processor: libcrypto's, ours, or that of
  * Intel's library. The first question about a cipher, key length and direction is answered by measuring:
- * messages of 64 bytes, 1 KiB and 16 KiB, each several times and in turn, of which the shortest times count.
+ * messages of 64 bytes, 1, 4 and 16 KiB, each several times and in turn, of which the shortest times count.
  * That takes 50 to 500 microseconds of the calling thread, and 2 milliseconds on a processor without
  * instructions for AES. Any thread; no lock is held meanwhile.
  */
@@ -16,7 +16,7 @@
 /* The fastest kernel that is not libcrypto's, for texts of 16 KiB. */
 enum ersatz_kernel faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt);
 
-/* The lengths for which that kernel, which is not libcrypto's, is faster than libcrypto. */
+/* The lengths for which that kernel, which is not libcrypto's, is as fast as libcrypto. */
 struct lengths faster_lengths(enum ersatz_mode mode, size_t key_len, bool encrypt, enum ersatz_kernel kernel);
 
 /* How long a kernel takes for so many operations on messages of len bytes, in nanoseconds; UINT64_MAX: it

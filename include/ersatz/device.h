@@ -155,7 +155,8 @@ void ersatz_devices_wait_for_end(void);
 /* True if the calling thread belongs to a device and is in a callback. */
 bool ersatz_thread_is_the_cards(void);
 
-/* Call in the parent before fork(2). Only the check uses it: it records the requests in flight. */
+/* Call in the parent before fork(2). The check records the requests in flight; requests with the fault `fork`
+ * complete, for which this waits 20 ms at most. */
 void ersatz_device_forking(struct ersatz_device *device);
 
 /* Call in the child of a fork. Closes the descriptors of the parent's device that the child inherited. The

@@ -16,7 +16,7 @@ enum ersatz_fault_when {
     ERSATZ_WHEN_CHANCE, /* every request, with a probability */
     ERSATZ_WHEN_FIRST,  /* the first requests */
     ERSATZ_WHEN_NUMBER, /* one request */
-    ERSATZ_WHEN_ALWAYS, /* burst */
+    ERSATZ_WHEN_ALWAYS, /* burst, slow, boot */
 };
 
 #define ERSATZ_FAULT_CERTAIN 1000000000u /* a probability of 1 */
@@ -24,7 +24,8 @@ enum ersatz_fault_when {
 struct ersatz_fault_rule {
     enum ersatz_fault fault;
     enum ersatz_fault_when when;
-    uint64_t value;   /* the probability, the count, or the number; burst: completions per burst */
+    uint64_t value;   /* the probability, the count, or the number; burst: completions per burst;
+                       * slow: enum ersatz_request_name */
     uint64_t time_ns; /* how long the fault lasts; 0 for a fault without a time */
 };
 
@@ -50,9 +51,14 @@ const char *ersatz_fault_name(enum ersatz_fault fault);
 /* A description of the fault. */
 const char *ersatz_fault_text(enum ersatz_fault fault);
 
-/* The first rule that strikes request `number` with that fault, or NULL. A pure function. */
+/* The first rule that strikes request `number` with that fault, or NULL. Not for slow, which depends on the
+ * operation. A pure function. */
 const struct ersatz_fault_rule *ersatz_fault_strikes(
     const struct ersatz_faults *faults, uint64_t seed, uint64_t number, enum ersatz_fault fault);
+
+/* The rule that makes operations of that name slow, or NULL. A pure function. */
+const struct ersatz_fault_rule *ersatz_fault_slows(
+    const struct ersatz_faults *faults, enum ersatz_request_name name);
 
 /*
  * What follows may be called while the device runs, on one that was opened as steered or with a list that is

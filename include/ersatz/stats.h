@@ -68,6 +68,11 @@ enum ersatz_fault {
     ERSATZ_FAULT_RESET,     /* the card resets, and works again after a while */
     ERSATZ_FAULT_GONE,      /* the card is gone for good */
     ERSATZ_FAULT_HANG,      /* a request does not complete */
+    ERSATZ_FAULT_SLOW,      /* an operation of one kind takes longer, each time */
+    ERSATZ_FAULT_BOOT,      /* a request waits until the card is up */
+    ERSATZ_FAULT_FORK,      /* a request completes while the program forks */
+    ERSATZ_FAULT_EARLY,     /* a request completes only after its job has been resumed early */
+    ERSATZ_FAULT_READY,     /* a request is complete, and signalled, before its job pauses */
     ERSATZ_FAULTS
 };
 

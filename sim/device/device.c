@@ -55,12 +55,6 @@ void device_close(struct ersatz_device *device)
     drop(device, pool_close(&device->pool) + 1);
 }
 
-void ersatz_device_forking(struct ersatz_device *device)
-{
-    if (device->check != NULL)
-        check_forking(device->check);
-}
-
 unsigned ersatz_device_instances(const struct ersatz_device *device)
 {
     return device->config.instances;

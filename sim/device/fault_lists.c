@@ -43,6 +43,7 @@ bool faults_new(struct ersatz_device *device, struct faults **out)
     atomic_init(&faults->list, faults->lists);
     faults->device = device;
     faults->seed = device->config.seed;
+    faults->opened_at = clock_now();
     faults->hung_end = &faults->hung_first;
     ersatz_lock_renew(&faults->lock);
     *out = faults;

@@ -8,6 +8,7 @@
 
 #include "base/stats.h"
 #include "by_hand.h"
+#include "callback.h"
 #include "faults_inside.h"
 #include "instance.h"
 #include "timers.h"
@@ -226,36 +227,81 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
 /* ---------------------------------------------------------------------------------------------- submission
  */
 
-static void draw(struct faults *faults, struct ersatz_request *request, bool by_fd)
+/* What a rule does to a request that it strikes. */
+static void strike(
+    struct faults *faults, struct ersatz_request *request, const struct ersatz_fault_rule *rule)
+{
+    struct request_faults *own = &request->faults;
+
+    if (rule->fault == ERSATZ_FAULT_BOOT && clock_now() >= faults->opened_at + rule->time_ns)
+        return; /* the card is up */
+    own->strikes |= 1u << rule->fault;
+    switch (rule->fault) {
+    case ERSATZ_FAULT_RESET:
+    case ERSATZ_FAULT_GONE:
+        end_by_reset(faults, request, rule);
+        break;
+    case ERSATZ_FAULT_RING_FULL:
+        own->shut_ns = rule->time_ns;
+        break;
+    case ERSATZ_FAULT_REORDER:
+        own->reorder_ns = rule->time_ns;
+        break;
+    case ERSATZ_FAULT_HANG:
+        own->hang_ns = rule->time_ns;
+        break;
+    case ERSATZ_FAULT_BOOT:
+        own->up_at = faults->opened_at + rule->time_ns;
+        fault_count(faults, ERSATZ_FAULT_BOOT);
+        break;
+    case ERSATZ_FAULT_FORK:
+        own->fork_ns = rule->time_ns;
+        break;
+    case ERSATZ_FAULT_EARLY:
+        own->early_ns = rule->time_ns;
+        break;
+    case ERSATZ_FAULT_READY:
+        own->ready_ns = rule->time_ns;
+        break;
+    default:
+        own->delay_ns += rule->time_ns; /* late, spurious, slow; 0 for the others */
+    }
+}
+
+/* Whether a request that is signalled in this way can have the fault. */
+static bool can_have(const struct ersatz_request *request, enum ersatz_fault fault)
+{
+    switch (fault) {
+    case ERSATZ_FAULT_BURST:
+        return false;           /* not of one request */
+    case ERSATZ_FAULT_SPURIOUS: /* a callback cannot be spurious */
+        return request->notify == NOTIFY_FD && request->first == request;
+    case ERSATZ_FAULT_EARLY:
+    case ERSATZ_FAULT_READY: /* the first of a group is signalled for all, to a job */
+        return request->notify != NOTIFY_WAIT && request->first == request;
+    default:
+        return true;
+    }
+}
+
+static void draw(struct faults *faults, struct ersatz_request *request)
 {
     const struct fault_list *list = faults_list(faults);
-    struct request_faults *own = &request->faults;
     uint64_t number = request->times.number, from = atomic_load_explicit(&list->from, memory_order_relaxed);
 
-    own->drawn = true;
+    request->faults.drawn = true;
     if (number <= from)
         return; /* it was submitted while the list was replaced */
     for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
         const struct ersatz_fault_rule *rule;
 
-        if ((list->present & 1u << fault) == 0)
+        if ((list->present & 1u << fault) == 0 || !can_have(request, fault))
             continue;
-        if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
-            continue; /* a burst is not of one request; a callback cannot be spurious */
-        rule = ersatz_fault_strikes(&list->rules, faults->seed, number - from, fault);
-        if (rule == NULL)
-            continue;
-        own->strikes |= 1u << fault;
-        if (fault == ERSATZ_FAULT_RESET || fault == ERSATZ_FAULT_GONE)
-            end_by_reset(faults, request, rule);
-        else if (fault == ERSATZ_FAULT_RING_FULL)
-            own->shut_ns = rule->time_ns;
-        else if (fault == ERSATZ_FAULT_REORDER)
-            own->reorder_ns = rule->time_ns;
-        else if (fault == ERSATZ_FAULT_HANG)
-            own->hang_ns = rule->time_ns;
-        else
-            own->delay_ns += rule->time_ns; /* late, spurious; 0 for the others */
+        rule = fault == ERSATZ_FAULT_SLOW
+                   ? ersatz_fault_slows(&list->rules, ersatz_op_name(&request->op))
+                   : ersatz_fault_strikes(&list->rules, faults->seed, number - from, fault);
+        if (rule != NULL)
+            strike(faults, request, rule);
     }
 }
 
@@ -289,12 +335,11 @@ static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *r
     return result;
 }
 
-enum ersatz_result faults_admit(
-    struct faults *faults, struct ersatz_request *request, bool by_fd, bool wait_in_line)
+enum ersatz_result faults_admit(struct faults *faults, struct ersatz_request *request, bool wait_in_line)
 {
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
         if (!each->faults.drawn)
-            draw(faults, each, by_fd && each == request); /* the first is signalled for all */
+            draw(faults, each);
     }
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
         each->faults.resets = atomic_load(&faults->resets); /* before the look whether the card is down */
@@ -334,10 +379,20 @@ bool faults_close_ring(struct faults *faults, struct ersatz_request *request)
     return closed;
 }
 
-void faults_wake(struct faults *faults, struct ersatz_waker *waker)
+void faults_before_pause(struct faults *faults, struct ersatz_request *request, struct ersatz_waker *waker)
 {
-    fault_count(faults, ERSATZ_FAULT_SPURIOUS);
-    waker_signal(waker->fd, waker->serial);
+    const struct request_faults *own = &request->faults;
+    uint64_t ms = (own->ready_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+    if (request_is_struck(own, ERSATZ_FAULT_SPURIOUS))
+        fault_count(faults, ERSATZ_FAULT_SPURIOUS);
+    if (request_is_woken_for_nothing(own) && waker != NULL)
+        waker_signal(waker->fd, waker->serial);
+    if (!request_is_struck(own, ERSATZ_FAULT_READY) || callback_runs_here(faults->device))
+        return;
+    request_sleep_until(request, REQUEST_SIGNALLED, (int)ms);
+    if (request_state(request) == REQUEST_SIGNALLED)
+        fault_count(faults, ERSATZ_FAULT_READY);
 }
 
 bool ersatz_request_blame(const struct ersatz_request *request, struct ersatz_error *error)

@@ -30,6 +30,13 @@ struct request_faults {
     uint64_t hang_ns;     /* hang: after which time it fails; 0: it does not */
     uint64_t hung_until;  /* hang: when that is */
     uint64_t burst;       /* the number of the burst that it completes with; 0: of none yet */
+    uint64_t early_ns;    /* early: for how long it waits until its job is resumed */
+    uint64_t fork_ns;     /* fork: for how long it waits until the program forks */
+    uint64_t ready_ns;    /* ready: for how long its submitter waits */
+    uint64_t up_at;       /* boot: when the card is up; 0: it was */
+    uint8_t held;         /* enum held_for, of faults_due.c */
+    uint64_t held_until;  /* fork: when its time is over */
+    _Atomic bool resumed; /* early: its job was resumed before its time; see faults_resumed_early() */
     enum ersatz_fault by; /* which fault that was, unless blamed_on is 0 */
 };
 
@@ -38,16 +45,21 @@ static inline bool request_is_struck(const struct request_faults *faults, enum e
     return (faults->strikes & 1u << fault) != 0;
 }
 
+/* Whether its descriptor is made readable before the request is complete. */
+static inline bool request_is_woken_for_nothing(const struct request_faults *faults)
+{
+    return (faults->strikes & (1u << ERSATZ_FAULT_SPURIOUS | 1u << ERSATZ_FAULT_EARLY)) != 0;
+}
+
 /* For the device's configuration; *faults is NULL where it has no rules and is not steered. False: out of
  * memory. */
 bool faults_new(struct ersatz_device *device, struct faults **faults);
 void faults_free(struct faults *faults); /* NULL is allowed */
 
 /* Whether the card admits a request, or the group whose first it is, that is about to be submitted, for the
- * first time or again. It has its number. by_fd: its signal is a descriptor's. ERSATZ_OK: it is admitted.
+ * first time or again. It has its number and its way to be signalled. ERSATZ_OK: it is admitted.
  * ERSATZ_RING_FULL, ERSATZ_DEVICE_RESET, ERSATZ_DEVICE_GONE: it is refused. */
-enum ersatz_result faults_admit(
-    struct faults *faults, struct ersatz_request *request, bool by_fd, bool wait_in_line);
+enum ersatz_result faults_admit(struct faults *faults, struct ersatz_request *request, bool wait_in_line);
 
 /* Whether the request closes its instance's ring for a while, as if the ring were full; then the request is
  * to wait in line. */
@@ -58,12 +70,19 @@ bool faults_close_ring(struct faults *faults, struct ersatz_request *request);
 unsigned faults_compute(struct faults *faults, struct compute_lanes *lanes, struct ersatz_request *requests[],
     enum ersatz_result results[], unsigned count);
 
-/* Signal the waker for nothing. Only the submitter does that, right after the submission: then the descriptor
- * is certainly the waker's, and the job has not returned. */
-void faults_wake(struct faults *faults, struct ersatz_waker *waker);
+/* For the submitter, right after the submission: then the descriptor is certainly the waker's, and the job
+ * has not returned. Signals the waker for nothing (NULL: there is none), or waits until the request is
+ * signalled. */
+void faults_before_pause(struct faults *faults, struct ersatz_request *request, struct ersatz_waker *waker);
 
-/* Whether completions are reordered, or come in bursts. Then every request goes through the timers, also one
- * that is due now. */
+/* The request's job was resumed, and it is not complete. For the submitter. */
+void faults_resumed_early(struct faults *faults, struct ersatz_request *request);
+
+/* The program is about to fork: complete the requests that wait for that, or wait 20 ms at most. */
+void faults_forking(struct faults *faults);
+
+/* Whether completions are reordered, come in bursts, or wait for what the program does. Then every request
+ * goes through the timers, also one that is due now. */
 bool faults_order_completions(const struct faults *faults);
 
 /* A request and its group are computed, and would be completed at `due`. Returns when they are to be

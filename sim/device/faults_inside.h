@@ -35,6 +35,13 @@ struct faults {
     _Atomic unsigned resets;
     _Atomic uint64_t down_until; /* of CLOCK_MONOTONIC, in ns; 0: it was never down; UINT64_MAX: gone */
 
+    uint64_t opened_at; /* constant */
+
+    /* How many requests wait for a fork; written by the timer thread. */
+    _Atomic unsigned awaiting_fork;
+    /* How many forks have had their completions posted; written by the timer thread with release. */
+    _Atomic unsigned forks_served;
+
     struct ersatz_lock lock;       /* for the next six */
     struct fault_list *lists;      /* all of them */
     struct ersatz_request *doomed; /* hung until the card was reset by a command; for the timer thread */

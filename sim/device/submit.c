@@ -37,16 +37,16 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
     /* Inherited: a job that waited for room in the parent of a fork is resumed in the child. */
     if (request_is_inherited(first) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
-    for (request = first; device->keeps_times && request != NULL; request = request->group_next)
-        times_submit(request);
-    if (device->faults != NULL &&
-        (result = faults_admit(device->faults, first, notify == NOTIFY_FD, wait_in_line)) != ERSATZ_OK)
-        return result;
-    instance = device_own_instance(device);
     for (request = first; request != NULL; request = request->group_next) {
         request->notify = notify;
-        request->instance = instance;
+        if (device->keeps_times)
+            times_submit(request);
     }
+    if (device->faults != NULL && (result = faults_admit(device->faults, first, wait_in_line)) != ERSATZ_OK)
+        return result;
+    instance = device_own_instance(device);
+    for (request = first; request != NULL; request = request->group_next)
+        request->instance = instance;
     if (first->group_next != NULL)
         request_reference(first); /* for its signal: the one for its computation may be gone by then */
     for (request = first; request != NULL; request = request->group_next) {
@@ -85,8 +85,8 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
     result = submit(request, NOTIFY_FD, true);
     if (result != ERSATZ_OK)
         waker_detach(waker, request);
-    else if (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS))
-        faults_wake(request->device->faults, waker);
+    else if (request->device->faults != NULL)
+        faults_before_pause(request->device->faults, request, waker);
     return result;
 }
 
@@ -105,11 +105,12 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
         instance_make_ring(instance, false);
     else if (!reaper_start(instance))
         return ERSATZ_NO_THREADS;
-    if (device->check == NULL)
-        return submit(request, NOTIFY_CALLBACK, false);
-    check_submitted(device->check, &request->watched);
+    if (device->check != NULL)
+        check_submitted(device->check, &request->watched);
     result = submit(request, NOTIFY_CALLBACK, false);
-    if (result == ERSATZ_RING_FULL)
+    if (result == ERSATZ_OK && device->faults != NULL && !device->config.external_polling)
+        faults_before_pause(device->faults, request, NULL);
+    if (result == ERSATZ_RING_FULL && device->check != NULL)
         check_refused(device->check, &request->watched,
             (struct watched_slots){.taken = &instance->counts->in_flight, .all = instance->depth});
     return result;
@@ -177,7 +178,7 @@ static bool is_done_fd(struct ersatz_request *request, bool *drained)
     if (is_muted(request)) /* the descriptor signals a newer request now: leave its signal alone */
         return request_state(request) == REQUEST_SIGNALLED;
     *drained = waker_drain(request->waker);
-    if (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS))
+    if (request_is_woken_for_nothing(&request->faults))
         wait_for_own_signal(request);
     else if (*drained && request_state(request) >= REQUEST_COMPLETE)
         return true; /* the one signal of this request was just consumed: none can follow */
@@ -239,6 +240,8 @@ bool ersatz_request_is_done(struct ersatz_request *request)
     done = is_done(request, &drained);
     if (done)
         times_mark(request, ERSATZ_POINT_RESUMED);
+    else if (request->device->faults != NULL)
+        faults_resumed_early(request->device->faults, request);
     if (check != NULL) {
         if (done && request->direct)
             direct_resumed(request);

@@ -56,7 +56,7 @@ static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, b
 
 static bool has_spurious_signal(const struct ersatz_request *request)
 {
-    return request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS);
+    return request_is_woken_for_nothing(&request->faults);
 }
 
 /*

@@ -37,14 +37,24 @@ static const struct {
         "the card is gone: this request, all in flight and all later ones fail"},
     [ERSATZ_FAULT_HANG] = {"hang", 0, true,
         "it does not complete until the card is reset, gone or stopped, or it fails after TIME"},
+    [ERSATZ_FAULT_SLOW] = {"slow", 20 * MS, true, "each operation of this KIND completes TIME later"},
+    [ERSATZ_FAULT_BOOT] = {"boot", 0, true,
+        "the card is up TIME after it was started; what is submitted before completes then"},
+    [ERSATZ_FAULT_FORK] = {"fork", 100 * MS, true,
+        "it completes while the program forks, or when it has waited for TIME"},
+    [ERSATZ_FAULT_EARLY] = {"early", 100 * MS, true,
+        "its descriptor is readable at once; it completes after its job was resumed early, or after TIME"},
+    [ERSATZ_FAULT_READY] = {"ready", 10 * MS, true,
+        "its job pauses when it is complete and signalled, or after TIME"},
 };
 
 const char ersatz_faults_grammar[] =
     "FAULTS is \"none\", or a list with commas of NAME=WHEN or NAME=WHEN:TIME.\n"
-    "NAME: ring_full late reorder spurious fail corrupt reset gone hang.\n"
+    "NAME: ring_full late reorder spurious fail corrupt reset gone hang fork early ready.\n"
     "WHEN: 5% or 0.01% (each request, with that probability), 3x (the first three), #100 (the hundredth).\n"
-    "TIME: 50us, 2ms, 1s; for ring_full, late, reorder, spurious, reset, hang. And burst=COUNT or "
-    "burst=COUNT:TIME.";
+    "TIME: 50us, 2ms, 1s; for all but fail, corrupt, gone.\n"
+    "And burst=COUNT or burst=COUNT:TIME; slow=KIND or slow=KIND:TIME, KIND being rsa_priv, aes_gcm, ...; "
+    "boot=TIME.";
 
 const char *ersatz_fault_name(enum ersatz_fault fault)
 {
@@ -116,7 +126,9 @@ static bool read_name(struct reader *reader, enum ersatz_fault *fault)
         }
     }
     return wrong(reader, reader->at,
-        "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone or hang");
+        "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone, hang, "
+        "slow, "
+        "boot, fork, early or ready");
 }
 
 /* Read a percentage that begins at `begin`; its whole part has been read. */
@@ -172,16 +184,10 @@ static bool read_time(struct reader *reader, uint64_t *time_ns)
     return true;
 }
 
-static bool read_burst(
-    struct reader *reader, const struct ersatz_faults *faults, struct ersatz_fault_rule *rule)
+static bool read_burst(struct reader *reader, struct ersatz_fault_rule *rule)
 {
     const char *begin = reader->at;
 
-    rule->when = ERSATZ_WHEN_ALWAYS;
-    for (unsigned i = 0; i < faults->count; i++) {
-        if (faults->rules[i].fault == ERSATZ_FAULT_BURST)
-            return wrong(reader, begin, "burst can be given only once");
-    }
     if (!read_number(reader, "how many completions come at once", &rule->value))
         return false;
     if (rule->value < 2 || rule->value > BURST_MAX)
@@ -189,10 +195,65 @@ static bool read_burst(
     return true;
 }
 
+static bool read_kind(struct reader *reader, struct ersatz_fault_rule *rule)
+{
+    size_t len = strspn(reader->at, "abcdefghijklmnopqrstuvwxyz_0123456789");
+
+    for (enum ersatz_request_name name = 0; name < ERSATZ_REQUEST_NAMES; name++) {
+        const char *text = ersatz_request_name_text(name);
+
+        if (strlen(text) == len && strncmp(text, reader->at, len) == 0) {
+            reader->at += len;
+            rule->value = name;
+            return true;
+        }
+    }
+    return wrong(reader, reader->at,
+        "expected the kind of operation: rsa_priv, rsa_pub, aes_cbc, aes_ctr, aes_gcm, aes_xts, aes_ecb, "
+        "aes_cfb, aes_ofb, aes_ccm, aes_cbc_hmac_sha1 or aes_cbc_hmac_sha256");
+}
+
+/* What stands after the = of a fault that strikes always, up to its :TIME. For boot that is its time. */
+static bool read_always(
+    struct reader *reader, const struct ersatz_faults *faults, struct ersatz_fault_rule *rule)
+{
+    const char *begin = reader->at;
+
+    rule->when = ERSATZ_WHEN_ALWAYS;
+    if (rule->fault == ERSATZ_FAULT_SLOW && !read_kind(reader, rule))
+        return false;
+    for (unsigned i = 0; i < faults->count; i++) {
+        if (faults->rules[i].fault != rule->fault)
+            continue;
+        if (rule->fault != ERSATZ_FAULT_SLOW)
+            return wrong(reader, begin, "%s can be given only once", ersatz_fault_name(rule->fault));
+        if (faults->rules[i].value == rule->value)
+            return wrong(reader, begin, "slow can be given only once for each kind of operation");
+    }
+    if (rule->fault == ERSATZ_FAULT_BOOT)
+        return read_time(reader, &rule->time_ns);
+    return rule->fault == ERSATZ_FAULT_SLOW || read_burst(reader, rule);
+}
+
+static bool is_always(enum ersatz_fault fault)
+{
+    return fault == ERSATZ_FAULT_BURST || fault == ERSATZ_FAULT_SLOW || fault == ERSATZ_FAULT_BOOT;
+}
+
+/* An optional time after a colon, or the default. */
+static bool read_time_of(struct reader *reader, struct ersatz_fault_rule *rule)
+{
+    if (rule->fault == ERSATZ_FAULT_BOOT)
+        return true; /* it was read */
+    rule->time_ns = faults_known[rule->fault].time_ns;
+    if (*reader->at == ':' && !faults_known[rule->fault].takes_time)
+        return wrong(reader, reader->at, "%s cannot have a time", ersatz_fault_name(rule->fault));
+    return !take(reader, ':') || read_time(reader, &rule->time_ns);
+}
+
 static bool read_rule(struct reader *reader, struct ersatz_faults *faults)
 {
     struct ersatz_fault_rule rule = {0};
-    uint64_t time_ns;
 
     if (faults->count == ERSATZ_FAULT_RULES_MAX)
         return wrong(reader, reader->at, "there are more than %u faults", ERSATZ_FAULT_RULES_MAX);
@@ -200,14 +261,10 @@ static bool read_rule(struct reader *reader, struct ersatz_faults *faults)
         return false;
     if (!take(reader, '='))
         return wrong(reader, reader->at, "expected = after the fault");
-    if (rule.fault == ERSATZ_FAULT_BURST ? !read_burst(reader, faults, &rule) : !read_when(reader, &rule))
+    if (is_always(rule.fault) ? !read_always(reader, faults, &rule) : !read_when(reader, &rule))
         return false;
-    time_ns = faults_known[rule.fault].time_ns;
-    if (*reader->at == ':' && !faults_known[rule.fault].takes_time)
-        return wrong(reader, reader->at, "%s cannot have a time", ersatz_fault_name(rule.fault));
-    if (take(reader, ':') && !read_time(reader, &time_ns))
+    if (!read_time_of(reader, &rule))
         return false;
-    rule.time_ns = time_ns;
     faults->rules[faults->count++] = rule;
     return true;
 }
@@ -269,6 +326,16 @@ const struct ersatz_fault_rule *ersatz_fault_strikes(
 
     for (unsigned i = 0; i < faults->count; i++) {
         if (faults->rules[i].fault == fault && strikes(&faults->rules[i], seed, number, which++))
+            return &faults->rules[i];
+    }
+    return NULL;
+}
+
+const struct ersatz_fault_rule *ersatz_fault_slows(
+    const struct ersatz_faults *faults, enum ersatz_request_name name)
+{
+    for (unsigned i = 0; i < faults->count; i++) {
+        if (faults->rules[i].fault == ERSATZ_FAULT_SLOW && faults->rules[i].value == name)
             return &faults->rules[i];
     }
     return NULL;

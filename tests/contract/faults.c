@@ -4,6 +4,8 @@
  * the error says, and that the calling core takes over where it may.
  */
 #include <openssl/err.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "check.h"
 #include "support/card.h"
@@ -12,7 +14,8 @@
 #define MANY 200
 
 static const char *const counted[] = {"ring_full", "late", "reorder", "burst", "spurious", "fail", "corrupt",
-    "reset", "gone", "hang", "inline", "retries", "early_resumes", "completed"};
+    "reset", "gone", "hang", "slow", "boot", "fork", "early", "ready", "inline", "retries", "early_resumes",
+    "completed"};
 
 #define COUNTED (sizeof(counted) / sizeof(counted[0]))
 
@@ -52,6 +55,14 @@ static long count_of(struct card *card, const char *name)
             return read_count(card, name) - before[i];
     }
     FAIL("not among those counted");
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* From its start to its end. */
@@ -143,6 +154,137 @@ static void test_spurious(void)
     CHECK_EQ(run_to_the_end(&job), 1);
     CHECK_EQ(job.callbacks, 1);
     CHECK_EQ(count_of(card, "spurious"), 1);
+    job_free(&job);
+    work_free(work);
+    card_unload(card);
+}
+
+/* One kind of operation is slow, and no other. */
+static void test_slow(enum told_by told_by)
+{
+    struct card *card = load("FAULTS:slow=rsa_pub:3600s,slow=aes_cbc:30ms,slow=aes_gcm");
+    struct work *aes = work_aes(card, 1), *rsa = work_rsa(card, 1);
+    struct job job;
+    uint64_t begin = now_ms();
+
+    for (int i = 0; i < 2; i++) { /* each time */
+        job_init(&job, told_by, work_do, aes);
+        CHECK_EQ(run_to_the_end(&job), 1);
+        job_free(&job);
+    }
+    CHECK(now_ms() - begin >= 60);
+    CHECK_EQ(count_of(card, "slow"), 2);
+    job_init(&job, told_by, work_do, rsa);
+    CHECK_EQ(run_to_the_end(&job), 1);
+    job_free(&job);
+    CHECK_EQ(work_do(&rsa), 1); /* without a job */
+    CHECK_EQ(count_of(card, "slow"), 2);
+    work_free(aes);
+    work_free(rsa);
+    card_unload(card);
+}
+
+/* The first operation waits until the card is up, and later ones do not. */
+static void test_boot(enum told_by told_by)
+{
+    uint64_t begin = now_ms(), submitted;
+    struct card *card = load("FAULTS:boot=400ms");
+    struct work *work = work_aes(card, 1);
+    struct job job;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    submitted = now_ms();
+    CHECK_EQ(job_finish(&job), 1);
+    job_free(&job);
+    if (submitted - begin < 400) { /* a busy machine may have been slower than the card */
+        CHECK_EQ(count_of(card, "boot"), 1);
+        CHECK(now_ms() - begin >= 400);
+    }
+    usleep(400000);
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(run_to_the_end(&job), 1);
+    CHECK(count_of(card, "boot") <= 1);
+    job_free(&job);
+    work_free(work);
+    card_unload(card);
+}
+
+/* The wake-up comes only after the job has been resumed early; with a descriptor, for nothing. */
+static void test_early(enum told_by told_by)
+{
+    struct card *card = load("FAULTS:early=100%:3600s");
+    struct work *work = work_aes(card, 1);
+    struct job job;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    while (count_of(card, "completed") == 0)
+        usleep(100);
+    CHECK_EQ(job.callbacks, 0);
+    CHECK_EQ(count_of(card, "early"), 0);
+    if (told_by == BY_FD)
+        CHECK(fd_is_readable(job_fd(&job)));
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* the wake-up that counts comes from now on */
+    CHECK_EQ(job_finish(&job), 1);
+    CHECK_EQ(count_of(card, "early"), 1);
+    CHECK_EQ(job.callbacks, told_by == BY_CALLBACK);
+    if (told_by == BY_FD)
+        CHECK(!fd_is_readable(job_fd(&job)));
+    job_free(&job);
+    work_free(work);
+    card_unload(card);
+}
+
+/* The program gets a descriptor that is readable already, with the result there; or its callback has run. */
+static void test_ready(enum told_by told_by)
+{
+    struct card *card = load("FAULTS:ready=100%:3600s");
+    struct work *work = work_aes(card, 1);
+    struct job job;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    CHECK_EQ(job.callbacks, told_by == BY_CALLBACK);
+    if (told_by == BY_FD)
+        CHECK(fd_is_readable(job_fd(&job)));
+    CHECK_EQ(count_of(card, "ready"), 1);
+    CHECK_EQ(job_finish(&job), 1);
+    CHECK_EQ(count_of(card, "early_resumes"), 0);
+    job_free(&job);
+    work_free(work);
+    card_unload(card);
+    /* A callback that the program polls for cannot run while the program waits. */
+    card = load("ENABLE_EXTERNAL_POLLING;FAULTS:ready=100%:3600s");
+    work = work_aes(card, 1);
+    work_in_job(work, BY_CALLBACK, card);
+    CHECK_EQ(count_of(card, "ready"), 0);
+    work_free(work);
+    card_unload(card);
+}
+
+/* The completion comes with a fork, of which parent and child know nothing but that it is there. */
+static void test_fork(enum told_by told_by)
+{
+    struct card *card = load("FAULTS:fork=100%:3600s");
+    struct work *work = work_aes(card, 1);
+    struct job job;
+
+    job_init(&job, told_by, work_do, work);
+    CHECK_EQ(job_run(&job), ASYNC_PAUSE);
+    usleep(20000);
+    CHECK_EQ(job.callbacks, 0);
+    CHECK_EQ(count_of(card, "fork"), 0);
+    while (count_of(card, "fork") == 0) { /* the first fork may come before the card has computed */
+        pid_t pid = fork();
+
+        CHECK(pid >= 0);
+        if (pid == 0)
+            _exit(0);
+        CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    }
+    CHECK_EQ(job_finish(&job), 1);
+    CHECK_EQ(count_of(card, "fork"), 1);
     job_free(&job);
     work_free(work);
     card_unload(card);
@@ -308,6 +450,11 @@ int main(void)
             test_failure("gone=#1", told_by, rsa, "gone on request #1, this is request #2");
         }
         test_hang(told_by);
+        test_slow(told_by);
+        test_boot(told_by);
+        test_early(told_by);
+        test_ready(told_by);
+        test_fork(told_by);
     }
     test_spurious();
     test_ring_full();

@@ -41,6 +41,13 @@ static void test_right(void)
         {"reset=#1:3600s", {ERSATZ_FAULT_RESET, ERSATZ_WHEN_NUMBER, 1, 3600 * S}},
         {"gone=#999999999999999999", {ERSATZ_FAULT_GONE, ERSATZ_WHEN_NUMBER, 999999999999999999, 0}},
         {" \thang=99.5% ", {ERSATZ_FAULT_HANG, ERSATZ_WHEN_CHANCE, 995000000, 0}},
+        {"slow=rsa_priv:7ms", {ERSATZ_FAULT_SLOW, ERSATZ_WHEN_ALWAYS, ERSATZ_REQUEST_RSA_PRIV, 7 * MS}},
+        {"slow=aes_cbc_hmac_sha256",
+            {ERSATZ_FAULT_SLOW, ERSATZ_WHEN_ALWAYS, ERSATZ_REQUEST_AES_CBC_HMAC_SHA256, 20 * MS}},
+        {"boot=2s", {ERSATZ_FAULT_BOOT, ERSATZ_WHEN_ALWAYS, 0, 2 * S}},
+        {"fork=#3", {ERSATZ_FAULT_FORK, ERSATZ_WHEN_NUMBER, 3, 100 * MS}},
+        {"early=1%:3ms", {ERSATZ_FAULT_EARLY, ERSATZ_WHEN_CHANCE, 10000000, 3 * MS}},
+        {"ready=2x", {ERSATZ_FAULT_READY, ERSATZ_WHEN_FIRST, 2, 10 * MS}},
         {"hang=#5:2ms", {ERSATZ_FAULT_HANG, ERSATZ_WHEN_NUMBER, 5, 2000000}},
     };
     struct ersatz_faults faults;
@@ -108,7 +115,16 @@ static void test_wrong(void)
         {"burst=4097", 6, "2 to 4096"},
         {"burst=16%", 8, "a comma"},
         {"burst=#3", 6, "how many"},
-        {"burst=2,burst=3", 14, "only once"},
+        {"burst=2,burst=3", 14, "burst can be given only once"},
+        {"boot=2ms,boot=2ms", 14, "boot can be given only once"},
+        {"boot=", 5, "a time: 50us"},
+        {"boot=5%", 6, "the unit of a time"},
+        {"boot=2ms:2ms", 8, "a comma"},
+        {"slow=20ms", 5, "the kind of operation: rsa_priv"},
+        {"slow=rsa:20ms", 5, "the kind of operation: rsa_priv"},
+        {"slow=aes_cbc_hmac:20ms", 5, "aes_cbc_hmac_sha256"},
+        {"slow=rsa_priv:20", 16, "the unit"},
+        {"slow=rsa_priv,slow=rsa_pub,slow=rsa_priv", 32, "only once for each kind"},
         {"fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,"
          "fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,"
          "fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1",
@@ -166,6 +182,7 @@ static void test_strikes(void)
 {
     const uint64_t million = 1000000;
     struct ersatz_faults faults = parse("late=1%:1ms,fail=1%,late=1%:2ms,hang=3x,gone=#7,corrupt=100%");
+    struct ersatz_faults slow = parse("late=1%,slow=aes_gcm:1ms,slow=aes_cbc");
     struct ersatz_faults late = parse("late=1%:1ms"), other = parse("burst=2,late=1%:1ms");
     unsigned struck = count_struck(&late, 1, ERSATZ_FAULT_LATE, million);
 
@@ -175,6 +192,9 @@ static void test_strikes(void)
     CHECK(ersatz_fault_strikes(&faults, 1, 7, ERSATZ_FAULT_GONE) == &faults.rules[4]);
     CHECK_EQ(count_struck(&faults, 1, ERSATZ_FAULT_CORRUPT, 1000), 1000);
     CHECK_EQ(count_struck(&faults, 1, ERSATZ_FAULT_REORDER, 1000), 0);
+    CHECK(ersatz_fault_slows(&slow, ERSATZ_REQUEST_AES_GCM) == &slow.rules[1]);
+    CHECK(ersatz_fault_slows(&slow, ERSATZ_REQUEST_AES_CBC) == &slow.rules[2]);
+    CHECK(ersatz_fault_slows(&slow, ERSATZ_REQUEST_RSA_PRIV) == NULL);
 
     /* One in a hundred: 10,000 of a million, give or take six times the standard deviation of 100. */
     CHECK(struck > 9400 && struck < 10600);

@@ -4,34 +4,52 @@
  * argument it has a mistake, which a quiet card does not show:
  *
  *   spurious   it takes a job for finished when it has been resumed once
+ *   first      the same, but for the first operation only
  *   failed     it uses the result of the fourth operation although it has failed
  *
- * Ends with 2 if an operation has failed.
+ * With the argument forks it is right, and forks while it waits. Ends with 2 if an operation has failed.
  */
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "check.h"
 #include "support/card.h"
 #include "support/work.h"
 
 #define TIMES 6
+#define FORKS 30
 
 static int *volatile nowhere;
 
+/* Waits until the job's descriptor is readable, and forks now and then. */
+static void wait_for(struct job *job, bool may_fork)
+{
+    static int forks;
+    struct pollfd readable = {.fd = job_fd(job), .events = POLLIN};
+
+    while (poll(&readable, 1, may_fork && forks < FORKS ? 1 : -1) == 0) {
+        pid_t pid = fork();
+
+        forks++;
+        CHECK(pid >= 0);
+        if (pid == 0)
+            _exit(0);
+        CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    }
+}
+
 /* False: the operation failed. */
-static bool sign(struct card *card, const char *mistake)
+static bool sign(struct card *card, bool mistaken, bool may_fork)
 {
     struct job job;
     bool ok;
 
     job_init(&job, BY_FD, work_do, work_rsa(card, 1));
     if (job_run(&job) == ASYNC_PAUSE) {
-        struct pollfd readable = {.fd = job_fd(&job), .events = POLLIN};
-
-        CHECK_EQ(poll(&readable, 1, -1), 1);
-        if (job_run(&job) == ASYNC_PAUSE && strcmp(mistake, "spurious") == 0)
+        wait_for(&job, may_fork);
+        if (job_run(&job) == ASYNC_PAUSE && mistaken)
             exit(1);
     }
     ok = (job.job == NULL ? job.result : job_finish(&job)) == 1;
@@ -51,7 +69,8 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_CORE, &none);
     card = card_load(NULL);
     for (int i = 1; i <= TIMES; i++) {
-        bool ok = sign(card, mistake);
+        bool mistaken = strcmp(mistake, "spurious") == 0 || (i == 1 && strcmp(mistake, "first") == 0);
+        bool ok = sign(card, mistaken, strcmp(mistake, "forks") == 0);
 
         if (!ok && i == 4 && strcmp(mistake, "failed") == 0)
             *nowhere = 1;

@@ -91,6 +91,7 @@ static void learn_baseline(struct baseline *baseline, const struct round_result 
     memcpy(baseline->output, result->output, sizeof(baseline->output));
     baseline->most = result->most > baseline->most ? result->most : baseline->most;
     baseline->operations = result->operations;
+    memcpy(baseline->requests, result->requests, sizeof(baseline->requests));
     baseline->seconds = result->seconds > baseline->seconds ? result->seconds : baseline->seconds;
 }
 

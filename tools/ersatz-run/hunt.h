@@ -104,6 +104,7 @@ struct baseline {
     int status;
     uint64_t output[2];
     uint64_t operations, most;
+    uint64_t requests[ERSATZ_REQUEST_NAMES];
     double seconds; /* the longest run */
     double limit;   /* for a round */
 };

@@ -18,6 +18,7 @@ static const char *const commands[] = {
 
 #define SLOW_PROFILE "network-hsm"
 
+/* A time with its unit. */
 static void write_time(uint64_t ns, FILE *stream)
 {
     static const struct {
@@ -28,7 +29,7 @@ static void write_time(uint64_t ns, FILE *stream)
 
     while (ns % units[i].ns != 0)
         i++;
-    fprintf(stream, ":%" PRIu64 "%s", ns / units[i].ns, units[i].name);
+    fprintf(stream, "%" PRIu64 "%s", ns / units[i].ns, units[i].name);
 }
 
 /* A probability as a percentage, with the decimals that it needs. */
@@ -48,13 +49,21 @@ static void write_chance(uint64_t value, FILE *stream)
 static void write_rule(const struct ersatz_fault_rule *rule, FILE *stream)
 {
     fprintf(stream, "%s=", ersatz_fault_name(rule->fault));
-    if (rule->when == ERSATZ_WHEN_CHANCE)
+    if (rule->fault == ERSATZ_FAULT_BOOT) {
+        write_time(rule->time_ns, stream);
+        return;
+    }
+    if (rule->fault == ERSATZ_FAULT_SLOW)
+        fputs(ersatz_request_name_text((enum ersatz_request_name)rule->value), stream);
+    else if (rule->when == ERSATZ_WHEN_CHANCE)
         write_chance(rule->value, stream);
     else
         fprintf(stream, "%s%" PRIu64 "%s", rule->when == ERSATZ_WHEN_NUMBER ? "#" : "", rule->value,
             rule->when == ERSATZ_WHEN_FIRST ? "x" : "");
-    if (rule->time_ns > 0)
+    if (rule->time_ns > 0) {
+        fputc(':', stream);
         write_time(rule->time_ns, stream);
+    }
 }
 
 char *card_faults(const struct card *card)

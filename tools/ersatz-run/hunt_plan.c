@@ -13,9 +13,11 @@
 
 /* The strength of a rung that is a fault. */
 enum strength {
-    ONE,  /* strikes one request */
-    SOME, /* strikes with a probability */
-    COUNT /* burst */
+    ONE,   /* strikes one request */
+    SOME,  /* strikes with a probability */
+    COUNT, /* burst */
+    KIND,  /* strikes each operation of one kind */
+    START  /* strikes what is submitted before its time */
 };
 
 static const struct rung {
@@ -39,6 +41,11 @@ static const struct rung {
     {"one request hangs", SETTINGS, ERSATZ_FAULT_HANG, ONE, 300 * MS, 2000 * MS},
     {"operations fail", SETTINGS, ERSATZ_FAULT_FAIL, SOME, 0, 0},
     {"gone for good", SETTINGS, ERSATZ_FAULT_GONE, ONE, 0, 0},
+    {"one kind slow", SETTINGS, ERSATZ_FAULT_SLOW, KIND, 1 * MS, 300 * MS},
+    {"up late", SETTINGS, ERSATZ_FAULT_BOOT, START, 20 * MS, 3000 * MS},
+    {"done while the program forks", SETTINGS, ERSATZ_FAULT_FORK, SOME, 10 * MS, 1000 * MS},
+    {"resumed early, then done", SETTINGS, ERSATZ_FAULT_EARLY, SOME, 10 * MS, 300 * MS},
+    {"done before the pause", SETTINGS, ERSATZ_FAULT_READY, SOME, 10 * MS, 100 * MS},
     {"one worker", SETTING_ONE_WORKER, 0, ONE, 0, 0},
     {"slow profile", SETTING_SLOW, 0, ONE, 0, 0},
     {"software fallback", SETTING_FALLBACK, 0, ONE, 0, 0},
@@ -76,6 +83,8 @@ static uint64_t draw(struct plan *plan, uint64_t below)
 /* How many requests of one process the rule strikes, on average. */
 static uint64_t expected_hits(const struct ersatz_fault_rule *rule, uint64_t requests)
 {
+    if (rule->fault == ERSATZ_FAULT_BURST || rule->fault == ERSATZ_FAULT_SLOW)
+        return requests + 1;
     if (rule->when != ERSATZ_WHEN_CHANCE)
         return 1;
     return requests * rule->value / ERSATZ_FAULT_CERTAIN + 1;
@@ -112,11 +121,24 @@ static uint64_t draw_chance(struct plan *plan, uint64_t requests)
     return percents[least + draw(plan, count - least)] * PERCENT;
 }
 
+/* An operation that the command needs, each as likely. */
+static uint64_t draw_kind(struct plan *plan, const struct baseline *baseline)
+{
+    uint64_t kinds[ERSATZ_REQUEST_NAMES];
+    unsigned count = 0;
+
+    for (unsigned name = 0; name < ERSATZ_REQUEST_NAMES; name++) {
+        if (baseline->requests[name] > 0)
+            kinds[count++] = name;
+    }
+    return count == 0 ? ERSATZ_REQUEST_RSA_PRIV : kinds[draw(plan, count)];
+}
+
 static void add_fault(
     struct plan *plan, const struct rung *rung, const struct baseline *baseline, struct card *card)
 {
     static const uint64_t bursts[] = {2, 4, 16, 64};
-    struct ersatz_fault_rule rule = {.fault = rung->fault};
+    struct ersatz_fault_rule rule = {.fault = rung->fault, .when = ERSATZ_WHEN_ALWAYS};
 
     switch (rung->strength) {
     case ONE:
@@ -128,13 +150,16 @@ static void add_fault(
         rule.value = draw_chance(plan, baseline->most);
         break;
     case COUNT:
-        rule.when = ERSATZ_WHEN_ALWAYS;
         rule.value = bursts[draw(plan, 4)];
+        break;
+    case KIND:
+        rule.value = draw_kind(plan, baseline);
+        break;
+    case START:
         break;
     }
     if (rung->time_least > 0)
-        rule.time_ns = draw_time(plan, rung, baseline,
-            rung->strength == COUNT ? baseline->most + 1 : expected_hits(&rule, baseline->most));
+        rule.time_ns = draw_time(plan, rung, baseline, expected_hits(&rule, baseline->most));
     card->faults.rules[card->faults.count++] = rule;
 }
 

@@ -36,23 +36,29 @@ static void entries_read(struct entries *entries, const struct ersatz_trace *tra
     qsort(entries->of, entries->count, sizeof(*entries->of), by_number);
 }
 
-/* A bit for each fault that struck the request of this number. */
-static uint32_t struck_by(const struct card *card, uint64_t seed, uint64_t number, bool by_fd)
+/* A bit for each fault that struck the request of this number. entry: NULL if the card did not accept it. Not
+ * for faults that are not of one request. */
+static uint32_t struck_by(
+    const struct card *card, uint64_t seed, uint64_t number, const struct ersatz_trace_entry *entry)
 {
+    bool by_fd = entry != NULL && entry->told_by == ERSATZ_TOLD_BY_FD;
     uint32_t struck = 0;
 
     for (enum ersatz_fault fault = 0; fault < ERSATZ_FAULTS; fault++) {
-        if (fault == ERSATZ_FAULT_BURST || (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
+        if (fault == ERSATZ_FAULT_BURST || fault == ERSATZ_FAULT_BOOT || fault == ERSATZ_FAULT_SLOW ||
+            (fault == ERSATZ_FAULT_SPURIOUS && !by_fd))
             continue;
         if (ersatz_fault_strikes(&card->faults, seed, number, fault) != NULL)
             struck |= 1u << fault;
     }
+    if (entry != NULL && ersatz_fault_slows(&card->faults, entry->op) != NULL)
+        struck |= 1u << ERSATZ_FAULT_SLOW;
     return struck;
 }
 
 static uint32_t struck_entry(const struct card *card, uint64_t seed, const struct ersatz_trace_entry *entry)
 {
-    return struck_by(card, seed, entry->number, entry->told_by == ERSATZ_TOLD_BY_FD);
+    return struck_by(card, seed, entry->number, entry);
 }
 
 /* Nanoseconds from `from` on. Never 0, which means that it did not happen. */
@@ -67,7 +73,7 @@ static void show_refused(
     struct round_result *result, const struct card *card, uint64_t seed, uint64_t number, uint64_t end)
 {
     for (; number < end && result->shown < TIMELINE_MAX; number++) {
-        uint32_t struck = struck_by(card, seed, number, false);
+        uint32_t struck = struck_by(card, seed, number, NULL);
 
         if (struck != 0)
             result->timeline[result->shown++] = (struct timeline_entry){

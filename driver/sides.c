@@ -11,6 +11,8 @@
     4096u /* operations between two trials, at first; twice as many after each that changed nothing */
 #define STAY_MAX 32768u
 #define ALONE_MAX 8u
+#define PATIENCE_MIN 8u
+#define PATIENCE_MAX 256u
 
 /* The last of so many operations are measured. */
 static void work_on(struct sides *sides, bool here, bool trial, unsigned count)
@@ -89,6 +91,34 @@ void sides_done(struct sides *sides, bool here, size_t len, uint64_t now)
         return;
     sides->cost[here] = (double)(now - sides->since) / (double)sides->bytes;
     decide(sides);
+}
+
+bool sides_choose_private(struct sides *sides, unsigned others, long sleeps)
+{
+    if (sides == NULL || others > 0)
+        return true;
+    if (sides->patience == 0)
+        sides->patience = PATIENCE_MIN;
+    if (sides->sleeps != sleeps)
+        sides->awake = 0;
+    sides->sleeps = sleeps;
+    if (sides->awake >= sides->patience)
+        return true;
+    sides->awake++;
+    return false;
+}
+
+void sides_private_done(struct sides *sides, bool in_company)
+{
+    if (sides == NULL)
+        return;
+    if (in_company) {
+        sides->patience = PATIENCE_MIN;
+        return;
+    }
+    sides->awake = 0;
+    if (sides->patience < PATIENCE_MAX)
+        sides->patience *= 2; /* or it stays 0, in a thread that has not chosen yet */
 }
 
 /* ------------------------------------------------------------------------------------- of each thread's */

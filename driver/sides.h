@@ -6,6 +6,12 @@
  * on what handing over costs between its cores. So both sides, the card and the calling core, are tried, and
  * the one stays on which more bytes are done in a second; if there is no difference, the calling core. From
  * time to time the other one is tried again. Where nobody else is in flight, the calling core computes.
+ *
+ * A private RSA operation of a job goes to the card if another one is there. If not, the card would compute
+ * it alone, in the same time as the calling core, and hand it over and back besides. Others come along only
+ * if the program has more to do than its threads can: then a thread does one operation after the other and
+ * never sleeps in between. So the calling core computes until it has done several without sleeping; then one
+ * goes to the card, where others find it. If none did, the thread is more patient the next time.
  */
 #ifndef ERSATZ_DRIVER_SIDES_H
 #define ERSATZ_DRIVER_SIDES_H
@@ -22,6 +28,10 @@ struct sides {
     unsigned alone;        /* operations in a row that went to the card without company */
     uint64_t since, bytes; /* of the measurement: its begin, and what was done */
     double cost[2];        /* nanoseconds a byte, on the card and here */
+    long sleeps;           /* private RSA: of the thread, at its latest operation */
+    unsigned awake;        /* private RSA: operations since the thread slept */
+    unsigned
+        patience; /* private RSA: how many it does without sleeping before one goes to the card; 0: not set */
 };
 
 /* Where an operation goes, of which others of other jobs are in flight. True: to the card. */
@@ -32,6 +42,12 @@ size_t sides_bytes(const struct ersatz_op *op);
 
 /* An operation of so many bytes that was computed on that side is done. now: in nanoseconds. */
 void sides_done(struct sides *sides, bool here, size_t len, uint64_t now);
+
+/* The same for a private RSA operation. sleeps: how often the thread has slept so far. */
+bool sides_choose_private(struct sides *sides, unsigned others, long sleeps);
+
+/* A private RSA operation has been on the card, alone or not. */
+void sides_private_done(struct sides *sides, bool in_company);
 
 /* The calling thread's, for operations like this one. Not to be kept over a pause, after which the job may be
  * in another thread. NULL: there is no memory for it; the other functions take that. */

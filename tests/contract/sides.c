@@ -87,10 +87,47 @@ static void no_memory(void)
     sides_done(NULL, false, BYTES, 1);
 }
 
+/* Private RSA operations, of which a thread does so many, one after the other. It sleeps after each
+ * `asleep_after`; 0: never. Returns how many went to the card, each of them with or without company. */
+static unsigned run_private(struct sides *sides, unsigned count, unsigned asleep_after, bool in_company)
+{
+    unsigned to_card = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        long sleeps = asleep_after == 0 ? 0 : i / asleep_after;
+
+        if (sides_choose_private(sides, 0, sleeps)) {
+            sides_private_done(sides, in_company);
+            to_card++;
+        }
+    }
+    return to_card;
+}
+
+static void private_rsa(void)
+{
+    struct sides idle = {0}, alone = {0}, busy = {0};
+
+    CHECK_EQ(run_private(&idle, 10000, 1, true), 0);
+    CHECK_EQ(run_private(&idle, 10000, 8, true), 0);
+    CHECK_EQ(run_private(&busy, 9, 0, true), 1);
+    CHECK_EQ(run_private(&busy, 900, 0, true), 900); /* as long as others come along */
+    CHECK_EQ(run_private(&busy, 99, 9, true),
+        9 + 10); /* it sleeps after nine: from then on, eight are done here */
+    CHECK(sides_choose_private(&idle, 1, 20000)); /* others are there */
+    CHECK_EQ(run_private(&alone, 9, 0, false), 1);
+    CHECK(run_private(&alone, 10000, 0, false) < 50);  /* a lone job gets the calling core */
+    CHECK(run_private(&alone, 600, 0, true) > 20);     /* until there is company again */
+    CHECK_EQ(run_private(&alone, 18, 9, true), 9 + 1); /* and is as patient as at first */
+    CHECK(sides_choose_private(NULL, 0, 0));
+    sides_private_done(NULL, true);
+}
+
 int main(void)
 {
     test_begin(60);
     alone();
+    private_rsa();
     in_company(1000, 3000, true);
     in_company(3000, 1000, false);
     in_company(1000, 1000, false); /* no difference: the calling core */

@@ -37,10 +37,14 @@
         }                                                                                                    \
     } while (0)
 
-/* Ends the test by a signal if it takes longer: a hang is a failure, however slow the machine. */
+/* Ends the test by a signal if it takes longer: a hang is a failure. TIMEOUT_MULTIPLIER in the environment
+ * gives it so many times the seconds, as scripts/test does for meson. */
 static inline void test_begin(unsigned seconds)
 {
-    alarm(seconds);
+    const char *text = getenv("TIMEOUT_MULTIPLIER");
+    double multiplier = text == NULL ? 1 : atof(text);
+
+    alarm(multiplier > 1 ? (unsigned)(seconds * multiplier) : seconds);
 }
 
 #endif

@@ -248,7 +248,7 @@ static void fork_and_work(struct place *place, int depth)
     start_held(jobs, place);
     pid = fork();
     if (pid == 0) {
-        alarm(60); /* is not inherited */
+        test_begin(60); /* is not inherited */
         expect_threads(alone);
         for (unsigned i = 0; i < 2; i++) {
             CHECK_EQ(job_run(&jobs[i]), ASYNC_FINISH);
@@ -317,7 +317,7 @@ static void end_of_process(bool held)
     scratch_enter();
     pid = fork();
     if (pid == 0) {
-        alarm(60);
+        test_begin(60);
         left_place.card = card_load_for_good("SYNC_OFFLOAD:1;STATS_FILE:%p.json;RECORD:.");
         left_place.key = test_key(left_place.card);
         work(&left_place);

@@ -63,36 +63,50 @@ static bool dup(const void *from, void *to)
     return aes_text_dup(&original->aes, &copy->aes);
 }
 
+static int set_key_len(const struct text *text, const OSSL_PARAM *p)
+{
+    size_t len;
+
+    if (!OSSL_PARAM_get_size_t(p, &len))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    return len == text->cipher->key_len || REFUSE(PROV_R_INVALID_KEY_LENGTH);
+}
+
+/* One parameter of EVP's own; others are ignored. */
+static int set_param(struct text *text, const OSSL_PARAM *p)
+{
+    unsigned number;
+
+    if (param_is(p, OSSL_CIPHER_PARAM_KEYLEN))
+        return set_key_len(text, p);
+    if (text->cipher->mode == ERSATZ_XTS ||
+        (!param_is(p, OSSL_CIPHER_PARAM_PADDING) && !param_is(p, OSSL_CIPHER_PARAM_NUM)))
+        return 1;
+    if (!OSSL_PARAM_get_uint(p, &number))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    if (param_is(p, OSSL_CIPHER_PARAM_PADDING))
+        text->pads = number != 0;
+    else
+        text->aes.num = number;
+    return 1;
+}
+
+/* EVP sets "padding" anew for each text without. */
 static int set_params(void *arg, const OSSL_PARAM params[])
 {
     struct text *text = arg;
-    const OSSL_PARAM *p;
-    unsigned number;
+    bool has_tls = false;
 
     if (params == NULL)
         return 1;
-    if (text->cipher->mode != ERSATZ_XTS &&
-        (p = cipher_param_const(params, OSSL_CIPHER_PARAM_PADDING)) != NULL) {
-        if (!OSSL_PARAM_get_uint(p, &number))
-            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-        text->pads = number != 0;
+    for (const OSSL_PARAM *p = params; p->key != NULL; p++) {
+        has_tls |= p->key[0] == 't';
+        if (!set_param(text, p))
+            return 0;
     }
-    if (text->cipher->mode != ERSATZ_XTS && (p = cipher_param_const(params, OSSL_CIPHER_PARAM_NUM)) != NULL) {
-        if (!OSSL_PARAM_get_uint(p, &number))
-            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-        text->aes.num = number;
-    }
-    if (!tls_record_set_params(&text->tls, params))
+    if (has_tls && !tls_record_set_params(&text->tls, params))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-    if ((p = cipher_param_const(params, OSSL_CIPHER_PARAM_KEYLEN)) != NULL) {
-        size_t len;
-
-        if (!OSSL_PARAM_get_size_t(p, &len))
-            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-        if (len != text->cipher->key_len)
-            return REFUSE(PROV_R_INVALID_KEY_LENGTH);
-    }
-    return pipeline_set_params(text->pipeline, params, set_params);
+    return text->pipeline == NULL || pipeline_set_params(text->pipeline, params, set_params);
 }
 
 static int get_params(void *arg, OSSL_PARAM params[])

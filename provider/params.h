@@ -10,16 +10,20 @@
 #include <stdint.h>
 #include <string.h>
 
-/* OSSL_PARAM_locate(3), which compares whole names. EVP asks for one parameter at a time, each call looks for
- * all that there are, and most differ in their first three letters. Names have two at least. */
+/* EVP asks for one parameter at a time, each call looks for all that there are, and most differ in their
+ * first three letters. Names have two at least. */
+static inline bool param_is(const OSSL_PARAM *param, const char *name)
+{
+    const char *key = param->key;
+
+    return key[0] == name[0] && key[1] == name[1] && key[2] == name[2] && strcmp(key, name) == 0;
+}
+
+/* OSSL_PARAM_locate(3), which compares whole names. */
 static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
 {
-    if (params == NULL)
-        return NULL;
-    for (; params->key != NULL; params++) {
-        const char *key = params->key;
-
-        if (key[0] == name[0] && key[1] == name[1] && key[2] == name[2] && strcmp(key, name) == 0)
+    for (; params != NULL && params->key != NULL; params++) {
+        if (param_is(params, name))
             return params;
     }
     return NULL;

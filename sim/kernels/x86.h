@@ -57,7 +57,8 @@ struct x86_function {
     x86_text *run;
     struct lengths lengths; /* that it takes, but not 0; none: there is no function */
     size_t forbidden;       /* bits that a text's length must not have */
-    x86_text *run_block;    /* the same for a text of at most one block, for which wide registers are slow */
+    size_t few;             /* a text of so many bytes at most is short, */
+    x86_text *run_few;      /* and this does it in narrow registers */
 };
 struct x86_function x86_function_for(const struct x86_state *state, bool encrypt);
 
@@ -70,7 +71,7 @@ static inline bool x86_function_takes(const struct x86_function *function, size_
 static inline enum ersatz_result x86_function_run(const struct x86_function *function,
     const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
-    return (len <= 16 ? function->run_block : function->run)(state, iv, out, in, len);
+    return (len <= function->few ? function->run_few : function->run)(state, iv, out, in, len);
 }
 
 /* ---------------------------------------------------------------------------------------------------- CCM */

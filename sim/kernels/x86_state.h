@@ -79,7 +79,7 @@ struct x86_function x86_vaes_function_for(enum ersatz_mode mode, bool encrypt);
 /* A struct x86_function with one function for all lengths. */
 #define TEXTS(run, longest, forbidden)                                                                       \
     {                                                                                                        \
-        run, {1, longest}, forbidden, run                                                                    \
+        run, {1, longest}, forbidden, 0, run                                                                 \
     }
 
 /* Bits that the length of a text must not have: see struct x86_function. */

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -18,7 +20,25 @@
  * binding. */
 #define PORT_FIRST 11000u
 #define PORT_COUNT 2100u /* groups of ROOM_PORTS */
-#define PORT_TRIES 500u
+
+/* Keeps other hunts of this machine from a group of ports until this process ends, by an abstract socket of
+ * that name: such names belong to a network namespace, as ports do. The ports themselves cannot be held: a
+ * server that does not set SO_REUSEADDR could not bind them. Returns the socket, or -1: another hunt has the
+ * group. */
+static int reserve(unsigned first)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "ersatz-run/ports/%u", first);
+    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (s < 0)
+        give_up("cannot reserve ports: %s", strerror(errno));
+    if (bind(s, (const struct sockaddr *)&address,
+            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0)
+        return s;
+    close(s);
+    return -1;
+}
 
 static bool is_free(unsigned port)
 {
@@ -31,20 +51,32 @@ static bool is_free(unsigned port)
     return ok;
 }
 
-/* Chooses by chance: rounds of other hunts look at the same moment. */
+static bool is_free_group(unsigned first)
+{
+    for (unsigned i = 0; i < ROOM_PORTS; i++) {
+        if (!is_free(first + i))
+            return false;
+    }
+    return true;
+}
+
+/* The search begins at a group that is drawn: programs that know nothing of reservations, such as an older
+ * build of this one, look at the same moment. */
 static unsigned find_ports(void)
 {
-    for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
-        uint32_t random;
-        unsigned first, free_ones = 0;
+    uint32_t random;
 
-        if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-            break;
-        first = PORT_FIRST + random % PORT_COUNT * ROOM_PORTS;
-        while (free_ones < ROOM_PORTS && is_free(first + free_ones))
-            free_ones++;
-        if (free_ones == ROOM_PORTS)
-            return first;
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        random = (uint32_t)getpid();
+    for (unsigned i = 0; i < PORT_COUNT; i++) {
+        unsigned first = PORT_FIRST + (random % PORT_COUNT + i) % PORT_COUNT * ROOM_PORTS;
+        int reserved = reserve(first);
+
+        if (reserved < 0)
+            continue;
+        if (is_free_group(first))
+            return first; /* the socket stays open until this process ends */
+        close(reserved);
     }
     give_up("no %u free ports in a row from %u on", ROOM_PORTS, PORT_FIRST);
 }

@@ -13,7 +13,8 @@ struct room {
     unsigned port, number;
 };
 
-/* Makes the directory NAME in `parent`, and finds ports on which nobody listens. Exits if that fails. */
+/* Makes the directory NAME in `parent`, and finds ports on which nobody listens, and which no other room has
+ * until this process ends. Exits if that fails. */
 void room_make(struct room *room, const char *parent, const char *name, unsigned number);
 
 /* The command with {dir} and {port} replaced, ends with NULL. Never freed. Also sets ERSATZ_DIR, ERSATZ_PORT

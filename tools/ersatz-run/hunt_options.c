@@ -171,78 +171,112 @@ static void write_usage(FILE *stream)
     fputs(usage, stream);
 }
 
-static void take(struct hunt_options *options, int option, const char *value)
+/* How long, and what is tried. False: it is another option. */
+static bool take_plan(struct hunt_options *options, int option, const char *value)
 {
     switch (option) {
     case RUNS:
         options->runs = (unsigned)number("runs", value, 1, 1000000);
-        break;
+        return true;
     case TIME:
         options->time = option_seconds("time", value);
-        break;
+        return true;
     case JOBS:
         options->jobs = (unsigned)number("jobs", value, 1, 256);
-        break;
+        return true;
     case STOP_AT_FIRST:
         options->stop_at_first = true;
-        break;
+        return true;
     case SEED:
         options->seed = number("seed", value, 0, UINT64_MAX);
         options->run.seed_chosen = false;
-        break;
+        return true;
     case WITHOUT:
         leave_out(options, value);
-        break;
+        return true;
     case BASELINE:
         options->baseline = (unsigned)number("baseline", value, 1, 1000);
-        break;
+        return true;
     case REPEATS:
         options->repeats = (unsigned)number("repeats", value, 1, 1000);
-        break;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What counts as broken. */
+static bool take_judgement(struct hunt_options *options, int option, const char *value)
+{
+    switch (option) {
     case LIMIT:
         options->limit = option_seconds("limit", value);
-        break;
+        return true;
     case IGNORE:
         ignore(options, value);
-        break;
+        return true;
     case SAME_OUTPUT:
         options->counts[BROKEN_OUTPUT] = true;
-        break;
+        return true;
     case STRICT_STATUS:
         options->strict_status = true;
-        break;
+        return true;
     case ALLOW:
         option_allow(&options->run, value);
-        break;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool take_report(struct hunt_options *options, int option, const char *value)
+{
+    switch (option) {
     case REPORT:
         options->report = value;
-        break;
+        return true;
     case JSON:
         options->json = true;
-        break;
+        return true;
     case JUNIT:
         options->junit = value;
-        break;
-    case DOOR:
-        options->run.door = option_door(value);
-        break;
-    case PROFILE:
-        options->run.profile = option_value("profile", value);
-        options->run.profile_path = option_profile(value);
-        break;
-    case CONTROL:
-        options->run.control = value;
-        break;
-    case MODULE:
-        options->run.module = value;
-        break;
-    case HELP:
-    case 'h':
-        option_show(write_usage, "the help text");
-    default: /* getopt has printed the error */
-        fputs("see ersatz-run hunt --help\n", stderr);
-        exit(EXIT_TROUBLE);
+        return true;
+    default:
+        return false;
     }
+}
+
+/* The settings of every round. */
+static bool take_setting(struct options *options, int option, const char *value)
+{
+    switch (option) {
+    case DOOR:
+        options->door = option_door(value);
+        return true;
+    case PROFILE:
+        options->profile = option_value("profile", value);
+        options->profile_path = option_profile(value);
+        return true;
+    case CONTROL:
+        options->control = value;
+        return true;
+    case MODULE:
+        options->module = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void take(struct hunt_options *options, int option, const char *value)
+{
+    if (take_plan(options, option, value) || take_judgement(options, option, value) ||
+        take_report(options, option, value) || take_setting(&options->run, option, value))
+        return;
+    if (option == HELP || option == 'h')
+        option_show(write_usage, "the help text");
+    fputs("see ersatz-run hunt --help\n", stderr); /* getopt has printed the error */
+    exit(EXIT_TROUBLE);
 }
 
 void hunt_options_read(struct hunt_options *options, int argc, char **argv)

@@ -154,9 +154,14 @@ static void check_library(void)
     of_library = of_library_decrypting = 80;
     faster_believe(time_of);
     CHECK_EQ(kernel_for(ERSATZ_GCM, false, 16384), ERSATZ_KERNEL_IPSEC_MB);
-    of_library = 100;
+    of_library = 130; /* both directions count */
     faster_believe(time_of);
     CHECK_EQ(kernel_for(ERSATZ_GCM, false, 16384), ERSATZ_KERNEL_PORTABLE);
+    slow_at_libcrypto = EVERYWHERE;
+    of_library = 90;
+    of_library_decrypting = 130;
+    faster_believe(time_of);
+    CHECK_EQ(kernel_for(ERSATZ_GCM, true, 16384), ERSATZ_KERNEL_X86);
     of_library = 80;
     of_library_decrypting = 110;
     slow_at_libcrypto = EVERYWHERE;

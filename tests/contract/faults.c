@@ -221,6 +221,7 @@ static void test_early(enum told_by told_by)
     CHECK_EQ(job_run(&job), ASYNC_PAUSE);
     while (count_of(card, "completed") == 0)
         usleep(100);
+    usleep(20000); /* until it is held, or else it completes without having been */
     CHECK_EQ(job.callbacks, 0);
     CHECK_EQ(count_of(card, "early"), 0);
     if (told_by == BY_FD)

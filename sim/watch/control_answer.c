@@ -34,7 +34,7 @@ static bool has_undo(const char *command)
 static bool sort(
     const struct json_member *members, int count, struct order *order, struct ersatz_error *error)
 {
-    *order = (struct order){NULL};
+    *order = (struct order){0};
     error->result = ERSATZ_BAD_INPUT;
     for (int i = 0; i < count; i++) {
         const struct json_member *member = &members[i];

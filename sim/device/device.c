@@ -109,9 +109,29 @@ void device_wake_worker(struct ersatz_device *device, unsigned index)
     doorbell_ring(&device->workers[index].poster.doorbell);
 }
 
+void device_fell_asleep(struct ersatz_device *device, unsigned worker)
+{
+    atomic_fetch_add(&device->resting, 1); /* before the thread that removes the bit lowers it */
+    bits_add(device->sleepers, worker);
+}
+
+/* By the worker itself or by the thread that wakes it, whoever removes the bit. */
+static bool is_awake_now(struct ersatz_device *device, unsigned worker)
+{
+    if (!bits_remove(device->sleepers, worker))
+        return false;
+    atomic_fetch_sub(&device->resting, 1);
+    return true;
+}
+
+void device_woke_up(struct ersatz_device *device, unsigned worker)
+{
+    is_awake_now(device, worker);
+}
+
 static bool wake_if_asleep(struct ersatz_device *device, unsigned index)
 {
-    if (!bits_remove(device->sleepers, index))
+    if (!is_awake_now(device, index))
         return false;
     device_wake_worker(device, index);
     return true;
@@ -122,11 +142,17 @@ void device_ring_doorbell(struct ersatz_device *device, unsigned instance)
     /*
      * The submitter has pushed, then reads the bits; a worker sets its bit, then looks for work. Sequential
      * consistency forbids that both miss. The thread that clears the bit rings the doorbell, so a burst of
-     * requests wakes a worker once.
+     * requests wakes a worker once. More workers than cores would only make smaller batches, so if as many
+     * are awake as there are cores, none is woken: by the same order, each of them that this thread counts as
+     * awake looks for work later, and sees the request.
      */
     unsigned workers = device->config.workers, bindings = device_bindings(device);
 
-    for (unsigned own = instance % bindings; own < workers; own += bindings) {
+    if (device_awake(device) >= device->cores)
+        return;
+
+    /* Of more workers than cores always the first ones, which have rings: see uring_fair_share(). */
+    for (unsigned own = instance % bindings; own < workers && own < device->cores; own += bindings) {
         if (wake_if_asleep(device, own))
             return;
     }
@@ -205,8 +231,10 @@ bool device_take_marks(struct ersatz_device *device)
 
 void device_wake_workers(struct ersatz_device *device)
 {
-    for (unsigned i = 0; i < device->workers_started; i++)
+    for (unsigned i = 0; i < device->workers_started; i++) {
+        is_awake_now(device, i);
         device_wake_worker(device, i);
+    }
 }
 
 void ersatz_device_hold(struct ersatz_device *device, enum ersatz_hold where)

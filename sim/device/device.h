@@ -38,12 +38,12 @@ struct ersatz_device {
     _Atomic uint64_t last_number; /* of the requests submitted; relaxed. Only where times are kept: their
                                      order must be exact, and repeatable */
 
-    /* and those for workers. A bit for each worker that sleeps; sequentially consistent, see
-     * device_ring_doorbell() */
-    _Alignas(64) _Atomic uint64_t sleepers[BITS_WORDS(ERSATZ_WORKERS_MAX)];
-    _Atomic unsigned resting; /* workers that sleep or nap: see company.c */
-    _Atomic unsigned pass;    /* as many operations as the kernel computes at once, if those that were taken
-                               * last were private RSA; else 0. Relaxed: a hint, for company.c */
+    /* and those for workers: how many sleep or nap, and a bit for each that sleeps. A worker that is being
+     * woken does neither any more. Sequentially consistent, see device_ring_doorbell() */
+    _Alignas(64) _Atomic unsigned resting;
+    _Atomic uint64_t sleepers[BITS_WORDS(ERSATZ_WORKERS_MAX)];
+    _Atomic unsigned pass; /* as many operations as the kernel computes at once, if those that were taken
+                            * last were private RSA; else 0. Relaxed: a hint, for company.c */
     struct lingering lingering;
     _Atomic long tickets; /* how many requests may still pass while held; relaxed */
 
@@ -79,7 +79,19 @@ void device_close(struct ersatz_device *device);
 /* Ring a worker's doorbell: it looks for work, holds and the end of the device. Any thread. */
 void device_wake_worker(struct ersatz_device *device, unsigned index);
 
-/* Wake one sleeping worker, if there is one: after a request was put into the ring of that instance. */
+/* How many workers are awake, or being woken. Each of them looks for work before it sleeps. Sequentially
+ * consistent. */
+static inline unsigned device_awake(struct ersatz_device *device)
+{
+    return device->config.workers - atomic_load(&device->resting);
+}
+
+/* A worker goes to sleep, and then looks for work; it is awake again. */
+void device_fell_asleep(struct ersatz_device *device, unsigned worker);
+void device_woke_up(struct ersatz_device *device, unsigned worker);
+
+/* Wake one sleeping worker, if there is one, and fewer workers are awake than there are cores: after a
+ * request was put into the ring of that instance. */
 void device_ring_doorbell(struct ersatz_device *device, unsigned instance);
 
 /* Wake every worker, so that it sees a changed hold, or the end of the device. */

@@ -91,19 +91,27 @@ static void take(struct instance *instance, struct batch *batch, unsigned *want)
     }
 }
 
-/* Take the requests that are there, first from the worker's own instances, and do not wait for more. */
+/* Whether to take from all instances in turn, and not first from the worker's own: with more workers than
+ * cores, nobody may be awake for the others. */
+static bool serves_in_turn(const struct worker *worker)
+{
+    return worker->device->config.workers > worker->device->cores;
+}
+
+/* Take the requests that are there, and do not wait for more. */
 static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
     unsigned want = company_share(worker, share(worker)), instances = device->config.instances;
+    bool in_turn = serves_in_turn(worker);
 
     batch->count = 0;
     if (atomic_load(&device->stopping))
         return; /* the requests left in the rings are cancelled */
-    for (unsigned i = 0; i < own_count(worker) && batch->count < want; i++)
+    for (unsigned i = 0; !in_turn && i < own_count(worker) && batch->count < want; i++)
         take(own_instance(worker, worker->next_instance + i), batch, &want);
-    for (unsigned i = 1; i < instances && batch->count < want; i++) {
-        unsigned other = (worker->index + i) % instances;
+    for (unsigned i = 0; i < instances && batch->count < want; i++) {
+        unsigned other = (worker->index + worker->next_instance + i) % instances;
 
         if (bits_has(device->used, other))
             take(&device->instances[other], batch, &want);
@@ -235,15 +243,13 @@ static void sleep_until_rung(struct worker *worker)
     uint64_t until = DOORBELL_NEVER;
 
     stats_count(device_stats(device), ERSATZ_COUNTER_SLEEPS, 1); /* first: who finds it asleep finds this */
-    atomic_fetch_add(&device->resting, 1);
-    bits_add(device->sleepers, worker->index); /* then look: see device_ring_doorbell() */
+    device_fell_asleep(device, worker->index);                   /* then look: see device_ring_doorbell() */
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         until = linger_sleep_until(device);
         poster_sleep(&worker->poster, until);
     }
-    bits_remove(device->sleepers, worker->index);
-    atomic_fetch_sub(&device->resting, 1);
+    device_woke_up(device, worker->index);
     worker->woke_early = until != DOORBELL_NEVER;
 }
 

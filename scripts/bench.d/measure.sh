@@ -139,3 +139,9 @@ measure_in_a_row() {
     seconds=$(cell_seconds)
     measure_in_flight "$1" "$2" -n $((count < 4 ? 4 : count > 256 ? 256 : count))
 }
+
+# measure_empty WORK VARIANT: requests that compute nothing; the variant has threads and workers, 4x16.
+measure_empty() {
+    "$programs/empty" "${2%x*}" "${2#*x}" "$seconds" >"$work/out" || return
+    awk -v w="$1" -v v="$2" -v OFS='\t' '{ print w, v, $1, $2 }' "$work/out"
+}

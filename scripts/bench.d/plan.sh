@@ -74,6 +74,7 @@ words_for() {
     sync) echo "no jobs" ;;
     fastest) echo "64 jobs, OFFLOAD:fastest" ;;
     direct) echo "64 jobs, MEMORY:direct" ;;
+    [0-9]*x[0-9]*) echo "${1/x/ threads, } workers" ;;
     card) echo "the card" ;;
     kernel) echo "its kernel" ;;
     1) echo "1 job" ;;

@@ -7,7 +7,7 @@ function median(values, n,   i, j, t) {
 }
 {
     key = $2 FS $3 FS $4
-    if (!(key in seen)) { seen[key] = 1; order[++keys] = key; plain[key] = $2 FS "plain" FS $4 }
+    if (!(key in seen)) { seen[key] = 1; order[++keys] = key; plain[key] = $2 FS base FS $4 }
     value[key, $1] = $5
     if ($1 > rounds) rounds = $1
 }

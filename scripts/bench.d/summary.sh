@@ -13,10 +13,10 @@ here() {
     echo "$(nproc) cores of $(processor), Linux $(uname -r), $(openssl version | cut -d' ' -f1-2)"
 }
 
-# summarize RAW SUMMARY: for each work, variant and metric the median over the rounds, and the median of its ratios to "plain" in
-# the same round ("-" if there is none).
+# summarize RAW SUMMARY [BASE]: for each work, variant and metric the median over the rounds, and the median of its ratios to the
+# variant BASE, "plain" if not given, in the same round ("-" if there is none).
 summarize() {
-    { printf 'work\tvariant\tmetric\tmedian\tratio\n'; awk -F'\t' -f scripts/bench.d/summary.awk "$1"; } >"$2"
+    { printf 'work\tvariant\tmetric\tmedian\tratio\n'; awk -F'\t' -v base="${3:-plain}" -f scripts/bench.d/summary.awk "$1"; } >"$2"
 }
 
 # A figure is clean while others use less of the machine than this.

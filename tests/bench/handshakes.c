@@ -82,7 +82,7 @@ static void start(uint64_t since)
  */
 static uint64_t start_due(void)
 {
-    uint64_t now = clock_now();
+    uint64_t now = time_now();
 
     while (free_connections != NULL && (interval > 0 ? due : now) < end) {
         if (interval > 0 && due > now)
@@ -99,7 +99,7 @@ static void shake_hands(struct connection *connection)
     int result = SSL_do_handshake(connection->ssl), error;
 
     if (result == 1) {
-        times_add(&times, clock_now() - connection->started);
+        times_add(&times, time_now() - connection->started);
         connection->is_done = true;
         SSL_shutdown(connection->ssl);
         shutdown(SSL_get_fd(connection->ssl), SHUT_WR);
@@ -143,7 +143,7 @@ static void go_on(struct connection *connection)
 static void serve(uint64_t until)
 {
     struct epoll_event events[CONNECTIONS_MAX];
-    uint64_t now = clock_now(), wait = until == 0 ? PATIENCE_NS : until > now ? until - now : 0;
+    uint64_t now = time_now(), wait = until == 0 ? PATIENCE_NS : until > now ? until - now : 0;
     struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000)};
     int ready = epoll_pwait2(epoll, events, CONNECTIONS_MAX, &timeout, NULL);
 
@@ -158,7 +158,7 @@ static void serve(uint64_t until)
 /* Returns how long it took, in seconds. */
 static double run(unsigned count, double seconds)
 {
-    uint64_t begin = clock_now(), until;
+    uint64_t begin = time_now(), until;
 
     memset(&times, 0, sizeof(times));
     end = begin + (uint64_t)(seconds * 1e9);
@@ -170,7 +170,7 @@ static double run(unsigned count, double seconds)
     }
     while ((until = start_due()) != 0 || open_count > 0)
         serve(until);
-    return (double)(clock_now() - begin) / 1e9;
+    return (double)(time_now() - begin) / 1e9;
 }
 
 /* The processor time that the process has used, in seconds. */

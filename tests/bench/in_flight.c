@@ -75,7 +75,7 @@ static bool run_job(struct slot *slot)
             poll_descriptor(slot);
         return false;
     case ASYNC_FINISH:
-        now = clock_now();
+        now = time_now();
         times_add(&times, (now - slot->started) / in_a_row);
         return true;
     default:
@@ -107,7 +107,7 @@ static void start_idle(void)
     memcpy(waiting, idle, count * sizeof(idle[0]));
     idle_count = 0;
     for (unsigned i = 0; i < count; i++) {
-        now = clock_now();
+        now = time_now();
         start_next(waiting[i]);
     }
 }
@@ -116,7 +116,7 @@ static void keep_jobs_in_flight(void)
 {
     struct epoll_event events[EVENTS_MAX];
 
-    for (now = clock_now(); now < end || idle_count < slot_count;) {
+    for (now = time_now(); now < end || idle_count < slot_count;) {
         int count;
 
         if (now < end)
@@ -131,12 +131,12 @@ static void keep_jobs_in_flight(void)
 
 static void call_without_jobs(void)
 {
-    for (now = clock_now(); now < end;) {
+    for (now = time_now(); now < end;) {
         uint64_t before = now;
 
         for (unsigned i = 0; i < in_a_row; i++)
             operation_do(slots[0].operation);
-        now = clock_now();
+        now = time_now();
         times_add(&times, (now - before) / in_a_row);
     }
 }
@@ -148,7 +148,7 @@ struct outcome {
 /* Runs for so long, and counts anew. */
 static struct outcome run(double seconds, bool jobs)
 {
-    uint64_t begin = clock_now(), used = clock_used();
+    uint64_t begin = time_now(), used = clock_used();
 
     memset(&times, 0, sizeof(times));
     end = begin + (uint64_t)(seconds * 1e9);
@@ -157,7 +157,7 @@ static struct outcome run(double seconds, bool jobs)
     else
         call_without_jobs();
     return (struct outcome){
-        .seconds = (double)(clock_now() - begin) / 1e9, .used = (double)(clock_used() - used) / 1e9};
+        .seconds = (double)(time_now() - begin) / 1e9, .used = (double)(clock_used() - used) / 1e9};
 }
 
 static void prepare(const char *operation, unsigned jobs)

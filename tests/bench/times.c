@@ -54,7 +54,7 @@ double times_quantile(const struct times *times, double share)
     return 0;
 }
 
-uint64_t clock_now(void)
+uint64_t time_now(void)
 {
     struct timespec now;
 

@@ -23,7 +23,7 @@ void times_merge(struct times *times, const struct times *more);
 double times_quantile(const struct times *times, double share);
 
 /* In nanoseconds: since some moment, and used by all threads of this process, in the kernel too. */
-uint64_t clock_now(void);
+uint64_t time_now(void);
 uint64_t clock_used(void);
 
 #endif

@@ -229,10 +229,13 @@ void control_end(void)
             command->name);
 }
 
-/* The openssl program offers this to every engine, and does without it. */
+/* Programs offer these to every engine, and do without them: the openssl program does so. By number, they are
+ * those that OpenSSL defines for all engines: ENGINE_ctrl(3). */
 static bool is_offered_to_all(int number, const char *name)
 {
-    return number == ENGINE_CTRL_GET_CMD_FROM_NAME && name != NULL && strcmp(name, "SET_USER_INTERFACE") == 0;
+    if (number == ENGINE_CTRL_GET_CMD_FROM_NAME)
+        return name != NULL && strcmp(name, "SET_USER_INTERFACE") == 0;
+    return number >= ENGINE_CTRL_SET_LOGSTREAM && number <= ENGINE_CTRL_LOAD_SECTION;
 }
 
 int control(ENGINE *engine, int number, long i, void *p, void (*f)(void))

@@ -202,9 +202,10 @@ static bool run_records(struct aes_cbc_hmac *hmac, uint8_t *const *outs, const u
     const size_t *lens, unsigned count)
 {
     struct ersatz_op ops[AES_PIPES_MAX];
+    unsigned i = 0;
 
     ASSERT(count >= 1 && count <= AES_PIPES_MAX);
-    for (unsigned i = 0; i < count; i++) {
+    do { /* so that gcc sees that ops has one at least */
         if (!aes_takes_length(lens[i]))
             return false;
         if (lens[i] == 0 || lens[i] % BLOCK != 0)
@@ -219,7 +220,7 @@ static bool run_records(struct aes_cbc_hmac *hmac, uint8_t *const *outs, const u
                 .len = lens[i],
             }};
         memcpy(ops[i].u.cipher.iv, hmac->iv, BLOCK);
-    }
+    } while (++i < count);
     return run_and_keep_iv(hmac, ops, count);
 }
 

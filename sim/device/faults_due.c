@@ -10,8 +10,10 @@
  *   late, slow  the request is due that much later
  *   boot        the request is due when the card is up
  *   early       when the request is due, it is put back by the rule's TIME; when its job is resumed, it is
- * due fork        when the request is due, it is put back by the rule's TIME; when the program forks, it is
- * due reorder     when the request is due, it is put back by the rule's TIME; when another request passes it,
+ *               due
+ *   fork        when the request is due, it is put back by the rule's TIME; when the program forks, it is
+ *               due
+ *   reorder     when the request is due, it is put back by the rule's TIME; when another request passes it,
  *               it is due right behind that one
  *   burst       the first request of a burst is put back by the rule's TIME, and the others until the same
  *               moment; when the last one comes, all of them are due

@@ -127,8 +127,7 @@ static bool read_name(struct reader *reader, enum ersatz_fault *fault)
     }
     return wrong(reader, reader->at,
         "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone, hang, "
-        "slow, "
-        "boot, fork, early or ready");
+        "slow, boot, fork, early or ready");
 }
 
 /* Read a percentage that begins at `begin`; its whole part has been read. */

@@ -21,6 +21,8 @@ static const struct {
 
 #define UNDONE (sizeof(undone) / sizeof(undone[0]))
 
+_Static_assert(UNDONE == sizeof(struct control_owners) / sizeof(void *), "one owner for each");
+
 static bool has_undo(const char *command)
 {
     for (unsigned i = 0; i < UNDONE; i++) {
@@ -65,27 +67,29 @@ static bool sort(
     return false;
 }
 
-/* The newest command decides whether something is undone. */
-static void note_until(const struct order *order, unsigned *until_close)
+/* The newest command, of whichever client, decides whether something is undone. */
+static void note_until(const struct order *order, const void *client, struct control_owners *owners)
 {
     for (unsigned i = 0; i < UNDONE; i++) {
         if (strcmp(order->command, undone[i].command) == 0 || strcmp(order->command, undone[i].undo) == 0)
-            *until_close = (*until_close & ~(1u << i)) | (order->until != NULL ? 1u << i : 0);
+            owners->of[i] = order->until != NULL ? client : NULL;
     }
 }
 
-void control_undo(unsigned until_close, ersatz_control_run *run)
+void control_undo(const void *client, struct control_owners *owners, ersatz_control_run *run)
 {
     struct ersatz_error error; /* a card that stops or that others have brought back is no mistake */
 
     for (unsigned i = 0; i < UNDONE; i++) {
-        if ((until_close & 1u << i) != 0)
-            (void)run(undone[i].undo, undone[i].value, NULL, &error);
+        if (owners->of[i] != client)
+            continue;
+        owners->of[i] = NULL;
+        (void)run(undone[i].undo, undone[i].value, NULL, &error);
     }
 }
 
-static bool run_line(char *line, size_t len, ersatz_control_run *run, FILE *answer, unsigned *until_close,
-    struct ersatz_error *error)
+static bool run_line(char *line, size_t len, ersatz_control_run *run, FILE *answer, const void *client,
+    struct control_owners *owners, struct ersatz_error *error)
 {
     struct json_member members[MEMBERS_MAX];
     int count = json_read_object(line, len, members, MEMBERS_MAX, error);
@@ -93,7 +97,7 @@ static bool run_line(char *line, size_t len, ersatz_control_run *run, FILE *answ
 
     if (count < 0 || !sort(members, count, &order, error) || !run(order.command, order.value, answer, error))
         return false;
-    note_until(&order, until_close);
+    note_until(&order, client, owners);
     return true;
 }
 
@@ -125,8 +129,8 @@ static void write_answer(
     fputc('\n', stream);
 }
 
-char *control_answer(
-    char *line, size_t len, ersatz_control_run *run, unsigned *until_close, size_t *answer_len)
+char *control_answer(char *line, size_t len, ersatz_control_run *run, const void *client,
+    struct control_owners *owners, size_t *answer_len)
 {
     char *text = NULL, *whole = NULL;
     size_t text_len = 0;
@@ -135,7 +139,7 @@ char *control_answer(
     bool ok = answer != NULL && stream != NULL;
 
     if (ok) {
-        bool done = run_line(line, len, run, answer, until_close, &error);
+        bool done = run_line(line, len, run, answer, client, owners, &error);
 
         ok = fflush(answer) == 0;
         write_answer(text, text_len, done, &error, stream);

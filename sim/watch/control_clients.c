@@ -22,10 +22,9 @@ struct client {
     int fd;
     char *out; /* the answer that is being sent; NULL: none */
     size_t out_len, sent;
-    size_t used;          /* bytes in `in` */
-    unsigned until_close; /* see control_answer() */
-    bool skipping;        /* the rest of a line that was too long */
-    bool at_end;          /* the client sends nothing more */
+    size_t used;   /* bytes in `in` */
+    bool skipping; /* the rest of a line that was too long */
+    bool at_end;   /* the client sends nothing more */
     char in[ERSATZ_CONTROL_LINE_MAX + 1];
 };
 
@@ -33,6 +32,7 @@ struct server {
     ersatz_control_run *run;
     struct client *clients[ERSATZ_CONTROL_CLIENTS_MAX];
     unsigned count;
+    struct control_owners owners;
     bool rests; /* no descriptor was free */
 };
 
@@ -113,8 +113,8 @@ static bool answer_line(struct server *server, struct client *client)
     if (end != NULL) {
         client->skipping = false;
         *end = '\0';
-        line =
-            skipped ? NULL : control_answer(client->in, len, server->run, &client->until_close, &answer_len);
+        line = skipped ? NULL
+                       : control_answer(client->in, len, server->run, client, &server->owners, &answer_len);
         drop(client, len + 1);
         return skipped || answer(client, line, answer_len);
     }
@@ -209,7 +209,6 @@ static void take_client(struct server *server, int fd)
     client->fd = fd;
     client->out = NULL;
     client->used = 0;
-    client->until_close = 0;
     client->skipping = client->at_end = false;
     server->clients[server->count++] = client;
 }
@@ -263,7 +262,7 @@ void control_serve(int listener, int wake, ersatz_control_run *run, const _Atomi
             (void)eventfd_read(wake, &woken);
         for (unsigned i = server.count; i-- > 0;) { /* the last one moves to the place of one that goes */
             if (!advance(&server, server.clients[i], fds[2 + i].revents)) {
-                control_undo(server.clients[i]->until_close, run);
+                control_undo(server.clients[i], &server.owners, run);
                 close_client(&server, i);
             }
         }

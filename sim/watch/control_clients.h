@@ -11,12 +11,17 @@
  * descriptors are the calling thread's own, and do not block. */
 void control_serve(int listener, int wake, ersatz_control_run *run, const _Atomic bool *ending);
 
-/* The answer to one line of len bytes, which is changed; ends with a newline. The caller frees it. NULL: out
- * of memory. *until_close: what is to be undone when the client's connection closes; 0 at first. */
-char *control_answer(
-    char *line, size_t len, ersatz_control_run *run, unsigned *until_close, size_t *answer_len);
+/* For each command that can be undone, the client at whose close it is; NULL: nobody. Zeroed at first. */
+struct control_owners {
+    const void *of[3];
+};
 
-/* Undoes it. */
-void control_undo(unsigned until_close, ersatz_control_run *run);
+/* The answer to one line of len bytes of that client, which is changed; ends with a newline. The caller frees
+ * it. NULL: out of memory. */
+char *control_answer(char *line, size_t len, ersatz_control_run *run, const void *client,
+    struct control_owners *owners, size_t *answer_len);
+
+/* The client's connection closes: undoes what was to be in force until then. */
+void control_undo(const void *client, struct control_owners *owners, ersatz_control_run *run);
 
 #endif

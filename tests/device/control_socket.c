@@ -222,7 +222,20 @@ static void test_until_close(void)
     close(fd);
     wait_until_not(&is_held);
     CHECK(is_faulty && is_gone);
+
+    /* What another client says later stays, until that one closes. */
+    fd = client();
+    ask(fd, "{\"command\":\"FAULTS\",\"value\":\"late=5%\"" UNTIL_CLOSE, DONE);
+    ask(fd, "{\"command\":\"GONE\"" UNTIL_CLOSE, DONE);
+    ask(fd, "{\"command\":\"HOLD\",\"value\":\"signal\"" UNTIL_CLOSE, DONE);
+    ask(other, "{\"command\":\"FAULTS\",\"value\":\"late=6%\"}\n", DONE);
+    ask(other, "{\"command\":\"GONE\"" UNTIL_CLOSE, DONE);
+    close(fd);
+    wait_until_not(&is_held);
+    CHECK(is_faulty && is_gone);
     close(other);
+    wait_until_not(&is_gone);
+    CHECK(is_faulty);
     ersatz_control_close(control);
 }
 

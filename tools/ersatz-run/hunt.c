@@ -197,7 +197,7 @@ struct progress {
 static void write_progress(struct progress *progress, const struct hunt *hunt, const struct hunted *hunted)
 {
     bool terminal = isatty(STDERR_FILENO);
-    double now = now_s();
+    double now = now_s(), left = hunt->options.time - (now - hunt->began);
 
     if (now < progress->next)
         return;
@@ -213,7 +213,7 @@ static void write_progress(struct progress *progress, const struct hunt *hunt, c
             fprintf(stderr, ", %u %s", count, broken_name(kind));
     }
     if (hunt->options.time > 0)
-        fprintf(stderr, ", %.0f s left", hunt->options.time - (now - hunt->began));
+        fprintf(stderr, ", %.0f s left", left > 0 ? left : 0);
     fputs(terminal ? "" : "\n", stderr);
     fflush(stderr);
 }

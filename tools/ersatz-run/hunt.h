@@ -222,6 +222,7 @@ struct failure {
     unsigned first_round;       /* of the plan; 0: a run on the quiet card */
     bool is_quiet;              /* a quiet card shows it, too */
     bool is_pinned;             /* no rule is left to chance */
+    bool is_cut;                /* shrinking ended before all was tried */
     unsigned failed, repeats;   /* how often it came when it was repeated at last */
     unsigned runs;              /* that shrinking took */
     bool is_shrunk;             /* there is nothing more to try */

@@ -163,7 +163,9 @@ static void write_certainty(const struct failure *failure, FILE *stream)
     else
         fprintf(stream, "Failed in %u of %u rounds with %s.", failure->failed, failure->repeats,
             failure->is_quiet ? "a quiet card: no fault is needed" : "this card");
-    if (!failure->is_pinned)
+    if (failure->is_cut)
+        fputs(" Shrinking stopped before all was tried.", stream);
+    else if (!failure->is_pinned)
         fputs(" It depends on timing: it could not be pinned to single requests.", stream);
     if (failure->first_round == 0)
         fputs(" Seen first on the quiet card.", stream);

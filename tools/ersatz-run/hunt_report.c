@@ -13,12 +13,15 @@
 /* What is known about how reliably the failure comes, which the caller frees. */
 static char *certainty(const struct failure *failure)
 {
-    const char *chance =
-        failure->is_pinned ? "" : "; it depends on timing: it could not be pinned to single requests";
+    const char *shrinking = "";
 
+    if (failure->is_cut)
+        shrinking = "; shrinking stopped before all was tried";
+    else if (!failure->is_pinned)
+        shrinking = "; it depends on timing: it could not be pinned to single requests";
     if (failure->repeats == 0)
         return text("seen in round %u; not repeated", failure->first_round);
-    return text("%u of %u%s", failure->failed, failure->repeats, chance);
+    return text("%u of %u%s", failure->failed, failure->repeats, shrinking);
 }
 
 static void write_failure(const struct hunted *hunted, const struct failure *failure, FILE *stream)
@@ -85,11 +88,12 @@ static void json_failure(const struct hunted *hunted, const struct failure *fail
         json_string("evidence", failure->directory, stream);
     fprintf(stream,
         "\"detail\": %d, \"rules\": %u, \"seed\": %" PRIu64
-        ", \"quiet\": %s, \"pinned\": %s, \"failed\": %u, \"repeats\": %u, \"seen\": %u, \"round\": %u, "
+        ", \"quiet\": %s, \"pinned\": %s, \"shrunk\": %s, \"failed\": %u, \"repeats\": %u, \"seen\": %u, "
+        "\"round\": %u, "
         "\"shrinking\": %u}",
         failure->broke.detail, failure->card.faults.count, failure->card.seed, json_bool(failure->is_quiet),
-        json_bool(failure->is_pinned), failure->failed, failure->repeats, failure->seen, failure->first_round,
-        failure->runs);
+        json_bool(failure->is_pinned), json_bool(!failure->is_cut), failure->failed, failure->repeats,
+        failure->seen, failure->first_round, failure->runs);
     free(what);
     free(faults);
     free(line);

@@ -13,9 +13,10 @@
 #define TRIES 2u       /* for each candidate, */
 #define TRIES_LONG 1u  /* or if each takes the whole time limit */
 #define REPEATS_LONG 3u
-#define RUNS_MAX 80u /* for one failure, without the final repeats */
-#define HITS_MAX 32u /* requests that are tried when a rule is pinned */
-#define MARGIN 4u    /* requests beyond the last one in the record */
+#define RUNS_MAX 80u      /* for one failure, without the final repeats */
+#define SHRINK_AFTER 0.25 /* of --time: for so long beyond it may shrinking go on */
+#define HITS_MAX 32u      /* requests that are tried when a rule is pinned */
+#define MARGIN 4u         /* requests beyond the last one in the record */
 
 /* Whether the failure is among those of the round. */
 static bool shows(const struct round_result *result, const struct broke *broke)
@@ -42,13 +43,24 @@ static void keep(struct failure *failure, struct finished *finished)
     failure->card = finished->card;
 }
 
+/* Whether one more candidate may be tried. */
+static bool may_try(const struct hunt *hunt, const struct failure *failure)
+{
+    double time = hunt->options.time, over = now_s() - hunt->began - time;
+
+    return failure->runs < RUNS_MAX && !hunt->interrupted && (time <= 0 || over < time * SHRINK_AFTER);
+}
+
 /* True if the candidate shows the failure in one of so many rounds. It is the failure's card then. */
 static bool fails_with(
     struct hunt *hunt, struct failure *failure, const struct card *candidate, unsigned tries)
 {
-    for (unsigned i = 0; i < tries && failure->runs < RUNS_MAX && !hunt->interrupted; i++) {
+    for (unsigned i = 0; i < tries; i++) {
         struct finished finished;
 
+        failure->is_cut = failure->is_cut || !may_try(hunt, failure);
+        if (failure->is_cut)
+            return false;
         failure->runs++;
         if (!round_run(hunt, candidate, ROUND_REPEATED, &finished))
             return false;
@@ -261,6 +273,7 @@ static void repeat(struct hunt *hunt, struct failure *failures, unsigned count)
         failure->card = failures->card;
         failure->is_quiet = failures->is_quiet;
         failure->is_pinned = failures->is_pinned;
+        failure->is_cut = failures->is_cut;
         if (i > 0)
             share_evidence(failures, failure);
     }

@@ -18,9 +18,22 @@
 
 static void drop_aad(struct aes_ccm *ccm)
 {
-    OPENSSL_clear_free(ccm->aad, ccm->aad_len);
+    if (ccm->aad != ccm->short_aad)
+        OPENSSL_clear_free(ccm->aad, ccm->aad_len);
     ccm->aad = NULL;
     ccm->aad_len = 0;
+}
+
+static bool keep_aad(struct aes_ccm *ccm, const uint8_t *aad, size_t len)
+{
+    if (len <= sizeof(ccm->short_aad)) {
+        memcpy(ccm->short_aad, aad, len);
+        ccm->aad = ccm->short_aad;
+    } else if ((ccm->aad = OPENSSL_memdup(aad, len)) == NULL) {
+        return false;
+    }
+    ccm->aad_len = len;
+    return true;
 }
 
 static void end_message(struct aes_ccm *ccm, enum aes_ccm_stage stage)
@@ -55,14 +68,11 @@ bool aes_ccm_dup(const struct aes_ccm *from, struct aes_ccm *to)
         return false;
     if (from->aad == NULL)
         return true;
-    to->aad = OPENSSL_memdup(from->aad, from->aad_len);
-    if (to->aad == NULL) {
-        ersatz_cipher_free(to->state);
-        to->state = NULL;
-        return false;
-    }
-    to->aad_len = from->aad_len;
-    return true;
+    if (keep_aad(to, from->aad, from->aad_len))
+        return true;
+    ersatz_cipher_free(to->state);
+    to->state = NULL;
+    return false;
 }
 
 bool aes_ccm_set_key(struct aes_ccm *ccm, const uint8_t *key, bool encrypt)
@@ -229,11 +239,7 @@ static bool set_aad(struct aes_ccm *ccm, const uint8_t *in, size_t len)
         return refuse("associated data must come after the nonce and the length of the text");
     if (ccm->aad != NULL)
         return refuse("associated data must come in one call");
-    ccm->aad = OPENSSL_memdup(in, len);
-    if (ccm->aad == NULL)
-        return false;
-    ccm->aad_len = len;
-    return true;
+    return keep_aad(ccm, in, len);
 }
 
 static bool set_text_len(struct aes_ccm *ccm, size_t len)

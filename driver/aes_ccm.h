@@ -10,6 +10,7 @@
 
 #include "aes_record.h"
 
+#define AES_CCM_AAD_SHORT 64u
 #define AES_CCM_TAG_MAX 16u
 #define AES_CCM_FIXED_IV 4u /* of a TLS record's nonce; the explicit IV is the rest */
 /* Bytes that nonce and length field share: RFC 3610, 2.1. */
@@ -32,8 +33,9 @@ struct aes_ccm {
     size_t nonce_len;
     size_t text_len; /* as announced */
     bool text_len_set;
-    uint8_t *aad; /* of the message; ours */
+    uint8_t *aad; /* of the message: short_aad, or memory of its own */
     size_t aad_len;
+    uint8_t short_aad[AES_CCM_AAD_SHORT];
     uint8_t tag[AES_CCM_TAG_MAX]; /* computed, or to compare with */
     size_t tag_len;
     bool tag_set;

@@ -69,8 +69,8 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     size_t len;
     bool wrong = false;
 
-    if (params == NULL || params->key == NULL)
-        return 1;
+    if (params == NULL || params->key == NULL || param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
+        return 1; /* EVP sets the padding anew with every IV */
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) && !set_tag(ccm, bytes, len))
         return 0;
     if (!set_nonce_len(ccm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
@@ -124,6 +124,8 @@ static int get_params(void *arg, OSSL_PARAM params[])
 {
     struct ccm *ccm = arg;
 
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+        return get_tag(ccm, params); /* the common case */
     if (!answer_size(params, OSSL_CIPHER_PARAM_IVLEN, ccm->aes.nonce_len) ||
         !answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, ccm->aes.key_len) ||
         !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TAGLEN, ccm->aes.tag_len) ||

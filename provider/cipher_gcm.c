@@ -120,11 +120,13 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     size_t len;
     bool wrong = false;
 
-    if (params == NULL || params->key == NULL)
-        return 1;
+    if (params == NULL || params->key == NULL || param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
+        return 1; /* EVP sets the padding anew with every IV */
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) &&
         (bytes == NULL || !aes_gcm_set_tag(&gcm->aes, bytes, len)))
         return REFUSE(PROV_R_INVALID_TAG);
+    if (!wrong && param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+        return 1; /* the common case ends here */
     if (!set_iv_len(gcm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
@@ -197,6 +199,8 @@ static int get_params(void *arg, OSSL_PARAM params[])
 {
     struct gcm *gcm = arg;
 
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+        return get_tag(gcm, params); /* the common case */
     if (!answer_size(params, OSSL_CIPHER_PARAM_IVLEN, gcm->aes.iv_len) ||
         !answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, gcm->aes.key_len) ||
         !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TAGLEN,

@@ -19,6 +19,12 @@ static inline bool param_is(const OSSL_PARAM *param, const char *name)
     return key[0] == name[0] && key[1] == name[1] && key[2] == name[2] && strcmp(key, name) == 0;
 }
 
+/* Whether that one is the only parameter. */
+static inline bool param_is_alone(const OSSL_PARAM params[], const char *name)
+{
+    return params != NULL && params[0].key != NULL && params[1].key == NULL && param_is(params, name);
+}
+
 /* OSSL_PARAM_locate(3), which compares whole names. */
 static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
 {

@@ -40,5 +40,4 @@ void x86_gcm_end(struct x86_state *state, uint8_t tag[16])
         imb_gcm_end(gcm->library, tag);
     else
         vaes_gcm_end(&gcm->key, &gcm->message, tag);
-    x86_cleanse(&gcm->message, sizeof(gcm->message));
 }

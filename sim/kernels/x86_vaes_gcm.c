@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM, up to 32 blocks at a time: the rounds that encrypt counters alternate with the products that hash
- * ciphertext, so that the processor works on both at once. The hash of n blocks is a sum of n products with
- * the powers n to 1 of the hash key H, reduced once: (hash ^ C[1]) H^n ^ C[2] H^(n-1) ^ ... ^ C[n] H.
+ * ciphertext, so that the processor works on both at once.
  *
  * What depends on data or keys are the operands of instructions, never an address or a branch.
  */
@@ -11,76 +10,12 @@
 #include <string.h>
 
 #include "x86_vaes.h"
+#include "x86_vaes_ghash.h"
 
-#define BLOCK 16u
-#define SOME 4u   /* registers at a time, of texts that are not that long */
-#define WIDEST 8u /* registers at a time: AES instructions of some can wait for the hash of others */
-#define POWERS (VAES_GCM_POWERS * BLOCK) /* bytes; as many as WIDEST registers */
-
-/* ----------------------------------------------------------------------------------------------- the field
- *
- * Blocks are numbers with their bits in the reverse of GCM's order: bytes swapped on the way in, and what is
- * left of the reversal is a factor of x, which the powers of the key carry (S. Gueron, M. Kounavis, "Intel
- * Carry-Less Multiplication Instruction and its Usage for Computing the GCM Mode", 2014, and later practice).
- */
-
-/* Sums of products, of four lanes each, not reduced: low, middle and high 128 bits of 256, overlapping. */
-struct product {
-    vector low, middle, high;
-};
-
-/* x^128 + x^127 + x^126 + x^121 + 1, reversed, without its highest term. */
-INLINE vector polynomial(void)
-{
-    return spread(_mm_set_epi64x((long long)0xc200000000000000, 1));
-}
-
-INLINE struct product no_product(void)
-{
-    return (struct product){_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-}
-
-INLINE vector halves_added(vector blocks)
-{
-    return xor_vectors(blocks, swap_halves(blocks));
-}
-
-/* Add blocks times power; sum is power's upper half plus its lower one (Karatsuba: three products for four).
- * The middle one still has the other two in it. */
-INLINE void multiply_add(struct product *product, vector blocks, vector power, vector sum)
-{
-    vector halves = halves_added(blocks);
-
-    product->low = xor_vectors(product->low, _mm512_clmulepi64_epi128(blocks, power, 0x00));
-    product->high = xor_vectors(product->high, _mm512_clmulepi64_epi128(blocks, power, 0x11));
-    product->middle = xor_vectors(product->middle, _mm512_clmulepi64_epi128(halves, sum, 0x00));
-}
-
-/* Modulo the polynomial, lane by lane: twice, the lowest 64 bits go up by 128 bits. */
-INLINE vector reduce(struct product product)
-{
-    vector middle = xor_three(product.middle, product.low, product.high);
-    vector folded = _mm512_clmulepi64_epi128(polynomial(), product.low, 0x01);
-
-    middle = xor_three(middle, swap_halves(product.low), folded);
-    folded = _mm512_clmulepi64_epi128(polynomial(), middle, 0x01);
-    return xor_three(product.high, swap_halves(middle), folded);
-}
-
-INLINE __m128i sum_of_lanes(vector blocks)
-{
-    __m256i two = _mm256_xor_si256(_mm512_castsi512_si256(blocks), _mm512_extracti64x4_epi64(blocks, 1));
-
-    return _mm_xor_si128(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-}
-
-INLINE vector multiply(vector blocks, vector power)
-{
-    struct product product = no_product();
-
-    multiply_add(&product, blocks, power, halves_added(power));
-    return reduce(product);
-}
+#define SOME 4u /* registers at a time, of texts that are not that long */
+#define WIDEST                                                                                               \
+    8u /* as many as there are powers: AES instructions of some can wait for the hash of others              \
+        */
 
 /* --------------------------------------------------------------------------------------------------- keys
  */
@@ -88,11 +23,6 @@ INLINE vector multiply(vector blocks, vector power)
 INLINE struct round_keys round_keys_of(const struct vaes_gcm_key *key)
 {
     return (struct round_keys){(const __m128i *)key->round_keys, key->rounds};
-}
-
-INLINE __m128i swapped(__m128i block)
-{
-    return _mm512_castsi512_si128(swap_bytes(_mm512_castsi128_si512(block)));
 }
 
 INLINE __m128i encrypt_block(const struct vaes_gcm_key *key, __m128i block)
@@ -132,40 +62,6 @@ TARGET void vaes_gcm_make_powers(struct vaes_gcm_key *key)
 
 /* --------------------------------------------------------------------------------------------------- hash
  */
-
-/* The product of register i of count with its powers: the last one's last block has the first power. */
-INLINE void hash_one(const struct vaes_gcm_key *key, struct product *product, const vector blocks[],
-    unsigned count, unsigned i)
-{
-    size_t at = POWERS - (count - i) * VECTOR;
-
-    multiply_add(product, blocks[i], _mm512_load_si512(key->powers + at), _mm512_load_si512(key->sums + at));
-}
-
-/* The hash so far goes into the first of count registers' blocks, which are swapped; together they make the
- * next. */
-INLINE __m128i hash_vectors(const struct vaes_gcm_key *key, __m128i hash, vector blocks[], unsigned count)
-{
-    struct product product = no_product();
-
-    blocks[0] = xor_vectors(blocks[0], _mm512_zextsi128_si512(hash));
-    EACH (i, count)
-        hash_one(key, &product, blocks, count, i);
-    return sum_of_lanes(reduce(product));
-}
-
-/* One register with less than four blocks: the lanes behind them, and the powers there, are zero. */
-INLINE __m128i hash_few(const struct vaes_gcm_key *key, __m128i hash, vector blocks, size_t len)
-{
-    size_t whole = (len + BLOCK - 1) / BLOCK * BLOCK, at = POWERS - whole;
-    __mmask64 first = first_bytes(whole);
-    struct product product = no_product();
-
-    blocks = xor_vectors(blocks, _mm512_zextsi128_si512(hash));
-    multiply_add(&product, blocks, _mm512_maskz_loadu_epi8(first, key->powers + at),
-        _mm512_maskz_loadu_epi8(first, key->sums + at));
-    return sum_of_lanes(reduce(product));
-}
 
 /* Bytes that end what they belong to: the last block is filled up with zeros. */
 TARGET static __m128i hash_bytes(
@@ -214,19 +110,39 @@ INLINE void store_block(uint8_t *out, __m128i block)
 TARGET void vaes_gcm_begin(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, const uint8_t *iv,
     size_t iv_len, const uint8_t *aad, size_t aad_len)
 {
-    static const uint8_t one[4] = {0, 0, 0, 1};
+    if (iv_len == 12) { /* written at once, since it is soon read at once */
+        uint64_t first;
+        uint32_t last;
 
-    if (iv_len == 12) {
-        memcpy(gcm->counters, iv, 12);
-        memcpy(gcm->counters + 12, one, 4);
+        memcpy(&first, iv, 8);
+        memcpy(&last, iv + 8, 4);
+        store_block(gcm->counters, _mm_set_epi64x((long long)(UINT64_C(1) << 56 | last), (long long)first));
     } else {
         __m128i hash = hash_bytes(key, _mm_setzero_si128(), iv, iv_len);
 
         store_block(gcm->counters, swapped(hash_lengths(key, hash, 0, iv_len)));
     }
-    store_block(gcm->hash, swapped(hash_bytes(key, _mm_setzero_si128(), aad, aad_len)));
     gcm->aad_len = aad_len;
     gcm->text_len = 0;
+    gcm->waits = aad_len <= sizeof(gcm->aad);
+    if (!gcm->waits)
+        store_block(gcm->hash, swapped(hash_bytes(key, _mm_setzero_si128(), aad, aad_len)));
+    else if (aad_len > 0)
+        _mm512_store_si512(gcm->aad, load_part(aad, aad_len));
+}
+
+/* Hash what waits: more text comes, and of that, what is in mask is not to stay. */
+TARGET static void end_waiting(const struct vaes_gcm_key *key, struct vaes_gcm *gcm)
+{
+    size_t part = gcm->text_len % BLOCK, whole = gcm->text_len - part;
+    __m128i hash = hash_bytes(key, _mm_setzero_si128(), gcm->aad, gcm->aad_len);
+
+    hash = swapped(hash_bytes(key, hash, gcm->text, whole));
+    if (part > 0)
+        hash = _mm_xor_si128(hash, load_block(gcm->text + whole));
+    store_block(gcm->hash, hash);
+    x86_cleanse_block(gcm->mask);
+    gcm->waits = false;
 }
 
 /* What is done in one call: where it is, and hash and next counter as numbers. */
@@ -243,6 +159,13 @@ INLINE void advance(struct text *text, size_t len)
     text->in += len;
     text->out += len;
     text->len -= len;
+}
+
+/* The four counter blocks from the next-th behind the first one on, as numbers. */
+INLINE vector counters_from(const struct vaes_gcm *gcm, int next)
+{
+    return _mm512_add_epi32(swap_bytes(spread(load_block(gcm->counters))),
+        _mm512_set_epi32(0, 0, 0, next + 3, 0, 0, 0, next + 2, 0, 0, 0, next + 1, 0, 0, 0, next));
 }
 
 /* Counter blocks for count registers. */
@@ -430,7 +353,47 @@ TARGET static size_t crypt_bytes(const struct vaes_gcm_key *key, struct vaes_gcm
     return done;
 }
 
-TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+/* All bytes of the first piece of a message, in count registers, the last of which may be no full ones. Its
+ * ciphertext waits to be hashed. */
+INLINE void crypt_short(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in,
+    size_t len, unsigned count, bool encrypt)
+{
+    struct text text = {.counters = counters_from(gcm, 1)};
+    vector stream[SOME];
+
+    count_on(&text, stream, count);
+    encrypt_all(round_keys_of(key), stream, count);
+    store_block(gcm->mask, encrypt_block(key, load_block(gcm->counters)));
+    EACH (i, count) {
+        size_t at = i * VECTOR;
+        __mmask64 there;
+        vector before, after;
+
+        if (len <= at)
+            break;
+        there = len - at >= VECTOR ? UINT64_MAX : first_bytes(len - at);
+        before = _mm512_maskz_loadu_epi8(there, in + at);
+        after = _mm512_maskz_mov_epi8(there, xor_vectors(before, stream[i]));
+
+        _mm512_mask_storeu_epi8(out + at, there, after);
+        _mm512_store_si512(gcm->text + at, encrypt ? after : before);
+    }
+    gcm->text_len = len;
+}
+
+TARGET static void crypt_in_one_register(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+    const uint8_t *in, size_t len, bool encrypt)
+{
+    crypt_short(key, gcm, out, in, len, 1, encrypt);
+}
+
+TARGET static void crypt_in_some_registers(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+    const uint8_t *in, size_t len, bool encrypt)
+{
+    crypt_short(key, gcm, out, in, len, SOME, encrypt);
+}
+
+TARGET static void crypt_pieces(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
     size_t done = gcm->text_len % BLOCK == 0 ? 0 : crypt_bytes(key, gcm, out, in, len, encrypt);
@@ -438,11 +401,9 @@ TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, 
 
     if (whole > 0) {
         struct text text = {.out = out + done, .in = in + done, .len = whole};
-        int next = (int)(uint32_t)(gcm->text_len / BLOCK + 1);
 
         text.hash = swapped(load_block(gcm->hash));
-        text.counters = _mm512_add_epi32(swap_bytes(spread(load_block(gcm->counters))),
-            _mm512_set_epi32(0, 0, 0, next + 3, 0, 0, 0, next + 2, 0, 0, 0, next + 1, 0, 0, 0, next));
+        text.counters = counters_from(gcm, (int)(uint32_t)(gcm->text_len / BLOCK + 1));
         text.hash = encrypt ? crypt_blocks(key, text, true) : crypt_blocks(key, text, false);
         store_block(gcm->hash, swapped(text.hash));
         gcm->text_len += whole;
@@ -452,12 +413,60 @@ TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, 
         crypt_bytes(key, gcm, out + done, in + done, len - done, encrypt);
 }
 
+TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+    const uint8_t *in, size_t len, bool encrypt)
+{
+    if (gcm->waits && gcm->text_len == 0 && len <= VECTOR) {
+        crypt_in_one_register(key, gcm, out, in, len, encrypt);
+    } else if (gcm->waits && gcm->text_len == 0 && len <= VAES_GCM_SHORT) {
+        crypt_in_some_registers(key, gcm, out, in, len, encrypt);
+    } else {
+        if (gcm->waits)
+            end_waiting(key, gcm);
+        crypt_pieces(key, gcm, out, in, len, encrypt);
+    }
+}
+
+INLINE __m128i lengths_block(const struct vaes_gcm *gcm)
+{
+    return _mm_set_epi64x((long long)(gcm->aad_len * 8), (long long)(gcm->text_len * 8));
+}
+
+/* Everything that waits, and the lengths behind it. */
+INLINE __m128i hash_waiting(const struct vaes_gcm_key *key, const struct vaes_gcm *gcm)
+{
+    vector lengths = spread(lengths_block(gcm));
+    struct product product = no_product();
+    size_t left = blocks_in(gcm->text_len) + 1, aad = blocks_in(gcm->aad_len);
+    const uint8_t *text = gcm->text;
+
+    if (aad > 0)
+        hash_some(key, &product, swap_bytes(_mm512_load_si512(gcm->aad)), aad, aad + left);
+    for (; left > 4; left -= 4, text += VECTOR)
+        hash_some(key, &product, swap_bytes(_mm512_load_si512(text)), 4, left);
+    if (left > 1)
+        lengths = _mm512_mask_mov_epi64(
+            lengths, (__mmask8)((1u << 2 * (left - 1)) - 1), swap_bytes(_mm512_load_si512(text)));
+    hash_some(key, &product, lengths, left, left);
+    return sum_of_lanes(reduce(product));
+}
+
 TARGET void vaes_gcm_end(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t tag[16])
 {
-    __m128i hash = swapped(load_block(gcm->hash));
+    __m128i hash, mask;
 
-    if (gcm->text_len % BLOCK != 0)
-        hash = hash_added(key, hash);
-    hash = hash_lengths(key, hash, gcm->aad_len, gcm->text_len);
-    store_block(tag, _mm_xor_si128(swapped(hash), encrypt_block(key, load_block(gcm->counters))));
+    if (gcm->waits && gcm->text_len > 0)
+        mask = load_block(gcm->mask);
+    else
+        mask = encrypt_block(key, load_block(gcm->counters));
+    if (gcm->waits) {
+        hash = hash_waiting(key, gcm);
+    } else {
+        hash = swapped(load_block(gcm->hash));
+        if (gcm->text_len % BLOCK != 0)
+            hash = hash_added(key, hash);
+        hash = hash_few(key, hash, _mm512_zextsi128_si512(lengths_block(gcm)), BLOCK);
+    }
+    store_block(tag, _mm_xor_si128(swapped(hash), mask));
+    x86_cleanse(gcm, offsetof(struct vaes_gcm, aad));
 }

@@ -22,10 +22,19 @@ struct vaes_gcm_key {
     unsigned rounds;
 };
 
+#define VAES_GCM_SHORT 256u /* bytes of text */
+
+/* Of a short message everything is hashed at once, at its end, with one reduction: until then, associated
+ * data and ciphertext wait here. More text than one short piece ends the waiting. */
 struct vaes_gcm {
-    uint8_t hash[16];     /* so far, with the text's last bytes in it if they make no block yet */
+    uint8_t hash[16]; /* so far, with the text's last bytes in it if they make no block yet; 0: all waits */
     uint8_t counters[16]; /* the first counter block */
+    uint8_t mask[16];     /* that one encrypted, if text waits: what the hash is added to */
     uint64_t aad_len, text_len;
+    bool waits;
+    /* Not secret: */
+    _Alignas(64) uint8_t aad[64]; /* up to the end of the last block of associated data, filled with zeros; */
+    uint8_t text[VAES_GCM_SHORT]; /* the same of ciphertext */
 };
 
 /* The round keys were set: the rest of a key. */
@@ -39,7 +48,7 @@ void vaes_gcm_begin(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, const 
 void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in,
     size_t len, bool encrypt);
 
-/* The end of the message. */
+/* The end of the message, of which nothing secret remains. */
 void vaes_gcm_end(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t tag[16]);
 
 #endif

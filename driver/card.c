@@ -17,6 +17,7 @@
 #include "check.h"
 #include "ersatz/assertion.h"
 #include "ersatz/control_socket.h"
+#include "ersatz/crash.h"
 #include "ersatz/output.h"
 #include "ersatz/undisturbed.h"
 #include "report.h"
@@ -726,6 +727,14 @@ bool card_has_record(void)
     has = card.place.directory != NULL;
     ersatz_unlock(&locked);
     return has;
+}
+
+void card_keep_crashes(bool keep)
+{
+    if (keep)
+        ersatz_crash_watch(card.place.record);
+    else
+        ersatz_crash_unwatch();
 }
 
 const struct ersatz_latency *card_latency(void)

@@ -89,6 +89,9 @@ enum ersatz_result card_set_trace(const char *path);
 enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *error);
 bool card_has_record(void);
 
+/* Leave the stack of a crash in the record from now on, or no longer. */
+void card_keep_crashes(bool keep);
+
 /* Make a control socket at this path (takes a copy; see report_expand()) when a device starts.
  * ERSATZ_TOO_LATE as card_set(), ERSATZ_NO_MEMORY, or ERSATZ_BAD_CONFIG, and then *error says why. */
 enum ersatz_result card_set_control(const char *path, struct ersatz_error *error);

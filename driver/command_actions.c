@@ -272,6 +272,15 @@ bool keep_record(const struct command_call *call)
     return result == ERSATZ_OK || error_set(call->error, result, "%s: %.900s", call->name, error.text);
 }
 
+bool keep_crashes(const struct command_call *call)
+{
+    if (call->number == 1 && !card_has_record())
+        return error_set(call->error, ERSATZ_BAD_CONFIG,
+            "%s needs RECORD, because it leaves the stack of a crash in the record", call->name);
+    card_keep_crashes(call->number == 1);
+    return true;
+}
+
 /* The check tells by the time of a pause whether the job did pause. That can be measured outside a job only,
  * so it is done when the command comes and not when the device starts. */
 bool measure_pause(const struct command_call *call)

@@ -29,7 +29,7 @@ command_function set_thresholds, choose_kernels;
 /* command_actions.c */
 command_function poll_card, answer_retries, answer_in_flight, answer_instances, bind_thread,
     answer_descriptor, answer_heartbeat, start_card, answer_statistics, set_statistics_file, measure_pause,
-    set_trace, keep_record, hold_requests, release_requests;
+    set_trace, keep_record, keep_crashes, hold_requests, release_requests;
 
 /* Run use(device, arg), which runs none of the application's code, on the device, which stays meanwhile. The
  * device is started if need be, but not after the engine was given back, nor for the control socket. */

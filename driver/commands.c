@@ -161,6 +161,9 @@ const struct command commands[] = {
         .words = "The findings so far, as JSON. Needs CHECK."},
     {"LATENCY", NUMBER(0, 1), CARD(latency),
         .words = "1: count how long operations take from submission to signal, for the statistics."},
+    {"CRASHES", NUMBER(0, 1), .function = keep_crashes,
+        .words = "1: leave the stack of a crash in the record. Only for signals that the application leaves "
+                 "at their default action. Needs RECORD."},
     {.name = NULL},
 };
 

@@ -17,7 +17,7 @@
 
 #define ERSATZ_RECORD_SUFFIX ".record"
 /* As long as the head's magic, including its zero; changes with the layout. */
-#define ERSATZ_RECORD_MAGIC "ERSATZ4"
+#define ERSATZ_RECORD_MAGIC "ERSATZ5"
 
 enum ersatz_record_state {
     ERSATZ_RECORD_RUNNING = 1, /* or killed: the reader must find out whether the process exists */
@@ -37,12 +37,30 @@ struct ersatz_record_head {
     char program[64];      /* name of the process (comm) */
 };
 
+enum ersatz_crash_state {
+    ERSATZ_CRASH_NONE,
+    ERSATZ_CRASH_BEGUN,  /* the signal may be read, but the stack could not be written */
+    ERSATZ_CRASH_WRITTEN /* all of it may be read */
+};
+
+/* The first crash of the process, with the command CRASHES. */
+struct ersatz_crash {
+    _Atomic uint32_t state; /* enum ersatz_crash_state */
+    int32_t signal, thread;
+    /* The place in the program: equal for crashes whose four innermost calls, those of the C library and of
+     * the module left out, are the same. 0: there is none. */
+    uint64_t place;
+    uint32_t line;                   /* of the stack, from 0: the innermost one of these */
+    char stack[ERSATZ_CALLERS_TEXT]; /* like the callers of a sighting, the innermost first */
+};
+
 /* Plain data. Without a file, it lies in the process's own memory. */
 struct ersatz_record {
     struct ersatz_record_head head;
     struct ersatz_stats stats;
     struct ersatz_findings findings; /* zeroed: there is no check */
-    struct ersatz_latency latency;   /* empty without LATENCY */
+    struct ersatz_crash crash;
+    struct ersatz_latency latency; /* empty without LATENCY */
     struct ersatz_load load;
     struct ersatz_trace trace; /* the largest part, and last: without a trace, it takes no memory */
 };

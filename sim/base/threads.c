@@ -14,12 +14,24 @@
 
 #include "clock.h"
 
+static const int of_a_crash[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
+static _Atomic bool crashes_are_handled; /* relaxed */
+
+void threads_handle_crashes(void)
+{
+    atomic_store_explicit(&crashes_are_handled, true, memory_order_relaxed);
+}
+
 bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
     sigset_t all, before;
     int err;
 
     sigfillset(&all);
+    for (unsigned i = 0; i < sizeof(of_a_crash) / sizeof(of_a_crash[0]); i++) {
+        if (atomic_load_explicit(&crashes_are_handled, memory_order_relaxed))
+            sigdelset(&all, of_a_crash[i]);
+    }
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

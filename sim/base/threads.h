@@ -23,6 +23,10 @@ void thread_ask_for_slices(bool long_ones);
 /* Yield the core. Returns whether another thread ran on it. */
 bool thread_let_others_run(void);
 
+/* Threads that are started from now on run the process's handlers of signals that report a crash. Others
+ * block all signals: a crash in a callback then ends the process without a handler. */
+void threads_handle_crashes(void);
+
 /* The thread number (gettid(2)) of the calling thread. Not cached: a job may go on in another thread. */
 pid_t thread_self(void);
 

@@ -96,6 +96,7 @@ static void clean(struct ersatz_record *record)
     ersatz_text_clean(head->program, sizeof(head->program), false);
     ersatz_text_clean((char *)record->stats.profile_name, sizeof(record->stats.profile_name), false);
     clean_findings(&record->findings);
+    ersatz_text_clean(record->crash.stack, sizeof(record->crash.stack), true);
     for (unsigned i = 0; i < ERSATZ_TRACE_ENTRIES && record->trace.begun > 0; i++) {
         clean_flag(&record->trace.entries[i].ended);
         clean_flag(&record->trace.entries[i].orphan);

@@ -5,6 +5,9 @@
  *   callback    in the callback of its second signature, on the card's thread
  *   polled      in that of the first, on its own thread, which polls
  *   elsewhere   after a signature, in no callback
+ *   jump        there, by a jump to no code
+ *   aborts      there, by abort(3)
+ *   handled     there, and has a handler of its own
  *   child       in a callback, in a child; the parent ends well
  *   exits       calls _exit in a callback
  *   ended       is ended by SIGTERM while a callback runs
@@ -57,6 +60,35 @@ static void sign(struct card *card, int (*callback)(void *), bool polls)
     job_free(&job);
 }
 
+static void (*volatile no_code)(void);
+
+static void end_well(int signal)
+{
+    (void)signal;
+    _exit(7);
+}
+
+/* Not a tail call: the caller must be seen on the stack. */
+__attribute__((noinline)) static int jump(void)
+{
+    no_code();
+    return 1;
+}
+
+/* False: not one of these. */
+static bool crash_elsewhere(const char *how)
+{
+    if (strcmp(how, "elsewhere") == 0 || strcmp(how, "handled") == 0)
+        *nowhere = 1;
+    else if (strcmp(how, "jump") == 0)
+        return jump() == 1;
+    else if (strcmp(how, "aborts") == 0)
+        abort();
+    else
+        return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     const struct rlimit none = {0, 0};
@@ -76,6 +108,8 @@ int main(int argc, char **argv)
             return 0;
         }
     }
+    if (strcmp(how, "handled") == 0)
+        signal(SIGSEGV, end_well);
     polls = strcmp(how, "polled") == 0;
     card = card_load(polls ? "ENABLE_EXTERNAL_POLLING" : NULL);
     if (!polls)
@@ -84,9 +118,7 @@ int main(int argc, char **argv)
         sign(card, exit_in_callback, false);
     else if (strcmp(how, "ended") == 0)
         sign(card, wait_for_the_end, false);
-    else if (strcmp(how, "elsewhere") == 0)
-        *nowhere = 1;
-    else if (strcmp(how, "well") != 0)
+    else if (!crash_elsewhere(how) && strcmp(how, "well") != 0)
         sign(card, crash_in_callback, polls);
     card_unload(card);
     return 0;

@@ -6,6 +6,7 @@
  *   spurious   it takes a job for finished when it has been resumed once
  *   first      the same, but for the first operation only
  *   failed     it uses the result of the fourth operation although it has failed
+ *   twice      it uses that of any operation, those with odd and with even numbers in different functions
  *
  * With the argument forks it is right, and forks while it waits. Ends with 2 if an operation has failed.
  */
@@ -58,6 +59,16 @@ static bool sign(struct card *card, bool mistaken, bool may_fork)
     return ok;
 }
 
+__attribute__((noinline)) static void use_odd(void)
+{
+    *nowhere = 1;
+}
+
+__attribute__((noinline)) static void use_even(void)
+{
+    *nowhere = 2;
+}
+
 int main(int argc, char **argv)
 {
     const char *mistake = argc > 1 ? argv[1] : "";
@@ -74,6 +85,8 @@ int main(int argc, char **argv)
 
         if (!ok && i == 4 && strcmp(mistake, "failed") == 0)
             *nowhere = 1;
+        if (!ok && strcmp(mistake, "twice") == 0)
+            i % 2 == 0 ? use_even() : use_odd();
         failed += !ok;
     }
     card_unload(card);

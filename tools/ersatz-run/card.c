@@ -13,6 +13,7 @@ static char *control_of_options(const struct options *options, const char *recor
         const char *command, *value;
     } all[] = {
         {"RECORD", records},
+        {"CRASHES", records != NULL ? "1" : NULL},
         {"TRACE", records != NULL && !options->no_trace ? "record" : NULL},
         {"SEED", options->seed_chosen ? NULL : options->seed},
         {"PROFILE", options->profile_path},

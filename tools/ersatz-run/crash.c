@@ -7,20 +7,46 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "ersatz/output.h"
+
 /* Signals that Linux sends because of a program's mistake, or that the program sends to itself: abort(3),
  * assert(3), sanitizers. */
 static const int by_mistake[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+
+static bool is_by_mistake(int signal)
+{
+    for (unsigned i = 0; i < sizeof(by_mistake) / sizeof(by_mistake[0]); i++) {
+        if (signal == by_mistake[i])
+            return true;
+    }
+    return false;
+}
 
 int crash_signal(const struct ending *ending)
 {
     /* A shell exits like this if its program crashed. */
     int signal = WIFSIGNALED(ending->status) ? WTERMSIG(ending->status) : WEXITSTATUS(ending->status) - 128;
 
-    for (unsigned i = 0; i < sizeof(by_mistake) / sizeof(by_mistake[0]); i++) {
-        if (signal == by_mistake[i])
-            return signal;
+    return is_by_mistake(signal) ? signal : 0;
+}
+
+const struct ersatz_crash *crash_recorded(const struct ersatz_record *record)
+{
+    const struct ersatz_crash *crash = &record->crash;
+    uint32_t state = atomic_load_explicit(&crash->state, memory_order_relaxed);
+
+    return state != ERSATZ_CRASH_NONE && is_by_mistake(crash->signal) ? crash : NULL;
+}
+
+const struct ersatz_crash *crash_find(const struct records *records, int signal)
+{
+    for (unsigned i = 0; i < records->count; i++) {
+        const struct ersatz_crash *crash = crash_recorded(records->of[i]);
+
+        if (crash != NULL && (signal == 0 || crash->signal == signal))
+            return crash;
     }
-    return 0;
+    return NULL;
 }
 
 /* True if the process ended by exit(3). */
@@ -71,12 +97,43 @@ enum crash_doubt crash_doubt(const struct ending *ending, const struct records *
         if (ended_unseen(ending, records->of[i]))
             doubt = CRASH_UNSEEN;
     }
-    return doubt;
+    return crash_find(records, 0) != NULL ? CRASH_SIGNAL : doubt;
+}
+
+static void write_stack(const struct ersatz_crash *crash, FILE *stream)
+{
+    if (crash->stack[0] == '\0')
+        return;
+    fprintf(stream, "    stack of the thread that crashed, %" PRId32 ":\n", crash->thread);
+    for (const char *line = crash->stack; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+
+        fprintf(stream, "      %.*s\n", (int)length, line);
+        line += length + (line[length] != '\0');
+    }
+}
+
+void crash_write_stack_json(const char *stack, FILE *stream)
+{
+    const char *between = "[";
+
+    for (const char *line = stack; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+
+        fputs(between, stream);
+        ersatz_json_string(line, length, stream);
+        between = ", ";
+        line += length + (line[length] != '\0');
+    }
+    fputs(between[0] == '[' ? "[]" : "]", stream);
 }
 
 static void write_process(const struct ending *ending, const struct ersatz_record *record, FILE *stream)
 {
-    int signal = is_first(ending, record) && !has_ended(record) ? crash_signal(ending) : 0;
+    const struct ersatz_crash *crash = crash_recorded(record);
+    int signal = crash != NULL                                    ? crash->signal
+                 : is_first(ending, record) && !has_ended(record) ? crash_signal(ending)
+                                                                  : 0;
     unsigned running = ended_in_callback(ending, record) ? crash_running(record) : 0;
 
     if (signal == 0 && running == 0 && !ended_unseen(ending, record))
@@ -95,6 +152,8 @@ static void write_process(const struct ending *ending, const struct ersatz_recor
             has_work(record) ? "no callback of its jobs ran at that moment"
                              : "none of its jobs had used the card");
     }
+    if (crash != NULL)
+        write_stack(crash, stream);
 }
 
 void crash_write(const struct ending *ending, const struct records *records, FILE *stream)

@@ -9,6 +9,15 @@
  */
 int crash_signal(const struct ending *ending);
 
+/* The crash that a process has left in its record; NULL: none. */
+const struct ersatz_crash *crash_recorded(const struct ersatz_record *record);
+
+/* The first of these in any process; signal: by which, or 0 for any. */
+const struct ersatz_crash *crash_find(const struct records *records, int signal);
+
+/* Writes a stack as a JSON array of its lines. */
+void crash_write_stack_json(const char *stack, FILE *stream);
+
 /* How many callbacks ran in a process when it ended. */
 unsigned crash_running(const struct ersatz_record *record);
 

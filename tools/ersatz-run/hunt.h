@@ -60,7 +60,9 @@ bool card_may_fail(const struct card *card);
 
 struct broke {
     enum broken kind;
-    int detail; /* exit status; signal; enum ersatz_finding; 0 */
+    int detail;     /* exit status; signal; enum ersatz_finding; 0 */
+    uint64_t place; /* of a crash, as in its record; 0: not known */
+    char at[120];   /* that place, in words */
 };
 
 /* A request of the failing run, for the picture. */
@@ -86,7 +88,8 @@ struct round_result {
     uint64_t most; /* the highest number of a request of one process */
     unsigned breaks;
     struct broke broke[BREAKS_MAX];
-    bool shows_fault; /* the timeline is of a process in which a fault struck */
+    char stack[ERSATZ_CALLERS_TEXT]; /* of the crash; empty: not known */
+    bool shows_fault;                /* the timeline is of a process in which a fault struck */
     unsigned shown;
     struct timeline_entry timeline[TIMELINE_MAX];
 };
@@ -120,6 +123,9 @@ struct totals;
 void judge(struct round_result *result, const struct hunt_options *options, const struct baseline *baseline,
     const struct card *card, const struct ending *ending, const struct records *records,
     const struct totals *totals);
+
+/* Fills in the stack of a crash. Call after symbols_add(). */
+void judge_name_crash(struct round_result *result, const struct records *records);
 
 bool broke_is_same(const struct broke *a, const struct broke *b);
 

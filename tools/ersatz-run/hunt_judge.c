@@ -14,6 +14,18 @@ static void add(struct round_result *result, const struct hunt_options *options,
         result->broke[result->breaks++] = (struct broke){.kind = kind, .detail = detail};
 }
 
+/* Crashes by one signal are told apart by the place. */
+static void add_crash(struct round_result *result, const struct hunt_options *options, int signal,
+    const struct records *records)
+{
+    const struct ersatz_crash *crash = crash_find(records, signal);
+    unsigned before = result->breaks;
+
+    add(result, options, BROKEN_SIGNAL, signal);
+    if (result->breaks > before && crash != NULL)
+        result->broke[before].place = crash->place;
+}
+
 /* The signal by which a process crashed or was killed; 0: none. */
 static int signal_of(const struct ending *ending, const struct records *records)
 {
@@ -23,6 +35,8 @@ static int signal_of(const struct ending *ending, const struct records *records)
         return WTERMSIG(ending->status);
     if (ending->crashed != 0)
         return ending->crashed;
+    if (crash_find(records, 0) != NULL)
+        return crash_find(records, 0)->signal;
     /* Nobody told us the signal. A process that ends in a callback has most likely crashed there. */
     return crash_doubt(ending, records) == CRASH_IN_CALLBACK ? SIGSEGV : 0;
 }
@@ -43,7 +57,7 @@ void judge(struct round_result *result, const struct hunt_options *options, cons
     if (ending->too_long)
         add(result, options, BROKEN_TIME, 0);
     else if (signal != 0)
-        add(result, options, BROKEN_SIGNAL, signal);
+        add_crash(result, options, signal, records);
     else if (baseline != NULL && ending->status != baseline->status && !excused)
         add(result, options, BROKEN_STATUS, WEXITSTATUS(ending->status));
     else if (baseline != NULL && ending->status == baseline->status && is_other_output(result, baseline))
@@ -56,7 +70,36 @@ void judge(struct round_result *result, const struct hunt_options *options, cons
 
 bool broke_is_same(const struct broke *a, const struct broke *b)
 {
-    return a->kind == b->kind && a->detail == b->detail;
+    return a->kind == b->kind && a->detail == b->detail && a->place == b->place;
+}
+
+/* The line of a stack with this number, from the last part of its path on. */
+static void copy_line(const char *stack, unsigned number, char *to, size_t size)
+{
+    size_t length, path;
+
+    for (; number > 0 && strchr(stack, '\n') != NULL; number--)
+        stack = strchr(stack, '\n') + 1;
+    length = strcspn(stack, "\n");
+    path = strcspn(stack, " \n");
+    while (path > 0 && stack[path - 1] != '/')
+        path--;
+    snprintf(to, size, "%.*s", (int)(length - path), stack + path);
+}
+
+void judge_name_crash(struct round_result *result, const struct records *records)
+{
+    for (unsigned i = 0; i < result->breaks; i++) {
+        struct broke *broke = &result->broke[i];
+        const struct ersatz_crash *crash =
+            broke->kind == BROKEN_SIGNAL ? crash_find(records, broke->detail) : NULL;
+
+        if (crash == NULL)
+            continue;
+        snprintf(result->stack, sizeof(result->stack), "%s", crash->stack);
+        if (broke->place != 0)
+            copy_line(crash->stack, crash->line, broke->at, sizeof(broke->at));
+    }
 }
 
 char *broke_text(const struct broke *broke, double limit)
@@ -65,7 +108,8 @@ char *broke_text(const struct broke *broke, double limit)
     case BROKEN_STATUS:
         return text("ended with status %d", broke->detail);
     case BROKEN_SIGNAL:
-        return text("crashed by signal %d (%s)", broke->detail, strsignal(broke->detail));
+        return text("crashed by signal %d (%s)%s%s", broke->detail, strsignal(broke->detail),
+            broke->at[0] == '\0' ? "" : " at ", broke->at);
     case BROKEN_TIME:
         return text("did not end within %.0f s", limit);
     case BROKEN_FINDING:

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crash.h"
 #include "ersatz/output.h"
 #include "hunt.h"
 
@@ -86,6 +87,11 @@ static void json_failure(const struct hunted *hunted, const struct failure *fail
     json_string("faults", faults, stream);
     if (failure->directory != NULL)
         json_string("evidence", failure->directory, stream);
+    if (failure->broke.kind == BROKEN_SIGNAL) {
+        fputs("\"stack\": ", stream);
+        crash_write_stack_json(failure->result.stack, stream);
+        fputs(", ", stream);
+    }
     fprintf(stream,
         "\"detail\": %d, \"rules\": %u, \"seed\": %" PRIu64
         ", \"quiet\": %s, \"pinned\": %s, \"shrunk\": %s, \"failed\": %u, \"repeats\": %u, \"seen\": %u, "

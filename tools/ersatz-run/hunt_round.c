@@ -91,6 +91,18 @@ static bool fill_report(void *outcome, FILE *stream)
     return !ferror(stream);
 }
 
+static void write_crash_stack(const struct slot *slot)
+{
+    char *path = text("%s/" ROUND_STACKS, slot->directory);
+    FILE *stream = slot->result->stack[0] == '\0' ? NULL : fopen(path, "we");
+
+    if (stream != NULL) {
+        fputs(slot->result->stack, stream);
+        fclose(stream);
+    }
+    free(path);
+}
+
 /* Keeps what a person needs to understand a broken round. */
 static void write_evidence(const struct slot *slot, struct outcome *outcome, struct records *records)
 {
@@ -103,6 +115,8 @@ static void write_evidence(const struct slot *slot, struct outcome *outcome, str
         outcome->trace = trace;
     if (!ersatz_write_file(report, fill_report, outcome, &error))
         fprintf(stderr, "ersatz-run: cannot write the report to %s\n", error.text);
+    judge_name_crash(slot->result, records);
+    write_crash_stack(slot);
     free(report);
     free(trace);
 }

@@ -74,6 +74,18 @@ static void write_totals(const struct totals *totals, FILE *stream)
         totals->findings);
 }
 
+static void write_crash(const struct ersatz_crash *crash, FILE *stream)
+{
+    if (crash == NULL) {
+        fputs("null", stream);
+        return;
+    }
+    fprintf(stream, "{\"signal\": %" PRId32 ", \"thread\": %" PRId32 ", \"stack\": ", crash->signal,
+        crash->thread);
+    crash_write_stack_json(crash->stack, stream);
+    fputc('}', stream);
+}
+
 static void write_process(const struct ersatz_record *record, uid_t owner, FILE *stream)
 {
     bool checked = atomic_load_explicit(&record->findings.began_ns, memory_order_relaxed) != 0;
@@ -91,6 +103,8 @@ static void write_process(const struct ersatz_record *record, uid_t owner, FILE 
         ersatz_findings_write_running_json(&record->findings, stream);
     else
         fputs("[]", stream);
+    fputs(", \"crash\": ", stream);
+    write_crash(crash_recorded(record), stream);
     fputs(", \"stats\": ", stream);
     ersatz_stats_write(&record->stats, checked ? &record->findings : NULL, &record->latency, 0, stream);
     fputc('}', stream);

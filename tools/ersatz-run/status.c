@@ -20,16 +20,18 @@ static bool is_bad(const struct options *options, const struct totals *totals, e
     return totals->by_finding[finding] > 0 && !options->allowed[finding];
 }
 
-/* One of the program's processes; the program's own status may not show it. */
-static bool died_in_callback(const struct outcome *outcome)
+/* One of the program's processes, whose crash the program's own status may not show. NULL: none. */
+static const char *bad_end(const struct outcome *outcome)
 {
-    return crash_doubt(outcome->ending, outcome->records) == CRASH_IN_CALLBACK;
+    if (crash_doubt(outcome->ending, outcome->records) == CRASH_IN_CALLBACK)
+        return "a process ended in a callback";
+    return crash_find(outcome->records, 0) != NULL ? "a process crashed" : NULL;
 }
 
 int status_of(const struct outcome *outcome, const struct totals *totals)
 {
     int status = outcome->ending->status;
-    bool mistakes = died_in_callback(outcome);
+    bool mistakes = bad_end(outcome) != NULL;
 
     if (outcome->ending->too_long)
         return EXIT_TOO_LONG;
@@ -74,8 +76,8 @@ void status_explain(const struct outcome *outcome, const struct totals *totals, 
             fprintf(stream, "%s%s", between, ersatz_finding_name(finding));
             between = ", ";
         }
-        if (died_in_callback(outcome))
-            fprintf(stream, "%sa process ended in a callback", between);
+        if (bad_end(outcome) != NULL)
+            fprintf(stream, "%s%s", between, bad_end(outcome));
     } else if (status == EXIT_NO_JOB) {
         fputs("--strict, and no job used the card: nothing asynchronous was tested", stream);
     } else {

@@ -378,6 +378,7 @@ static void for_all(const struct records *records, struct frames *frames,
                 each(frames, sighting->happened, sizeof(sighting->happened));
             }
         }
+        each(frames, records->of[i]->crash.stack, sizeof(records->of[i]->crash.stack));
         for (unsigned n = 0; n < ERSATZ_CALLBACK_NAMES; n++)
             each(frames, findings->callbacks[n].text, sizeof(findings->callbacks[n].text));
     }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leaves the stack of a crash in the record: see struct ersatz_crash in ersatz/record.h. */
+#ifndef ERSATZ_CRASH_H
+#define ERSATZ_CRASH_H
+
+#include "ersatz/record.h"
+
+/* Handles the signals of a crash for which the process has the default action at this moment. The handler
+ * writes the stack to the record, whose address stays the same, and lets the signal end the process. A child
+ * of a fork keeps the handler; a program that installs its own replaces it. */
+void ersatz_crash_watch(struct ersatz_record *record);
+
+/* Gives the signals that we still handle their default action again. */
+void ersatz_crash_unwatch(void);
+
+#endif

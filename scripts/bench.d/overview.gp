@@ -15,7 +15,7 @@ set xrange [0:*]; set offsets 0, graph 0.1, 0.5, 0.5
 set yrange [*:*] reverse
 set ytics scale 0
 unset key
-bars = sprintf("< awk -F'\\t' '$2 == \"%s\" { print n++ \"\\t\" $0 }' %s", many, data)
+bars = sprintf("< awk -F'\\t' '$2 == \"%s\" { print n++ \"\\t\" $0 }' \"%s\"", many, data)
 plot bars using (0.5 * $5):1:(0.5 * $5):(0.36):ytic(label(strcol(2))) with boxxyerror lc rgb blue, \
     bars using 5:1:(sprintf(" %.1f", $5)) with labels left textcolor rgb ink
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # AES over the length of the message: throughput above, latency below, a column for each cipher.
 set terminal svg size 1000, 760 dynamic
-ciphers = system(sprintf("awk -F'\\t' 'NR > 1 && !seen[$10]++ { print $10 }' %s", data))
+ciphers = system(sprintf("awk -F'\\t' 'NR > 1 && !seen[$10]++ { print $10 }' \"%s\"", data))
 many = many_of(data)
-of(cipher, variant) = sprintf("< awk -F'\\t' '$10 == \"%s\" && $2 == \"%s\"' %s", cipher, variant, data)
+of(cipher, variant) = sprintf("< awk -F'\\t' '$10 == \"%s\" && $2 == \"%s\"' \"%s\"", cipher, variant, data)
 
 set multiplot layout 2, words(ciphers) title machine font ",11" textcolor rgb grey
 set logscale x 2

@@ -12,10 +12,10 @@ blue = "#0072b2"; orange = "#e69f00"; green = "#009e73"; grey = "#888888"; purpl
 microseconds = "%.0s %cs" # of values in seconds
 
 # The lines of one work: all its numbers of jobs. And those of one variant.
-jobs_of(file, work) = sprintf("< awk -F'\\t' '$1 == \"%s\" && $2 ~ /^[0-9]+$/' %s", work, file)
-variant_of(file, variant) = sprintf("< awk -F'\\t' '$2 == \"%s\"' %s", variant, file)
-works_of(file) = system(sprintf("awk -F'\\t' 'NR > 1 && !seen[$1]++ { print $1 }' %s", file))
-many_of(file) = system(sprintf("awk -F'\\t' '$2 ~ /^[0-9]+$/ { print $2; exit }' %s", file))
+jobs_of(file, work) = sprintf("< awk -F'\\t' '$1 == \"%s\" && $2 ~ /^[0-9]+$/' \"%s\"", work, file)
+variant_of(file, variant) = sprintf("< awk -F'\\t' '$2 == \"%s\"' \"%s\"", variant, file)
+works_of(file) = system(sprintf("awk -F'\\t' 'NR > 1 && !seen[$1]++ { print $1 }' \"%s\"", file))
+many_of(file) = system(sprintf("awk -F'\\t' '$2 ~ /^[0-9]+$/ { print $2; exit }' \"%s\"", file))
 
 # As people write it: RSA-2048 sign, AES-128-CBC 16 KiB, TLS 1.3 RSA-2048.
 label(work) = system(sprintf("echo '%s' | sed -E 's/^tls(1.[23])-/TLS \\1 /; s/rsa([0-9]+)-?/RSA-\\1 /; s/^aes[^:]*/\\U&/; s/:16384$/ 16 KiB/; s/:([0-9]+)$/ \\1 B/; s/ $//'", work))

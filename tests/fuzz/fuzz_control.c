@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *line = malloc(size + 1), *answer;
     const char *text;
-    unsigned until_close = 0;
+    struct control_owners owners = {0};
     size_t len = 0;
     bool ok;
 
@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(line, data, size);
     line[size] = '\0';
     line_len = size;
-    answer = control_answer(line, size, run, &until_close, &len);
+    answer = control_answer(line, size, run, &line, &owners, &len);
+    control_undo(&line, &owners, run);
     if (answer == NULL || strlen(answer) != len || memchr(answer, '\n', len) != answer + len - 1)
         abort();
     answer[len - 1] = '\0';

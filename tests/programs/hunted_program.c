@@ -7,22 +7,30 @@
  *   first      the same, but for the first operation only
  *   failed     it uses the result of the fourth operation although it has failed
  *   twice      it uses that of any operation, those with odd and with even numbers in different functions
+ *   leaks      it leaves a descriptor open for each job that is resumed too early
  *
- * With the argument forks it is right, and forks while it waits. Ends with 2 if an operation has failed.
+ * With leaks it encrypts instead, ninety times. With the argument long it does the same and is right. With
+ * the argument forks it is right, and forks while it waits. Ends with 2 if an operation has failed.
  */
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "support/card.h"
 #include "support/work.h"
 
 #define TIMES 6
+#define TIMES_LONG 90
+#define PAUSE_US 5000 /* between operations, so that the hunt sees the program grow */
 #define FORKS 30
 
 static int *volatile nowhere;
+
+/* What the program does when a job pauses again. */
+enum mistake { NONE, ENDS, LEAKS };
 
 /* Waits until the job's descriptor is readable, and forks now and then. */
 static void wait_for(struct job *job, bool may_fork)
@@ -42,16 +50,20 @@ static void wait_for(struct job *job, bool may_fork)
 }
 
 /* False: the operation failed. */
-static bool sign(struct card *card, bool mistaken, bool may_fork)
+static bool operate(struct work *work, enum mistake mistake, bool may_fork)
 {
     struct job job;
     bool ok;
 
-    job_init(&job, BY_FD, work_do, work_rsa(card, 1));
+    job_init(&job, BY_FD, work_do, work);
     if (job_run(&job) == ASYNC_PAUSE) {
         wait_for(&job, may_fork);
-        if (job_run(&job) == ASYNC_PAUSE && mistaken)
-            exit(1);
+        if (job_run(&job) == ASYNC_PAUSE) {
+            if (mistake == ENDS)
+                exit(1);
+            if (mistake == LEAKS)
+                CHECK(dup(STDIN_FILENO) >= 0);
+        }
     }
     ok = (job.job == NULL ? job.result : job_finish(&job)) == 1;
     work_free(job.arg);
@@ -73,16 +85,20 @@ int main(int argc, char **argv)
 {
     const char *mistake = argc > 1 ? argv[1] : "";
     const struct rlimit none = {0, 0};
+    bool leaks = strcmp(mistake, "leaks") == 0, is_long = leaks || strcmp(mistake, "long") == 0;
     struct card *card;
     int failed = 0;
 
     test_begin(250);
     setrlimit(RLIMIT_CORE, &none);
     card = card_load(NULL);
-    for (int i = 1; i <= TIMES; i++) {
+    for (int i = 1; i <= (is_long ? TIMES_LONG : TIMES); i++) {
         bool mistaken = strcmp(mistake, "spurious") == 0 || (i == 1 && strcmp(mistake, "first") == 0);
-        bool ok = sign(card, mistaken, strcmp(mistake, "forks") == 0);
+        struct work *work = is_long ? work_aes(card, 1) : work_rsa(card, 1);
+        bool ok = operate(work, leaks ? LEAKS : mistaken ? ENDS : NONE, strcmp(mistake, "forks") == 0);
 
+        if (is_long)
+            usleep(PAUSE_US);
         if (!ok && i == 4 && strcmp(mistake, "failed") == 0)
             *nowhere = 1;
         if (!ok && strcmp(mistake, "twice") == 0)

@@ -18,6 +18,7 @@
 static const int passed_on[] = {
     SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGURG, SIGIO, SIGPWR};
 
+#define WATCH_S 0.01  /* how often a bounded program is watched */
 #define LEFTOVERS_S 2 /* what a bounded program has left may take so long to end by SIGTERM */
 
 /* The dispositions of SIGCHLD and SIGPIPE before we changed them. SIGPIPE is ignored: our directory is
@@ -135,6 +136,20 @@ static int next_signal(const sigset_t *set, siginfo_t *info, double until)
     return signal < 0 && errno == EAGAIN ? 0 : signal;
 }
 
+/* The same, and watches the program meanwhile. */
+static int next_signal_watching(
+    const sigset_t *set, siginfo_t *info, double until, const struct child_bounds *bounds)
+{
+    for (;;) {
+        double next = now_s() + WATCH_S;
+        int signal = next_signal(set, info, next < until ? next : until);
+
+        if (signal != 0 || next >= until)
+            return signal;
+        bounds->watch(bounds->watched);
+    }
+}
+
 static void wait_for_program(struct ending *ending, const sigset_t *set, const struct child_bounds *bounds)
 {
     double until = bounds == NULL ? 0 : now_s() + bounds->seconds;
@@ -142,7 +157,8 @@ static void wait_for_program(struct ending *ending, const sigset_t *set, const s
 
     while (!ended) {
         siginfo_t info;
-        int signal = next_signal(set, &info, until);
+        int signal = bounds != NULL && bounds->watch != NULL ? next_signal_watching(set, &info, until, bounds)
+                                                             : next_signal(set, &info, until);
 
         if (signal == SIGCHLD)
             bury(ending, &ended);

@@ -92,6 +92,10 @@ static void learn_baseline(struct baseline *baseline, const struct round_result 
     baseline->most = result->most > baseline->most ? result->most : baseline->most;
     baseline->operations = result->operations;
     memcpy(baseline->requests, result->requests, sizeof(baseline->requests));
+    for (enum growth_kind kind = 0; kind < GROWTHS; kind++) {
+        if (result->grown[kind].rate > baseline->growth[kind])
+            baseline->growth[kind] = result->grown[kind].rate;
+    }
     baseline->seconds = result->seconds > baseline->seconds ? result->seconds : baseline->seconds;
 }
 

@@ -9,7 +9,15 @@
 /* ------------------------------------------------------------------------------------- hunt_options.c */
 
 /* The ways in which a round can be broken. */
-enum broken { BROKEN_STATUS, BROKEN_SIGNAL, BROKEN_TIME, BROKEN_FINDING, BROKEN_OUTPUT, BROKEN_KINDS };
+enum broken {
+    BROKEN_STATUS,
+    BROKEN_SIGNAL,
+    BROKEN_TIME,
+    BROKEN_FINDING,
+    BROKEN_OUTPUT,
+    BROKEN_GROWTH,
+    BROKEN_KINDS
+};
 
 struct hunt_options {
     struct options run; /* the settings of every round: door, module, profile, control, allowed, command */
@@ -27,7 +35,7 @@ void hunt_options_read(struct hunt_options *options, int argc, char **argv);
 /* Reads a time such as 90s, 10m or 8h. Exits if it is wrong. */
 double option_seconds(const char *option, const char *value);
 
-/* "status", "signal", "time", "finding", "output". */
+/* "status", "signal", "time", "finding", "output", "growth". */
 const char *broken_name(enum broken kind);
 
 /* --------------------------------------------------------------------------------------- hunt_card.c */
@@ -53,6 +61,50 @@ char *card_line(const struct card *card, const struct hunt_options *hunt, double
 /* True if an operation may fail as the card was told to, and so the command, too. */
 bool card_may_fail(const struct card *card);
 
+/* ------------------------------------------------------------------------------------- hunt_growth.c */
+
+enum growth_kind { GROWTH_DESCRIPTORS, GROWTH_MEMORY, GROWTHS };
+
+#define GROWTH_SAMPLES 256u /* of one process, at most */
+
+/* operations: that the process has sent to the card. level: descriptors that are open; bytes in memory. */
+struct growth_sample {
+    uint64_t operations, level[GROWTHS];
+};
+
+struct growth_process {
+    int64_t pid;
+    uint64_t made;   /* as in its record */
+    uint64_t stride; /* operations between two samples, at least */
+    unsigned count;
+    struct growth_sample samples[GROWTH_SAMPLES];
+};
+
+/* What is sampled in a round. */
+struct growth {
+    int records; /* descriptor of the directory of records; the caller's */
+    unsigned count;
+    struct growth_process *of;
+};
+
+/* How the level has grown. rate: per operation; 0: it has not, or there are too few samples. */
+struct grown {
+    double rate;
+    uint64_t from, to; /* at the beginning of the second half, and towards the end */
+    uint64_t operations;
+};
+
+/* Samples all processes. watched: struct growth. */
+void growth_watch(void *watched);
+
+/* The fastest growth of a process, of each kind. */
+void growth_find(const struct growth *growth, struct grown grown[GROWTHS]);
+
+void growth_free(struct growth *growth);
+
+/* Writes "from 5 to 20 in the second half of 100 operations". */
+void growth_describe(enum growth_kind kind, const struct grown *grown, char *to, size_t size);
+
 /* ------------------------------------------------------------------------------------- hunt_result.c */
 
 #define BREAKS_MAX 16u
@@ -60,9 +112,9 @@ bool card_may_fail(const struct card *card);
 
 struct broke {
     enum broken kind;
-    int detail;     /* exit status; signal; enum ersatz_finding; 0 */
+    int detail;     /* exit status; signal; enum ersatz_finding; 0; enum growth_kind */
     uint64_t place; /* of a crash, as in its record; 0: not known */
-    char at[120];   /* that place, in words */
+    char at[120];   /* that place, in words; how much it grows */
 };
 
 /* A request of the failing run, for the picture. */
@@ -86,6 +138,7 @@ struct round_result {
     uint64_t requests[ERSATZ_REQUEST_NAMES], injected[ERSATZ_FAULTS];
     uint64_t struck[ERSATZ_FAULTS][ERSATZ_REQUEST_NAMES];
     uint64_t most; /* the highest number of a request of one process */
+    struct grown grown[GROWTHS];
     unsigned breaks;
     struct broke broke[BREAKS_MAX];
     char stack[ERSATZ_CALLERS_TEXT]; /* of the crash; empty: not known */
@@ -108,8 +161,9 @@ struct baseline {
     uint64_t output[2];
     uint64_t operations, most;
     uint64_t requests[ERSATZ_REQUEST_NAMES];
-    double seconds; /* the longest run */
-    double limit;   /* for a round */
+    double seconds;         /* the longest run */
+    double growth[GROWTHS]; /* the highest rate */
+    double limit;           /* for a round */
 };
 
 /* Fills in what the records say about a card: counts, hits, timeline. */

@@ -47,6 +47,21 @@ static bool is_other_output(const struct round_result *result, const struct base
     return memcmp(result->output, baseline->output, sizeof(result->output)) != 0;
 }
 
+/* In each kind of growth, more than twice as fast as on a quiet card. */
+static void add_growth(
+    struct round_result *result, const struct hunt_options *options, const struct baseline *baseline)
+{
+    for (enum growth_kind kind = 0; kind < GROWTHS; kind++) {
+        const struct grown *grown = &result->grown[kind];
+        unsigned before = result->breaks;
+
+        if (grown->rate > 0 && (baseline == NULL || grown->rate > 2 * baseline->growth[kind]))
+            add(result, options, BROKEN_GROWTH, (int)kind);
+        if (result->breaks > before)
+            growth_describe(kind, grown, result->broke[before].at, sizeof(result->broke[before].at));
+    }
+}
+
 void judge(struct round_result *result, const struct hunt_options *options, const struct baseline *baseline,
     const struct card *card, const struct ending *ending, const struct records *records,
     const struct totals *totals)
@@ -66,6 +81,7 @@ void judge(struct round_result *result, const struct hunt_options *options, cons
         if (totals->by_finding[finding] > 0 && !options->run.allowed[finding])
             add(result, options, BROKEN_FINDING, (int)finding);
     }
+    add_growth(result, options, baseline);
 }
 
 bool broke_is_same(const struct broke *a, const struct broke *b)
@@ -115,6 +131,10 @@ char *broke_text(const struct broke *broke, double limit)
     case BROKEN_FINDING:
         return text("%s: %s", ersatz_finding_name((enum ersatz_finding)broke->detail),
             ersatz_finding_description((enum ersatz_finding)broke->detail));
+    case BROKEN_GROWTH:
+        return text("%s grow%s with each operation, %s",
+            broke->detail == GROWTH_MEMORY ? "its memory" : "its open descriptors",
+            broke->detail == GROWTH_MEMORY ? "s" : "", broke->at);
     default:
         return text("its output differs");
     }

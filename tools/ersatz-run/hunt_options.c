@@ -38,6 +38,7 @@ static const char usage[] =
     "least 10s)\n"
     "  --ignore KIND        do not count status, signal, time or finding; may be given several times\n"
     "  --same-output        count another standard output, too\n"
+    "  --growth             count open descriptors and memory that grow with each operation, too\n"
     "  --strict-status      count the status also if the card was told to fail operations\n"
     "  --allow FINDING      do not count this mistake; may be given several times\n"
     "\n"
@@ -70,6 +71,7 @@ enum {
     LIMIT,
     IGNORE,
     SAME_OUTPUT,
+    GROWTH,
     STRICT_STATUS,
     ALLOW,
     REPORT,
@@ -94,6 +96,7 @@ static const struct option known[] = {
     {"limit", required_argument, NULL, LIMIT},
     {"ignore", required_argument, NULL, IGNORE},
     {"same-output", no_argument, NULL, SAME_OUTPUT},
+    {"growth", no_argument, NULL, GROWTH},
     {"strict-status", no_argument, NULL, STRICT_STATUS},
     {"allow", required_argument, NULL, ALLOW},
     {"report", required_argument, NULL, REPORT},
@@ -111,7 +114,8 @@ static const char *const kinds[] = {[BROKEN_STATUS] = "status",
     [BROKEN_SIGNAL] = "signal",
     [BROKEN_TIME] = "time",
     [BROKEN_FINDING] = "finding",
-    [BROKEN_OUTPUT] = "output"};
+    [BROKEN_OUTPUT] = "output",
+    [BROKEN_GROWTH] = "growth"};
 
 const char *broken_name(enum broken kind)
 {
@@ -220,6 +224,9 @@ static bool take_judgement(struct hunt_options *options, int option, const char 
         return true;
     case SAME_OUTPUT:
         options->counts[BROKEN_OUTPUT] = true;
+        return true;
+    case GROWTH:
+        options->counts[BROKEN_GROWTH] = true;
         return true;
     case STRICT_STATUS:
         options->strict_status = true;

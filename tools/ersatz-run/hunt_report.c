@@ -18,6 +18,8 @@ static char *certainty(const struct failure *failure)
 
     if (failure->is_cut)
         shrinking = "; shrinking stopped before all was tried";
+    else if (!failure->is_pinned && failure->broke.kind == BROKEN_GROWTH)
+        shrinking = "; it takes many requests: it was not pinned to single ones";
     else if (!failure->is_pinned)
         shrinking = "; it depends on timing: it could not be pinned to single requests";
     if (failure->repeats == 0)

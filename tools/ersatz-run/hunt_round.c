@@ -122,7 +122,7 @@ static void write_evidence(const struct slot *slot, struct outcome *outcome, str
 }
 
 static void judge_round(struct hunt *hunt, const struct slot *slot, const struct options *options,
-    const struct ending *ending, struct records *records)
+    const struct ending *ending, struct records *records, const struct growth *growth)
 {
     struct round_result *result = slot->result;
     struct totals totals;
@@ -143,6 +143,7 @@ static void judge_round(struct hunt *hunt, const struct slot *slot, const struct
     result->seconds = ending->seconds;
     add_totals(result, &totals);
     result_fill(result, &slot->card, records);
+    growth_find(growth, result->grown);
     judge(result, &hunt->options, slot->kind == ROUND_QUIET ? NULL : &hunt->baseline, &slot->card, ending,
         records, &totals);
     if (records->trouble_count > 0) {
@@ -163,12 +164,15 @@ static void run_round(struct hunt *hunt, const struct slot *slot)
     char *output = text("%s/" ROUND_OUTPUT, slot->directory),
          *errors = text("%s/" ROUND_ERRORS, slot->directory);
     char *stacks = text("%s/" ROUND_STACKS, slot->directory);
+    struct growth growth = {0};
     const struct child_bounds bounds = {.seconds = hunt->baseline.limit,
         .output = output,
         .errors = errors,
         .stacks = slot->kind == ROUND_REPEATED ? NULL : stacks,
         .mask = &programs_mask,
-        .stop_at_signal = true};
+        .stop_at_signal = true,
+        .watch = hunt->options.counts[BROKEN_GROWTH] ? growth_watch : NULL,
+        .watched = &growth};
     static struct place place; /* removed at exit */
     struct options options;
     struct records records;
@@ -179,13 +183,15 @@ static void run_round(struct hunt *hunt, const struct slot *slot)
     room_make(&room, slot->directory, ROUND_DIR, slot->number);
     options.command = room_furnish(&room, options.command);
     card_place(&options, &hunt->config, &place);
+    growth.records = place.records_fd;
     ending = card_run(&options, &hunt->config, &place, &bounds);
     if (ending.pid < 0)
         exit(EXIT_TROUBLE);
     if (!ending.stopped) {
         records_read(&records, place.records_fd);
-        judge_round(hunt, slot, &options, &ending, &records);
+        judge_round(hunt, slot, &options, &ending, &records, &growth);
     }
+    growth_free(&growth);
     place_remove(&place);
     room_remove_directory(room.directory);
 }

@@ -174,9 +174,12 @@ static void make_rare(struct hunt *hunt, struct failure *failure, unsigned at)
     }
 }
 
-/* Strikes single requests in place of those that chance chose: the first alone, or as few as possible. */
+/* Strikes single requests in place of those that chance chose: the first alone, or as few as possible. What
+ * grows needs many. */
 static void pin(struct hunt *hunt, struct failure *failure)
 {
+    const bool may_pin_all = failure->broke.kind != BROKEN_GROWTH;
+
     for (unsigned i = failure->card.faults.count; i-- > 0;) {
         struct card before = failure->card, candidate = before;
         uint64_t numbers[HITS_MAX];
@@ -188,7 +191,7 @@ static void pin(struct hunt *hunt, struct failure *failure)
         if (fails_with(hunt, failure, &candidate, tries_of(failure)))
             continue;
         candidate = before;
-        if (count > 1 && pin_to(&candidate, i, numbers, count) &&
+        if (may_pin_all && count > 1 && pin_to(&candidate, i, numbers, count) &&
             fails_with(hunt, failure, &candidate, tries_of(failure)))
             halve(hunt, failure, &before, i, numbers, count);
         else

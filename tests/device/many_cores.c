@@ -4,30 +4,11 @@
  * counts them (the test answers for Linux); 200 workers and 200 instances work, oversubscribed. A request
  * wakes the worker of its instance.
  */
-#include <errno.h>
-#include <sched.h>
-
 #include "card.h"
 #include "device/device.h"
+#include "made_up_cores.h"
 
 #define MANY 200u
-
-static unsigned cores, kernel_cpus; /* that the process may run on, and that Linux has a bit for */
-
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-    CHECK_EQ(pid, 0);
-    if (size * 8 < kernel_cpus) {
-        errno = EINVAL;
-        return -1;
-    }
-    CPU_ZERO_S(size, set);
-    for (unsigned i = 0; i < cores; i++)
-        CPU_SET_S(i, size, set);
-    return 0;
-}
 
 static void defaults(unsigned count, unsigned cpus, unsigned expected)
 {

@@ -5,21 +5,19 @@
  * gather a batch, so the batches do not depend on time.
  */
 #include <pthread.h>
-#include <sched.h>
 
 #include "card_rsa.h"
 #include "device/company.h"
 #include "device/device.h"
 #include "kernels/compute.h"
+#include "made_up_cores.h"
 
 #define MANY 64u
 #define PASS 4u
 
-static unsigned cores;
 static pthread_mutex_t gathering = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool gathers;
 
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 unsigned __wrap_compute_lanes_for(const struct ersatz_op *op);
 bool __wrap_company_awaited(struct worker *worker);
 void __wrap_compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
@@ -30,15 +28,6 @@ bool __wrap_linger(struct ersatz_device *device, bool woke_early);
 bool __real_linger(struct ersatz_device *device, bool woke_early);
 void __wrap_compute_lanes_free(struct compute_lanes *lanes);
 void __real_compute_lanes_free(struct compute_lanes *lanes);
-
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-    CHECK_EQ(pid, 0);
-    CPU_ZERO_S(size, set);
-    for (unsigned i = 0; i < cores; i++)
-        CPU_SET_S(i, size, set);
-    return 0;
-}
 
 unsigned __wrap_compute_lanes_for(const struct ersatz_op *op)
 {

@@ -4,37 +4,26 @@
  * always has requests keeps no other waiting. The test keeps workers in their first batch, so that no time
  * decides anything.
  */
-#include <sched.h>
 #include <semaphore.h>
 
 #include "card_rsa.h"
 #include "device/device.h"
+#include "made_up_cores.h"
 
 #define WORKERS 8u
 #define MANY 64u
 
 static struct ersatz_stats stats;
-static unsigned cores;
 static sem_t entered, leave;
 static _Atomic unsigned batches;
 static _Atomic unsigned computed_in; /* the number of the batch with the operation that is looked for */
 static const struct ersatz_cipher *looked_for;
 
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 bool __wrap_company_awaited(struct worker *worker);
 void __wrap_compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *counts);
 void __real_compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *counts);
-
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-    CHECK_EQ(pid, 0);
-    CPU_ZERO_S(size, set);
-    for (unsigned i = 0; i < cores; i++)
-        CPU_SET_S(i, size, set);
-    return 0;
-}
 
 bool __wrap_company_awaited(struct worker *worker)
 {

@@ -70,11 +70,11 @@ static bool is_held(struct held *held)
 /* One worker, so that nobody else takes a share; the workers' counts are whole once the device has ended. */
 static void in_batches(enum ersatz_hold where, bool by_callback)
 {
-    uint64_t batches = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES),
-             told = by_callback ? ersatz_stats_count(&stats, ERSATZ_COUNTER_MESSAGES)
-                                : ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS);
-    uint64_t calls = ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS),
-             completed = ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED);
+    enum ersatz_counter signals = by_callback ? ERSATZ_COUNTER_MESSAGES : ERSATZ_COUNTER_WAKEUPS;
+    uint64_t batches = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES);
+    uint64_t told = ersatz_stats_count(&stats, signals);
+    uint64_t calls = ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS);
+    uint64_t completed = ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED);
     struct ersatz_device *device = card_open(&stats, 1, 64, by_callback);
     struct held held[MANY];
 
@@ -94,10 +94,7 @@ static void in_batches(enum ersatz_hold where, bool by_callback)
     ersatz_device_free(device);
     if (where == ERSATZ_HOLD_COMPUTE)
         CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES) - batches, MANY / BATCH);
-    CHECK_EQ((by_callback ? ersatz_stats_count(&stats, ERSATZ_COUNTER_MESSAGES)
-                          : ersatz_stats_count(&stats, ERSATZ_COUNTER_WAKEUPS)) -
-                 told,
-        MANY);
+    CHECK_EQ(ersatz_stats_count(&stats, signals) - told, MANY);
     CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS) - calls, MANY / BATCH);
 }
 

@@ -74,6 +74,20 @@ static inline void aes_free(struct aes *aes)
     free(aes);
 }
 
+/* Sleeps until the request is complete, however long that takes. */
+static inline void card_wait(struct ersatz_request *request)
+{
+    while (!ersatz_request_is_done(request))
+        ersatz_request_wait(request, -1);
+}
+
+/* The same, and the request must have come out well. */
+static inline void card_finish(struct ersatz_request *request)
+{
+    card_wait(request);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+}
+
 /* One operation, to its end, of which a callback tells. */
 static inline void card_use_callback(struct ersatz_device *device)
 {

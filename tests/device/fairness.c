@@ -71,9 +71,7 @@ static void close_device(struct ersatz_device *device)
 {
     ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     for (unsigned i = 0; i < submitted; i++) {
-        while (!ersatz_request_is_done(requests[i]))
-            ersatz_request_wait(requests[i], -1);
-        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
+        card_finish(requests[i]);
     }
     ersatz_device_free(device);
 }

@@ -49,9 +49,7 @@ int main(void)
     test_begin(60);
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
     CHECK_EQ(ersatz_submit_callback(request, ignore, NULL), ERSATZ_OK); /* so that there is a reaper, too */
-    while (!ersatz_request_is_done(request))
-        ersatz_request_wait(request, -1);
-    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    card_finish(request);
     do {
         before = switches();
         CHECK(before > 0);

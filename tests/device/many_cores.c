@@ -65,8 +65,7 @@ static void wakes_its_worker(void)
         ersatz_thread_bind(instances[i]);
         CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
         CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-        while (!ersatz_request_is_done(request))
-            ersatz_request_wait(request, -1);
+        card_wait(request);
         CHECK_EQ(request->times.worker, instances[i]);
         CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
         CHECK(aes_is_right(aes));
@@ -101,8 +100,7 @@ static void fill(bool stop)
     else
         ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     for (unsigned i = 0; i < MANY * 2; i++) {
-        while (!ersatz_request_is_done(requests[i]))
-            ersatz_request_wait(requests[i], -1);
+        card_wait(requests[i]);
         CHECK_EQ(ersatz_request_finish(requests[i]), stop ? ERSATZ_STOPPED : ERSATZ_OK);
         CHECK(stop || aes_is_right(aes[i]));
         ersatz_waker_free(wakers[i]);

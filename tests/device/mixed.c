@@ -37,8 +37,7 @@ static void by_callback(struct aes *aes)
     while ((result = ersatz_submit_callback(request, card_count, &called)) == ERSATZ_RING_FULL)
         usleep(100);
     CHECK_EQ(result, ERSATZ_OK);
-    while (!ersatz_request_is_done(request))
-        ersatz_request_wait(request, -1);
+    card_wait(request);
     CHECK_EQ(called, 1);
     CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
     CHECK_EQ(called, 1);

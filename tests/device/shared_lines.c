@@ -82,12 +82,6 @@ static void wait_until_held(void)
     wait_until_asleep();
 }
 
-static void wait_until_done(struct ersatz_request *request)
-{
-    while (!ersatz_request_is_done(request))
-        ersatz_request_wait(request, -1);
-}
-
 /* Only the worker of the thread's own instance is woken. */
 static void go_the_whole_way(unsigned thread, struct rsa *mine, struct ersatz_waker *waker)
 {
@@ -98,7 +92,7 @@ static void go_the_whole_way(unsigned thread, struct rsa *mine, struct ersatz_wa
     begin_step();
     CHECK_EQ(ersatz_request_new(device, &mine->op, true, &request), ERSATZ_OK);
     CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-    wait_until_done(request);
+    card_wait(request);
     wait_until_asleep();
     CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
     end_step(WHOLE_WAY, thread);
@@ -130,7 +124,7 @@ static void *submit_one(void *number)
         if (round > 0)
             end_step(SUBMISSION, thread);
         ersatz_device_hold(device, ERSATZ_HOLD_NONE);
-        wait_until_done(request);
+        card_wait(request);
         wait_until_asleep();
         begin_step();
         CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
@@ -169,8 +163,7 @@ static void drop_key_in_use(void)
     ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     for (unsigned i = 0; i < 3; i++) {
         memset(out, 0, sizeof(out));
-        wait_until_done(requests[i]);
-        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
+        card_finish(requests[i]);
         CHECK(memcmp(out, wanted, sizeof(wanted)) == 0);
         ersatz_waker_free(wakers[i]);
     }

@@ -100,9 +100,7 @@ static void divide(struct rsa *rsa, unsigned on_cores, unsigned count, unsigned 
     }
     ersatz_device_hold(device, ERSATZ_HOLD_NONE);
     for (unsigned i = 0; i < count; i++) {
-        while (!ersatz_request_is_done(requests[i]))
-            ersatz_request_wait(requests[i], -1);
-        CHECK_EQ(ersatz_request_finish(requests[i]), ERSATZ_OK);
+        card_finish(requests[i]);
         CHECK(memcmp(out[i], rsa->wanted, RSA_BYTES) == 0);
         ersatz_waker_free(wakers[i]);
     }

@@ -84,10 +84,14 @@ static uint64_t start_due(void)
 {
     uint64_t now = time_now();
 
-    while (free_connections != NULL && (interval > 0 ? due : now) < end) {
-        if (interval > 0 && due > now)
-            return due;
-        start(interval > 0 ? due : now);
+    while (free_connections != NULL) {
+        uint64_t begin = interval > 0 ? due : now;
+
+        if (begin >= end)
+            break;
+        if (begin > now)
+            return begin;
+        start(begin);
         if (interval > 0)
             due += (uint64_t)(-log(1 - erand48(seed)) * interval);
     }

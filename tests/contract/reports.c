@@ -55,20 +55,19 @@ static void child_limited(void)
 /* A child that cannot have a record of its own goes on without. */
 static void child_without_record(void)
 {
-    char directory[] = "contract-reports-XXXXXX", name[64];
+    char name[64];
     pid_t pid;
 
-    CHECK(mkdtemp(directory) != NULL);
-    snprintf(name, sizeof(name), "RECORD:%s", directory);
-    use(name);
+    CHECK_EQ(mkdir("records", 0700), 0);
+    use("RECORD:records");
     limit_files();
     pid = fork();
     if (pid == 0)
         _exit(7);
     child_exits_with(pid, 7);
-    snprintf(name, sizeof(name), "%s/%d.record", directory, (int)getpid());
+    snprintf(name, sizeof(name), "records/%d.record", (int)getpid());
     CHECK_EQ(unlink(name), 0);
-    CHECK_EQ(rmdir(directory), 0);
+    CHECK_EQ(rmdir("records"), 0);
 }
 
 static void record_limited(void)

@@ -6,13 +6,14 @@
 #include <fcntl.h>
 
 #include "check.h"
+#include "scratch.h"
 
-static char path[] = "/tmp/ersatz-profile-XXXXXX";
+static const char path[] = "./ersatz-profile-text";
 
 static enum ersatz_result read_text(
     const char *text, struct ersatz_profile *profile, struct ersatz_error *error)
 {
-    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
     close(fd);
@@ -197,18 +198,14 @@ static void check_example(const char *example)
 
 int main(int argc, char **argv)
 {
-    int fd;
-
     test_begin(60);
-    fd = mkstemp(path);
-    CHECK(fd >= 0);
-    close(fd);
+    scratch_enter();
     check_builtin();
     check_whole_file();
     check_errors();
     check_long_lines();
     CHECK(argc == 2);
     check_example(argv[1]);
-    unlink(path);
+    scratch_leave();
     return 0;
 }

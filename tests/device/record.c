@@ -10,8 +10,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
-
-static char directory[] = "record-test-XXXXXX";
+#include "scratch.h"
 
 static struct ersatz_record *read_record(long pid, const char *suffix)
 {
@@ -19,7 +18,7 @@ static struct ersatz_record *read_record(long pid, const char *suffix)
     struct ersatz_record *record;
     uid_t owner;
     char name[64];
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(scratch_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     snprintf(name, sizeof(name), "%ld%s.record", pid, suffix);
     record = ersatz_record_read(fd, name, true, &owner, &error);
@@ -59,7 +58,7 @@ static void keep(struct ersatz_record_place *place)
 
     CHECK(ersatz_record_init(place));
     place->record->stats.orphans = 41;
-    if (!ersatz_record_keep(place, directory, &error))
+    if (!ersatz_record_keep(place, scratch_directory, &error))
         FAIL(error.text);
     CHECK_EQ(place->record->stats.orphans, 41); /* what it said goes along */
 }
@@ -145,7 +144,7 @@ static void be_without(void)
 
     CHECK(!ersatz_record_after_fork(&family, &error));
     CHECK(strstr(error.text, "a forked child keeps no record") != NULL);
-    CHECK(strstr(error.text, directory) != NULL);
+    CHECK(strstr(error.text, scratch_directory) != NULL);
     CHECK_EQ(family.record->stats.orphans, 0);
     CHECK_EQ(family.record->head.pid, getpid());
     ersatz_count(&family.record->stats.orphans, 5);
@@ -153,21 +152,21 @@ static void be_without(void)
 
 static void without(void)
 {
-    char moved[64];
+    char moved[sizeof(scratch_directory) + 8];
 
-    snprintf(moved, sizeof(moved), "%s.moved", directory);
+    snprintf(moved, sizeof(moved), "%s.moved", scratch_directory);
     close(family.fd);
-    CHECK_EQ(rename(directory, moved), 0);
+    CHECK_EQ(rename(scratch_directory, moved), 0);
     end(start(be_without), 7 << 8);
     CHECK_EQ(family.record->stats.orphans, 41);
-    CHECK_EQ(rename(moved, directory), 0);
+    CHECK_EQ(rename(moved, scratch_directory), 0);
 }
 
 /* How many names in the directory begin with this process's number; and one of them, if name is not NULL,
  * that goes on with `after`. */
 static unsigned look_for(const char *after, char *name)
 {
-    DIR *stream = opendir(directory);
+    DIR *stream = opendir(scratch_directory);
     struct dirent *entry;
     char own[32];
     unsigned count = 0;
@@ -215,7 +214,7 @@ static void twice(void)
     record = read_record(getpid(), name);
     CHECK_EQ(record->stats.orphans, 41);
     free(record);
-    CHECK(ersatz_record_keep(&place, directory, &error)); /* the same engine, loaded again */
+    CHECK(ersatz_record_keep(&place, scratch_directory, &error)); /* the same engine, loaded again */
     CHECK_EQ(count_own(), 2);
     free(place.directory);
 }
@@ -225,7 +224,7 @@ static void be_expected(void)
 {
     struct ersatz_record_place place;
     char name[64], target[64];
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(scratch_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     snprintf(target, sizeof(target), "%ld.victim", (long)getpid());
     snprintf(name, sizeof(name), "%ld.record", (long)getpid());
@@ -259,7 +258,7 @@ static void be_limited(void)
     struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
 
     CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    refuse(directory, "a file cannot be made in");
+    refuse(scratch_directory, "a file cannot be made in");
     CHECK(!find_another("", NULL));
 }
 
@@ -275,7 +274,7 @@ static void refuse_to_read(const char *name, const char *text)
 {
     struct ersatz_error error;
     uid_t owner;
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(scratch_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     CHECK(ersatz_record_read(fd, name, true, &owner, &error) == NULL);
     if (strstr(error.text, text) == NULL)
@@ -286,7 +285,7 @@ static void refuse_to_read(const char *name, const char *text)
 /* What somebody else may have put there. */
 static void not_records(void)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), file;
+    int fd = open(scratch_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), file;
 
     CHECK_EQ(mkfifoat(fd, "1.record", 0600), 0);
     CHECK_EQ(symlinkat("/dev/zero", fd, "2.record"), 0);
@@ -304,24 +303,10 @@ static void not_records(void)
     close(fd);
 }
 
-static void remove_directory(void)
-{
-    DIR *stream = opendir(directory);
-    struct dirent *entry;
-
-    CHECK(stream != NULL);
-    while ((entry = readdir(stream)) != NULL) {
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(stream), entry->d_name, 0);
-    }
-    closedir(stream);
-    CHECK_EQ(rmdir(directory), 0);
-}
-
 int main(void)
 {
     test_begin(60);
-    CHECK(mkdtemp(directory) != NULL);
+    scratch_make();
     killed();
     refused();
     forked();
@@ -329,6 +314,6 @@ int main(void)
     without();
     end(start(be_expected), 7 << 8);
     not_records();
-    remove_directory();
+    scratch_leave();
     return 0;
 }

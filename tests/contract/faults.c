@@ -4,10 +4,10 @@
  * the error says, and that the calling core takes over where it may.
  */
 #include <openssl/err.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -69,6 +69,18 @@ static uint64_t now_ms(void)
 static int run_to_the_end(struct job *job)
 {
     return job_run(job) == ASYNC_PAUSE ? job_finish(job) : job->result;
+}
+
+/* In a job of its own. Returns the result. */
+static int run_one(struct work *work, enum told_by told_by)
+{
+    struct job job;
+    int result;
+
+    job_init(&job, told_by, work_do, work);
+    result = run_to_the_end(&job);
+    job_free(&job);
+    return result;
 }
 
 static void test_commands(void)
@@ -164,19 +176,13 @@ static void test_slow(enum told_by told_by)
 {
     struct card *card = load("FAULTS:slow=rsa_pub:3600s,slow=aes_cbc:30ms,slow=aes_gcm");
     struct work *aes = work_aes(card, 1), *rsa = work_rsa(card, 1);
-    struct job job;
     uint64_t begin = now_ms();
 
-    for (int i = 0; i < 2; i++) { /* each time */
-        job_init(&job, told_by, work_do, aes);
-        CHECK_EQ(run_to_the_end(&job), 1);
-        job_free(&job);
-    }
+    for (int i = 0; i < 2; i++) /* each time */
+        CHECK_EQ(run_one(aes, told_by), 1);
     CHECK(now_ms() - begin >= 60);
     CHECK_EQ(count_of(card, "slow"), 2);
-    job_init(&job, told_by, work_do, rsa);
-    CHECK_EQ(run_to_the_end(&job), 1);
-    job_free(&job);
+    CHECK_EQ(run_one(rsa, told_by), 1);
     CHECK_EQ(work_do(&rsa), 1); /* without a job */
     CHECK_EQ(count_of(card, "slow"), 2);
     work_free(aes);
@@ -202,10 +208,8 @@ static void test_boot(enum told_by told_by)
         CHECK(now_ms() - begin >= 400);
     }
     usleep(400000);
-    job_init(&job, told_by, work_do, work);
-    CHECK_EQ(run_to_the_end(&job), 1);
+    CHECK_EQ(run_one(work, told_by), 1);
     CHECK(count_of(card, "boot") <= 1);
-    job_free(&job);
     work_free(work);
     card_unload(card);
 }
@@ -279,10 +283,9 @@ static void test_fork(enum told_by told_by)
     while (count_of(card, "fork") == 0) { /* the first fork may come before the card has computed */
         pid_t pid = fork();
 
-        CHECK(pid >= 0);
         if (pid == 0)
             _exit(0);
-        CHECK_EQ(waitpid(pid, NULL, 0), pid);
+        child_exits_with(pid, 0);
     }
     CHECK_EQ(job_finish(&job), 1);
     CHECK_EQ(count_of(card, "fork"), 1);
@@ -426,14 +429,9 @@ static void test_corrupt(void)
 {
     struct card *card = load("FAULTS:corrupt=100%");
     struct work *rsa = work_rsa(card, 1), *aes = work_aes(card, 2);
-    struct job job;
 
-    job_init(&job, BY_FD, work_do, rsa);
-    CHECK_EQ(run_to_the_end(&job), 1);
-    job_free(&job);
-    job_init(&job, BY_FD, work_do, aes);
-    CHECK_EQ(run_to_the_end(&job), -1); /* not as expected */
-    job_free(&job);
+    CHECK_EQ(run_one(rsa, BY_FD), 1);
+    CHECK_EQ(run_one(aes, BY_FD), -1); /* not as expected */
     CHECK_EQ(count_of(card, "corrupt"), 2);
     work_free(rsa);
     work_free(aes);

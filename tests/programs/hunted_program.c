@@ -15,10 +15,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -42,10 +41,9 @@ static void wait_for(struct job *job, bool may_fork)
         pid_t pid = fork();
 
         forks++;
-        CHECK(pid >= 0);
         if (pid == 0)
             _exit(0);
-        CHECK_EQ(waitpid(pid, NULL, 0), pid);
+        child_exits_with(pid, 0);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -82,40 +83,35 @@ void stats_count_by_kernel(struct ersatz_stats *stats, enum ersatz_kernel kernel
 /* -------------------------------------------------------------------------------------------------- reading
  */
 
-uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel)
+/* A counter, of which each shard has one, summed up. `first` is that of the first shard. */
+static uint64_t sum_of_shards(const struct ersatz_stats *stats, const _Atomic uint64_t *first)
 {
+    ptrdiff_t place = (const char *)first - (const char *)&stats->shards[0];
     uint64_t sum = 0;
 
     for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
-        sum += stats_read(&stats->shards[shard].computed_inline[kernel]);
+        sum += stats_read((const _Atomic uint64_t *)((const char *)&stats->shards[shard] + place));
     return sum;
+}
+
+uint64_t ersatz_stats_inline(const struct ersatz_stats *stats, enum ersatz_kernel kernel)
+{
+    return sum_of_shards(stats, &stats->shards[0].computed_inline[kernel]);
 }
 
 uint64_t ersatz_stats_requests(const struct ersatz_stats *stats, enum ersatz_request_name name)
 {
-    uint64_t sum = 0;
-
-    for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
-        sum += stats_read(&stats->shards[shard].requests[name]);
-    return sum;
+    return sum_of_shards(stats, &stats->shards[0].requests[name]);
 }
 
 uint64_t ersatz_stats_count(const struct ersatz_stats *stats, enum ersatz_counter counter)
 {
-    uint64_t sum = 0;
-
-    for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
-        sum += stats_read(&stats->shards[shard].counters[counter]);
-    return sum;
+    return sum_of_shards(stats, &stats->shards[0].counters[counter]);
 }
 
 uint64_t ersatz_stats_by_kernel(const struct ersatz_stats *stats, enum ersatz_kernel kernel)
 {
-    uint64_t sum = 0;
-
-    for (unsigned shard = 0; shard < ERSATZ_STATS_SHARDS; shard++)
-        sum += stats_read(&stats->shards[shard].by_kernel[kernel]);
-    return sum;
+    return sum_of_shards(stats, &stats->shards[0].by_kernel[kernel]);
 }
 
 static const char *const kernel_names[ERSATZ_KERNELS] = {

@@ -14,7 +14,7 @@
 
 #include "clock.h"
 
-static const int of_a_crash[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
+const int crash_signals[CRASH_SIGNALS] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
 static _Atomic bool crashes_are_handled; /* relaxed */
 
 void threads_handle_crashes(void)
@@ -28,9 +28,9 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     int err;
 
     sigfillset(&all);
-    for (unsigned i = 0; i < sizeof(of_a_crash) / sizeof(of_a_crash[0]); i++) {
-        if (atomic_load_explicit(&crashes_are_handled, memory_order_relaxed))
-            sigdelset(&all, of_a_crash[i]);
+    if (atomic_load_explicit(&crashes_are_handled, memory_order_relaxed)) {
+        for (unsigned i = 0; i < CRASH_SIGNALS; i++)
+            sigdelset(&all, crash_signals[i]);
     }
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = pthread_create(thread, NULL, run, arg);

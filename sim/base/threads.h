@@ -23,6 +23,10 @@ void thread_ask_for_slices(bool long_ones);
 /* Yield the core. Returns whether another thread ran on it. */
 bool thread_let_others_run(void);
 
+/* The signals that report a crash. */
+#define CRASH_SIGNALS 5u
+extern const int crash_signals[CRASH_SIGNALS];
+
 /* Threads that are started from now on run the process's handlers of signals that report a crash. Others
  * block all signals: a crash in a callback then ends the process without a handler. */
 void threads_handle_crashes(void);

@@ -23,8 +23,6 @@
 #define PLACE_FRAMES 4u  /* of these the place of a crash is made */
 #define OTHER_WAITS 1000 /* milliseconds for another thread that writes its stack */
 
-static const int watched[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
-
 /* All constant while a handler is installed. */
 static struct ersatz_record *record;
 static char program[512];                      /* its path */
@@ -268,16 +266,16 @@ void ersatz_crash_watch(struct ersatz_record *into)
     callers_prepare();
     threads_handle_crashes();
     sigfillset(&action.sa_mask);
-    for (unsigned i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
-        if (is_default(watched[i]))
-            sigaction(watched[i], &action, NULL);
+    for (unsigned i = 0; i < CRASH_SIGNALS; i++) {
+        if (is_default(crash_signals[i]))
+            sigaction(crash_signals[i], &action, NULL);
     }
 }
 
 void ersatz_crash_unwatch(void)
 {
-    for (unsigned i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
-        if (is_ours(watched[i]))
-            signal(watched[i], SIG_DFL);
+    for (unsigned i = 0; i < CRASH_SIGNALS; i++) {
+        if (is_ours(crash_signals[i]))
+            signal(crash_signals[i], SIG_DFL);
     }
 }

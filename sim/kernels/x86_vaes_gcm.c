@@ -13,9 +13,8 @@
 #include "x86_vaes_ghash.h"
 
 #define SOME 4u /* registers at a time, of texts that are not that long */
-#define WIDEST                                                                                               \
-    8u /* as many as there are powers: AES instructions of some can wait for the hash of others              \
-        */
+/* As many as there are powers: AES instructions of some can wait for the hash of others. */
+#define WIDEST 8u
 
 /* --------------------------------------------------------------------------------------------------- keys
  */
@@ -87,11 +86,14 @@ INLINE __m128i hash_added(const struct vaes_gcm_key *key, __m128i hash)
 }
 
 /* The last block that is hashed: two lengths, given in bytes. */
+INLINE __m128i lengths_block(uint64_t one, uint64_t two)
+{
+    return _mm_set_epi64x((long long)(one * 8), (long long)(two * 8));
+}
+
 INLINE __m128i hash_lengths(const struct vaes_gcm_key *key, __m128i hash, uint64_t one, uint64_t two)
 {
-    __m128i lengths = _mm_set_epi64x((long long)(one * 8), (long long)(two * 8));
-
-    return hash_few(key, hash, _mm512_zextsi128_si512(lengths), BLOCK);
+    return hash_few(key, hash, _mm512_zextsi128_si512(lengths_block(one, two)), BLOCK);
 }
 
 /* -------------------------------------------------------------------------------------------------- message
@@ -427,15 +429,10 @@ TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, 
     }
 }
 
-INLINE __m128i lengths_block(const struct vaes_gcm *gcm)
-{
-    return _mm_set_epi64x((long long)(gcm->aad_len * 8), (long long)(gcm->text_len * 8));
-}
-
 /* Everything that waits, and the lengths behind it. */
 INLINE __m128i hash_waiting(const struct vaes_gcm_key *key, const struct vaes_gcm *gcm)
 {
-    vector lengths = spread(lengths_block(gcm));
+    vector lengths = spread(lengths_block(gcm->aad_len, gcm->text_len));
     struct product product = no_product();
     size_t left = blocks_in(gcm->text_len) + 1, aad = blocks_in(gcm->aad_len);
     const uint8_t *text = gcm->text;
@@ -465,7 +462,7 @@ TARGET void vaes_gcm_end(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, u
         hash = swapped(load_block(gcm->hash));
         if (gcm->text_len % BLOCK != 0)
             hash = hash_added(key, hash);
-        hash = hash_few(key, hash, _mm512_zextsi128_si512(lengths_block(gcm)), BLOCK);
+        hash = hash_lengths(key, hash, gcm->aad_len, gcm->text_len);
     }
     store_block(tag, _mm_xor_si128(swapped(hash), mask));
     x86_cleanse(gcm, offsetof(struct vaes_gcm, aad));

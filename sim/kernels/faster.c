@@ -126,30 +126,37 @@ static void find_times(enum ersatz_mode mode, size_t key_len, bool encrypt, time
             believed(mode, key_len, encrypt, kernels[i / CLASSES], classes[i % CLASSES].len);
 }
 
-/* The better kernel that is not libcrypto's, where there is most to gain. A state of GCM has the same for
- * both directions, and so each counts half. */
-static unsigned better(enum ersatz_mode mode, size_t key_len, bool encrypt, const times_table times)
+static unsigned answer_of(const times_table times, bool is_library_better)
 {
-    times_table others;
-    uint64_t ours = times[1][CLASSES - 1], library = times[2][CLASSES - 1];
+    unsigned answer = KNOWN | (is_library_better ? 2u : 1u) << BEST_SHIFT;
 
-    if (mode != ERSATZ_GCM || ours == UINT64_MAX || library == UINT64_MAX)
-        return is_less(library, ours) ? 2 : 1;
-    find_times(mode, key_len, !encrypt, others);
-    return is_less(library / 2 + others[2][CLASSES - 1] / 2, ours / 2 + others[1][CLASSES - 1] / 2) ? 2 : 1;
-}
-
-static unsigned decide(enum ersatz_mode mode, size_t key_len, bool encrypt)
-{
-    times_table times;
-    unsigned answer = KNOWN;
-
-    find_times(mode, key_len, encrypt, times);
     for (unsigned i = 1; i < KERNELS; i++) {
         for (unsigned class = 0; class < CLASSES; class ++)
             answer |= (unsigned)is_as_fast(times[i][class], times[0][class]) << (CLASS_BITS(i) + class);
     }
-    return answer | better(mode, key_len, encrypt, times) << BEST_SHIFT;
+    return answer;
+}
+
+/* Answers for a direction, or for both: answers[encrypt]; 0: not asked. The better kernel that is not
+ * libcrypto's is the one where there is most to gain. A state of GCM has the same for both directions, and so
+ * each counts half. */
+static void decide(enum ersatz_mode mode, size_t key_len, bool encrypt, unsigned answers[2])
+{
+    times_table times, others;
+    uint64_t ours, library;
+    bool is_for_both;
+
+    find_times(mode, key_len, encrypt, times);
+    ours = times[1][CLASSES - 1];
+    library = times[2][CLASSES - 1];
+    is_for_both = mode == ERSATZ_GCM && ours != UINT64_MAX && library != UINT64_MAX;
+    if (is_for_both) {
+        find_times(mode, key_len, !encrypt, others);
+        ours = ours / 2 + others[1][CLASSES - 1] / 2;
+        library = library / 2 + others[2][CLASSES - 1] / 2;
+    }
+    answers[encrypt] = answer_of(times, is_less(library, ours));
+    answers[!encrypt] = is_for_both ? answer_of(others, is_less(library, ours)) : 0;
 }
 
 /* One range of lengths, from a bit for each class: if there are several, the first. */
@@ -170,16 +177,19 @@ static struct lengths range_of(unsigned faster)
 static unsigned answer_for(enum ersatz_mode mode, size_t key_len, bool encrypt)
 {
     size_t bytes = mode == ERSATZ_XTS ? key_len / 2 : key_len;
-    _Atomic unsigned *place = &known[mode][bytes / 8 - 2][encrypt];
-    unsigned answer = atomic_load_explicit(place, memory_order_relaxed), nothing = 0;
+    _Atomic unsigned *places = known[mode][bytes / 8 - 2];
+    unsigned answer = atomic_load_explicit(&places[encrypt], memory_order_relaxed), answers[2];
 
-    if (answer == 0) {
-        answer = decide(mode, key_len, encrypt);
-        if (!atomic_compare_exchange_strong_explicit(
-                place, &nothing, answer, memory_order_relaxed, memory_order_relaxed))
-            answer = nothing;
+    if (answer != 0)
+        return answer;
+    decide(mode, key_len, encrypt, answers);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned nothing = 0;
+
+        atomic_compare_exchange_strong_explicit(
+            &places[i], &nothing, answers[i], memory_order_relaxed, memory_order_relaxed);
     }
-    return answer;
+    return atomic_load_explicit(&places[encrypt], memory_order_relaxed);
 }
 
 enum ersatz_kernel faster_kernel(enum ersatz_mode mode, size_t key_len, bool encrypt)

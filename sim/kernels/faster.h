@@ -3,8 +3,9 @@
  * Which code computes single operations of a cipher fastest on this processor: libcrypto's, ours, or that of
  * Intel's library. The first question about a cipher, key length and direction is answered by measuring:
  * messages of 64 bytes, 1, 4 and 16 KiB, each several times and in turn, of which the shortest times count.
- * GCM is measured in both directions. That takes 100 microseconds to 1 millisecond of the calling thread, and
- * 6 milliseconds on a processor without instructions for AES. Any thread; no lock is held meanwhile.
+ * GCM is measured in both directions, and both are answered. That takes 100 microseconds to 1 millisecond of
+ * the calling thread, and 6 milliseconds on a processor without instructions for AES. Any thread; no lock is
+ * held meanwhile.
  */
 #ifndef ERSATZ_SIM_KERNELS_FASTER_H
 #define ERSATZ_SIM_KERNELS_FASTER_H

@@ -13,6 +13,7 @@
 #define TIME_MAX (3600000 * MS)
 #define BURST_MAX 4096u
 #define NUMBER_MAX UINT64_C(999999999999999999)
+#define LIST_MAX 512u
 
 /* The name of each fault, and its time where the rule gives none. */
 static const struct {
@@ -114,20 +115,35 @@ static bool read_number(struct reader *reader, const char *expected, uint64_t *n
     return true;
 }
 
+/* An optional word, of which the text has so many characters. */
+static bool take_word(struct reader *reader, size_t len, const char *word)
+{
+    if (strlen(word) != len || strncmp(word, reader->at, len) != 0)
+        return false;
+    reader->at += len;
+    return true;
+}
+
+/* Add the i-th of count words, from 0, to a list like "fail, corrupt or hang". */
+static void add_word(char list[LIST_MAX], const char *word, unsigned i, unsigned count)
+{
+    size_t used = strlen(list);
+    const char *before = i == 0 ? "" : i == count - 1 ? " or " : ", ";
+
+    snprintf(list + used, LIST_MAX - used, "%s%s", before, word);
+}
+
 static bool read_name(struct reader *reader, enum ersatz_fault *fault)
 {
     size_t len = strspn(reader->at, "abcdefghijklmnopqrstuvwxyz_");
+    char names[LIST_MAX] = "";
 
     for (*fault = 0; *fault < ERSATZ_FAULTS; (*fault)++) {
-        if (strlen(faults_known[*fault].name) == len &&
-            strncmp(faults_known[*fault].name, reader->at, len) == 0) {
-            reader->at += len;
+        if (take_word(reader, len, faults_known[*fault].name))
             return true;
-        }
+        add_word(names, faults_known[*fault].name, *fault, ERSATZ_FAULTS);
     }
-    return wrong(reader, reader->at,
-        "expected a fault: ring_full, late, reorder, burst, spurious, fail, corrupt, reset, gone, hang, "
-        "slow, boot, fork, early or ready");
+    return wrong(reader, reader->at, "expected a fault: %s", names);
 }
 
 /* Read a percentage that begins at `begin`; its whole part has been read. */
@@ -197,19 +213,16 @@ static bool read_burst(struct reader *reader, struct ersatz_fault_rule *rule)
 static bool read_kind(struct reader *reader, struct ersatz_fault_rule *rule)
 {
     size_t len = strspn(reader->at, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    char names[LIST_MAX] = "";
 
     for (enum ersatz_request_name name = 0; name < ERSATZ_REQUEST_NAMES; name++) {
-        const char *text = ersatz_request_name_text(name);
-
-        if (strlen(text) == len && strncmp(text, reader->at, len) == 0) {
-            reader->at += len;
+        if (take_word(reader, len, ersatz_request_name_text(name))) {
             rule->value = name;
             return true;
         }
+        add_word(names, ersatz_request_name_text(name), name, ERSATZ_REQUEST_NAMES);
     }
-    return wrong(reader, reader->at,
-        "expected the kind of operation: rsa_priv, rsa_pub, aes_cbc, aes_ctr, aes_gcm, aes_xts, aes_ecb, "
-        "aes_cfb, aes_ofb, aes_ccm, aes_cbc_hmac_sha1 or aes_cbc_hmac_sha256");
+    return wrong(reader, reader->at, "expected the kind of operation: %s", names);
 }
 
 /* What stands after the = of a fault that strikes always, up to its :TIME. For boot that is its time. */

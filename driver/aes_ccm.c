@@ -179,7 +179,7 @@ static bool run(struct aes_ccm *ccm, struct ersatz_op *op)
     op->u.cipher.long_iv = ccm->nonce;
     op->u.cipher.iv_len = ccm->nonce_len;
     op->u.cipher.tag_len = ccm->tag_len;
-    result = offload(op, 1, threshold_keeps(ERSATZ_CCM, ccm->key_size, size) || offload_is_for_speed());
+    result = offload(op, 1, threshold_keeps(ERSATZ_CCM, ccm->key_size, size));
     if (result == ERSATZ_BAD_TAG && op->u.cipher.len > 0)
         OPENSSL_cleanse(op->u.cipher.out, op->u.cipher.len);
     return result == ERSATZ_OK;

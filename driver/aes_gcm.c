@@ -194,9 +194,8 @@ static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum ae
 
     ASSERT(next >= gcm->stage);
     prepare(gcm, op);
-    result = offload(op, 1,
-        threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len) ||
-            offload_is_for_speed());
+    result =
+        offload(op, 1, threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len));
     gcm->stage = next;
     if (result != ERSATZ_OK)
         end_message(gcm);

@@ -261,14 +261,19 @@ bool offload_is_for_speed(void)
     return atomic_load_explicit(&card_policy()->fastest, memory_order_relaxed);
 }
 
+static bool is_one_for_speed(unsigned count)
+{
+    return count == 1 && offload_is_for_speed();
+}
+
 /*
  * OFFLOAD:fastest. A message whose blocks are computed side by side keeps this core's vector units as busy as
  * a worker's, so handing it over only costs time. The card gains on many operations that are serial in
  * themselves, one to a lane, and those come only from jobs.
  */
-static bool is_faster_here(const struct ersatz_op *ops, unsigned count, const ASYNC_JOB *job)
+static bool is_faster_here(const struct ersatz_op *ops, unsigned count)
 {
-    return count == 1 && offload_is_for_speed() && (job == NULL || ersatz_op_is_fastest_alone(ops));
+    return is_one_for_speed(count) && ersatz_op_is_fastest_alone(ops);
 }
 
 /* Whether the modelled card does not do such operations at all, as a token for keys that knows no AES. */
@@ -387,14 +392,14 @@ static enum ersatz_result compute_where_faster(const struct ersatz_op *op, ASYNC
 
 enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool small)
 {
-    bool here = small || card_lacks(ops);
+    bool here = small || is_faster_here(ops, count) || card_lacks(ops);
     /* For a small operation finding the job would take longer than the operation. */
     ASYNC_JOB *job = here ? NULL : current_job();
 
-    if (here || is_faster_here(ops, count, job) ||
-        (job == NULL && ops->kind == ERSATZ_CIPHER && !offloads_alone()))
+    if (here ||
+        (job == NULL && (is_one_for_speed(count) || (ops->kind == ERSATZ_CIPHER && !offloads_alone()))))
         return compute_here(ops, count);
-    if (count == 1 && offload_is_for_speed())
+    if (is_one_for_speed(count))
         return ops->kind == ERSATZ_RSA_PRIVATE ? compute_private_where_faster(ops, job)
                                                : compute_where_faster(ops, job);
     return compute_on_card(ops, count, job);

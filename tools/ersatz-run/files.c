@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes new files that only their owner can write to, whatever the umask. */
+/* Makes new files that only their owner can write to, whatever the umask; and lists directories. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,6 +19,16 @@ FILE *file_make(int directory, const char *name, mode_t mode)
     stream = fchmod(fd, mode) == 0 ? fdopen(fd, "w") : NULL;
     if (stream == NULL)
         close(fd);
+    return stream;
+}
+
+DIR *directory_stream(int directory)
+{
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = again < 0 ? NULL : fdopendir(again);
+
+    if (again >= 0 && stream == NULL)
+        close(again);
     return stream;
 }
 

@@ -4,8 +4,6 @@
  * runs, both are sampled together with the number of operations that the process has sent to the card.
  */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,8 +93,7 @@ static void sample(struct growth *growth, const struct ersatz_record *record)
 void growth_watch(void *watched)
 {
     struct growth *growth = watched;
-    int again = openat(growth->records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = again < 0 ? NULL : fdopendir(again);
+    DIR *stream = directory_stream(growth->records);
     struct dirent *entry;
     unsigned found = 0;
 

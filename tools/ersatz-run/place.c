@@ -161,8 +161,7 @@ void place_make(struct place *place, const struct config *config, const char *co
 /* Removes the files in a directory that `wanted` accepts, but nothing in directories below it. */
 static void remove_files(int directory, bool (*wanted)(const char *name))
 {
-    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = again < 0 ? NULL : fdopendir(again);
+    DIR *stream = directory_stream(directory);
     struct dirent *entry;
 
     while (stream != NULL && (entry = readdir(stream)) != NULL) {

@@ -2,11 +2,9 @@
 /* Reads the records that the processes have left. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ersatz/output.h"
 #include "run.h"
@@ -50,8 +48,7 @@ static void add_record(struct records *records, struct ersatz_record *record, ui
 
 void records_read(struct records *records, int directory)
 {
-    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = again < 0 ? NULL : fdopendir(again);
+    DIR *stream = directory_stream(directory);
     unsigned found = 0, traces = 0, traced = 0;
     struct dirent *entry;
 

@@ -3,6 +3,7 @@
 #ifndef ERSATZ_RUN_H
 #define ERSATZ_RUN_H
 
+#include <dirent.h>
 #include <openssl/types.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -131,6 +132,10 @@ void module_try_config(const struct config *config, const char *const *environme
 
 /* Makes a file in an open directory, with this mode whatever the umask. NULL: see errno. */
 FILE *file_make(int directory, const char *name, mode_t mode);
+
+/* A stream of a directory that is open, from its beginning; closedir(3) leaves the descriptor open. NULL: see
+ * errno. */
+DIR *directory_stream(int directory);
 
 /* TMPDIR, or /tmp. */
 const char *temporary_directory(void);

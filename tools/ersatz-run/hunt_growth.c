@@ -5,7 +5,6 @@
  */
 #include <dirent.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "hunt.h"
@@ -36,14 +35,11 @@ static bool count_descriptors(int64_t pid, uint64_t *count)
 /* Bytes of the process that are in memory and belong to no file. */
 static bool read_memory(int64_t pid, uint64_t *bytes)
 {
-    char *path = text("/proc/%lld/statm", (long long)pid);
-    FILE *stream = fopen(path, "re");
+    char line[128];
     unsigned long long resident = 0, of_files = 0;
-    bool ok = stream != NULL && fscanf(stream, "%*u %llu %llu", &resident, &of_files) == 2;
+    bool ok = first_line(line, sizeof(line), "/proc/%lld/statm", (long long)pid) &&
+              sscanf(line, "%*u %llu %llu", &resident, &of_files) == 2;
 
-    free(path);
-    if (stream != NULL)
-        fclose(stream);
     *bytes = resident < of_files ? 0 : (resident - of_files) * (uint64_t)sysconf(_SC_PAGESIZE);
     return ok;
 }

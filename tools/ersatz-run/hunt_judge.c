@@ -8,10 +8,17 @@
 #include "hunt.h"
 #include "totals.h"
 
-static void add(struct round_result *result, const struct hunt_options *options, enum broken kind, int detail)
+/* NULL: breaks of this kind do not count, or there are too many. */
+static struct broke *add(
+    struct round_result *result, const struct hunt_options *options, enum broken kind, int detail)
 {
-    if (options->counts[kind] && result->breaks < BREAKS_MAX)
-        result->broke[result->breaks++] = (struct broke){.kind = kind, .detail = detail};
+    struct broke *broke = &result->broke[result->breaks];
+
+    if (!options->counts[kind] || result->breaks == BREAKS_MAX)
+        return NULL;
+    result->breaks++;
+    *broke = (struct broke){.kind = kind, .detail = detail};
+    return broke;
 }
 
 /* Crashes by one signal are told apart by the place. */
@@ -19,11 +26,10 @@ static void add_crash(struct round_result *result, const struct hunt_options *op
     const struct records *records)
 {
     const struct ersatz_crash *crash = crash_find(records, signal);
-    unsigned before = result->breaks;
+    struct broke *broke = add(result, options, BROKEN_SIGNAL, signal);
 
-    add(result, options, BROKEN_SIGNAL, signal);
-    if (result->breaks > before && crash != NULL)
-        result->broke[before].place = crash->place;
+    if (broke != NULL && crash != NULL)
+        broke->place = crash->place;
 }
 
 /* The signal by which a process crashed or was killed; 0: none. */
@@ -53,12 +59,11 @@ static void add_growth(
 {
     for (enum growth_kind kind = 0; kind < GROWTHS; kind++) {
         const struct grown *grown = &result->grown[kind];
-        unsigned before = result->breaks;
+        bool grows = grown->rate > 0 && (baseline == NULL || grown->rate > 2 * baseline->growth[kind]);
+        struct broke *broke = grows ? add(result, options, BROKEN_GROWTH, (int)kind) : NULL;
 
-        if (grown->rate > 0 && (baseline == NULL || grown->rate > 2 * baseline->growth[kind]))
-            add(result, options, BROKEN_GROWTH, (int)kind);
-        if (result->breaks > before)
-            growth_describe(kind, grown, result->broke[before].at, sizeof(result->broke[before].at));
+        if (broke != NULL)
+            growth_describe(kind, grown, broke->at, sizeof(broke->at));
     }
 }
 

@@ -312,6 +312,9 @@ void hunt_report_json(const struct hunted *hunted, FILE *stream);
 void hunt_report_junit(const struct hunted *hunted, FILE *stream);
 void hunt_report_html(const struct hunted *hunted, FILE *stream); /* hunt_html.c */
 
+/* What shrinking has left open, in words without a full stop; NULL: nothing. */
+const char *failure_shrinking(const struct failure *failure);
+
 /* Writes a text for HTML or XML. */
 void hunt_write_escaped(const char *text, FILE *stream);
 

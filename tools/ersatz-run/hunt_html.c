@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the report of a hunt as one HTML page, which needs no server and nothing from elsewhere. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,15 +159,15 @@ static void write_file(const struct failure *failure, const char *name, const ch
 
 static void write_certainty(const struct failure *failure, FILE *stream)
 {
+    const char *shrinking = failure_shrinking(failure);
+
     if (failure->repeats == 0)
         fputs("Not repeated.", stream);
     else
         fprintf(stream, "Failed in %u of %u rounds with %s.", failure->failed, failure->repeats,
             failure->is_quiet ? "a quiet card: no fault is needed" : "this card");
-    if (failure->is_cut)
-        fputs(" Shrinking stopped before all was tried.", stream);
-    else if (!failure->is_pinned)
-        fputs(" It depends on timing: it could not be pinned to single requests.", stream);
+    if (shrinking != NULL)
+        fprintf(stream, " %c%s.", toupper(shrinking[0]), shrinking + 1);
     if (failure->first_round == 0)
         fputs(" Seen first on the quiet card.", stream);
     else

@@ -11,20 +11,26 @@
 /* Rises when a field is removed or changes its meaning. docs/hunt.md lists all. */
 #define JSON_VERSION 1
 
+const char *failure_shrinking(const struct failure *failure)
+{
+    if (failure->is_cut)
+        return "shrinking stopped before all was tried";
+    if (failure->is_pinned)
+        return NULL;
+    return failure->broke.kind == BROKEN_GROWTH
+               ? "it takes many requests: it was not pinned to single ones"
+               : "it depends on timing: it could not be pinned to single requests";
+}
+
 /* What is known about how reliably the failure comes, which the caller frees. */
 static char *certainty(const struct failure *failure)
 {
-    const char *shrinking = "";
+    const char *shrinking = failure_shrinking(failure);
 
-    if (failure->is_cut)
-        shrinking = "; shrinking stopped before all was tried";
-    else if (!failure->is_pinned && failure->broke.kind == BROKEN_GROWTH)
-        shrinking = "; it takes many requests: it was not pinned to single ones";
-    else if (!failure->is_pinned)
-        shrinking = "; it depends on timing: it could not be pinned to single requests";
     if (failure->repeats == 0)
         return text("seen in round %u; not repeated", failure->first_round);
-    return text("%u of %u%s", failure->failed, failure->repeats, shrinking);
+    return text("%u of %u%s%s", failure->failed, failure->repeats, shrinking == NULL ? "" : "; ",
+        shrinking == NULL ? "" : shrinking);
 }
 
 static void write_failure(const struct hunted *hunted, const struct failure *failure, FILE *stream)

@@ -4,6 +4,7 @@
  * runs, both are sampled together with the number of operations that the process has sent to the card.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -86,6 +87,13 @@ static void sample(struct growth *growth, const struct ersatz_record *record)
     process->samples[process->count++] = now;
 }
 
+/* Whether the process that a record is named after has ended, or is another user's, of which nothing can be
+ * sampled either. Its record would be read for nothing, and a command may have started hundreds. */
+static bool is_gone(const char *name)
+{
+    return kill((pid_t)strtol(name, NULL, 10), 0) != 0;
+}
+
 void growth_watch(void *watched)
 {
     struct growth *growth = watched;
@@ -98,7 +106,7 @@ void growth_watch(void *watched)
         struct ersatz_record *record;
         uid_t owner;
 
-        if (!ersatz_record_is_named_so(entry->d_name) || ++found > RECORDS_MAX)
+        if (!ersatz_record_is_named_so(entry->d_name) || ++found > RECORDS_MAX || is_gone(entry->d_name))
             continue;
         record = ersatz_record_read(growth->records, entry->d_name, false, &owner, &error);
         if (record != NULL && record->head.state == ERSATZ_RECORD_RUNNING)

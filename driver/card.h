@@ -104,7 +104,9 @@ void card_set_next_profile(struct ersatz_profile *profile);
  * the device, both happen when that command is done: a callback that POLL runs may call this. */
 void card_stop(void);
 
-/* Count a functional reference in, and out again. The last one to leave stops the card, as card_stop(). */
+/* Count a functional reference in, and out again. The last one to leave stops the card, as card_stop(). To
+ * leave once more does nothing: nginx's asynchronous fork calls the engine's finish function itself when a
+ * worker shuts down, and later ENGINE_finish(3), which calls it again. */
 void card_use(void);
 void card_leave(void);
 

@@ -76,11 +76,12 @@ bool company_awaited(struct worker *worker)
     company->crowded = company->napped = false;
     if (pass_of(device) == 0 || !device_has_work(device) || atomic_load(&device->stopping))
         return false;
-    waiting = device_waiting(device);
+    waiting = device_waiting(device, worker->turn, pass_of(device));
     if (!is_part_of_a_pass(device, waiting) || (waiting < 2 && !is_usual(company)))
         return false;
     company->crowded = thread_let_others_run();
-    if (company->crowded && !napped && is_part_of_a_pass(device, device_waiting(device)))
+    if (company->crowded && !napped &&
+        is_part_of_a_pass(device, device_waiting(device, worker->turn, pass_of(device))))
         company->napped = nap(worker);
     return company->napped;
 }

@@ -2,6 +2,7 @@
 /* What all parts of a device share: its memory, the workers' doorbells, holds, counts. */
 #include "device.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,30 +190,73 @@ void device_return_ticket(struct ersatz_device *device, enum ersatz_hold where, 
         atomic_fetch_add_explicit(&device->tickets, 1, memory_order_relaxed);
 }
 
-bool device_has_work(struct ersatz_device *device)
+bool device_has_work_from(struct ersatz_device *device, unsigned from)
 {
-    unsigned instances = device->config.instances;
-
     if (atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_COMPUTE &&
         atomic_load_explicit(&device->tickets, memory_order_relaxed) <= 0)
         return false;
-    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
-         i = bits_next(device->used, i + 1, instances)) {
-        if (ring_count(&device->instances[i].requests) > 0)
-            return true;
-    }
-    return false;
+    return device_waiting(device, from, 1) > 0;
 }
 
-size_t device_waiting(struct ersatz_device *device)
+bool device_has_work(struct ersatz_device *device)
 {
-    unsigned instances = device->config.instances;
+    return device_has_work_from(device, 0);
+}
+
+static size_t waiting_between(struct ersatz_device *device, unsigned from, unsigned to, size_t enough)
+{
     size_t waiting = 0;
 
-    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
-         i = bits_next(device->used, i + 1, instances))
+    for (unsigned i = bits_next(device->active, from, to); i < to && waiting < enough;
+         i = bits_next(device->active, i + 1, to))
         waiting += ring_count(&device->instances[i].requests);
     return waiting;
+}
+
+size_t device_waiting(struct ersatz_device *device, unsigned from, size_t enough)
+{
+    size_t waiting = waiting_between(device, from, device->config.instances, enough);
+
+    return waiting < enough ? waiting + waiting_between(device, 0, from, enough - waiting) : waiting;
+}
+
+static uint64_t flights(const struct instance *instance)
+{
+    return atomic_load(&instance->counts->flights);
+}
+
+static bool has_flights(const struct instance *instance)
+{
+    return ersatz_flights_of(flights(instance), ERSATZ_FLIGHT_ALL) > 0;
+}
+
+/* Returns whether there was none since the last call. */
+static bool is_idle(struct instance *instance)
+{
+    unsigned begun = atomic_load_explicit(&instance->counts->flights_begun, memory_order_relaxed);
+    unsigned before = atomic_load_explicit(&instance->begun_before, memory_order_relaxed);
+
+    if (begun != before)
+        atomic_store_explicit(&instance->begun_before, begun, memory_order_relaxed);
+    return begun == before && !has_flights(instance);
+}
+
+void device_drop_idle(struct ersatz_device *device)
+{
+    unsigned instances = device->config.instances;
+
+    for (unsigned i = bits_next(device->active, 0, instances); i < instances;
+         i = bits_next(device->active, i + 1, instances)) {
+        /*
+         * A submitter counts its request as in flight, then looks at the bit; this worker removes the bit,
+         * then looks at the count. Sequential consistency forbids that both miss. Until the bit is back,
+         * other workers may have looked for that request in vain, and sleep; but this worker is awake, and
+         * looks for work after this.
+         */
+        if (is_idle(&device->instances[i]) && bits_remove(device->active, i) &&
+            has_flights(&device->instances[i]))
+            bits_add(device->active, i);
+    }
 }
 
 void device_ask_for_marks(struct ersatz_device *device)
@@ -254,13 +298,19 @@ int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kin
 {
     unsigned instances = device->config.instances, sum = 0;
 
-    for (unsigned i = bits_next(device->used, 0, instances); i < instances;
-         i = bits_next(device->used, i + 1, instances)) {
-        uint64_t flights = atomic_load_explicit(&device->instances[i].counts->flights, memory_order_relaxed);
-
-        sum += ersatz_flights_of(flights, kind);
-    }
+    for (unsigned i = 0; i < instances; i++)
+        sum += ersatz_flights_of(flights(&device->instances[i]), kind);
     return (int)sum;
+}
+
+unsigned device_flights(struct ersatz_device *device, enum ersatz_flight kind, unsigned enough)
+{
+    unsigned instances = device->config.instances, sum = 0;
+
+    for (unsigned i = bits_next(device->active, 0, instances); i < instances && sum < enough;
+         i = bits_next(device->active, i + 1, instances))
+        sum += ersatz_flights_of(flights(&device->instances[i]), kind);
+    return sum;
 }
 
 static void keep(struct ersatz_stats *stats, int asym, int cipher)
@@ -293,13 +343,12 @@ void device_flight_began(struct ersatz_request *request)
     struct instance *instance = request->instance;
     struct ersatz_device *device = request->device;
     bool is_cipher = request->op.kind == ERSATZ_CIPHER;
-    unsigned begun = atomic_load_explicit(&instance->counts->flights_begun, memory_order_relaxed) + 1, now;
-    uint64_t before;
+    unsigned begun = atomic_load_explicit(&instance->counts->flights_begun, memory_order_relaxed) + 1;
+    unsigned now, all;
+    uint64_t before = atomic_fetch_add(&instance->counts->flights, is_cipher ? FLIGHT_CIPHER : FLIGHT_ASYM);
 
-    if (!bits_has(device->used, instance->index))
-        bits_add(device->used, instance->index);
-    before = atomic_fetch_add_explicit(
-        &instance->counts->flights, is_cipher ? FLIGHT_CIPHER : FLIGHT_ASYM, memory_order_relaxed);
+    if (!bits_has(device->active, instance->index)) /* after the count: see device_drop_idle() */
+        bits_add(device->active, instance->index);
     if ((before & FLIGHTS_KEPT) != 0)
         keep(device_stats(device), !is_cipher, is_cipher);
     atomic_store_explicit(&instance->counts->flights_begun, begun, memory_order_relaxed);
@@ -308,8 +357,8 @@ void device_flight_began(struct ersatz_request *request)
         atomic_store_explicit(&instance->counts->flights_most, now, memory_order_relaxed);
     else if (begun % LOOK_EVERY != 0)
         return;
-    ersatz_count_max(
-        &device_stats(device)->in_flight_max, (uint64_t)ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL));
+    all = device_flights(device, ERSATZ_FLIGHT_ALL, UINT_MAX);
+    ersatz_count_max(&device_stats(device)->in_flight_max, all > now ? all : now);
 }
 
 void device_flights_ended(struct instance *instance, unsigned asym, unsigned cipher)

@@ -28,9 +28,9 @@ struct ersatz_device {
     _Atomic bool stopping; /* sequentially consistent: see stop_begin() */
     _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
     _Atomic bool marks;    /* an instance wants a mark: see instance_park(), device_ask_for_marks() */
-    /* A bit for each instance that requests were ever submitted to; sequentially consistent, see
-     * device_ring_doorbell(). Workers look at no others. */
-    _Atomic uint64_t used[BITS_WORDS(ERSATZ_INSTANCES_MAX)];
+    /* A bit for each instance that has requests in flight, or had of late. Workers look at no others.
+     * Sequentially consistent, see device_drop_idle() */
+    _Atomic uint64_t active[BITS_WORDS(ERSATZ_INSTANCES_MAX)];
 
     /* All cores read the fields above with every request; they are seldom written. So the fields that are
      * written with every request have cache lines of their own: those for submitters, */
@@ -122,11 +122,17 @@ static inline bool device_is_asleep(struct ersatz_device *device)
     return asleep;
 }
 
-/* Whether there are requests in a ring that a worker may take. */
+/* Whether there are requests in a ring that a worker may take. from: the instance to look at first. */
 bool device_has_work(struct ersatz_device *device);
+bool device_has_work_from(struct ersatz_device *device, unsigned from);
 
-/* How many requests are in the rings. */
-size_t device_waiting(struct ersatz_device *device);
+/* How many requests are in the rings. Looks no further when it has counted `enough`. from: the instance to
+ * look at first. */
+size_t device_waiting(struct ersatz_device *device, unsigned from, size_t enough);
+
+/* For a worker, every so often, and before it looks for work: drop from the active instances those in which
+ * no request has begun since this was last called. */
+void device_drop_idle(struct ersatz_device *device);
 
 /*
  * Each worker is bound to a few instances, or each instance to a few workers: worker w and instance i belong
@@ -146,7 +152,11 @@ void device_ask_for_marks(struct ersatz_device *device);
 /* For the first worker: whether it was asked since it last called this. */
 bool device_take_marks(struct ersatz_device *device);
 
-/* Count a request as in flight at its instance, and as no longer in flight. */
+/* How many operations of this kind are in flight; some that begin or end meanwhile may be missing. Looks no
+ * further when it has counted `enough`. */
+unsigned device_flights(struct ersatz_device *device, enum ersatz_flight kind, unsigned enough);
+
+/* Count a request as in flight at its instance, which is active from then on; and as no longer in flight. */
 void device_flight_began(struct ersatz_request *request);
 void device_flight_ended(struct ersatz_request *request);
 

@@ -31,6 +31,7 @@ enum ersatz_result instance_init(
     atomic_init(&instance->reaper_stops, false);
     atomic_init(&instance->wants_mark, false);
     atomic_init(&instance->unattended, false);
+    atomic_init(&instance->begun_before, 0);
     doorbell_init(&instance->reaper_bell);
     instance->line_first = NULL;
     instance->line_end = &instance->line_first;

@@ -60,6 +60,8 @@ struct instance {
     _Atomic bool reaper_stops;   /* sequentially consistent; the bell is rung after it */
     _Atomic bool reaper_runs;    /* set under reap_lock; release, after the thread is there */
     _Atomic bool unattended;     /* sequentially consistent, see reaper_leave() */
+
+    _Atomic unsigned begun_before; /* counts->flights_begun at the last device_drop_idle(); relaxed */
 };
 
 /* The device's instance of that index. On failure nothing is left behind. */

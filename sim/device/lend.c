@@ -29,7 +29,7 @@ static bool may_lend(const struct ersatz_request *request)
     return !request_is_inherited(request) && request->group_next == NULL && !device->keeps_times &&
            atomic_load_explicit(&device->hold, memory_order_relaxed) == ERSATZ_HOLD_NONE &&
            compute_is_portable(&request->op) &&
-           ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL) < (int)device->config.workers;
+           device_flights(device, ERSATZ_FLIGHT_ALL, device->config.workers) < device->config.workers;
 }
 
 static void compute(struct ersatz_request *request)

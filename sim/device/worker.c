@@ -28,19 +28,22 @@ struct batch {
 
 /* ------------------------------------------------------------------------------------------------- gather */
 
-/* The worker's own instances, see device_bindings(): how many there are, and one of them. */
-static unsigned own_count(const struct worker *worker)
+/* Whether it is one of the worker's own instances. */
+static bool is_own(const struct worker *worker, unsigned instance)
 {
     unsigned bindings = device_bindings(worker->device);
 
-    return (worker->device->config.instances - worker->index % bindings + bindings - 1) / bindings;
+    return instance % bindings == worker->index % bindings;
 }
 
-static struct instance *own_instance(const struct worker *worker, unsigned which)
+/* The first of the worker's own instances from its turn on, cyclically. */
+static struct instance *own_instance(const struct worker *worker)
 {
-    unsigned bindings = device_bindings(worker->device);
+    struct ersatz_device *device = worker->device;
+    unsigned bindings = device_bindings(device), own = worker->index % bindings;
+    unsigned at = worker->turn + (own + bindings - worker->turn % bindings) % bindings;
 
-    return &worker->device->instances[worker->index % bindings + which % own_count(worker) * bindings];
+    return &device->instances[at < device->config.instances ? at : own];
 }
 
 /* With so many in an instance of its own, a worker takes a batch without a look at the other instances. */
@@ -53,28 +56,30 @@ static unsigned share(struct worker *worker)
     struct ersatz_device *device = worker->device;
     size_t waiting, workers = device->config.workers < device->cores ? device->config.workers : device->cores;
 
-    if (ring_count(&own_instance(worker, worker->next_instance)->requests) >= WAITING_ENOUGH)
+    if (ring_count(&own_instance(worker)->requests) >= WAITING_ENOUGH)
         return WORKER_BATCH;
-    waiting = (device_waiting(device) + workers - 1) / workers;
+    waiting = (device_waiting(device, worker->turn, workers * WORKER_BATCH) + workers - 1) / workers;
     return waiting < WORKER_BATCH ? (unsigned)waiting : WORKER_BATCH;
 }
 
 /* The share, rounded up to as many as a kernel computes in the same time. But of long RSA operations that are
  * no more than a pass, each stays alone: another worker computes the next one at the same time. The first one
  * waits no longer. */
-static unsigned round_share(struct ersatz_device *device, unsigned share, const struct ersatz_op *first)
+static unsigned round_share(const struct worker *worker, unsigned share, const struct ersatz_op *first)
 {
     unsigned lanes = compute_lanes_for(first);
 
-    if (share == 1 && first->kind == ERSATZ_RSA_PRIVATE && device_waiting(device) < lanes)
+    if (share == 1 && first->kind == ERSATZ_RSA_PRIVATE &&
+        device_waiting(worker->device, worker->turn, lanes) < lanes)
         return share;
     return (share + lanes - 1) / lanes * lanes;
 }
 
-/* Take requests from an instance until the batch has *want of them. */
-static void take(struct instance *instance, struct batch *batch, unsigned *want)
+/* Take requests from an instance until the batch has *want of them. Then it is the next one's turn, even if
+ * there is more in this one. */
+static void take(struct worker *worker, struct instance *instance, struct batch *batch, unsigned *want)
 {
-    struct ersatz_device *device = instance->device;
+    struct ersatz_device *device = worker->device;
     bool ticket;
 
     while (batch->count < *want && ring_count(&instance->requests) > 0 &&
@@ -86,7 +91,8 @@ static void take(struct instance *instance, struct batch *batch, unsigned *want)
             break;
         }
         if (batch->count == 0)
-            *want = round_share(device, *want, &request->op);
+            *want = round_share(worker, *want, &request->op);
+        worker->turn = (instance->index + 1) % device->config.instances;
         batch->requests[batch->count++] = request;
     }
 }
@@ -98,29 +104,42 @@ static bool serves_in_turn(const struct worker *worker)
     return worker->device->config.workers > worker->device->cores;
 }
 
+static void take_between(
+    struct worker *worker, unsigned from, unsigned to, bool own_only, struct batch *batch, unsigned *want)
+{
+    struct ersatz_device *device = worker->device;
+
+    for (unsigned i = bits_next(device->active, from, to); i < to && batch->count < *want;
+         i = bits_next(device->active, i + 1, to)) {
+        if (!own_only || is_own(worker, i))
+            take(worker, &device->instances[i], batch, want);
+    }
+}
+
+static void take_around(struct worker *worker, bool own_only, struct batch *batch, unsigned *want)
+{
+    unsigned first = worker->turn;
+
+    take_between(worker, first, worker->device->config.instances, own_only, batch, want);
+    take_between(worker, 0, first, own_only, batch, want);
+}
+
 /* Take the requests that are there, and do not wait for more. */
 static void gather(struct worker *worker, struct batch *batch)
 {
     struct ersatz_device *device = worker->device;
-    unsigned want = company_share(worker, share(worker)), instances = device->config.instances;
-    bool in_turn = serves_in_turn(worker);
+    unsigned want = company_share(worker, share(worker));
 
     batch->count = 0;
     if (atomic_load(&device->stopping))
         return; /* the requests left in the rings are cancelled */
-    for (unsigned i = 0; !in_turn && i < own_count(worker) && batch->count < want; i++)
-        take(own_instance(worker, worker->next_instance + i), batch, &want);
-    for (unsigned i = 0; i < instances && batch->count < want; i++) {
-        unsigned other = (worker->index + worker->next_instance + i) % instances;
-
-        if (bits_has(device->used, other))
-            take(&device->instances[other], batch, &want);
-    }
+    if (!serves_in_turn(worker))
+        take_around(worker, true, batch, &want);
+    take_around(worker, false, batch, &want);
     if (batch->count == 0)
         return;
     company_came(worker, &batch->requests[0]->op, batch->count);
-    worker->next_instance++; /* even if there is more in this one */
-    if (device_has_sleepers(device) && device_has_work(device))
+    if (device_has_sleepers(device) && device_has_work_from(device, worker->turn))
         device_ring_doorbell(device, worker->index);
 }
 
@@ -259,7 +278,7 @@ static enum ersatz_result set_up(struct worker *worker)
     worker->held_end = &worker->held_first;
     worker->woke_early = false;
     company_init(&worker->company);
-    worker->next_instance = 0;
+    worker->turn = worker->index % worker->device->config.instances;
     library_context_adopt();
     worker->lanes = compute_lanes_new();
     if (worker->lanes == NULL) {
@@ -277,7 +296,9 @@ static enum ersatz_result set_up(struct worker *worker)
     return poster_init(&worker->poster, WORKER_BATCH, worker->index > 0, worker->start_error);
 }
 
-/* In how many rounds a worker that never sleeps cleanses the buffers that were left. */
+/* In how many rounds a worker drops idle instances; and, if it never sleeps, cleanses the buffers that were
+ * left. */
+#define DROP_EVERY 64u
 #define CLEANSE_EVERY 4096u
 
 static bool never(struct ersatz_device *device)
@@ -310,7 +331,9 @@ static void *work(void *arg)
             began_to_stop = true;
             stop_begin(device);
         }
-        if (++rounds % CLEANSE_EVERY == 0)
+        if (++rounds % DROP_EVERY == 0)
+            device_drop_idle(device);
+        if (rounds % CLEANSE_EVERY == 0)
             pool_cleanse(&device->pool, never, device);
         if (company_awaited(worker))
             continue; /* the doorbell may have ended the nap: look at everything that it may have rung for */

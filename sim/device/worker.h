@@ -27,7 +27,7 @@ struct worker {
     struct compute_lanes *lanes;
     struct company company;
     bool woke_early;                   /* for the end of a lone operation: see linger.h */
-    unsigned next_instance;            /* which of its own to look at first */
+    unsigned turn;                     /* the instance to look at first */
     struct ersatz_request *held_first; /* computed, and held before their signals */
     struct ersatz_request **held_end;
 

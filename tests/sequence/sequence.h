@@ -13,7 +13,7 @@
  * 1. What the engine lets pass, one of libcrypto's two lets pass with the same result, having agreed with the
  *    engine on every call before. The engine may be stricter than both, and never laxer. Where only the
  * engine refuses a call, libcrypto's context goes back to a copy from before it.
- * 2. Where nothing is known to the contrary (see exactness_of() in sequence.c, which names each exception),
+ * 2. Where nothing is known to the contrary (see exactness_of() in judge.c, which names each exception),
  * the engine and the older implementation return the same.
  *
  * The calls come from a source: a seed in modes/any_order and vectors/equivalence, a fuzzer's input in

@@ -3,10 +3,13 @@
  * of their life. And several threads that use one waker at the same time, against the rules, get their
  * results and leave nothing behind. */
 #include <pthread.h>
+#include <sched.h>
 
 #include "card.h"
+#include "device/device.h"
 
-#define MANY 70000 /* more than the pool has room for at a time */
+#define MANY 20000
+#define STATES 256 /* which take turns: each is in one request at a time */
 
 static void lose(struct ersatz_device *device, struct ersatz_stats *stats, struct aes *aes)
 {
@@ -16,7 +19,7 @@ static void lose(struct ersatz_device *device, struct ersatz_stats *stats, struc
 
     CHECK_EQ(ersatz_waker_new(stats, &waker), ERSATZ_OK);
     while ((result = ersatz_request_new(device, &aes->op, true, &request)) == ERSATZ_BUSY)
-        ; /* the state of the one before is still in use */
+        sched_yield(); /* the request before that has this state is not done */
     CHECK_EQ(result, ERSATZ_OK);
     CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
     ersatz_waker_free(waker);
@@ -69,14 +72,17 @@ static void many_threads(void)
 int main(void)
 {
     struct ersatz_stats stats = {0};
-    struct ersatz_device *device = card_open(&stats, 0, 0, false);
-    struct aes *aes = aes_new(1);
+    struct ersatz_device *device = card_open(&stats, 0, STATES, false);
+    struct aes *states[STATES];
 
     test_begin(120);
     many_threads();
+    for (int i = 0; i < STATES; i++)
+        states[i] = aes_new(1);
     for (int i = 0; i < MANY; i++)
-        lose(device, &stats, aes);
+        lose(device, &stats, states[i % STATES]);
     CHECK_EQ(stats.orphans, MANY);
+    CHECK(pool_size(&device->pool) < MANY / 4); /* it has used its requests again */
     for (enum ersatz_hold where = ERSATZ_HOLD_COMPUTE; where <= ERSATZ_HOLD_SIGNAL; where++) {
         struct aes *held = aes_new(2);
 
@@ -88,7 +94,8 @@ int main(void)
     while (ersatz_device_in_flight(device, ERSATZ_FLIGHT_ALL) != 0)
         usleep(100);
     CHECK_EQ(ersatz_stats_count(&stats, ERSATZ_COUNTER_COMPLETED), MANY + 2);
-    aes_free(aes);
+    for (int i = 0; i < STATES; i++)
+        aes_free(states[i]);
     ersatz_device_free(device); /* a leak checker sees what did not come back */
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "ersatz/output.h"
+#include "tree.h"
 
 /* Signals that Linux sends because of a program's mistake, or that the program sends to itself: abort(3),
  * assert(3), sanitizers. */
@@ -65,24 +66,33 @@ unsigned crash_running(const struct ersatz_record *record)
     return has_ended(record) ? 0 : ersatz_findings_running(&record->findings);
 }
 
-/* True for the process that we started, whose status we know. */
-static bool is_first(const struct ending *ending, const struct ersatz_record *record)
+/* How the process has ended, which we know of the one that we started, and of those that became our children.
+ */
+static bool ending_of(const struct ersatz_record *record, const struct ending *first, struct ending *ending)
 {
-    return record->head.pid == ending->pid;
+    *ending = *first;
+    if (record->head.pid == first->pid)
+        return true;
+    ending->pid = (pid_t)record->head.pid;
+    return tree_has_ended(ending->pid, &ending->status);
 }
 
-/* Callbacks that ran when the process ended matter, unless somebody ended it by a signal. */
-static bool ended_in_callback(const struct ending *ending, const struct ersatz_record *record)
+/* Callbacks that ran when the process ended matter, unless somebody ended it by a signal, as we may have. */
+static bool ended_in_callback(const struct ending *first, const struct ersatz_record *record)
 {
-    bool was_ended = is_first(ending, record) && WIFSIGNALED(ending->status) && crash_signal(ending) == 0;
+    struct ending ending;
+    bool was_ended =
+        ending_of(record, first, &ending) && WIFSIGNALED(ending.status) && crash_signal(&ending) == 0;
 
     return !was_ended && crash_running(record) > 0;
 }
 
 /* True if the process ended by a signal or by _exit(2), and we cannot know which. */
-static bool ended_unseen(const struct ending *ending, const struct ersatz_record *record)
+static bool ended_unseen(const struct ending *first, const struct ersatz_record *record)
 {
-    return !has_ended(record) && !is_first(ending, record) && has_work(record);
+    struct ending ending;
+
+    return !has_ended(record) && !ending_of(record, first, &ending) && has_work(record);
 }
 
 enum crash_doubt crash_doubt(const struct ending *ending, const struct records *records)
@@ -128,15 +138,16 @@ void crash_write_stack_json(const char *stack, FILE *stream)
     fputs(between[0] == '[' ? "[]" : "]", stream);
 }
 
-static void write_process(const struct ending *ending, const struct ersatz_record *record, FILE *stream)
+static void write_process(const struct ending *first, const struct ersatz_record *record, FILE *stream)
 {
     const struct ersatz_crash *crash = crash_recorded(record);
-    int signal = crash != NULL                                    ? crash->signal
-                 : is_first(ending, record) && !has_ended(record) ? crash_signal(ending)
-                                                                  : 0;
-    unsigned running = ended_in_callback(ending, record) ? crash_running(record) : 0;
+    struct ending ending;
+    int signal = crash != NULL                                             ? crash->signal
+                 : ending_of(record, first, &ending) && !has_ended(record) ? crash_signal(&ending)
+                                                                           : 0;
+    unsigned running = ended_in_callback(first, record) ? crash_running(record) : 0;
 
-    if (signal == 0 && running == 0 && !ended_unseen(ending, record))
+    if (signal == 0 && running == 0 && !ended_unseen(first, record))
         return;
     fprintf(stream, "\nprocess %" PRId64 " (%s) ", record->head.pid, record->head.program);
     if (signal != 0)

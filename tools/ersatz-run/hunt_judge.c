@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decides whether a round is broken, and how. */
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -32,19 +31,18 @@ static void add_crash(struct round_result *result, const struct hunt_options *op
         broke->place = crash->place;
 }
 
-/* The signal by which a process crashed or was killed; 0: none. */
-static int signal_of(const struct ending *ending, const struct records *records)
+/* Whether a process crashed or was killed. *signal: by which signal; 0: it ended in a callback, and its
+ * parent alone knows whether by a signal. */
+static bool has_crashed(const struct ending *ending, const struct records *records, int *signal)
 {
-    if (crash_signal(ending) != 0)
-        return crash_signal(ending);
-    if (WIFSIGNALED(ending->status))
-        return WTERMSIG(ending->status);
-    if (ending->crashed != 0)
-        return ending->crashed;
-    if (crash_find(records, 0) != NULL)
-        return crash_find(records, 0)->signal;
-    /* Nobody told us the signal. A process that ends in a callback has most likely crashed there. */
-    return crash_doubt(ending, records) == CRASH_IN_CALLBACK ? SIGSEGV : 0;
+    *signal = crash_signal(ending);
+    if (*signal == 0 && WIFSIGNALED(ending->status))
+        *signal = WTERMSIG(ending->status);
+    if (*signal == 0)
+        *signal = ending->crashed;
+    if (*signal == 0 && crash_find(records, 0) != NULL)
+        *signal = crash_find(records, 0)->signal;
+    return *signal != 0 || crash_doubt(ending, records) == CRASH_IN_CALLBACK;
 }
 
 /* A command that says that all is well must have done its work, even if operations have failed. */
@@ -72,11 +70,11 @@ void judge(struct round_result *result, const struct hunt_options *options, cons
     const struct totals *totals)
 {
     bool excused = card_may_fail(card) && !options->strict_status;
-    int signal = ending->too_long ? 0 : signal_of(ending, records);
+    int signal;
 
     if (ending->too_long)
         add(result, options, BROKEN_TIME, 0);
-    else if (signal != 0)
+    else if (has_crashed(ending, records, &signal))
         add_crash(result, options, signal, records);
     else if (baseline != NULL && ending->status != baseline->status && !excused)
         add(result, options, BROKEN_STATUS, WEXITSTATUS(ending->status));
@@ -129,6 +127,8 @@ char *broke_text(const struct broke *broke, double limit)
     case BROKEN_STATUS:
         return text("ended with status %d", broke->detail);
     case BROKEN_SIGNAL:
+        if (broke->detail == 0)
+            return text("a process ended while a callback ran, by a signal or by _exit(2)");
         return text("crashed by signal %d (%s)%s%s", broke->detail, strsignal(broke->detail),
             broke->at[0] == '\0' ? "" : " at ", broke->at);
     case BROKEN_TIME:

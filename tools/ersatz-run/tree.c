@@ -22,12 +22,34 @@
 
 static int crashed_by;
 
+/* The processes that became our children and have ended, in this order. */
+static struct {
+    pid_t pid;
+    int status; /* from waitpid(2) */
+} * ended;
+static unsigned ended_count;
+
 void tree_note_end(pid_t pid, int status)
 {
     struct ending ending = {.status = status, .pid = pid};
 
     if (WIFSIGNALED(status) && crash_signal(&ending) != 0)
         crashed_by = crash_signal(&ending);
+    ended = realloc(ended, (ended_count + 1) * sizeof(*ended));
+    if (ended == NULL)
+        give_up("out of memory");
+    ended[ended_count].pid = pid;
+    ended[ended_count++].status = status;
+}
+
+bool tree_has_ended(pid_t pid, int *status)
+{
+    unsigned i = ended_count;
+
+    while (i > 0 && ended[i - 1].pid != pid)
+        i--;
+    *status = i > 0 ? ended[i - 1].status : 0;
+    return i > 0;
 }
 
 /* The parent of a process; 0: it is gone. */

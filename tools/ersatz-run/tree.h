@@ -3,6 +3,7 @@
 #ifndef ERSATZ_RUN_TREE_H
 #define ERSATZ_RUN_TREE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Writes the stack of every thread of every process to a new file: by gdb(1) if it is installed, and
@@ -15,5 +16,8 @@ int tree_end(double seconds);
 
 /* A process that became our child has ended. tree_end() must know. */
 void tree_note_end(pid_t pid, int status);
+
+/* How such a process has ended. False: it was not our child, or has not ended. */
+bool tree_has_ended(pid_t pid, int *status);
 
 #endif

@@ -7,10 +7,11 @@
  *   first      the same, but for the first operation only
  *   failed     it uses the result of the fourth operation although it has failed
  *   twice      it uses that of any operation, those with odd and with even numbers in different functions
- *   leaks      it leaves a descriptor open for each job that is resumed too early
+ *   leaks      it leaves a descriptor open, and keeps memory, for each job that is resumed too early
  *
- * With leaks it encrypts instead, ninety times. With the argument long it does the same and is right. With
- * the argument forks it is right, and forks while it waits. Ends with 2 if an operation has failed.
+ * With leaks it encrypts instead, ninety times. With the argument long it does the same and is right: it
+ * takes as much memory, and gives it back. With the argument forks it is right, and forks while it waits.
+ * Ends with 2 if an operation has failed.
  */
 #include <poll.h>
 #include <string.h>
@@ -27,9 +28,14 @@
 #define FORKS 30
 
 static int *volatile nowhere;
+static void *volatile kept; /* the newest */
 
 /* What the program does when a job pauses again. */
 enum mistake { NONE, ENDS, LEAKS };
+
+/* Two of these are more than a step from which on the hunt takes memory for growing; so are two descriptors.
+ */
+#define KEPT (192 * 1024)
 
 /* Waits until the job's descriptor is readable, and forks now and then. */
 static void wait_for(struct job *job, bool may_fork)
@@ -59,8 +65,11 @@ static bool operate(struct work *work, enum mistake mistake, bool may_fork)
         if (job_run(&job) == ASYNC_PAUSE) {
             if (mistake == ENDS)
                 exit(1);
+            kept = memset(malloc(KEPT), 1, KEPT);
             if (mistake == LEAKS)
                 CHECK(dup(STDIN_FILENO) >= 0);
+            else
+                free((void *)kept);
         }
     }
     ok = (job.job == NULL ? job.result : job_finish(&job)) == 1;

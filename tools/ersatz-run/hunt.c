@@ -13,6 +13,7 @@
 
 #define LIMIT_LEAST 10.0       /* seconds */
 #define LIMIT_TIMES 10         /* times the longest run on a quiet card */
+#define GROWTH_TIMES 2         /* times the growth on a quiet card are allowed */
 #define BASELINE_LIMIT 600.0   /* for a run on a quiet card, if --limit does not say */
 #define REFRESH 1.0            /* how often the line of progress is written on a terminal */
 #define REFRESH_ELSEWHERE 30.0 /* and elsewhere, where each is a line of its own */
@@ -93,8 +94,8 @@ static void learn_baseline(struct baseline *baseline, const struct round_result 
     baseline->operations = result->operations;
     memcpy(baseline->requests, result->requests, sizeof(baseline->requests));
     for (enum growth_kind kind = 0; kind < GROWTHS; kind++) {
-        if (result->grown[kind].rate > baseline->growth[kind])
-            baseline->growth[kind] = result->grown[kind].rate;
+        if (GROWTH_TIMES * result->grown[kind].rate > baseline->growth_allowed[kind])
+            baseline->growth_allowed[kind] = GROWTH_TIMES * result->grown[kind].rate;
     }
     baseline->seconds = result->seconds > baseline->seconds ? result->seconds : baseline->seconds;
 }
@@ -134,7 +135,7 @@ static void begin_line(void)
 static void say_failure(const struct hunt *hunt, const struct failure *failure)
 {
     char *what = broke_text(&failure->broke, hunt->baseline.limit);
-    char *line = card_line(&failure->card, &hunt->options, hunt->baseline.limit);
+    char *line = failure_line(failure, hunt);
 
     begin_line();
     fprintf(stderr, "%s: %u of %u times on %s\n    %s\n", what, failure->failed, failure->repeats,

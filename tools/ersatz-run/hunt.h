@@ -55,9 +55,6 @@ char *card_faults(const struct card *card);
 /* The options that ask for this card: `base`, and those of the card. */
 void card_options(const struct card *card, const struct options *base, struct options *options);
 
-/* The line to type that repeats a round with this card. */
-char *card_line(const struct card *card, const struct hunt_options *hunt, double limit);
-
 /* True if an operation may fail as the card was told to, and so the command, too. */
 bool card_may_fail(const struct card *card);
 
@@ -104,6 +101,9 @@ void growth_free(struct growth *growth);
 
 /* Writes "from 5 to 20 in the second half of 100 operations". */
 void growth_describe(enum growth_kind kind, const struct grown *grown, char *to, size_t size);
+
+/* The sentence about such a description, which the caller frees. */
+char *growth_text(enum growth_kind kind, const char *described);
 
 /* ------------------------------------------------------------------------------------- hunt_result.c */
 
@@ -161,9 +161,9 @@ struct baseline {
     uint64_t output[2];
     uint64_t operations, most;
     uint64_t requests[ERSATZ_REQUEST_NAMES];
-    double seconds;         /* the longest run */
-    double growth[GROWTHS]; /* the highest rate */
-    double limit;           /* for a round */
+    double seconds;                 /* the longest run */
+    double growth_allowed[GROWTHS]; /* for each operation */
+    double limit;                   /* for a round */
 };
 
 /* Fills in what the records say about a card: counts, hits, timeline. */
@@ -314,6 +314,10 @@ void hunt_report_html(const struct hunted *hunted, FILE *stream); /* hunt_html.c
 
 /* What shrinking has left open, in words without a full stop; NULL: nothing. */
 const char *failure_shrinking(const struct failure *failure);
+
+/* The line to type that repeats a round with the card of the failure, and judges it; the caller frees it.
+ * hunt_card.c */
+char *failure_line(const struct failure *failure, const struct hunt *hunt);
 
 /* Writes a text for HTML or XML. */
 void hunt_write_escaped(const char *text, FILE *stream);

@@ -143,19 +143,24 @@ static void write_option(const char *name, const char *value, FILE *stream)
     write_word(value, stream);
 }
 
-char *card_line(const struct card *card, const struct hunt_options *hunt, double limit)
+char *failure_line(const struct failure *failure, const struct hunt *hunt)
 {
     char *made = NULL;
     size_t size;
     FILE *stream = open_memstream(&made, &size);
     struct options options;
-    const struct options *base = &hunt->run;
+    const struct options *base = &hunt->options.run;
+    const double *allowed = hunt->baseline.growth_allowed;
 
     if (stream == NULL)
         give_up("out of memory");
-    card_options(card, base, &options);
+    card_options(&failure->card, base, &options);
     write_word(strchr(program_invocation_name, '/') == NULL ? "ersatz-run" : program_invocation_name, stream);
-    fprintf(stream, " --strict --round %.0f", limit);
+    fprintf(stream, " --strict --round %.0f", hunt->baseline.limit);
+    if (failure->broke.kind == BROKEN_GROWTH)
+        fputs(" --growth", stream);
+    if (failure->broke.kind == BROKEN_GROWTH && !failure->is_quiet && allowed[0] + allowed[1] > 0)
+        fprintf(stream, "=%g:%g", allowed[0], allowed[1]);
     if (base->door != DOOR_AUTO)
         write_option("door", base->door == DOOR_ENGINE ? "engine" : "provider", stream);
     write_option("module", base->module, stream);

@@ -182,3 +182,9 @@ void growth_describe(enum growth_kind kind, const struct grown *grown, char *to,
         snprintf(
             to, size, "from %llu to %llu in the second half of %llu operations", from, up_to, operations);
 }
+
+char *growth_text(enum growth_kind kind, const char *described)
+{
+    return text("its %s with each operation, %s",
+        kind == GROWTH_MEMORY ? "memory grows" : "open descriptors grow", described);
+}

@@ -180,7 +180,7 @@ static void write_failure(const struct hunted *hunted, unsigned index, FILE *str
     const struct failure *failure = &hunted->failures[index];
     double limit = hunted->hunt->baseline.limit;
     char *what = broke_text(&failure->broke, limit);
-    char *line = card_line(&failure->card, &hunted->hunt->options, limit);
+    char *line = failure_line(failure, hunted->hunt);
     const char *name = failure->directory == NULL ? NULL : strrchr(failure->directory, '/') + 1;
 
     fprintf(stream, "<div class=\"failure\"><h2>%u. ", index + 1);

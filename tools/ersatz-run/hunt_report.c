@@ -37,7 +37,7 @@ static void write_failure(const struct hunted *hunted, const struct failure *fai
 {
     double limit = hunted->hunt->baseline.limit;
     char *what = broke_text(&failure->broke, limit), *how = certainty(failure);
-    char *line = card_line(&failure->card, &hunted->hunt->options, limit);
+    char *line = failure_line(failure, hunted->hunt);
 
     fprintf(stream, "\n  %s\n    repeat: %s\n    fails: %s%s\n", what, line, how,
         failure->is_quiet ? "; no fault is needed" : "");
@@ -86,7 +86,7 @@ static void json_failure(const struct hunted *hunted, const struct failure *fail
 {
     double limit = hunted->hunt->baseline.limit;
     char *what = broke_text(&failure->broke, limit), *faults = card_faults(&failure->card);
-    char *line = card_line(&failure->card, &hunted->hunt->options, limit);
+    char *line = failure_line(failure, hunted->hunt);
 
     fputc('{', stream);
     json_string("kind", broken_name(failure->broke.kind), stream);
@@ -186,7 +186,7 @@ void hunt_report_junit(const struct hunted *hunted, FILE *stream)
     for (unsigned i = 0; i < hunted->count; i++) {
         const struct failure *failure = &hunted->failures[i];
         char *what = broke_text(&failure->broke, limit), *how = certainty(failure);
-        char *line = card_line(&failure->card, &hunted->hunt->options, limit);
+        char *line = failure_line(failure, hunted->hunt);
 
         fputs("  <testcase classname=\"hunt\" name=\"", stream);
         hunt_write_escaped(what, stream);

@@ -42,6 +42,9 @@ static const char usage[] =
     "  --round TIME         run it as in a hunt (see ersatz-run hunt --help): {port} and {dir} are replaced, "
     "and all\n"
     "                       that runs is killed after this time, with status 124\n"
+    "  --growth[=N:BYTES]   with --round: say whether open descriptors or memory grow with each operation "
+    "(by more\n"
+    "                       than N descriptors, BYTES of memory); with --strict, that is a mistake\n"
     "  --list               show profiles, faults and findings\n"
     "  --version            show the version\n"
     "  --help, -h           show this text\n";
@@ -63,6 +66,7 @@ enum {
     SOCKET,
     MODULE,
     ROUND,
+    GROWTH,
     LIST,
     SHOW_VERSION,
     HELP
@@ -85,6 +89,7 @@ static const struct option known[] = {
     {"ctrl", required_argument, NULL, CONTROL},
     {"module", required_argument, NULL, MODULE},
     {"round", required_argument, NULL, ROUND},
+    {"growth", optional_argument, NULL, GROWTH},
     {"list", no_argument, NULL, LIST},
     {"version", no_argument, NULL, SHOW_VERSION},
     {"help", no_argument, NULL, HELP},
@@ -173,6 +178,18 @@ static const char *chosen_seed(void)
     return text("%" PRIu32, number % 1000000 + 1);
 }
 
+/* value: of --growth; NULL: none was given. */
+static void read_growth(struct options *options, const char *value)
+{
+    double *allowed = options->growth_allowed;
+    char end;
+
+    allowed[0] = allowed[1] = 0;
+    if (value != NULL && (sscanf(value, "%lf:%lf%c", &allowed[0], &allowed[1], &end) != 2 ||
+                             !(allowed[0] >= 0 && allowed[1] >= 0)))
+        give_up("--growth=%s: expected two numbers, for descriptors and bytes, such as 0.5:4096", value);
+}
+
 static void take(struct options *options, int option, const char *value)
 {
     switch (option) {
@@ -224,6 +241,10 @@ static void take(struct options *options, int option, const char *value)
     case ROUND:
         options->round = option_seconds("round", value);
         break;
+    case GROWTH:
+        options->growth = true;
+        read_growth(options, value);
+        break;
     case LIST:
         option_show(list_all, "the list");
     case SHOW_VERSION:
@@ -249,6 +270,8 @@ void options_read(struct options *options, int argc, char **argv)
         give_up("no program given; see ersatz-run --help");
     if (options->strict && !options->check)
         give_up("--strict needs the check, which --no-check turns off");
+    if (options->growth && options->round <= 0)
+        give_up("--growth needs --round");
     if (options->allows && !options->strict)
         give_up("--allow needs --strict");
     options->seed_chosen = options->seed == NULL;

@@ -113,6 +113,7 @@ static void write_process(const struct ersatz_record *record, uid_t owner, FILE 
 void report_json(const struct outcome *outcome, FILE *stream)
 {
     const struct records *records = outcome->records;
+    const char *between = "";
 
     write_ending(outcome, stream);
     fprintf(stream, ",\n\"crashed\": %s", crash_signal(outcome->ending) != 0 ? "true" : "false");
@@ -132,7 +133,15 @@ void report_json(const struct outcome *outcome, FILE *stream)
     write_allowed(outcome->options, stream);
     fputc(']', stream);
     write_totals(outcome->totals, stream);
-    fputs(",\n\"processes\": [", stream);
+    fputs(",\n\"growths\": [", stream);
+    for (unsigned i = 0; i < sizeof(outcome->growths) / sizeof(outcome->growths[0]); i++) {
+        if (outcome->growths[i] == NULL)
+            continue;
+        fputs(between, stream);
+        write_string(outcome->growths[i], stream);
+        between = ", ";
+    }
+    fputs("],\n\"processes\": [", stream);
     for (unsigned i = 0; i < records->count; i++) {
         fputs(i == 0 ? "\n" : ",\n", stream);
         write_process(records->of[i], records->owners[i], stream);

@@ -320,6 +320,10 @@ void report_text(const struct outcome *outcome, FILE *stream)
         write_nothing_found(outcome->totals, crash_doubt(outcome->ending, records), stream);
     else
         write_findings(outcome, stream);
+    for (unsigned i = 0; i < sizeof(outcome->growths) / sizeof(outcome->growths[0]); i++) {
+        if (outcome->growths[i] != NULL)
+            fprintf(stream, "  growth:   %s\n", outcome->growths[i]);
+    }
     crash_write(outcome->ending, records, stream);
     for (unsigned i = 0; i < records->trouble_count; i++)
         fprintf(stream, "  not read: %s\n", records->troubles[i]);

@@ -39,6 +39,8 @@ struct options {
     const char *module;
     double round; /* seconds: run as in a hunt, for that long at most; 0: not given */
     bool check, strict, json, no_trace;
+    bool growth; /* with round: judge growth; it counts if it is faster, for each operation, than this: */
+    double growth_allowed[2];              /* in descriptors, and in bytes of memory */
     bool seed_chosen;                      /* true: the user gave no seed, and we chose one */
     bool allows, allowed[ERSATZ_FINDINGS]; /* --allow was given, and its findings */
     char **command;                        /* ends with NULL */
@@ -252,6 +254,7 @@ struct outcome {
     const struct records *records;
     const struct totals *totals;
     const char *trace; /* path of the timeline; NULL: none was written */
+    char *growths[2];  /* --growth: how the program grows, a sentence for each kind; NULL: it does not */
     int status;        /* our exit status; 128 plus the number for a signal, as in a shell */
 };
 

@@ -31,7 +31,7 @@ static const char *bad_end(const struct outcome *outcome)
 int status_of(const struct outcome *outcome, const struct totals *totals)
 {
     int status = outcome->ending->status;
-    bool mistakes = bad_end(outcome) != NULL;
+    bool mistakes = bad_end(outcome) != NULL || outcome->growths[0] != NULL || outcome->growths[1] != NULL;
 
     if (outcome->ending->too_long)
         return EXIT_TOO_LONG;
@@ -76,8 +76,12 @@ void status_explain(const struct outcome *outcome, const struct totals *totals, 
             fprintf(stream, "%s%s", between, ersatz_finding_name(finding));
             between = ", ";
         }
-        if (bad_end(outcome) != NULL)
+        if (bad_end(outcome) != NULL) {
             fprintf(stream, "%s%s", between, bad_end(outcome));
+            between = ", ";
+        }
+        if (outcome->growths[0] != NULL || outcome->growths[1] != NULL)
+            fprintf(stream, "%sit grows", between);
     } else if (status == EXIT_NO_JOB) {
         fputs("--strict, and no job used the card: nothing asynchronous was tested", stream);
     } else {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "descriptor.h"
+#include "ersatz/sum.h"
 #include "fork.h"
 
 #define LINE_MAX_BYTES 2048u
@@ -144,10 +145,9 @@ void ersatz_say_text(const char *text, size_t len)
 static bool has_said(const char *line)
 {
     static _Atomic uint64_t said[SAID];
-    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ process_generation(); /* FNV-1a; a child starts anew */
+    uint64_t hash =
+        ersatz_sum_add(ERSATZ_SUM_EMPTY ^ process_generation(), line, strlen(line)); /* a child starts anew */
 
-    for (; *line != '\0'; line++)
-        hash = (hash ^ (unsigned char)*line) * UINT64_C(0x100000001b3);
     hash |= hash == 0;
     for (unsigned i = 0; i < SAID; i++) {
         uint64_t there = 0;

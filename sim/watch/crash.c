@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/threads.h"
+#include "ersatz/sum.h"
 #include "watch/callers.h"
 
 #define FRAMES_MAX 48u   /* the handler's own included */
@@ -164,18 +165,9 @@ static bool tells(const struct frame *frame)
     return frame->module != NULL && frame->module != own && frame->module != c_library;
 }
 
-static uint64_t add_to_sum(uint64_t sum, const void *data, size_t size)
-{
-    const unsigned char *bytes = data;
-
-    for (size_t i = 0; i < size; i++) /* FNV-1a */
-        sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return sum;
-}
-
 static void find_place(const struct stack *stack, struct ersatz_crash *crash)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    uint64_t sum = ERSATZ_SUM_EMPTY;
     unsigned used = 0;
 
     for (unsigned i = 0; i < stack->count && used < PLACE_FRAMES; i++) {
@@ -185,8 +177,8 @@ static void find_place(const struct stack *stack, struct ersatz_crash *crash)
             continue;
         if (used++ == 0)
             crash->line = i;
-        sum = add_to_sum(sum, path_of(frame->module), strlen(path_of(frame->module)));
-        sum = add_to_sum(sum, &frame->offset, sizeof(frame->offset));
+        sum = ersatz_sum_add(sum, path_of(frame->module), strlen(path_of(frame->module)));
+        sum = ersatz_sum_add(sum, &frame->offset, sizeof(frame->offset));
     }
     crash->place = used == 0 ? 0 : sum;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ersatz/output.h"
+#include "ersatz/sum.h"
 #include "hunt.h"
 #include "room.h"
 #include "symbols.h"
@@ -60,7 +61,7 @@ void rounds_init(struct hunt *hunt)
 
 /* ------------------------------------------------------------------------------ in the process of a round */
 
-/* The length and a sum (FNV-1a) of a file. */
+/* The length and the sum of a file. */
 static void sum_up(const char *path, uint64_t sum[2])
 {
     FILE *stream = fopen(path, "re");
@@ -68,11 +69,10 @@ static void sum_up(const char *path, uint64_t sum[2])
     size_t got;
 
     sum[0] = 0;
-    sum[1] = UINT64_C(0xcbf29ce484222325);
+    sum[1] = ERSATZ_SUM_EMPTY;
     while (stream != NULL && (got = fread(buffer, 1, sizeof(buffer), stream)) > 0) {
         sum[0] += got;
-        for (size_t i = 0; i < got; i++)
-            sum[1] = (sum[1] ^ buffer[i]) * UINT64_C(0x100000001b3);
+        sum[1] = ersatz_sum_add(sum[1], buffer, got);
     }
     if (stream != NULL)
         fclose(stream);

@@ -12,7 +12,6 @@
 #include "base/fork.h"
 
 #define BLOCK 16u
-#define IDLE 0u
 
 /* A state for these functions. Takes over libcrypto's context; NULL: there was no memory for it. */
 static enum ersatz_result make(enum ersatz_mode mode, size_t key_len,
@@ -27,7 +26,7 @@ static enum ersatz_result make(enum ersatz_mode mode, size_t key_len,
         return ERSATZ_NO_MEMORY;
     }
     atomic_init(&cipher->references, 1);
-    atomic_init(&cipher->owner, IDLE);
+    atomic_init(&cipher->owner, CIPHER_IDLE);
     cipher->mode = mode;
     cipher->key_len = key_len;
     cipher->allowed = ERSATZ_KERNELS_ALL;
@@ -91,7 +90,7 @@ void cipher_release_lost(struct ersatz_cipher *cipher)
  * middle of an operation on it. */
 static void note_previous_owner(struct ersatz_cipher *cipher, unsigned owner)
 {
-    if (owner != IDLE)
+    if (owner != CIPHER_IDLE)
         cipher->message = MESSAGE_LOST;
 }
 
@@ -121,7 +120,7 @@ bool cipher_claim_alone(struct ersatz_cipher *cipher)
 
 void cipher_release(struct ersatz_cipher *cipher)
 {
-    atomic_store_explicit(&cipher->owner, IDLE, memory_order_release);
+    atomic_store_explicit(&cipher->owner, CIPHER_IDLE, memory_order_release);
 }
 
 bool cipher_has_lanes(const struct ersatz_cipher *cipher)

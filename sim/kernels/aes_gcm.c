@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "aes_state.h"
+#include "base/stats.h"
 
 #define GCM_IV_MAX 128u /* what OpenSSL's provider takes */
-#define TAG_MAX 16u
+#define TAG_MAX CIPHER_TAG_MAX
 
 /* ---------------------------------------------------------------------------------------------- libcrypto */
 
@@ -47,19 +48,19 @@ static enum ersatz_result go_on_portable(struct ersatz_cipher *cipher, const str
 static enum ersatz_result end_x86(struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len)
 {
     uint8_t whole[TAG_MAX];
-    enum ersatz_result result = ERSATZ_OK;
 
     if (tag_len < 1 || tag_len > TAG_MAX)
         return cipher->encrypt ? ERSATZ_COMPUTE_FAILED : ERSATZ_BAD_INPUT; /* as libcrypto has it */
+    if (cipher->encrypt && tag_len == TAG_MAX) {
+        x86_gcm_end(cipher->x86, tag);
+        return ERSATZ_OK;
+    }
     x86_gcm_end(cipher->x86, whole);
     if (cipher->encrypt) {
         memcpy(tag, whole, tag_len);
         return ERSATZ_OK;
     }
-    if (CRYPTO_memcmp(tag, whole, tag_len) != 0)
-        result = ERSATZ_BAD_TAG;
-    OPENSSL_cleanse(whole, sizeof(whole)); /* of a forged message, it is secret */
-    return result;
+    return cipher_compare_tags(whole, tag, tag_len);
 }
 
 static enum ersatz_result go_on_x86(struct ersatz_cipher *cipher, const struct ersatz_op *op)
@@ -115,4 +116,62 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
     if (result == ERSATZ_BAD_TAG && op->u.cipher.len > 0)
         OPENSSL_cleanse(op->u.cipher.out, op->u.cipher.len);
     return result;
+}
+
+/* -------------------------------------------------------------------------- on the calling core, without an
+ * op
+ *
+ * What ersatz_compute() does, where the x86 kernel has the message or can begin it, without all of its
+ * questions, and without claiming a state that nobody else uses meanwhile. */
+
+static __attribute__((noinline)) enum ersatz_result compute_piece(
+    struct ersatz_cipher *cipher, const struct ersatz_gcm_piece *piece, struct ersatz_stats *stats)
+{
+    struct ersatz_op op = {.kind = ERSATZ_CIPHER,
+        .u.cipher = {.cipher = cipher,
+            .long_iv = piece->iv,
+            .iv_len = piece->iv_len,
+            .aad = piece->aad,
+            .aad_len = piece->aad_len,
+            .in = piece->in,
+            .out = piece->out,
+            .len = piece->len}};
+
+    return ersatz_compute(&op, stats);
+}
+
+enum ersatz_result ersatz_compute_gcm_text(
+    struct ersatz_cipher *cipher, const struct ersatz_gcm_piece *piece, struct ersatz_stats *stats)
+{
+    bool begins = piece->iv != NULL;
+    bool is_x86 = begins ? cipher->keyed && cipher_has_x86(cipher, piece->len) && piece->iv_len >= 1 &&
+                               piece->iv_len <= GCM_IV_MAX
+                         : cipher->message == MESSAGE_X86 && piece->aad_len == 0;
+
+    if (!is_x86 || !cipher_is_idle(cipher) || !stats_count_own(stats, cipher->kernel))
+        return compute_piece(cipher, piece, stats);
+    if (begins) {
+        cipher->message = MESSAGE_X86;
+        x86_gcm_begin(cipher->x86, piece->iv, piece->iv_len, piece->aad, piece->aad_len, cipher->encrypt);
+    }
+    return x86_gcm_text(cipher->x86, piece->out, piece->in, piece->len) ? ERSATZ_OK : ERSATZ_COMPUTE_FAILED;
+}
+
+static __attribute__((noinline)) enum ersatz_result compute_end(
+    struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len, struct ersatz_stats *stats)
+{
+    struct ersatz_op op = {
+        .kind = ERSATZ_CIPHER, .u.cipher = {.cipher = cipher, .tag = tag, .tag_len = tag_len}};
+
+    return ersatz_compute(&op, stats);
+}
+
+enum ersatz_result ersatz_compute_gcm_end(
+    struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len, struct ersatz_stats *stats)
+{
+    if (cipher->message != MESSAGE_X86 || tag_len < 1 || tag_len > TAG_MAX || !cipher_is_idle(cipher) ||
+        !stats_count_own(stats, cipher->kernel))
+        return compute_end(cipher, tag, tag_len, stats);
+    cipher->message = MESSAGE_NONE;
+    return end_x86(cipher, tag, tag_len);
 }

@@ -3,6 +3,7 @@
 #ifndef ERSATZ_SIM_KERNELS_AES_STATE_H
 #define ERSATZ_SIM_KERNELS_AES_STATE_H
 
+#include <openssl/crypto.h>
 #include <stdatomic.h>
 
 #include "aes.h"
@@ -12,12 +13,13 @@
 #include "x86.h"
 
 #define CIPHER_KEY_MAX 32u /* of the modes that keep their key */
+#define CIPHER_IDLE 0u     /* no request has claimed the state */
 
 struct ersatz_cipher {
     _Atomic unsigned references;
-    /* IDLE, or the generation of the process whose request has claimed the state: in the child of a fork the
-     * parent's request does not count. Acquire when claimed, release when released: an operation reads what
-     * the one before it wrote. */
+    /* CIPHER_IDLE, or the generation of the process whose request has claimed the state: in the child of a
+     * fork the parent's request does not count. Acquire when claimed, release when released: an operation
+     * reads what the one before it wrote. */
     _Atomic unsigned owner;
     struct x86_function function; /* for its key and direction; none while it has no key */
     enum ersatz_mode mode;
@@ -57,6 +59,36 @@ bool cipher_checked_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint
 static inline bool cipher_has_x86(const struct ersatz_cipher *cipher, size_t len)
 {
     return cipher->x86 != NULL && lengths_have(cipher->own, len) && kernel_in_use(cipher->kernel);
+}
+
+/* Whether no request has the state, nor had it when the process forked. */
+static inline bool cipher_is_idle(const struct ersatz_cipher *cipher)
+{
+    return atomic_load_explicit(&cipher->owner, memory_order_acquire) == CIPHER_IDLE;
+}
+
+#define CIPHER_TAG_MAX 16u
+
+/* Compare the tag of an opened message with the first len bytes of what it should be, which is cleansed
+ * unless the caller knows all of it: of a forged message, it is secret. Whole tags, the usual ones, are
+ * compared without a call, which would take as long as a block. */
+static inline enum ersatz_result cipher_compare_tags(
+    uint8_t wanted[CIPHER_TAG_MAX], const uint8_t *tag, size_t len)
+{
+    uint64_t a[2], b[2];
+    bool same;
+
+    if (len == CIPHER_TAG_MAX) {
+        memcpy(a, wanted, CIPHER_TAG_MAX);
+        memcpy(b, tag, CIPHER_TAG_MAX);
+        same = ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+        if (same)
+            return ERSATZ_OK;
+    } else {
+        same = CRYPTO_memcmp(wanted, tag, len) == 0;
+    }
+    OPENSSL_cleanse(wanted, CIPHER_TAG_MAX);
+    return same ? ERSATZ_OK : ERSATZ_BAD_TAG;
 }
 
 /* A state with this key for which one kernel alone computes. NULL: that kernel does not compute this mode, or

@@ -23,16 +23,31 @@ INLINE void store(uint8_t *out, vector block)
     _mm_storeu_si128((__m128i *)out, block);
 }
 
+/* Up to eight bytes as a number, the first one the lowest. By few loads, and not through memory, which would
+ * wait until what is written byte by byte can be read at once. */
+INLINE uint64_t load_number(const uint8_t *in, size_t len)
+{
+    uint32_t first, last;
+    uint64_t number = 0;
+
+    if (len == 8) {
+        memcpy(&number, in, 8);
+    } else if (len >= 4) { /* two words, which overlap */
+        memcpy(&first, in, 4);
+        memcpy(&last, in + len - 4, 4);
+        number = first | (uint64_t)last << 8 * (len - 4);
+    } else {
+        for (size_t i = 0; i < len; i++)
+            number |= (uint64_t)in[i] << 8 * i;
+    }
+    return number;
+}
+
 INLINE vector load_part(const uint8_t *in, size_t len)
 {
-    uint8_t bytes[VECTOR] = {0};
-    vector block;
+    size_t low = len < 8 ? len : 8;
 
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = in[i];
-    block = load(bytes);
-    x86_cleanse_block(bytes);
-    return block;
+    return _mm_set_epi64x((long long)load_number(in + low, len - low), (long long)load_number(in, low));
 }
 
 INLINE void store_part(uint8_t *out, vector block, size_t len)

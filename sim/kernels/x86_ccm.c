@@ -48,14 +48,13 @@ INLINE void mac_block_and_count(struct ccm *ccm, vector text)
 INLINE vector begin(struct ccm *ccm, const struct ersatz_op *op)
 {
     size_t iv_len = op->u.cipher.iv_len, length_len = 15 - iv_len, tag_len = op->u.cipher.tag_len;
-    uint8_t block[X86_BLOCK] = {0};
-    vector blocks[3];
+    vector nonce = _mm_slli_si128(load_part(op->u.cipher.long_iv, iv_len), 1), blocks[3];
+    int flags = (op->u.cipher.aad_len > 0 ? 0x40 : 0) | (int)((tag_len - 2) / 2 << 3);
 
-    block[0] = (uint8_t)(length_len - 1);
-    memcpy(block + 1, op->u.cipher.long_iv, iv_len);
-    ccm->counter = swap_bytes(load(block));
-    block[0] |= (uint8_t)((op->u.cipher.aad_len > 0 ? 0x40 : 0) | (tag_len - 2) / 2 << 3);
-    blocks[0] = _mm_or_si128(load(block), swap_bytes(_mm_set_epi64x(0, (long long)op->u.cipher.len)));
+    nonce = _mm_or_si128(nonce, _mm_cvtsi32_si128((int)length_len - 1));
+    ccm->counter = swap_bytes(nonce);
+    blocks[0] = _mm_or_si128(_mm_or_si128(nonce, _mm_cvtsi32_si128(flags)),
+        swap_bytes(_mm_set_epi64x(0, (long long)op->u.cipher.len)));
     blocks[1] = swap_bytes(ccm->counter);
     blocks[2] = swap_bytes(_mm_add_epi64(ccm->counter, _mm_set_epi64x(0, 1)));
     ccm->counter = _mm_add_epi64(ccm->counter, _mm_set_epi64x(0, 2));
@@ -79,14 +78,30 @@ static size_t describe_aad(uint8_t out[10], uint64_t len)
     return at;
 }
 
+/* The first block of associated data that are not of the usual length. Returns how many of them it has. */
+static __attribute__((noinline)) size_t first_of_long_aad(
+    uint8_t first[X86_BLOCK], const uint8_t *aad, size_t len)
+{
+    size_t at = describe_aad(first, len);
+
+    memcpy(first + at, aad, X86_BLOCK - at);
+    return X86_BLOCK - at;
+}
+
+#define SHORT_AAD (X86_BLOCK - 2) /* fits into one block, behind its length */
+
 INLINE void mac_aad(struct ccm *ccm, const uint8_t *aad, size_t len)
 {
-    uint8_t first[X86_BLOCK] = {0};
-    size_t at = describe_aad(first, len), part = len < X86_BLOCK - at ? len : X86_BLOCK - at;
+    uint8_t first[X86_BLOCK];
+    size_t part = len;
 
-    for (size_t i = 0; i < part; i++)
-        first[at + i] = aad[i];
-    mac_block(ccm, load(first));
+    if (len <= SHORT_AAD) {
+        mac_block(
+            ccm, _mm_or_si128(_mm_slli_si128(load_part(aad, len), 2), _mm_cvtsi32_si128((int)len << 8)));
+    } else {
+        part = first_of_long_aad(first, aad, len);
+        mac_block(ccm, load(first));
+    }
     aad += part;
     len -= part;
     for (; len >= X86_BLOCK; aad += X86_BLOCK, len -= X86_BLOCK)

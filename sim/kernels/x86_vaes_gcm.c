@@ -82,7 +82,7 @@ TARGET static __m128i hash_bytes(
 /* The end of a block that was already added to the hash. */
 INLINE __m128i hash_added(const struct vaes_gcm_key *key, __m128i hash)
 {
-    return hash_few(key, hash, _mm512_setzero_si512(), BLOCK);
+    return hash_block(key, hash, _mm_setzero_si128());
 }
 
 /* The last block that is hashed: two lengths, given in bytes. */
@@ -93,7 +93,7 @@ INLINE __m128i lengths_block(uint64_t one, uint64_t two)
 
 INLINE __m128i hash_lengths(const struct vaes_gcm_key *key, __m128i hash, uint64_t one, uint64_t two)
 {
-    return hash_few(key, hash, _mm512_zextsi128_si512(lengths_block(one, two)), BLOCK);
+    return hash_block(key, hash, lengths_block(one, two));
 }
 
 /* -------------------------------------------------------------------------------------------------- message
@@ -268,14 +268,12 @@ INLINE void crypt_beside_hash(const struct vaes_gcm_key *key, struct text *text,
     encrypt_last_round_all(keys, stream, WIDEST);
 }
 
-/* Of a long text, WIDEST registers at a time. To decrypt, they are hashed as they come. */
+/* Of a text of POWERS bytes or more, WIDEST registers at a time. To decrypt, they are hashed as they come. */
 TARGET static struct text decrypt_long(const struct vaes_gcm_key *key, struct text text)
 {
     size_t len = text.len;
     struct counters counters;
 
-    if (len < POWERS)
-        return text;
     begin_counters(key, &text, &counters);
     while (text.len >= POWERS) {
         vector stream[WIDEST], blocks[WIDEST], cipher[WIDEST];
@@ -299,8 +297,6 @@ TARGET static struct text encrypt_long(const struct vaes_gcm_key *key, struct te
     vector stream[WIDEST], blocks[WIDEST], cipher[WIDEST];
     struct counters counters;
 
-    if (len < POWERS)
-        return text;
     count_on(&text, stream, WIDEST);
     begin_counters(key, &text, &counters);
     encrypt_all(round_keys_of(key), stream, WIDEST);
@@ -322,7 +318,8 @@ TARGET static struct text encrypt_long(const struct vaes_gcm_key *key, struct te
 /* Whole blocks. */
 INLINE __m128i crypt_blocks(const struct vaes_gcm_key *key, struct text text, bool encrypt)
 {
-    text = encrypt ? encrypt_long(key, text) : decrypt_long(key, text);
+    if (text.len >= POWERS)
+        text = encrypt ? encrypt_long(key, text) : decrypt_long(key, text);
     if (text.len >= SOME * VECTOR)
         crypt_registers(key, &text, SOME, SOME * VECTOR, encrypt);
     while (text.len >= VECTOR)
@@ -415,13 +412,45 @@ TARGET static void crypt_pieces(const struct vaes_gcm_key *key, struct vaes_gcm 
         crypt_bytes(key, gcm, out + done, in + done, len - done, encrypt);
 }
 
+/* A block that follows whole blocks, hashed at once. */
+TARGET static void crypt_one_block(
+    const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, bool encrypt)
+{
+    __m128i counter = swapped(load_block(gcm->counters)), before = load_block(in), after;
+
+    counter = _mm_add_epi32(counter, _mm_set_epi32(0, 0, 0, (int)(uint32_t)(gcm->text_len / BLOCK + 1)));
+    after = _mm_xor_si128(before, encrypt_block(key, swapped(counter)));
+    store_block(out, after);
+    store_block(gcm->hash,
+        swapped(hash_block(key, swapped(load_block(gcm->hash)), swapped(encrypt ? after : before))));
+    gcm->text_len += BLOCK;
+}
+
+/* A full register that follows whole blocks: without the room that crypt_pieces() takes for longer texts. */
+TARGET static void crypt_one_register(
+    const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, bool encrypt)
+{
+    struct text text = {out, in, VECTOR, swapped(load_block(gcm->hash)),
+        counters_from(gcm, (int)(uint32_t)(gcm->text_len / BLOCK + 1))};
+
+    crypt_registers(key, &text, 1, VECTOR, encrypt);
+    store_block(gcm->hash, swapped(text.hash));
+    gcm->text_len += VECTOR;
+}
+
 TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
+    bool follows_blocks = !gcm->waits && gcm->text_len % BLOCK == 0;
+
     if (gcm->waits && gcm->text_len == 0 && len <= VECTOR) {
         crypt_in_one_register(key, gcm, out, in, len, encrypt);
     } else if (gcm->waits && gcm->text_len == 0 && len <= VAES_GCM_SHORT) {
         crypt_in_some_registers(key, gcm, out, in, len, encrypt);
+    } else if (follows_blocks && len == BLOCK) {
+        crypt_one_block(key, gcm, out, in, encrypt);
+    } else if (follows_blocks && len == VECTOR) {
+        crypt_one_register(key, gcm, out, in, encrypt);
     } else {
         if (gcm->waits)
             end_waiting(key, gcm);

@@ -123,6 +123,18 @@ INLINE void hash_some(
         _mm512_maskz_loadu_epi64(first, key->sums + at));
 }
 
+/* One block, in the first lane alone: no masks, and no lanes to add up. */
+INLINE __m128i hash_block(const struct vaes_gcm_key *key, __m128i hash, __m128i block)
+{
+    const size_t at = POWERS - BLOCK;
+    struct product product = no_product();
+
+    multiply_add(&product, _mm512_castsi128_si512(_mm_xor_si128(hash, block)),
+        _mm512_castsi128_si512(_mm_load_si128((const __m128i *)(key->powers + at))),
+        _mm512_castsi128_si512(_mm_load_si128((const __m128i *)(key->sums + at))));
+    return _mm512_castsi512_si128(reduce(product));
+}
+
 /* One register with less than four blocks. */
 INLINE __m128i hash_few(const struct vaes_gcm_key *key, __m128i hash, vector blocks, size_t len)
 {

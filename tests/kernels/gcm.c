@@ -27,11 +27,13 @@ static void make(struct message *message)
     message->tag_len = 1 + pair_random(16);
 }
 
-/* Up to most, often little. */
+/* Up to most, often little, and often whole blocks. */
 static size_t piece(size_t most)
 {
     size_t len = pair_random(4) == 0 ? pair_random(800) : pair_random(40);
 
+    if (pair_random(2) == 0)
+        len = 16 * pair_random(6);
     return len < most ? len : most;
 }
 
@@ -153,6 +155,31 @@ static void check_refusals(struct pair *pair)
     turn(pair, true);
 }
 
+/* The same of messages that the kernel has from their first piece on, by each function that takes the piece.
+ */
+static void check_late_pieces(struct pair *pair)
+{
+    static struct message message;
+    struct ersatz_op begin, text = {.kind = ERSATZ_CIPHER}, end = text, late;
+
+    make(&message);
+    begin = first_piece(&message);
+    begin.u.cipher.in = text.u.cipher.in = message.text;
+    begin.u.cipher.len = text.u.cipher.len = 20;
+    end.u.cipher.tag = message.tag;
+    end.u.cipher.tag_len = 16;
+    late = text;
+    late.u.cipher.aad = message.aad;
+    late.u.cipher.aad_len = 5;
+    for (unsigned i = 0; i < 16; i++) {
+        CHECK_EQ(pair_compute(pair, begin, false), ERSATZ_OK);
+        CHECK(pair_compute(pair, late, false) != ERSATZ_OK); /* associated data, after text */
+        CHECK_EQ(pair_compute(pair, begin, false), ERSATZ_OK);
+        CHECK_EQ(pair_compute(pair, end, false), ERSATZ_OK);
+        CHECK(pair_compute(pair, i % 2 == 0 ? text : end, false) != ERSATZ_OK); /* the message has ended */
+    }
+}
+
 /* A message stays with its kernel when another is chosen in the middle. */
 static void check_choice(struct pair *pair)
 {
@@ -191,6 +218,7 @@ int main(int argc, char **argv)
         struct pair pair = pair_new(ERSATZ_GCM, bits, true);
 
         check_refusals(&pair);
+        check_late_pieces(&pair);
         for (unsigned i = 0; i < MESSAGES; i++)
             check_message(&pair);
         check_choice(&pair);

@@ -77,10 +77,14 @@ bool aes_ccm_dup(const struct aes_ccm *from, struct aes_ccm *to)
 
 bool aes_ccm_set_key(struct aes_ccm *ccm, const uint8_t *key, bool encrypt)
 {
-    ccm->encrypt = encrypt;
     if (ccm->stage != AES_CCM_READY) /* the message before is over, and so is its end */
         ccm->stage = AES_CCM_NO_NONCE;
-    return aes_set_key(&ccm->state, ERSATZ_CCM, key, ccm->key_len, encrypt);
+    if (key == NULL && ccm->encrypt == encrypt)
+        return true;
+    if (!aes_set_key(&ccm->state, ERSATZ_CCM, key, ccm->key_len, encrypt))
+        return false;
+    ccm->encrypt = encrypt;
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------ nonce and tag */

@@ -2,7 +2,6 @@
 /* What the AES modes share. */
 #include "aes_common.h"
 
-#include <limits.h>
 #include <openssl/async.h>
 #include <sys/types.h>
 
@@ -62,10 +61,8 @@ bool aes_dup_state(struct ersatz_cipher *from, struct ersatz_cipher **to)
     return result == ERSATZ_OK;
 }
 
-bool aes_takes_length(size_t len)
+bool aes_refuse_length(size_t len)
 {
-    if (len <= INT_MAX)
-        return true;
     error_raise(REASON_INPUT, "a length of %zd bytes; expected 0 to %d", (ssize_t)len, INT_MAX);
     return false;
 }

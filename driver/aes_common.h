@@ -8,6 +8,8 @@
 #ifndef ERSATZ_DRIVER_AES_COMMON_H
 #define ERSATZ_DRIVER_AES_COMMON_H
 
+#include <limits.h>
+
 #include "ersatz/device.h"
 
 #define AES_PIPES_MAX 32u /* messages that go to the card together: EVP_MAX_PIPES, SSL_MAX_PIPELINES */
@@ -21,8 +23,14 @@ bool aes_set_key(
 /* Make *to a copy of from, which may be NULL. On failure *to is NULL. */
 bool aes_dup_state(struct ersatz_cipher *from, struct ersatz_cipher **to);
 
+/* Raise an error about a length that is too long. Returns false. */
+bool aes_refuse_length(size_t len);
+
 /* Whether an int can hold len. EVP hands a negative length on as a huge one. */
-bool aes_takes_length(size_t len);
+static inline bool aes_takes_length(size_t len)
+{
+    return len <= INT_MAX || aes_refuse_length(len);
+}
 
 /*
  * Random bytes. They come from the device's generator and not from libcrypto's for the default library

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "aes_common.h"
+#include "card.h"
 #include "error.h"
 #include "ersatz/assertion.h"
 #include "offload.h"
@@ -41,8 +42,10 @@ static void end_message(struct aes_gcm *gcm)
 
 void aes_gcm_init(struct aes_gcm *gcm, size_t key_len)
 {
-    *gcm = (struct aes_gcm){
-        .key_size = threshold_size((unsigned)key_len * 8), .key_len = key_len, .iv_len = IV_DEFAULT};
+    *gcm = (struct aes_gcm){.stats = card_stats(),
+        .key_size = threshold_size((unsigned)key_len * 8),
+        .key_len = key_len,
+        .iv_len = IV_DEFAULT};
 }
 
 void aes_gcm_cleanup(struct aes_gcm *gcm)
@@ -60,9 +63,11 @@ bool aes_gcm_set_key(struct aes_gcm *gcm, const uint8_t *key, bool encrypt)
 {
     bool begun = gcm->stage > AES_GCM_GATHER || gcm->aad_len > 0;
 
-    gcm->encrypt = encrypt;
+    if (key == NULL && gcm->encrypt == encrypt)
+        return true;
     if (!aes_set_key(&gcm->state, ERSATZ_GCM, key, gcm->key_len, encrypt))
         return false;
+    gcm->encrypt = encrypt;
     if (key != NULL) {
         gcm->records_sealed = 0;
         if (begun || gcm->iv_generated)
@@ -145,11 +150,20 @@ bool aes_gcm_set_invocation(struct aes_gcm *gcm, const uint8_t *field, size_t le
     return true;
 }
 
+/* The usual length as a constant, as in copy_iv(). */
+static void copy_tag(uint8_t *to, const uint8_t *from, size_t len)
+{
+    if (len == AES_GCM_TAG_MAX)
+        memcpy(to, from, AES_GCM_TAG_MAX);
+    else
+        memcpy(to, from, len);
+}
+
 bool aes_gcm_set_tag(struct aes_gcm *gcm, const uint8_t *tag, size_t len)
 {
     if (len < 1 || len > AES_GCM_TAG_MAX || gcm->encrypt)
         return false;
-    memcpy(gcm->tag, tag, len);
+    copy_tag(gcm->tag, tag, len);
     gcm->tag_len = len;
     return true;
 }
@@ -158,7 +172,7 @@ bool aes_gcm_get_tag(const struct aes_gcm *gcm, uint8_t *tag, size_t len)
 {
     if (len < 1 || len > AES_GCM_TAG_MAX || !gcm->encrypt || gcm->tag_len == 0)
         return false;
-    memcpy(tag, gcm->tag, len);
+    copy_tag(tag, gcm->tag, len);
     return true;
 }
 
@@ -185,6 +199,12 @@ static void prepare(const struct aes_gcm *gcm, struct ersatz_op *op)
             op->u.cipher.aad_len = gcm->aad_len;
         }
     }
+}
+
+/* Whether so many bytes stay on the calling core. */
+static bool stays_here(const struct aes_gcm *gcm, size_t len)
+{
+    return threshold_keeps(ERSATZ_GCM, gcm->key_size, len) || offload_is_for_speed();
 }
 
 /* Run a piece of the message; then the message is at stage next. A failure ends the message. */
@@ -249,11 +269,29 @@ static struct ersatz_op last_op(struct aes_gcm *gcm)
         .u.cipher = {.tag = gcm->tag, .tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len}};
 }
 
-static bool finish(struct aes_gcm *gcm)
+static __attribute__((noinline)) bool run_end(struct aes_gcm *gcm)
 {
     struct ersatz_op op = last_op(gcm);
 
-    if (op.u.cipher.tag_len == 0 || run(gcm, &op, AES_GCM_TEXT) != ERSATZ_OK)
+    return op.u.cipher.tag_len != 0 && run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
+}
+
+/* The end of a message whose text the calling core computed, on the shortest way. */
+static bool end_here(struct aes_gcm *gcm)
+{
+    size_t tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len;
+    enum ersatz_result result = ersatz_compute_gcm_end(gcm->state, gcm->tag, tag_len, gcm->stats);
+
+    error_raise_result(result);
+    end_message(gcm);
+    return result == ERSATZ_OK;
+}
+
+static bool finish(struct aes_gcm *gcm)
+{
+    bool is_short = gcm->stage == AES_GCM_TEXT && (gcm->encrypt || gcm->tag_len != 0) && stays_here(gcm, 0);
+
+    if (!(is_short ? end_here(gcm) : run_end(gcm)))
         return false;
     if (gcm->encrypt)
         gcm->tag_len = AES_GCM_TAG_MAX;
@@ -294,11 +332,35 @@ static bool add_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
     return true;
 }
 
-static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+static __attribute__((noinline)) bool run_text(
+    struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct ersatz_op op = {.u.cipher = {.in = in, .out = out, .len = len}};
 
     return run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
+}
+
+/* What stays on the calling core does so without offload(): a short text takes no longer than a few calls. */
+static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct ersatz_gcm_piece piece = {.in = in, .out = out, .len = len};
+    enum ersatz_result result;
+
+    if (!stays_here(gcm, len))
+        return run_text(gcm, out, in, len);
+    if (gcm->stage == AES_GCM_GATHER) {
+        piece.iv = gcm->message_iv;
+        piece.iv_len = gcm->iv_len;
+        piece.aad = gcm->aad;
+        piece.aad_len = gcm->aad_len;
+    }
+    result = ersatz_compute_gcm_text(gcm->state, &piece, gcm->stats);
+    gcm->stage = AES_GCM_TEXT;
+    if (result == ERSATZ_OK)
+        return true;
+    error_raise_result(result);
+    end_message(gcm);
+    return false;
 }
 
 static bool has_key(const struct aes_gcm *gcm)

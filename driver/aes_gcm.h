@@ -24,9 +24,10 @@ enum aes_gcm_stage {
 
 struct aes_gcm {
     struct ersatz_cipher *state; /* NULL until a key was set */
-    unsigned key_size;           /* as thresholds.h counts key sizes */
+    struct ersatz_stats *stats;
+    unsigned key_size; /* as thresholds.h counts key sizes */
     size_t key_len;
-    bool encrypt; /* the direction that was asked for last */
+    bool encrypt; /* the direction of the state, once there is one */
     enum aes_gcm_stage stage;
     size_t iv_len;
     uint8_t iv[AES_GCM_IV_MAX];         /* as set; the next one where IVs are generated */

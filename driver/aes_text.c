@@ -350,13 +350,6 @@ bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt)
     return true;
 }
 
-void aes_text_set_iv(struct aes_text *text, const uint8_t *iv)
-{
-    memcpy(text->iv, iv, BLOCK);
-    text->iv_set = true;
-    text->num = 0;
-}
-
 bool aes_text_dup(const struct aes_text *from, struct aes_text *to)
 {
     return aes_dup_state(from->state, &to->state);

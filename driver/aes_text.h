@@ -7,6 +7,8 @@
 #ifndef ERSATZ_DRIVER_AES_TEXT_H
 #define ERSATZ_DRIVER_AES_TEXT_H
 
+#include <string.h>
+
 #include "aes_common.h"
 #include "ersatz/device.h"
 
@@ -42,8 +44,19 @@ void aes_text_cleanup(struct aes_text *text);
  * key, updates fail. */
 bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt);
 
+/* Whether aes_text_set_key() would change nothing without a key: so it is not called for each text. */
+static inline bool aes_text_keeps_key(const struct aes_text *text, bool encrypt)
+{
+    return text->keyed && text->encrypt == encrypt && text->key_encrypts == encrypt;
+}
+
 /* Begin a text with this IV, 16 bytes. */
-void aes_text_set_iv(struct aes_text *text, const uint8_t *iv);
+static inline void aes_text_set_iv(struct aes_text *text, const uint8_t *iv)
+{
+    memcpy(text->iv, iv, AES_BLOCK);
+    text->iv_set = true;
+    text->num = 0;
+}
 
 /* Encrypt or decrypt len bytes. CBC, ECB: a multiple of 16. XTS: a data unit, 16 bytes to 16 MiB. in and out
  * are the same, or do not overlap. Returns 1, or 0 if it failed: an int as EVP's functions return it, so that

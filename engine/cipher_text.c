@@ -36,7 +36,7 @@ static int init(EVP_CIPHER_CTX *ctx, const unsigned char *key, const unsigned ch
 
     if (iv != NULL && text->mode == ERSATZ_XTS) /* EVP sets that of the other modes */
         aes_text_set_iv(text, iv);
-    return aes_text_set_key(text, key, encrypt);
+    return (key == NULL && aes_text_keeps_key(text, encrypt)) || aes_text_set_key(text, key, encrypt);
 }
 
 static int cleanup(EVP_CIPHER_CTX *ctx)

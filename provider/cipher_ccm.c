@@ -150,7 +150,7 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
         return 0;
     if (iv != NULL)
         aes_ccm_set_nonce(&ccm->aes, iv);
-    return set_params(ccm, params);
+    return params == NULL || set_params(ccm, params);
 }
 
 static int update(

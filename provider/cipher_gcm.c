@@ -125,7 +125,7 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) &&
         (bytes == NULL || !aes_gcm_set_tag(&gcm->aes, bytes, len)))
         return REFUSE(PROV_R_INVALID_TAG);
-    if (!wrong && param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+    if (!wrong && params[1].key == NULL && param_is(params, OSSL_CIPHER_PARAM_AEAD_TAG))
         return 1; /* the common case ends here */
     if (!set_iv_len(gcm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
@@ -228,13 +228,13 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
     if (!aes_gcm_set_key(&gcm->aes, key, encrypt))
         return 0;
     if (iv != NULL) {
-        if (!aes_gcm_set_iv_len(&gcm->aes, iv_len))
+        if (iv_len != gcm->aes.iv_len && !aes_gcm_set_iv_len(&gcm->aes, iv_len))
             return 0;
         aes_gcm_set_iv(&gcm->aes, iv);
         gcm->iv_set = true;
         gcm->iv_random = false;
     }
-    return set_params(gcm, params);
+    return params == NULL || set_params(gcm, params);
 }
 
 static bool compute(struct gcm *gcm, unsigned char *out, const unsigned char *in, size_t len, size_t *done)

@@ -133,7 +133,8 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
 {
     struct cipher_context *context = arg;
 
-    pipeline_free(context);
+    if (context->pipeline != NULL)
+        pipeline_free(context);
     return context->cipher->family->init(context, key, key_len, iv, iv_len, params, encrypt);
 }
 

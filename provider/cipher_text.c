@@ -73,18 +73,18 @@ static int set_key_len(const struct text *text, const OSSL_PARAM *p)
 }
 
 /* One parameter of EVP's own; others are ignored. */
-static int set_param(struct text *text, const OSSL_PARAM *p)
+static inline int set_param(struct text *text, const OSSL_PARAM *p)
 {
+    bool is_padding = param_is(p, OSSL_CIPHER_PARAM_PADDING);
     unsigned number;
 
-    if (param_is(p, OSSL_CIPHER_PARAM_KEYLEN))
+    if (!is_padding && param_is(p, OSSL_CIPHER_PARAM_KEYLEN))
         return set_key_len(text, p);
-    if (text->cipher->mode == ERSATZ_XTS ||
-        (!param_is(p, OSSL_CIPHER_PARAM_PADDING) && !param_is(p, OSSL_CIPHER_PARAM_NUM)))
+    if (text->cipher->mode == ERSATZ_XTS || (!is_padding && !param_is(p, OSSL_CIPHER_PARAM_NUM)))
         return 1;
-    if (!OSSL_PARAM_get_uint(p, &number))
+    if (!param_unsigned(p, &number))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-    if (param_is(p, OSSL_CIPHER_PARAM_PADDING))
+    if (is_padding)
         text->pads = number != 0;
     else
         text->aes.num = number;
@@ -99,6 +99,8 @@ static int set_params(void *arg, const OSSL_PARAM params[])
 
     if (params == NULL)
         return 1;
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING) && text->pipeline == NULL)
+        return set_param(text, params); /* the common case */
     for (const OSSL_PARAM *p = params; p->key != NULL; p++) {
         has_tls |= p->key[0] == 't';
         if (!set_param(text, p))
@@ -142,9 +144,10 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
     }
     if (key != NULL && key_len != text->cipher->key_len)
         return REFUSE(PROV_R_INVALID_KEY_LENGTH);
-    if ((key != NULL || text->aes.state != NULL) && !aes_text_set_key(&text->aes, key, encrypts))
+    if ((key != NULL || (text->aes.state != NULL && !aes_text_keeps_key(&text->aes, encrypts))) &&
+        !aes_text_set_key(&text->aes, key, encrypts))
         return 0;
-    return set_params(text, params);
+    return params == NULL || set_params(text, params);
 }
 
 /* ---------------------------------------------------------------------------------------------- blocks */
@@ -225,6 +228,10 @@ static int update_blocks(
     struct piece piece = {out, size, in, len};
     size_t whole;
 
+    if (text->partial_len == 0 && len % AES_BLOCK == 0 && len <= size && len > 0 && !may_be_last(text, 0)) {
+        *out_len = len;
+        return aes_text_update(&text->aes, out, in, len) || REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    }
     if (!complete_block(text, &piece, &whole))
         return 0;
     if (whole != 0 && !aes_text_update(&text->aes, piece.out, piece.in, whole))

@@ -57,6 +57,16 @@ static inline bool asked_bytes(
     return true;
 }
 
+/* OSSL_PARAM_get_uint(3), without a call for what EVP gives. */
+static inline bool param_unsigned(const OSSL_PARAM *param, unsigned *value)
+{
+    if (param->data_type != OSSL_PARAM_UNSIGNED_INTEGER || param->data_size != sizeof(*value) ||
+        param->data == NULL)
+        return OSSL_PARAM_get_uint(param, value) != 0;
+    memcpy(value, param->data, sizeof(*value));
+    return true;
+}
+
 /* Give a parameter its value. A parameter that is NULL was not asked for. False: it is of a wrong type or
  * size. */
 static inline bool answer_size(OSSL_PARAM params[], const char *name, size_t value)

@@ -2,11 +2,13 @@
 # Mode "jobs": throughput and latency over jobs in flight.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
-mode_jobs() {
+plan_jobs() {
     local works="${*:-rsa2048-sign rsa4096-sign aes-128-cbc:16384 aes-256-gcm:16384}"
     local counts=${jobs:-1,2,4,8,16,32,64,128,256,512}
     plan_all in_flight "$works" "plain ${counts//,/ }"
-    run_plan "$results/jobs.raw.tsv"
+}
+
+show_jobs() {
     summarize "$results/jobs.raw.tsv" "$results/jobs.summary.tsv"
     lines_with "rate rate/plain median_us p99_us cpu_us cpu_us/plain" "$results/jobs.summary.tsv" >"$results/jobs.tsv"
     here
@@ -14,6 +16,12 @@ mode_jobs() {
     latency_table jobs <"$results/jobs.tsv"
     tell_cleanliness "$results/jobs.summary.tsv"
     plot jobs "$results/jobs.svg" "$results/jobs.tsv"
+}
+
+mode_jobs() {
+    plan_jobs "$@"
+    run_plan "$results/jobs.raw.tsv"
+    show_jobs
 }
 
 # latency_table WORD: of lines with rate, its ratio, median, 99th percentile, processor time and its ratio.

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# One run of something, by one of three tools. Each prints lines of "work, variant, metric, value" with tabs between them,
+# One run of something, by one of several tools. Each prints lines of "work, variant, metric, value" with tabs between them,
 # and fails where the card did not do the work.
 #
 # A variant is how it is run: "plain", without the card; "sync", with the card and no job; a number, so many jobs with the card;
-# "fastest" and "direct", as 64 and OFFLOAD:fastest or MEMORY:direct. "-x2" after it: two processes. "against-" before it: by the
-# accelerator that --against names.
+# "fastest" and "direct", as 64 and OFFLOAD:fastest or MEMORY:direct; "fastest-1", with 1 job. "-x2" after it: two processes. "against-"
+# before it: by the accelerator that --against names.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
-# A number of the statistics that the run has left in $work/stats*.json, the sum over its processes.
+# A number of the statistics that the run has left in $work/stats.json, the sum over its processes.
 stat_of() {
-    cat "$work"/stats*.json 2>/dev/null |
-        awk -v name="\"$1\":" '{ at = index($0, name); if (at) sum += substr($0, at + length(name)) + 0 } END { printf "%.0f\n", sum }'
+    awk -v name="\"$1\":" '!/^"/ { at = index($0, name); if (at) sum += substr($0, at + length(name)) + 0 } END { printf "%.0f\n", sum }' \
+        "$work/stats.json" 2>/dev/null
 }
 
 not_served() {
@@ -23,17 +23,17 @@ not_served() {
 # core does AES, and so it does without jobs.
 on_card() {
     case $1:$2 in
+    *:fastest*) return 1 ;;
     rsa*) ;;
-    *:fastest | *:sync) return 1 ;;
+    *:sync) return 1 ;;
     *) [ "${1##*:}" -gt 2048 ] ;;
     esac
 }
 
 # openssl speed goes on with plain OpenSSL if an engine fails, so its own word counts for nothing.
-# check_speed WORK VARIANT: that the statistics have as many operations as it says it has done, on standard error.
+# check_speed WORK VARIANT: that the statistics have as many operations as it says it has done.
 check_speed() {
     local done_1 done_2 in_place=0
-    [ -n "$(find "$work" -name 'stats*.json' -size +0)" ] || not_served "$1" "there are no statistics, the engine did not load" || return
     if ! on_card "$1" "$2"; then
         in_place=$(stat_of inline)
     elif [[ $1 = *-ctr:* ]]; then
@@ -41,80 +41,103 @@ check_speed() {
         [[ $in_place =~ ^[0-9]+$ ]] || in_place=64
         [[ $2 != *-x2 ]] || in_place=$((2 * in_place))
     fi
-    done_1=$(awk -F: '$1 == "+R" || $1 == "+R1" { sum += $2 } END { printf "%.0f\n", sum }' "$work/log")
-    done_2=$(awk -F: '$1 == "+R2" { sum += $2 } END { printf "%.0f\n", sum }' "$work/log")
+    done_1=$(awk -F: '$1 == "+R" || $1 == "+R1" { sum += $2 } END { printf "%.0f\n", sum }' "$work/out")
+    done_2=$(awk -F: '$1 == "+R2" { sum += $2 } END { printf "%.0f\n", sum }' "$work/out")
     [ "$done_1" -gt 0 ] || not_served "$1" "nothing was done" || return
-    if [ "$done_2" -gt 0 ]; then
+    if [ "$done_2" -gt 0 ] && [[ $2 != fastest* ]]; then
         [ "$(stat_of rsa_priv)" -ge "$done_1" ] || not_served "$1" "$(stat_of rsa_priv) of $done_1 signs" || return
         [ "$(stat_of rsa_pub)" -ge "$done_2" ] || not_served "$1" "$(stat_of rsa_pub) of $done_2 verifications" || return
     else
-        [ $(($(stat_of completed) + in_place)) -ge "$done_1" ] ||
-            not_served "$1" "$(stat_of completed) and $in_place in place, of $done_1" || return
+        [ $(($(stat_of completed) + in_place)) -ge $((done_1 + done_2)) ] ||
+            not_served "$1" "$(stat_of completed) and $in_place in place, of $((done_1 + done_2))" || return
     fi
 }
 
-# door_options NAME: openssl's options for an engine of that name or path, or for a provider (provider:NAME).
-door_options() {
-    case $1 in
-    provider:*) echo "-provider ${1#provider:} -provider default -propquery ?provider=${1#provider:}" ;;
-    *) echo "-engine $1" ;;
-    esac
+# against_configuration: an OPENSSL_CONF with the provider that --against names first, for which openssl speed has no option that
+# concerns RSA.
+against_configuration() {
+    cat <<CNF
+config_diagnostics = 1
+openssl_conf = openssl_init
+[openssl_init]
+providers = providers
+alg_section = algorithms
+[providers]
+${against#provider:} = accelerator
+default = libcrypto
+[accelerator]
+activate = 1
+[libcrypto]
+activate = 1
+[algorithms]
+default_properties = ?provider=${against#provider:}
+CNF
 }
 
-# check_against: that openssl speed did not go on without the other accelerator.
+# check_against: that the other accelerator loads; openssl speed might go on without it.
 check_against() {
-    ! grep -qiE 'invalid engine|could not load|unable to load provider|error' "$work/log" || not_served "$1" "$against does not load" || return
+    local said
+    if [[ $against = provider:* ]]; then
+        against_configuration >"$work/against.cnf"
+        said=$(OPENSSL_CONF=$work/against.cnf openssl list -providers 2>&1) && grep -qF "  ${against#provider:}" <<<"$said" && return
+    else
+        said=$(openssl rand -engine "$against" 1 2>&1 | tr -d '\0') &&
+            ! grep -qiE 'invalid engine|could not load|error' <<<"$said" && return
+    fi
+    echo "scripts/bench: --against: $against does not load: $(grep -iE -m 1 'error|could not|unable|invalid' <<<"$said" || echo "openssl does not list it")" >&2
+    return 1
 }
 
 # measure_speed WORK VARIANT: WORK is what openssl speed calls it, rsa2048, or a cipher and a length, aes-128-cbc:16384. "cores": the
-# processor time that it took for each second.
+# processor time that it took for each second. ersatz-run counts what a process has done that is ended before its time.
 measure_speed() {
-    local options=(-mr -elapsed -seconds "$(awk -v s="$seconds" 'BEGIN { print s <= 1 ? 1 : int(s + 0.999) }')") control=
-    local variant=${2%-x2} settings=() status=0 TIMEFORMAT='%R %U %S'
-    [ "$variant" = "$2" ] || options+=(-multi 2)
-    # shellcheck disable=SC2207 # words
+    local variant=${2%-x2} processes=1 command=(env) status=0
+    local options=(-elapsed -seconds "$(awk -v s="$seconds" 'BEGIN { print s <= 1 ? 1 : int(s + 0.999) }')")
+    [ "$variant" = "$2" ] || processes=2
     case $variant in
     plain) ;;
-    against-*) options+=($(door_options "$against")) ;;
+    against-*)
+        case $against in
+        provider:*) command+=("OPENSSL_CONF=$work/against.cnf") ;;
+        *) options+=(-engine "$against") ;;
+        esac
+        ;;
     *)
-        if [ "$door" = provider ]; then
-            options+=($(door_options provider:ersatz))
-            settings+=("OPENSSL_MODULES=$(dirname "$ERSATZ_MODULE")")
-        else
-            options+=($(door_options "$ERSATZ_MODULE"))
-        fi
+        [[ $variant != fastest* ]] || command+=(ERSATZ_CTRL=OFFLOAD:fastest)
+        [ "$variant" != direct ] || command+=(ERSATZ_CTRL=MEMORY:direct)
+        command+=("$ERSATZ_BUILD/tools/ersatz-run/ersatz-run" --module "$ERSATZ_MODULE" --door "$door" --no-check --no-trace --json
+            --report "$work/stats.json" --)
         ;;
     esac
     case ${variant#against-} in
     plain | sync) ;;
-    fastest | direct) options+=(-async_jobs 64) ;;
+    fastest-1) options+=(-async_jobs 1) ;;
+    fastest | direct) options+=(-async_jobs "${jobs:-64}") ;;
     *) options+=(-async_jobs "${variant#against-}") ;;
-    esac
-    case $variant in
-    fastest) control='OFFLOAD:fastest;' ;;
-    direct) control='MEMORY:direct;' ;;
     esac
     case $1 in
     rsa*) options+=("$1") ;;
     *) options+=(-evp "${1%:*}" -bytes "${1#*:}") ;;
     esac
-    rm -f "$work"/stats*.json
-    settings+=("ERSATZ_CTRL=${control}STATS_FILE:$work/stats.%p.json")
-    { time env "${settings[@]}" openssl speed "${options[@]}" >"$work/out" 2>"$work/log"; } 2>"$work/time" || status=$?
-    [ $status -eq 0 ] || { cat "$work/log" >&2; return 1; }
+    rm -f "$work/stats.json"
+    "${command[@]}" scripts/bench.d/openssl_speed $processes "${options[@]}" >"$work/out" 2>"$work/log" || status=$?
+    if [ $status -ne 0 ]; then
+        cat "$work/out" >>"$work/log"
+        not_served "$1" "openssl speed ${options[*]} failed" || return
+    fi
     case $variant in
-    plain) ;;
-    against-*) check_against "$1" || return ;;
+    plain | against-*) ;;
     *) check_speed "$1" "$2" || return ;;
     esac
     awk -F: -v w="$1" -v v="$2" -v OFS='\t' '
-        FILENAME ~ /time$/ { split($0, t, " "); cores = t[1] > 0 ? (t[2] + t[3]) / t[1] : 0; next }
-        $1 == "+F2" { print w "-sign", v, "rate", $4; print w "-verify", v, "rate", $5; n++ }
-        $1 == "+F" { print w, v, "rate", $NF; n++ }
+        $1 == "+R" { split(w, part, ":"); rate += $2 * part[2] / $NF }
+        $1 == "+R1" { sign += $2 / $NF }
+        $1 == "+R2" { verify += $2 / $NF }
+        $1 == "+T" { cores = $2 > 0 ? ($3 + $4) / $2 : 0 }
         END {
-            if (n == 0) exit 1
-            if (w !~ /:/) { print w "-sign", v, "cores", cores; print w "-verify", v, "cores", cores } else print w, v, "cores", cores
-        }' "$work/time" "$work/out" || { echo "scripts/bench: openssl speed says nothing of $1" >&2; return 1; }
+            if (sign) { print w "-sign", v, "rate", sign; print w "-verify", v, "rate", verify; print w "-sign", v, "cores", cores; print w "-verify", v, "cores", cores }
+            else { print w, v, "rate", rate; print w, v, "cores", cores }
+        }' "$work/out"
 }
 
 # measure_in_flight WORK VARIANT [OPTION ...]: with tests/bench/in_flight.c, which fails if the engine did not do the work.

@@ -11,6 +11,11 @@ every_length="16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536"
 few_lengths="16 256 4096 16384" # for -q
 slow=0.9                        # below this ratio to plain OpenSSL
 
+# Of one run: there are many. The other modes' default is 1.
+cell_seconds() {
+    echo "${given_seconds:-0.1}"
+}
+
 # plan_modes [CIPHER ...]
 plan_modes() {
     local cipher direction length lengths=$every_length ciphers=("$@")
@@ -55,14 +60,18 @@ slowest_cell() {
         END { if (found) print least, which; exit !found }'
 }
 
-mode_modes() {
-    plan_modes "$@"
-    run_plan "$results/modes.raw.tsv"
+show_modes() {
     summarize "$results/modes.raw.tsv" "$results/modes.summary.tsv"
     { printf 'cipher\tdirection\tvariant\tlength\tratio\n'; ratios_of_modes "$results/modes.summary.tsv"; } >"$results/modes.tsv"
     here
-    echo "Ratios to plain OpenSSL in the same round; sync: the engine without jobs; $rounds rounds of $(cell_seconds) s"
+    echo "Ratios to plain OpenSSL in the same round; sync: the $door without jobs; $rounds rounds of $(cell_seconds) s"
     modes_table "$results/modes.summary.tsv" | as_text
     slow_cells "$results/modes.summary.tsv"
     tell_cleanliness "$results/modes.summary.tsv"
+}
+
+mode_modes() {
+    plan_modes "$@"
+    run_plan "$results/modes.raw.tsv"
+    show_modes
 }

@@ -2,14 +2,15 @@
 # What is to be run, and running it: all of it in each round, one after the other, with progress on standard error.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
-plan=() # each "TOOL WORK VARIANT"
+plan=() # each "TOOL WORK VARIANT PART"
+part=   # of a plan of several: its lines go to a file of their own
 
 # plan_all TOOL WORKS VARIANTS: each work with each variant; those of a work follow one another.
 plan_all() {
     local work_name variant
     for work_name in $2; do
         for variant in $3; do
-            plan+=("$1 $work_name $variant")
+            plan+=("$1 $work_name $variant $part")
         done
     done
 }
@@ -43,22 +44,26 @@ others_since() {
         END { printf "%.3f\n", (others > 0 && elapsed > 0) ? others / elapsed : 0 }' "$1" "$2"
 }
 
-# run_plan RAW: runs the plan, round by round, and writes lines of "round, work, variant, metric, value" to the file.
-# "others": how many cores others used meanwhile.
+# run_plan [RAW]: runs the plan, round by round, and writes lines of "round, work, variant, metric, value" to the file; those of a part to
+# $results/PART.raw.tsv. "others": how many cores others used meanwhile.
 run_plan() {
-    local round item tool work_name variant number=0
+    local round item tool work_name variant of_part raw number=0
     told_at=$((SECONDS - 10))
-    : >"$1"
+    for item in "${plan[@]}"; do
+        read -r _ _ _ of_part <<<"$item"
+        : >"${1:-$results/$of_part.raw.tsv}"
+    done
     for ((round = 1; round <= rounds; round++)); do
         for item in "${plan[@]}"; do
-            read -r tool work_name variant <<<"$item"
+            read -r tool work_name variant of_part <<<"$item"
+            raw=${1:-$results/$of_part.raw.tsv}
             progress $number $((rounds * ${#plan[@]})) "round $round of $rounds: $work_name, $(words_for "$variant")"
             note_times "$work/before"
             "measure_$tool" "$work_name" "$variant" >"$work/lines"
             note_times "$work/after"
             awk -v r="$round" -v OFS='\t' -v others="$(others_since "$work/before" "$work/after")" '
                 { print r, $0; split($0, part, "\t"); seen[part[1] OFS part[2]] = 1 }
-                END { for (key in seen) print r, key, "others", others }' "$work/lines" >>"$1"
+                END { for (key in seen) print r, key, "others", others }' "$work/lines" >>"$raw"
             number=$((number + 1))
         done
     done
@@ -72,8 +77,9 @@ words_for() {
     against-*) echo "$against, $(words_for "${1#against-}")" ;;
     plain) echo "plain OpenSSL" ;;
     sync) echo "no jobs" ;;
-    fastest) echo "64 jobs, OFFLOAD:fastest" ;;
-    direct) echo "64 jobs, MEMORY:direct" ;;
+    fastest) echo "${jobs:-64} jobs, OFFLOAD:fastest" ;;
+    fastest-1) echo "1 job, OFFLOAD:fastest" ;;
+    direct) echo "${jobs:-64} jobs, MEMORY:direct" ;;
     [0-9]*x[0-9]*) echo "${1/x/ threads, } workers" ;;
     card) echo "the card" ;;
     kernel) echo "its kernel" ;;

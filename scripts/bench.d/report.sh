@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Mode "report": the tables of docs/performance/ for the machine that it runs on, as Markdown.
+# Mode "report": the tables of docs/performance/ for the machine that it runs on, as Markdown: all of them from one alternating run.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 # The compiler that built the module: GCC 12.2.0, clang 14.0.6.
 compiler() {
     readelf -p .comment "$ERSATZ_MODULE" 2>/dev/null |
         sed -nE 's/.*(GCC): .* ([0-9.]+)$/\1 \2/p; s/.*(clang) version ([0-9.]+).*/\1 \2/p' | tail -n 1
+}
+
+# Which ersatz, where git can tell.
+module_version() {
+    echo "ersatz $(git -C "$top" describe --always --dirty 2>/dev/null || sed -nE "s/^ *version: '(.*)'.*/\1/p" meson.build | head -n 1)"
 }
 
 # A file name for this processor and this OpenSSL.
@@ -21,48 +26,112 @@ latencies() {
         { print $1, $2, sprintf("%.0f", $3), sprintf("%.2f", $4), time($5), time($6), time($7), sprintf("%.2f", $8) }' "$1"
 }
 
-mode_report() {
-    local file heading=$'\n## '
-    file=$report_directory/$(report_name "$([ "$door" = engine ] || echo provider)").md
-    mkdir -p "$report_directory"
-    mode_speed
-    if [ "$door" = engine ]; then
-        mode_modes
-        mode_jobs
-        mode_tls
+report_parts="speed tls jobs modes"
+
+# can_do PART: whether it can be measured here. If not, a line of $left_out says why.
+can_do() {
+    case $1 in
+    tls)
+        command -v haproxy >/dev/null || { left_out+=("tls: haproxy is not installed"); return 1; }
+        ;;
+    esac
+}
+
+# plan_report [PART ...]: all of it in one plan, so that a round is a round of everything.
+plan_report() {
+    local wanted
+    done_parts=()
+    left_out=()
+    # shellcheck disable=SC2034 # for plan_modes
+    [ -n "$sizes" ] || sizes=16,256,1024,4096,16384
+    for part in $report_parts; do
+        wanted=" ${*:-$report_parts} "
+        if [[ $wanted != *" $part "* ]]; then
+            left_out+=("$part: not asked for")
+        elif can_do "$part"; then
+            "plan_$part"
+            done_parts+=("$part")
+        fi
+    done
+    part=
+    [ -n "$against" ] || left_out+=("another accelerator: no --against")
+}
+
+# section HEAD SUMMARY TEXT ...: a table from standard input.
+section() {
+    echo
+    echo "## $1"
+    echo
+    printf '%s\n' "${@:3}"
+    echo
+    as_markdown
+    echo
+    tell_cleanliness "$2"
+}
+
+section_speed() {
+    speed_table "$results/speed.summary.tsv" | section Throughput "$results/speed.summary.tsv" \
+        "\`openssl speed\` by the $door, $seconds s; in brackets, cores in use. \`sync\`: no jobs; \`x2\`: two processes; \`fastest\`, \`direct\`: ${jobs:-64} jobs" \
+        "and \`OFFLOAD:fastest\` or \`MEMORY:direct\`."
+    [ -z "$against" ] || echo $'\n'"\`${against#provider:}\`: $(against_version). What it does not offer, libcrypto computes."
+}
+
+section_tls() {
+    tls_table "$results/tls.tsv" | section "TLS handshakes with HAProxy" "$results/tls.summary.tsv" "$(tell_tls)"
+}
+
+section_jobs() {
+    latencies "$results/jobs.tsv" work jobs | section "Jobs in flight" "$results/jobs.summary.tsv" \
+        "One thread keeps so many jobs in flight, with one operation each, by the $door; $seconds s."
+}
+
+section_modes() {
+    modes_table "$results/modes.summary.tsv" | section "AES in every mode" "$results/modes.summary.tsv" \
+        "By the $door, $(cell_seconds) s. \`sync\`: no jobs; \`64\`: 64 jobs, on the card above 2 KiB; \`fastest\`: 64 jobs, \`OFFLOAD:fastest\`."
+}
+
+# against_version: what the other accelerator says of itself.
+against_version() {
+    if [[ $against = provider:* ]]; then
+        OPENSSL_CONF=$work/against.cnf openssl list -providers 2>/dev/null |
+            awk -v name="${against#provider:}" '$1 == name { found = 1; next } found && $1 == "version:" { print "version " $2; exit }'
+    else
+        openssl engine -v "$against" 2>/dev/null | sed -n '1s/^([^)]*) //p'
     fi
+}
+
+# draw FILE: the picture of the report, if it has what that shows.
+draw() {
+    [[ " ${done_parts[*]} " = *" speed "* && " ${done_parts[*]} " = *" jobs "* ]] || return 0
+    plot overview "$1" "$results/speed.tsv"
+    [ ! -e "$1" ] || echo $'\n'"![Throughput with jobs in flight, times plain OpenSSL, and latency over jobs](${1##*/})"
+}
+
+mode_report() {
+    local name file done_part
+    name=$(report_name "$([ "$door" = engine ] || echo provider)")
+    file=$report_directory/$name.md
+    mkdir -p "$report_directory"
+    plan_report "$@"
+    run_plan
+    for done_part in "${done_parts[@]}"; do
+        "show_$done_part"
+        echo
+    done
     {
         echo "# $(here)"
         echo
-        echo "Written by \`scripts/bench report\` on $(date -u +%F). Module built by $(compiler); $rounds rounds, medians. Ratios are to plain OpenSSL on"
-        echo "one core in the same round. [performance.md](../performance.md) explains the tables."
-        echo "${heading}Throughput"
-        echo
-        echo "\`openssl speed\` by the $door; in brackets, cores in use. \`sync\`: no jobs; \`x2\`: two processes; \`fastest\`, \`direct\`: 64 jobs and"
-        echo "\`OFFLOAD:fastest\` or \`MEMORY:direct\`."
-        echo
-        speed_table "$results/speed.summary.tsv" | as_markdown
-        echo
-        tell_cleanliness "$results/speed.summary.tsv"
-        if [ "$door" = engine ]; then
-            echo "${heading}AES in every mode"
-            echo
-            echo "\`sync\`: no jobs; \`64\`: 64 jobs, on the card above 2 KiB; \`fastest\`: 64 jobs, \`OFFLOAD:fastest\`."
-            echo
-            modes_table "$results/modes.summary.tsv" | as_markdown
-            echo
-            tell_cleanliness "$results/modes.summary.tsv"
-            echo "${heading}Jobs in flight"
-            echo
-            latencies "$results/jobs.tsv" work jobs | as_markdown
-            echo
-            tell_cleanliness "$results/jobs.summary.tsv"
-            echo "${heading}TLS handshakes with HAProxy"
-            echo
-            tls_table "$results/tls.tsv" | as_markdown
-            echo
-            tell_cleanliness "$results/tls.summary.tsv"
+        echo "Written by \`scripts/bench report\` on $(date -u +%F). Module built by $(compiler), $(module_version); $rounds rounds in turn, medians. Ratios are to plain OpenSSL"
+        echo "on one core in the same round. [performance.md](../performance.md) explains the tables."
+        draw "$report_directory/$name.svg"
+        for done_part in "${done_parts[@]}"; do
+            "section_$done_part"
+        done
+        if [ ${#left_out[@]} -gt 0 ]; then
+            printf '\n## Left out\n\n'
+            printf -- '- %s\n' "${left_out[@]}"
         fi
     } >"$file"
     echo "written: $file"
+    [ ${#left_out[@]} -eq 0 ] || printf 'left out: %s\n' "${left_out[@]}"
 }

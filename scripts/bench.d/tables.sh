@@ -44,14 +44,20 @@ speed_table() {
     local work_name variant cell
     awk -F'\t' -v OFS='\t' '
         function human(work, value) { return work ~ /^rsa/ ? sprintf("%.0f/s", value) : sprintf("%.2f GB/s", value / 1e9) }
-        $3 == "rate" { if (!(($1, $2) in rate)) order[++n] = $1 SUBSEP $2; rate[$1, $2] = $4; ratio[$1, $2] = $5 }
+        function rank(variant) { # the column
+            if (variant ~ /^against-/) return 20 + rank(substr(variant, 9))
+            return variant ~ /^plain/ ? 0 : variant == "sync" ? 1 : variant == "1" ? 2 : variant == "fastest-1" ? 3 : variant ~ /^[0-9]/ ? 4 : 5
+        }
+        $3 == "rate" { order[++n] = $1 SUBSEP $2; rate[$1, $2] = $4; ratio[$1, $2] = $5 }
         $3 == "cores" { cores[$1, $2] = $4 }
         END {
-            for (k = 1; k <= n; k++) {
-                split(order[k], part, SUBSEP)
-                print part[1], part[2], part[2] == "plain" ? human(part[1], rate[order[k]]) \
-                    : sprintf("%.2f (%.1f)", ratio[order[k]], cores[order[k]])
-            }
+            for (column = 0; column < 40; column++)
+                for (k = 1; k <= n; k++) {
+                    split(order[k], part, SUBSEP)
+                    if (rank(part[2]) == column)
+                        print part[1], part[2], part[2] == "plain" ? human(part[1], rate[order[k]]) \
+                            : sprintf("%.2f (%.1f)", ratio[order[k]], cores[order[k]])
+                }
         }' "$1" | while IFS=$'\t' read -r work_name variant cell; do
         printf '%s\t%s\t%s\n' "$work_name" "$(heading_for "$variant")" "$cell"
     done | pivot work
@@ -59,9 +65,12 @@ speed_table() {
 
 # heading_for VARIANT: short words for a column.
 heading_for() {
+    local other=${against#provider:}
     case $1 in
     *-x2) echo "$(heading_for "${1%-x2}"), x2" ;;
-    against-*) echo "${against##*/} $(heading_for "${1#against-}")" ;;
+    against-*) echo "${other##*/}, $(heading_for "${1#against-}")" ;;
+    fastest-1) echo "fastest, 1 job" ;;
+    1) echo "1 job" ;;
     [0-9]*) echo "$1 jobs" ;;
     *) echo "$1" ;;
     esac

@@ -103,9 +103,9 @@ static int destroy(ENGINE *engine)
     return 1;
 }
 
-static int set_up(ENGINE *engine)
+static int set_up(ENGINE *engine, const char *id)
 {
-    return ENGINE_set_id(engine, ENGINE_ID) && ENGINE_set_name(engine, ENGINE_NAME) &&
+    return ENGINE_set_id(engine, id) && ENGINE_set_name(engine, ENGINE_NAME) &&
            ENGINE_set_RSA(engine, rsa_method()) && ENGINE_set_ciphers(engine, cipher_list) &&
            ENGINE_set_pkey_meths(engine, rsa_pkey_methods) && ENGINE_set_digests(engine, digest_list) &&
            ENGINE_set_init_function(engine, init) && ENGINE_set_finish_function(engine, finish) &&
@@ -121,31 +121,42 @@ static const char *file_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* Whether id means this engine: its name, or the path of the module, as in `openssl engine PATH`. */
-static bool is_ours(const char *id)
+/*
+ * The id of this engine, if it is what id means: its own; that of Intel's engine, now or once, which some
+ * programs have built in, and which they find by a link qatengine.so or qat.so to this module; or the path of
+ * the module, as in `openssl engine PATH`. Else NULL.
+ */
+static const char *known_id(const char *id)
 {
+    static const char *const others[] = {"qatengine", "qat"};
     static const char here = '\0';
     Dl_info module;
 
     if (id == NULL || strcmp(id, ENGINE_ID) == 0)
-        return true;
+        return ENGINE_ID;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(id, others[i]) == 0)
+            return others[i];
     if (strchr(id, '/') != NULL && dladdr(&here, &module) != 0 &&
         strcmp(file_name(id), file_name(module.dli_fname)) == 0)
-        return true;
+        return ENGINE_ID;
     error_raise(REASON_BAD_COMMAND,
-        "this module is the engine " ENGINE_ID "; expected that name, or its path, not \"%s\"", id);
-    return false;
+        "this module is the engine " ENGINE_ID
+        "; expected that name, qatengine, qat, or its path, not \"%s\"",
+        id);
+    return NULL;
 }
 
 /* Under the lock. */
 static bool load(ENGINE *engine, const char *id)
 {
     error_load();
-    if (!is_ours(id) || !door_open(NULL, NULL))
+    id = known_id(id);
+    if (id == NULL || !door_open(NULL, NULL))
         return false;
     if (!watch_cleanup())
         error_raise_result(ERSATZ_NO_MEMORY);
-    else if (create_methods() && set_up(engine))
+    else if (create_methods() && set_up(engine, id))
         return true;
     door_close();
     return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who holds the ENGINE, and what becomes of the card when one lets go while others work. */
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <pthread.h>
 
@@ -112,9 +113,40 @@ static void same_module(void)
     card_unload(first);
 }
 
+/* A program that has the id of Intel's engine built in finds the module by a link of that name. */
+static void other_names(void)
+{
+    static const char *const names[] = {"qatengine", "qat", "another"};
+    char link[sizeof(scratch_directory) + 16];
+
+    scratch_make();
+    setenv("OPENSSL_ENGINES", scratch_directory, 1);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        ENGINE *engine, *again;
+
+        snprintf(link, sizeof(link), "%s/%s.so", scratch_directory, names[i]);
+        CHECK_EQ(symlink(getenv("ERSATZ_MODULE"), link), 0);
+        engine = ENGINE_by_id(names[i]);
+        if (strcmp(names[i], "another") == 0) {
+            CHECK(engine == NULL && error_speaks_of("qatengine"));
+            continue;
+        }
+        CHECK(engine != NULL && strcmp(ENGINE_get_id(engine), names[i]) == 0);
+        CHECK_EQ(ENGINE_ctrl_cmd_string(engine, "ENABLE_EXTERNAL_POLLING", NULL, 0), 1);
+        CHECK_EQ(ENGINE_init(engine), 1);
+        again = ENGINE_by_id(names[i]);
+        CHECK(again == engine);
+        CHECK_EQ(ENGINE_ctrl_cmd_string(again, "POLL", NULL, 0), 1);
+        CHECK(ENGINE_free(again) && ENGINE_remove(engine) && ENGINE_finish(engine) && ENGINE_free(engine));
+    }
+    unsetenv("OPENSSL_ENGINES");
+    scratch_leave();
+}
+
 int main(void)
 {
     test_begin(100);
+    other_names();
     last_reference_races();
     two_modules();
     same_module();

@@ -733,7 +733,7 @@ bool card_has_record(void)
 void card_keep_crashes(bool keep)
 {
     if (keep)
-        ersatz_crash_watch(card.place.record);
+        ersatz_crash_watch(card.place.record, card.place.directory);
     else
         ersatz_crash_unwatch();
 }

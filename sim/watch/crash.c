@@ -10,8 +10,12 @@
 #include <execinfo.h>
 #include <link.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -28,6 +32,7 @@
 static struct ersatz_record *record;
 static char program[512];                      /* its path */
 static const struct link_map *own, *c_library; /* own: NULL if this module is part of the program */
+static struct sockaddr_un listener;            /* no path: there is none */
 
 /* ------------------------------------------------------------------------------------------ the stack */
 
@@ -211,6 +216,23 @@ static void wait_for_other(const struct ersatz_crash *crash)
     }
 }
 
+/* Lets a listener look at all threads as they are now. Without a device, the process may be in a sandbox that
+ * would kill it for these calls. */
+static void show_threads(void)
+{
+    bool may =
+        listener.sun_path[0] != '\0' && atomic_load_explicit(&record->head.started, memory_order_relaxed);
+    int s = may ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+
+    if (s < 0)
+        return;
+    if (connect(s, (const struct sockaddr *)&listener, sizeof(listener)) == 0) {
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* a debugger that is no ancestor may attach */
+        kill(getpid(), SIGSTOP);
+    }
+    close(s);
+}
+
 static void on_crash(int signal_number, siginfo_t *info, void *context)
 {
     struct ersatz_crash *crash = &record->crash;
@@ -220,10 +242,12 @@ static void on_crash(int signal_number, siginfo_t *info, void *context)
     signal(signal_number, SIG_DFL);
     /* The child of a vfork(2) has its parent's record. */
     if (record->head.pid == getpid()) {
-        if (atomic_compare_exchange_strong(&crash->state, &none, ERSATZ_CRASH_BEGUN))
+        if (atomic_compare_exchange_strong(&crash->state, &none, ERSATZ_CRASH_BEGUN)) {
             write_crash(crash, signal_number, context);
-        else
+            show_threads();
+        } else {
             wait_for_other(crash);
+        }
     }
     raise(signal_number); /* blocked until the handler returns */
 }
@@ -244,7 +268,19 @@ static bool is_default(int signal)
            action.sa_handler == SIG_DFL;
 }
 
-void ersatz_crash_watch(struct ersatz_record *into)
+/* Where to find a listener in the directory, if its path is short enough for a socket. */
+static void find_listener(const char *directory)
+{
+    int length = directory == NULL ? -1
+                                   : snprintf(listener.sun_path, sizeof(listener.sun_path),
+                                         "%s/" ERSATZ_CRASH_SOCKET, directory);
+
+    listener.sun_family = AF_UNIX;
+    if (length < 0 || (size_t)length >= sizeof(listener.sun_path))
+        listener.sun_path[0] = '\0';
+}
+
+void ersatz_crash_watch(struct ersatz_record *into, const char *directory)
 {
     struct sigaction action = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
@@ -252,6 +288,7 @@ void ersatz_crash_watch(struct ersatz_record *into)
 
     program[length > 0 ? length : 0] = '\0';
     record = into;
+    find_listener(directory);
     own = module_of((uintptr_t)on_crash, &start);
     own = own != NULL && own->l_name[0] == '\0' ? NULL : own;
     c_library = module_of((uintptr_t)abort, &start);

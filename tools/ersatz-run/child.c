@@ -178,6 +178,7 @@ static void wait_for_program(struct ending *ending, const sigset_t *set, const s
 /* Ends what a bounded program has left, or what is left of it. */
 static void end_all(struct ending *ending, const struct child_bounds *bounds)
 {
+    tree_unwatch_crashes(ending->too_long || ending->stopped);
     if (ending->too_long && bounds->stacks != NULL)
         tree_write_stacks(bounds->stacks);
     ending->crashed = tree_end(ending->too_long || ending->stopped ? 0 : LEFTOVERS_S);
@@ -215,11 +216,13 @@ struct ending child_run(
     sigset_t set, before;
     int complaint[2], err;
 
-    if (pipe2(complaint, O_CLOEXEC) != 0)
-        give_up("cannot make a pipe: %s", strerror(errno));
     fill_set(&set);
     sigprocmask(SIG_BLOCK, &set, &before);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (bounds != NULL && bounds->threads != NULL) /* before there is a pipe that its process would hold */
+        tree_watch_crashes(bounds->place->records, bounds->place->records_fd, bounds->threads);
+    if (pipe2(complaint, O_CLOEXEC) != 0)
+        give_up("cannot make a pipe: %s", strerror(errno));
     ending.pid = fork();
     if (ending.pid < 0)
         give_up("cannot start a process: %s", strerror(errno));

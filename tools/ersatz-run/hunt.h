@@ -151,6 +151,7 @@ struct round_result {
 #define ROUND_OUTPUT "output.txt"
 #define ROUND_ERRORS "errors.txt"
 #define ROUND_STACKS "stacks.txt"
+#define ROUND_THREADS "threads.txt" /* stacks of all threads of processes that crashed */
 #define ROUND_REPORT "report.txt"
 #define ROUND_TIMELINE "timeline.json"
 #define ROUND_DIR "dir" /* the command's own; removed */

@@ -194,6 +194,7 @@ static void write_failure(const struct hunted *hunted, unsigned index, FILE *str
     if (name != NULL) {
         write_file(failure, ROUND_REPORT, "The report of that round", stream);
         write_file(failure, ROUND_STACKS, "The stacks", stream);
+        write_file(failure, ROUND_THREADS, "The stacks of all threads", stream);
         write_file(failure, ROUND_OUTPUT, "Standard output", stream);
         write_file(failure, ROUND_ERRORS, "Standard error", stream);
         fprintf(stream, "<p>Files: <a href=\"%s/\">%s/</a>; <code>%s</code> opens in ui.perfetto.dev</p>\n",

@@ -72,7 +72,10 @@ void judge(struct round_result *result, const struct hunt_options *options, cons
     bool excused = card_may_fail(card) && !options->strict_status;
     int signal;
 
-    if (ending->too_long)
+    /* After a crash, it may have waited in vain. */
+    if (ending->too_long && crash_find(records, 0) != NULL)
+        add_crash(result, options, crash_find(records, 0)->signal, records);
+    else if (ending->too_long)
         add(result, options, BROKEN_TIME, 0);
     else if (has_crashed(ending, records, &signal))
         add_crash(result, options, signal, records);

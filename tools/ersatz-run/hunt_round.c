@@ -163,17 +163,20 @@ static void run_round(struct hunt *hunt, const struct slot *slot)
 {
     char *output = text("%s/" ROUND_OUTPUT, slot->directory),
          *errors = text("%s/" ROUND_ERRORS, slot->directory);
-    char *stacks = text("%s/" ROUND_STACKS, slot->directory);
+    char *stacks = text("%s/" ROUND_STACKS, slot->directory),
+         *threads = text("%s/" ROUND_THREADS, slot->directory);
+    static struct place place; /* removed at exit */
     struct growth growth = {0};
     const struct child_bounds bounds = {.seconds = hunt->baseline.limit,
         .output = output,
         .errors = errors,
         .stacks = slot->kind == ROUND_REPEATED ? NULL : stacks,
+        .threads = slot->kind == ROUND_REPEATED ? NULL : threads,
+        .place = &place,
         .mask = &programs_mask,
         .stop_at_signal = true,
         .watch = hunt->options.counts[BROKEN_GROWTH] ? growth_watch : NULL,
         .watched = &growth};
-    static struct place place; /* removed at exit */
     struct options options;
     struct records records;
     struct ending ending;
@@ -325,7 +328,7 @@ void finished_free(struct finished *finished)
 char *evidence_copy(const char *from, char *to)
 {
     static const char *const names[] = {
-        ROUND_OUTPUT, ROUND_ERRORS, ROUND_STACKS, ROUND_REPORT, ROUND_TIMELINE};
+        ROUND_OUTPUT, ROUND_ERRORS, ROUND_STACKS, ROUND_THREADS, ROUND_REPORT, ROUND_TIMELINE};
 
     if (from == NULL || mkdir(to, 0755) != 0) {
         free(to);

@@ -31,12 +31,16 @@ static bool shows(const struct round_result *result, const struct broke *broke)
 /* The stacks stay those of the first round. */
 static void keep(struct failure *failure, struct finished *finished)
 {
-    char *from = text("%s/" ROUND_STACKS, failure->directory == NULL ? "" : failure->directory);
-    char *to = text("%s/" ROUND_STACKS, finished->directory);
+    static const char *const names[] = {ROUND_STACKS, ROUND_THREADS};
 
-    (void)!link(from, to);
-    free(from);
-    free(to);
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *from = text("%s/%s", failure->directory == NULL ? "" : failure->directory, names[i]);
+        char *to = text("%s/%s", finished->directory, names[i]);
+
+        (void)!link(from, to);
+        free(from);
+        free(to);
+    }
     evidence_remove(failure->directory);
     failure->directory = finished->directory;
     failure->result = finished->result;

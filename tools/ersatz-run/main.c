@@ -127,6 +127,8 @@ static struct ending run_as_round(
     struct growth growth = {.records = place->records_fd};
     const struct child_bounds bounds = {.seconds = options->round,
         .stacks = "/dev/stderr",
+        .threads = "/dev/stderr",
+        .place = place,
         .watch = options->growth ? growth_watch : NULL,
         .watched = &growth};
     char *name = text("ersatz-round-%ld", (long)getpid());

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ersatz/crash.h"
 #include "ersatz/output.h"
 #include "run.h"
 
@@ -177,6 +178,11 @@ static bool is_a_link_of_ours(const char *name)
     return name[0] != '.';
 }
 
+static bool is_of_records(const char *name)
+{
+    return ersatz_record_is_named_so(name) || strcmp(name, ERSATZ_CRASH_SOCKET) == 0;
+}
+
 static void remove_inner(int directory, int fd, const char *name, bool (*wanted)(const char *name))
 {
     if (fd < 0)
@@ -190,7 +196,7 @@ void place_remove(struct place *place)
 {
     made = NULL;
     if (place->fd >= 0) {
-        remove_inner(place->fd, place->records_fd, place->records_name, ersatz_record_is_named_so);
+        remove_inner(place->fd, place->records_fd, place->records_name, is_of_records);
         remove_inner(place->fd, place->engines_fd, ENGINES, is_a_link_of_ours);
         remove_inner(place->fd, place->modules_fd, MODULES, is_a_link_of_ours);
         (void)!unlinkat(place->fd, CONFIG, 0);

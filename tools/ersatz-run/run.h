@@ -173,9 +173,11 @@ struct ending {
 
 /* For a program of which nothing may survive: a round of a hunt. */
 struct child_bounds {
-    double seconds;               /* it is killed after that time */
-    const char *output, *errors;  /* files for standard output and standard error; NULL: ours */
-    const char *stacks;           /* file for the stacks of its threads when it is killed; NULL: none */
+    double seconds;              /* it is killed after that time */
+    const char *output, *errors; /* files for standard output and standard error; NULL: ours */
+    const char *stacks;          /* file for the stacks of its threads when it is killed; NULL: none */
+    const char *threads; /* file for the stacks of the threads of each process that crashes; NULL: none */
+    const struct place *place;    /* with threads: of the records */
     const sigset_t *mask;         /* its signal mask; NULL: ours */
     bool stop_at_signal;          /* a signal to us kills it, and is not passed on */
     void (*watch)(void *watched); /* called every 10 ms while it runs; NULL: not */

@@ -5,20 +5,26 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "crash.h"
+#include "ersatz/crash.h"
 
 #define PROCESSES_MAX 1024u /* of one look; what is left is seen by the next */
 #define STACKS_MAX 16u      /* how many processes' stacks are written */
 #define STACKS_SECONDS "60" /* for one process; on a busy machine gdb reads symbols slowly */
 #define LOOK_NS 20000000    /* between two looks */
+#define STOP_LOOKS 1000u    /* until a process that crashes must have stopped itself */
 
 static int crashed_by;
 
@@ -186,19 +192,140 @@ static bool run_debugger(pid_t pid, int output)
     return debugger > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* The end of a file. Opened anew, standard error would be written from its beginning if it is a file. */
+static FILE *open_end(const char *path)
+{
+    return strcmp(path, "/dev/stderr") == 0 ? fdopen(dup(STDERR_FILENO), "a") : fopen(path, "ae");
+}
+
+/* The stacks of a process, to the end of a stream. */
+static void write_stacks_of(pid_t pid, FILE *stream)
+{
+    fprintf(stream, "process %ld\n", (long)pid);
+    fflush(stream);
+    if (!run_debugger(pid, fileno(stream)))
+        write_waits(pid, stream);
+    fputc('\n', stream);
+    fflush(stream);
+}
+
 void tree_write_stacks(const char *path)
 {
     static pid_t pids[PROCESSES_MAX];
     unsigned count = list(pids);
-    FILE *stream = fopen(path, "we");
+    FILE *stream = open_end(path);
 
     for (unsigned i = 0; stream != NULL && i < count && i < STACKS_MAX; i++) {
-        fprintf(stream, "process %ld\n", (long)pids[i]);
-        fflush(stream);
-        if (!run_debugger(pids[i], fileno(stream)))
-            write_waits(pids[i], stream);
-        fputc('\n', stream);
+        write_stacks_of(pids[i], stream);
     }
     if (stream != NULL)
         fclose(stream);
+}
+
+/* ------------------------------------------------------------------------------------ processes that crash
+ */
+
+static pid_t watcher;    /* 0: none */
+static int watcher_ends; /* the end of a pipe: when it is closed, the watcher ends */
+
+/* Waits until the process has stopped itself. False: it has not. */
+static bool is_stopped(pid_t pid)
+{
+    static const struct timespec look = {.tv_nsec = LOOK_NS / 4};
+    char line[512];
+
+    for (unsigned i = 0; i < STOP_LOOKS; i++) {
+        const char *end;
+
+        if (!first_line(line, sizeof(line), "/proc/%ld/stat", (long)pid) ||
+            (end = strrchr(line, ')')) == NULL)
+            return false;
+        if (strncmp(end, ") T", 3) == 0)
+            return true;
+        nanosleep(&look, NULL);
+    }
+    return false;
+}
+
+/* One process has connected because it crashes. root: it must be below that one. */
+static void look_at_crash(int listener, pid_t root, const char *path)
+{
+    int s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof(peer);
+    FILE *stream;
+
+    if (s < 0)
+        return;
+    if (getsockopt(s, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && is_below(peer.pid, root) &&
+        is_stopped(peer.pid)) {
+        stream = open_end(path);
+        if (stream != NULL) {
+            write_stacks_of(peer.pid, stream);
+            fclose(stream);
+        }
+        kill(peer.pid, SIGCONT);
+    }
+    close(s);
+}
+
+static _Noreturn void watch_crashes(int listener, int ends, pid_t root, const char *path)
+{
+    struct pollfd on[] = {{.fd = listener, .events = POLLIN}, {.fd = ends}};
+
+    while (poll(on, 2, -1) < 0 || on[0].revents != 0 || on[1].revents == 0) {
+        if ((on[0].revents & POLLIN) != 0)
+            look_at_crash(listener, root, path);
+    }
+    _exit(0);
+}
+
+/* A socket in the directory of records, which processes of other users may use if we are root. -1: none. */
+static int listen_in(const char *records, int records_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" ERSATZ_CRASH_SOCKET, records);
+    int s = length < (int)sizeof(address.sun_path) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+
+    if (s >= 0 && (bind(s, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+                      fchmodat(records_fd, ERSATZ_CRASH_SOCKET, geteuid() == 0 ? 0666 : 0600, 0) != 0 ||
+                      listen(s, SOMAXCONN) != 0)) {
+        close(s);
+        s = -1;
+    }
+    return s;
+}
+
+bool tree_watch_crashes(const char *records, int records_fd, const char *path)
+{
+    int listener = listen_in(records, records_fd), ends[2];
+    pid_t root = getpid();
+
+    if (listener < 0 || pipe2(ends, O_CLOEXEC) != 0) {
+        if (listener >= 0)
+            close(listener);
+        return false;
+    }
+    fflush(NULL);
+    watcher = fork();
+    if (watcher == 0) {
+        close(ends[1]);
+        watch_crashes(listener, ends[0], root, path);
+    }
+    close(listener);
+    close(ends[0]);
+    watcher_ends = ends[1];
+    return watcher > 0;
+}
+
+void tree_unwatch_crashes(bool kill_it)
+{
+    if (watcher <= 0)
+        return;
+    if (kill_it)
+        kill(watcher, SIGKILL);
+    close(watcher_ends);
+    while (waitpid(watcher, NULL, 0) < 0 && errno == EINTR)
+        ;
+    watcher = 0;
 }

@@ -132,7 +132,7 @@ measure_tls() {
     if [[ $1 = *-steady ]]; then
         # That of the same round, or now; the card has plain OpenSSL's.
         [ "$2" != plain ] || [ -e "$work/rate-${1%-steady}" ] || measure_tls "${1%-steady}-apart" plain >/dev/null || return
-        rate=("$(awk -v load=$load '{ print load * $1 }' "$work/rate-${1%-steady}")")
+        rate=("$(awk -v part=$load '{ print part * $1 }' "$work/rate-${1%-steady}")")
         connections=1024 # as many as come
     fi
     port=$(free_port)

@@ -353,40 +353,69 @@ static long sleeps(void)
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
 }
 
+/*
+ * Whether an operation on the card has company: others like it, which are there when it begins, or begin
+ * before its job goes on. The card knows the first, so neither a job that is never resumed counts for ever,
+ * nor one of the parent's after a fork. The second is a number that only grows.
+ */
+struct company {
+    bool others;
+    _Atomic unsigned *begun; /* relaxed: it decides about speed alone */
+    unsigned number;
+};
+
+static struct company look_for_company(const struct ersatz_op *op, _Atomic unsigned *begun)
+{
+    struct ersatz_device *device = card_running_device();
+    enum ersatz_flight kind = op->kind == ERSATZ_CIPHER ? ERSATZ_FLIGHT_CIPHER : ERSATZ_FLIGHT_ASYM;
+
+    return (struct company){
+        .others = device != NULL && ersatz_device_is_busy(device, kind),
+        .begun = begun,
+    };
+}
+
+static enum ersatz_result compute_in_company(
+    const struct ersatz_op *op, ASYNC_JOB *job, struct company *company)
+{
+    company->number = atomic_fetch_add_explicit(company->begun, 1, memory_order_relaxed) + 1;
+    return compute_on_card(op, 1, job);
+}
+
+static bool had_company(const struct company *company)
+{
+    return company->others || atomic_load_explicit(company->begun, memory_order_relaxed) != company->number;
+}
+
 /* OFFLOAD:fastest, a private RSA operation of a job. */
 static enum ersatz_result compute_private_where_faster(const struct ersatz_op *op, ASYNC_JOB *job)
 {
-    static _Atomic unsigned in_flight, begun; /* on the card; relaxed: they decide about speed alone */
-    unsigned others = atomic_load_explicit(&in_flight, memory_order_relaxed), number;
+    static _Atomic unsigned begun;
+    struct company company = look_for_company(op, &begun);
     enum ersatz_result result;
 
-    if (!sides_choose_private(sides_of(op), others, sleeps()))
+    if (!sides_choose_private(sides_of(op), company.others, sleeps()))
         return compute_here(op, 1);
-    atomic_fetch_add_explicit(&in_flight, 1, memory_order_relaxed);
-    number = atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed) + 1;
-    result = compute_on_card(op, 1, job);
-    atomic_fetch_sub_explicit(&in_flight, 1, memory_order_relaxed);
-    sides_private_done(
-        sides_of(op), others > 0 || atomic_load_explicit(&begun, memory_order_relaxed) != number);
+    result = compute_in_company(op, job, &company);
+    sides_private_done(sides_of(op), had_company(&company));
     return result;
 }
 
 /* Such an operation, on the side that is faster now. */
 static enum ersatz_result compute_where_faster(const struct ersatz_op *op, ASYNC_JOB *job)
 {
-    static _Atomic unsigned in_flight; /* of such operations; relaxed: it decides about speed alone */
-    unsigned others = atomic_load_explicit(&in_flight, memory_order_relaxed);
-    bool here = !sides_choose(sides_of(op), others);
+    static _Atomic unsigned begun;
+    bool here = !sides_choose(sides_of(op));
+    struct company company;
     enum ersatz_result result;
 
     if (here) {
         result = compute_here(op, 1);
     } else {
-        atomic_fetch_add_explicit(&in_flight, 1, memory_order_relaxed);
-        result = compute_on_card(op, 1, job);
-        atomic_fetch_sub_explicit(&in_flight, 1, memory_order_relaxed);
+        company = look_for_company(op, &begun);
+        result = compute_in_company(op, job, &company);
     }
-    sides_done(sides_of(op), here, sides_bytes(op), now_ns());
+    sides_done(sides_of(op), here, !here && had_company(&company), sides_bytes(op), now_ns());
     return result;
 }
 

@@ -42,19 +42,13 @@ static void stay(struct sides *sides, bool here, bool changed)
     work_on(sides, here, false, sides->stay);
 }
 
-bool sides_choose(struct sides *sides, unsigned others)
+bool sides_choose(struct sides *sides)
 {
     if (sides == NULL)
         return true;
     if (!sides->begun)
         begin(sides);
-    if (sides->here)
-        return false;
-    sides->alone = others == 0 ? sides->alone + 1 : 0;
-    if (sides->alone <= ALONE_MAX)
-        return true;
-    stay(sides, true, !sides->trial);
-    return false;
+    return !sides->here;
 }
 
 /* A difference below a thirty-second is none. */
@@ -73,10 +67,22 @@ size_t sides_bytes(const struct ersatz_op *op)
     return op->kind == ERSATZ_CIPHER ? op->u.cipher.len : ersatz_rsa_key_size(op->u.rsa.key);
 }
 
-void sides_done(struct sides *sides, bool here, size_t len, uint64_t now)
+/* Returns whether the calling core computes from now on: so many were on the card alone. */
+static bool is_always_alone(struct sides *sides, bool in_company)
+{
+    sides->alone = in_company ? 0 : sides->alone + 1;
+    if (sides->alone < ALONE_MAX)
+        return false;
+    stay(sides, true, !sides->trial);
+    return true;
+}
+
+void sides_done(struct sides *sides, bool here, bool in_company, size_t len, uint64_t now)
 {
     if (sides == NULL || !sides->begun || here != sides->here)
         return; /* it was begun before the sides changed */
+    if (!here && is_always_alone(sides, in_company))
+        return;
     if (sides->skip > 0) {
         sides->skip--;
         return;
@@ -93,9 +99,9 @@ void sides_done(struct sides *sides, bool here, size_t len, uint64_t now)
     decide(sides);
 }
 
-bool sides_choose_private(struct sides *sides, unsigned others, long sleeps)
+bool sides_choose_private(struct sides *sides, bool others, long sleeps)
 {
-    if (sides == NULL || others > 0)
+    if (sides == NULL || others || sides->company)
         return true;
     if (sides->patience == 0)
         sides->patience = PATIENCE_MIN;
@@ -110,14 +116,18 @@ bool sides_choose_private(struct sides *sides, unsigned others, long sleeps)
 
 void sides_private_done(struct sides *sides, bool in_company)
 {
+    bool before;
+
     if (sides == NULL)
         return;
+    before = sides->company;
+    sides->company = in_company;
     if (in_company) {
         sides->patience = PATIENCE_MIN;
         return;
     }
     sides->awake = 0;
-    if (sides->patience < PATIENCE_MAX)
+    if (!before && sides->patience < PATIENCE_MAX)
         sides->patience *= 2; /* or it stays 0, in a thread that has not chosen yet */
 }
 

@@ -7,7 +7,8 @@
  * the one stays on which more bytes are done in a second; if there is no difference, the calling core. From
  * time to time the other one is tried again. Where nobody else is in flight, the calling core computes.
  *
- * A private RSA operation of a job goes to the card if another one is there. If not, the card would compute
+ * A private RSA operation of a job goes to the card if another one is there, or the last one had company:
+ * then the jobs of the others may be about to go on. If not, the card would compute
  * it alone, in the same time as the calling core, and hand it over and back besides. Others come along only
  * if the program has more to do than its threads can: then a thread does one operation after the other and
  * never sleeps in between. So the calling core computes until it has done several without sleeping; then one
@@ -25,26 +26,29 @@ struct sides {
     bool trial;            /* for the length of one measurement */
     unsigned skip, left;   /* operations that are not measured, and then those until there is a decision */
     unsigned stay;         /* how many operations the winner of a trial gets */
-    unsigned alone;        /* operations in a row that went to the card without company */
+    unsigned alone;        /* operations in a row that were on the card without company */
     uint64_t since, bytes; /* of the measurement: its begin, and what was done */
     double cost[2];        /* nanoseconds a byte, on the card and here */
+    bool company;          /* private RSA: the last one on the card had it */
     long sleeps;           /* private RSA: of the thread, at its latest operation */
     unsigned awake;        /* private RSA: operations since the thread slept */
     unsigned
         patience; /* private RSA: how many it does without sleeping before one goes to the card; 0: not set */
 };
 
-/* Where an operation goes, of which others of other jobs are in flight. True: to the card. */
-bool sides_choose(struct sides *sides, unsigned others);
+/* Where an operation goes. True: to the card. */
+bool sides_choose(struct sides *sides);
 
 /* The length of the operation's text, or of its RSA key. */
 size_t sides_bytes(const struct ersatz_op *op);
 
-/* An operation of so many bytes that was computed on that side is done. now: in nanoseconds. */
-void sides_done(struct sides *sides, bool here, size_t len, uint64_t now);
+/* An operation of so many bytes that was computed on that side is done; on the card, alone or not. now: in
+ * nanoseconds. */
+void sides_done(struct sides *sides, bool here, bool in_company, size_t len, uint64_t now);
 
-/* The same for a private RSA operation. sleeps: how often the thread has slept so far. */
-bool sides_choose_private(struct sides *sides, unsigned others, long sleeps);
+/* The same for a private RSA operation. others: some are on the card. sleeps: how often the thread has slept
+ * so far. */
+bool sides_choose_private(struct sides *sides, bool others, long sleeps);
 
 /* A private RSA operation has been on the card, alone or not. */
 void sides_private_done(struct sides *sides, bool in_company);

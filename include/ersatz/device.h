@@ -197,6 +197,10 @@ bool ersatz_device_is_running(const struct ersatz_device *device);
  * instance looks when it has more in flight than ever, and at every 64th request. */
 int ersatz_device_in_flight(struct ersatz_device *device, enum ersatz_flight kind);
 
+/* Whether any of this kind are. One that begins or ends meanwhile may be overlooked. Costs less with many
+ * instances, because it looks at those only that have requests, or had of late. */
+bool ersatz_device_is_busy(struct ersatz_device *device, enum ersatz_flight kind);
+
 /* From now on, keep in_flight of the statistics up to date, for an application that reads it at an address.
  * Each request then writes to that one cache line, too. */
 void ersatz_device_keep_in_flight(struct ersatz_device *device);

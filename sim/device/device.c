@@ -313,6 +313,11 @@ unsigned device_flights(struct ersatz_device *device, enum ersatz_flight kind, u
     return sum;
 }
 
+bool ersatz_device_is_busy(struct ersatz_device *device, enum ersatz_flight kind)
+{
+    return device_flights(device, kind, 1) > 0;
+}
+
 static void keep(struct ersatz_stats *stats, int asym, int cipher)
 {
     if (asym != 0)

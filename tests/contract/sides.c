@@ -26,14 +26,14 @@ static unsigned run(struct program *program, unsigned count)
         if (program->in_flight == program->jobs) {
             program->now += program->card_cost;
             program->in_flight--;
-            sides_done(&program->sides, false, BYTES, program->now);
+            sides_done(&program->sides, false, program->jobs > 1, BYTES, program->now);
         }
-        if (sides_choose(&program->sides, program->in_flight)) {
+        if (sides_choose(&program->sides)) {
             program->in_flight++;
             to_card++;
         } else {
             program->now += program->here_cost;
-            sides_done(&program->sides, true, BYTES, program->now);
+            sides_done(&program->sides, true, false, BYTES, program->now);
         }
     }
     return to_card;
@@ -83,8 +83,8 @@ static void changes(void)
 /* Without memory, all goes to the card. */
 static void no_memory(void)
 {
-    CHECK(sides_choose(NULL, 0));
-    sides_done(NULL, false, BYTES, 1);
+    CHECK(sides_choose(NULL));
+    sides_done(NULL, false, false, BYTES, 1);
 }
 
 /* Private RSA operations, of which a thread does so many, one after the other. It sleeps after each
@@ -96,7 +96,7 @@ static unsigned run_private(struct sides *sides, unsigned count, unsigned asleep
     for (unsigned i = 0; i < count; i++) {
         long sleeps = asleep_after == 0 ? 0 : i / asleep_after;
 
-        if (sides_choose_private(sides, 0, sleeps)) {
+        if (sides_choose_private(sides, false, sleeps)) {
             sides_private_done(sides, in_company);
             to_card++;
         }
@@ -112,14 +112,14 @@ static void private_rsa(void)
     CHECK_EQ(run_private(&idle, 10000, 8, true), 0);
     CHECK_EQ(run_private(&busy, 9, 0, true), 1);
     CHECK_EQ(run_private(&busy, 900, 0, true), 900); /* as long as others come along */
-    CHECK_EQ(run_private(&busy, 99, 9, true),
-        9 + 10); /* it sleeps after nine: from then on, eight are done here */
-    CHECK(sides_choose_private(&idle, 1, 20000)); /* others are there */
+    CHECK_EQ(run_private(&busy, 99, 1, true), 99);
+    CHECK_EQ(run_private(&busy, 9, 1, false), 1);    /* one goes to see whether they still come */
+    CHECK_EQ(run_private(&busy, 9, 0, false), 1);    /* the thread is as patient as at first */
+    CHECK(sides_choose_private(&idle, true, 20000)); /* others are there */
     CHECK_EQ(run_private(&alone, 9, 0, false), 1);
-    CHECK(run_private(&alone, 10000, 0, false) < 50);  /* a lone job gets the calling core */
-    CHECK(run_private(&alone, 600, 0, true) > 20);     /* until there is company again */
-    CHECK_EQ(run_private(&alone, 18, 9, true), 9 + 1); /* and is as patient as at first */
-    CHECK(sides_choose_private(NULL, 0, 0));
+    CHECK(run_private(&alone, 10000, 0, false) < 50); /* a lone job gets the calling core */
+    CHECK(run_private(&alone, 600, 0, true) > 20);    /* until there is company again */
+    CHECK(sides_choose_private(NULL, false, 0));
     sides_private_done(NULL, true);
 }
 

@@ -25,10 +25,9 @@ bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size
     if (len > TEXT_MAX - gcm->text_len)
         return false;
     gcm->text_len += len;
-    if (gcm->library != NULL)
-        imb_gcm_text(gcm->library, out, in, len, gcm->encrypt);
-    else
-        vaes_gcm_text(&gcm->key, &gcm->message, out, in, len, gcm->encrypt);
+    if (gcm->library == NULL)
+        return vaes_gcm_text(&gcm->key, &gcm->message, out, in, len, gcm->encrypt);
+    imb_gcm_text(gcm->library, out, in, len, gcm->encrypt);
     return true;
 }
 

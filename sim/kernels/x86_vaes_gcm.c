@@ -16,8 +16,7 @@
 /* As many as there are powers: AES instructions of some can wait for the hash of others. */
 #define WIDEST 8u
 
-/* --------------------------------------------------------------------------------------------------- keys
- */
+/* ----------------------------------------------------------------------------------------------- keys */
 
 INLINE struct round_keys round_keys_of(const struct vaes_gcm_key *key)
 {
@@ -59,8 +58,7 @@ TARGET void vaes_gcm_make_powers(struct vaes_gcm_key *key)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- hash
- */
+/* ----------------------------------------------------------------------------------------------- hash */
 
 /* Bytes that end what they belong to: the last block is filled up with zeros. */
 TARGET static __m128i hash_bytes(
@@ -96,8 +94,7 @@ INLINE __m128i hash_lengths(const struct vaes_gcm_key *key, __m128i hash, uint64
     return hash_block(key, hash, lengths_block(one, two));
 }
 
-/* -------------------------------------------------------------------------------------------------- message
- */
+/* ---------------------------------------------------------------------------------------------- message */
 
 INLINE __m128i load_block(const uint8_t *in)
 {
@@ -380,19 +377,21 @@ INLINE void crypt_short(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, ui
     gcm->text_len = len;
 }
 
-TARGET static void crypt_in_one_register(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+TARGET static bool crypt_in_one_register(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
     crypt_short(key, gcm, out, in, len, 1, encrypt);
+    return true;
 }
 
-TARGET static void crypt_in_some_registers(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+TARGET static bool crypt_in_some_registers(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
     crypt_short(key, gcm, out, in, len, SOME, encrypt);
+    return true;
 }
 
-TARGET static void crypt_pieces(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+TARGET static bool crypt_pieces(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
     size_t done = gcm->text_len % BLOCK == 0 ? 0 : crypt_bytes(key, gcm, out, in, len, encrypt);
@@ -410,10 +409,11 @@ TARGET static void crypt_pieces(const struct vaes_gcm_key *key, struct vaes_gcm 
     }
     if (done < len)
         crypt_bytes(key, gcm, out + done, in + done, len - done, encrypt);
+    return true;
 }
 
 /* A block that follows whole blocks, hashed at once. */
-TARGET static void crypt_one_block(
+TARGET static bool crypt_one_block(
     const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, bool encrypt)
 {
     __m128i counter = swapped(load_block(gcm->counters)), before = load_block(in), after;
@@ -424,10 +424,11 @@ TARGET static void crypt_one_block(
     store_block(gcm->hash,
         swapped(hash_block(key, swapped(load_block(gcm->hash)), swapped(encrypt ? after : before))));
     gcm->text_len += BLOCK;
+    return true;
 }
 
 /* A full register that follows whole blocks: without the room that crypt_pieces() takes for longer texts. */
-TARGET static void crypt_one_register(
+TARGET static bool crypt_one_register(
     const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, bool encrypt)
 {
     struct text text = {out, in, VECTOR, swapped(load_block(gcm->hash)),
@@ -436,26 +437,25 @@ TARGET static void crypt_one_register(
     crypt_registers(key, &text, 1, VECTOR, encrypt);
     store_block(gcm->hash, swapped(text.hash));
     gcm->text_len += VECTOR;
+    return true;
 }
 
-TARGET void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
+TARGET bool vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
     bool follows_blocks = !gcm->waits && gcm->text_len % BLOCK == 0;
 
-    if (gcm->waits && gcm->text_len == 0 && len <= VECTOR) {
-        crypt_in_one_register(key, gcm, out, in, len, encrypt);
-    } else if (gcm->waits && gcm->text_len == 0 && len <= VAES_GCM_SHORT) {
-        crypt_in_some_registers(key, gcm, out, in, len, encrypt);
-    } else if (follows_blocks && len == BLOCK) {
-        crypt_one_block(key, gcm, out, in, encrypt);
-    } else if (follows_blocks && len == VECTOR) {
-        crypt_one_register(key, gcm, out, in, encrypt);
-    } else {
-        if (gcm->waits)
-            end_waiting(key, gcm);
-        crypt_pieces(key, gcm, out, in, len, encrypt);
-    }
+    if (gcm->waits && gcm->text_len == 0 && len <= VECTOR)
+        return crypt_in_one_register(key, gcm, out, in, len, encrypt);
+    if (gcm->waits && gcm->text_len == 0 && len <= VAES_GCM_SHORT)
+        return crypt_in_some_registers(key, gcm, out, in, len, encrypt);
+    if (follows_blocks && len == BLOCK)
+        return crypt_one_block(key, gcm, out, in, encrypt);
+    if (follows_blocks && len == VECTOR)
+        return crypt_one_register(key, gcm, out, in, encrypt);
+    if (gcm->waits)
+        end_waiting(key, gcm);
+    return crypt_pieces(key, gcm, out, in, len, encrypt);
 }
 
 /* Everything that waits, and the lengths behind it. */

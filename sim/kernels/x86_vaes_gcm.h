@@ -44,8 +44,8 @@ void vaes_gcm_make_powers(struct vaes_gcm_key *key);
 void vaes_gcm_begin(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, const uint8_t *iv, size_t iv_len,
     const uint8_t *aad, size_t aad_len);
 
-/* More text. in and out are the same or apart. */
-void vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in,
+/* More text. in and out are the same or apart. Returns true always, so that a caller may end with it. */
+bool vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in,
     size_t len, bool encrypt);
 
 /* The end of the message, of which nothing secret remains. */

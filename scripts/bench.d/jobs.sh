@@ -4,7 +4,7 @@
 
 plan_jobs() {
     local works="${*:-rsa2048-sign rsa4096-sign aes-128-cbc:16384 aes-256-gcm:16384}"
-    local counts=${jobs:-1,2,4,8,16,32,64,128,256,512}
+    local counts=${jobs:-${few_jobs:-1,2,4,8,16,32,64,128,256,512}}
     plan_all in_flight "$works" "plain ${counts//,/ }"
 }
 

@@ -88,6 +88,18 @@ check_against() {
     return 1
 }
 
+# against_offers WORK: whether the other accelerator has this algorithm, by openssl's lists: id-aes256-GCM is aes-256-gcm:16384.
+against_offers() {
+    local name=${1%%:*} list
+    [[ $name != rsa* ]] || name=rsa
+    if [[ $against = provider:* ]]; then
+        list=$(OPENSSL_CONF=$work/against.cnf openssl list -cipher-algorithms -signature-algorithms 2>/dev/null | grep -F "@ ${against#provider:}")
+    else
+        list=$(openssl engine -c "$against" 2>/dev/null | sed -n 's/^ *\[\(.*\)\]$/\1/p')
+    fi
+    tr -cs '[:alnum:]-' '\n' <<<"$list" | tr '[:upper:]' '[:lower:]' | sed 's/^id-//; s/-//g' | grep -qx "${name//-/}"
+}
+
 # measure_speed WORK VARIANT: WORK is what openssl speed calls it, rsa2048, or a cipher and a length, aes-128-cbc:16384. "cores": the
 # processor time that it took for each second. ersatz-run counts what a process has done that is ended before its time.
 measure_speed() {
@@ -123,6 +135,10 @@ measure_speed() {
     "${command[@]}" scripts/bench.d/openssl_speed $processes "${options[@]}" >"$work/out" 2>"$work/log" || status=$?
     if [ $status -ne 0 ]; then
         cat "$work/out" >>"$work/log"
+        if [[ $variant = against-* ]]; then # its cell stays empty
+            echo "$1 by $against: openssl speed fails: $(grep -v '^+' "$work/log" | tail -n 1)" | tee -a "$work/against_failed" >&2
+            return 0
+        fi
         not_served "$1" "openssl speed ${options[*]} failed" || return
     fi
     case $variant in

@@ -28,11 +28,20 @@ latencies() {
 
 report_parts="speed tls jobs modes"
 
+# libcrypto_of FILE: which it is linked with.
+libcrypto_of() {
+    readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(libcrypto\.so\.[^]]*\)\].*/\1/p'
+}
+
 # can_do PART: whether it can be measured here. If not, a line of $left_out says why.
 can_do() {
+    local theirs ours
     case $1 in
     tls)
         command -v haproxy >/dev/null || { left_out+=("tls: haproxy is not installed"); return 1; }
+        theirs=$(libcrypto_of "$(command -v haproxy)")
+        ours=$(libcrypto_of "$ERSATZ_MODULE")
+        [ "$theirs" = "$ours" ] || { left_out+=("tls: haproxy runs with $theirs, ersatz with $ours"); return 1; }
         ;;
     esac
 }
@@ -42,6 +51,8 @@ plan_report() {
     local wanted
     done_parts=()
     left_out=()
+    # shellcheck disable=SC2034 # for plan_jobs
+    few_jobs=1,4,16,64,512
     # shellcheck disable=SC2034 # for plan_modes
     [ -n "$sizes" ] || sizes=16,256,1024,4096,16384
     for part in $report_parts; do
@@ -73,7 +84,7 @@ section_speed() {
     speed_table "$results/speed.summary.tsv" | section Throughput "$results/speed.summary.tsv" \
         "\`openssl speed\` by the $door, $seconds s; in brackets, cores in use. \`sync\`: no jobs; \`x2\`: two processes; \`fastest\`, \`direct\`: ${jobs:-64} jobs" \
         "and \`OFFLOAD:fastest\` or \`MEMORY:direct\`."
-    [ -z "$against" ] || echo $'\n'"\`${against#provider:}\`: $(against_version). What it does not offer, libcrypto computes."
+    [ -z "$against" ] || echo $'\n'"\`${against#provider:}\`: $(against_version)."
 }
 
 section_tls() {
@@ -114,6 +125,7 @@ mode_report() {
     mkdir -p "$report_directory"
     plan_report "$@"
     run_plan
+    [ ! -e "$work/against_failed" ] || mapfile -t -O ${#left_out[@]} left_out < <(sort -u "$work/against_failed")
     for done_part in "${done_parts[@]}"; do
         "show_$done_part"
         echo

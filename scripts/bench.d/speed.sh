@@ -13,10 +13,13 @@ plan_speed() {
         case $work_name in
         rsa2048) variants="plain plain-x2 sync $many $many-x2 fastest 1 fastest-1" ;;
         rsa*) variants="plain plain-x2 sync $many $many-x2 fastest" ;;
-        *) variants="plain plain-x2 sync $many $many-x2 fastest direct" ;;
+        *)
+            variants="plain plain-x2 sync $many $many-x2 fastest"
+            [ "${work_name#*:}" -le 2048 ] || variants+=" direct" # shorter texts do not go to the card
+            ;;
         esac
         [ "$many" != 1 ] || variants=${variants/ 1 / }
-        if [ -n "$against" ]; then
+        if [ -n "$against" ] && against_offers "$work_name"; then
             [ "$work_name" != rsa2048 ] || variants+=" against-1"
             [[ $work_name = rsa* ]] || variants+=" against-sync"
             variants+=" against-$many against-$many-x2"

@@ -285,6 +285,11 @@ INLINE __m512i clear_column(const unsigned block, __m512i *sum, __m512i q, const
     carry = high(carry, q, m[0]); /* beside the other product that the next digit waits for */
     sum[1] = _mm512_add_epi64(low(sum[1], q, m[1]), carry);
     next = quotient_digit(sum[1], k0);
+    /* clang would put it off until it is used. */
+    UNROLL for (unsigned j = 2; j < block; j++)
+    {
+        __asm__("" : "+v"(sum[j]) : "v"(next));
+    }
     sum[2] = high(sum[2], q, m[1]);
     load_block(block - 2, rest, m + 2);
     add_row(block - 2, sum + 2, q, rest);
@@ -404,9 +409,52 @@ INLINE void add_crossings(
         add_crossing(block, mont, sum, i, column - 1 - i);
 }
 
-/* crossed: there are three blocks or more. Of fewer, no two are crossed, and the sums are no use. */
-INLINE void reduce(
-    const unsigned block, const bool crossed, struct montgomery *mont, __m512i *out, const struct wide *wide)
+/* --------------------------------------------------------------------------------------- the table of powers
+ */
+
+/*
+ * The next digits, at most LOOK_UP_MAX, of each lane's power. Every power is read. Beside products, loads
+ * cost a core nothing; making a mask costs it as much as a product, so they are made once for all digits.
+ */
+struct look_up {
+    unsigned first;
+    const __m512i *table;
+    __m512i found[LOOK_UP_MAX];
+};
+
+/* The last digits are looked up again where there are fewer than count left. */
+INLINE void look_up_begin(const unsigned count, struct look_up *look_up, const struct montgomery *mont)
+{
+    const unsigned last = shape_digits(mont->shape) - count;
+
+    look_up->first = mont->looked_up < last ? mont->looked_up : last;
+    look_up->table = mont->table + look_up->first * POWERS;
+    UNROLL for (unsigned i = 0; i < count; i++) look_up->found[i] = _mm512_setzero_si512();
+}
+
+/* Part of 0 to parts - 1 of the powers. */
+INLINE void look_up_part(const unsigned count, struct look_up *look_up, const struct montgomery *mont,
+    unsigned part, unsigned parts)
+{
+    UNROLL for (unsigned power = part * POWERS / parts; power < (part + 1) * POWERS / parts; power++)
+    {
+        __mmask8 here = mont->here[power];
+
+        UNROLL for (unsigned i = 0; i < count; i++) look_up->found[i] =
+            _mm512_mask_mov_epi64(look_up->found[i], here, load_once(look_up->table + i * POWERS + power));
+    }
+}
+
+INLINE void look_up_end(const unsigned count, const struct look_up *look_up, struct montgomery *mont)
+{
+    UNROLL for (unsigned i = 0; i < count; i++) mont->operand[look_up->first + i] = look_up->found[i];
+    mont->looked_up = look_up->first + count;
+}
+
+/* crossed: there are three blocks or more. Of fewer, no two are crossed, and the sums are no use. looking_up:
+ * beside each block of the result but the last, look up LOOK_UP_BESIDE digits of a power. */
+INLINE void reduce(const unsigned block, const bool crossed, const bool looking_up, struct montgomery *mont,
+    __m512i *out, const struct wide *wide)
 {
     const unsigned blocks = mont->shape.blocks;
     const __m512i *last = mont->quotient + (blocks - 1) * block;
@@ -426,6 +474,8 @@ INLINE void reduce(
         columns_advance(block, &sum);
     }
     for (unsigned column = 1; column < blocks; column++) {
+        struct look_up look_up;
+
         add_wide(block, blocks, &sum, wide, blocks + column - 1);
         if (crossed && column < blocks - 1) {
             columns_add(2 * block, &sum, mont->sums + 2 * (blocks - 2) * block);
@@ -433,48 +483,22 @@ INLINE void reduce(
             add_crossings(block, mont, &sum, blocks + column - 1);
         }
         load_block(block, digits, mont->m + column * block);
+        if (looking_up)
+            look_up_begin(LOOK_UP_BESIDE, &look_up, mont);
         UNROLL for (unsigned i = 0; i < block; i++)
         {
             add_row(block, sum.c + i, last[i], digits);
+            if (looking_up)
+                look_up_part(LOOK_UP_BESIDE, &look_up, mont, i, block);
             carry = put_digit(out + (column - 1) * block + i, sum.c[i], carry);
         }
+        if (looking_up)
+            look_up_end(LOOK_UP_BESIDE, &look_up, mont);
         columns_advance(block, &sum);
     }
     add_wide(block, blocks, &sum, wide, 2 * blocks - 1);
     UNROLL for (unsigned i = 0; i < block; i++) carry =
         put_digit(out + (blocks - 1) * block + i, sum.c[i], carry);
-}
-
-/* --------------------------------------------------------------------------------------- the table of powers
- */
-
-/* Digits first to first + count - 1 of out = table[index], each lane its own; every entry is read. */
-INLINE void look_up_digits(const unsigned count, __m512i *out, const __m512i *table, unsigned digits,
-    unsigned entries, __m512i index, unsigned first)
-{
-    __m512i found[BLOCK_MAX];
-
-    UNROLL for (unsigned i = 0; i < count; i++) found[i] = table[first + i];
-    for (unsigned entry = 1; entry < entries; entry++) {
-        const __m512i *power = table + entry * digits + first;
-        __mmask8 here = _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(entry));
-
-        UNROLL for (unsigned i = 0; i < count; i++) found[i] =
-            _mm512_mask_mov_epi64(found[i], here, power[i]);
-    }
-    UNROLL for (unsigned i = 0; i < count; i++) out[first + i] = found[i];
-}
-
-/* The same for half a block: half 2i is the lower one of block i, half 2i + 1 the upper. */
-INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const __m512i *table,
-    unsigned entries, __m512i index, unsigned half)
-{
-    const unsigned lower = (block + 1) / 2, first = half / 2 * block;
-
-    if (half % 2 == 0)
-        look_up_digits(lower, out, table, block * blocks, entries, index, first);
-    else
-        look_up_digits(block - lower, out, table, block * blocks, entries, index, first + lower);
 }
 
 /* ------------------------------------------------------------------------------------- one for each block
@@ -492,22 +516,25 @@ INLINE void look_up(const unsigned block, unsigned blocks, __m512i *out, const _
     {                                                                                                        \
         square(block, blocks, out, a);                                                                       \
     }                                                                                                        \
-    static void reduce_##block(struct montgomery *mont, __m512i *out, const struct wide *wide)               \
+    static void reduce_##block(struct montgomery *mont, __m512i *out)                                        \
     {                                                                                                        \
-        reduce(block, false, mont, out, wide);                                                               \
+        reduce(block, false, false, mont, out, &mont->wide);                                                 \
     }                                                                                                        \
-    static void reduce_crossed_##block(struct montgomery *mont, __m512i *out, const struct wide *wide)       \
+    static void reduce_crossed_##block(struct montgomery *mont, __m512i *out)                                \
     {                                                                                                        \
-        reduce(block, true, mont, out, wide);                                                                \
+        reduce(block, true, false, mont, out, &mont->wide);                                                  \
+    }                                                                                                        \
+    static void reduce_looking_up_##block(struct montgomery *mont, __m512i *out)                             \
+    {                                                                                                        \
+        reduce(block, false, true, mont, out, &mont->wide);                                                  \
+    }                                                                                                        \
+    static void reduce_crossed_looking_up_##block(struct montgomery *mont, __m512i *out)                     \
+    {                                                                                                        \
+        reduce(block, true, true, mont, out, &mont->wide);                                                   \
     }                                                                                                        \
     static void set_crossings_##block(struct montgomery *mont)                                               \
     {                                                                                                        \
         set_crossings(block, mont);                                                                          \
-    }                                                                                                        \
-    static void look_up_##block(                                                                             \
-        struct montgomery *mont, const __m512i *table, unsigned entries, unsigned half)                      \
-    {                                                                                                        \
-        look_up(block, mont->shape.blocks, mont->operand, table, entries, mont->index, half);                \
     }
 
 FOR_BLOCK(8)
@@ -517,14 +544,16 @@ FOR_BLOCK(10)
 static const struct {
     void (*product)(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b);
     void (*square)(unsigned blocks, struct wide *out, const __m512i *a);
-    void (*reduce)(struct montgomery *mont, __m512i *out, const struct wide *wide);
-    void (*reduce_crossed)(struct montgomery *mont, __m512i *out, const struct wide *wide);
+    void (*reduce[2][2])(struct montgomery *mont, __m512i *out); /* [is it crossed][does it look up] */
     void (*set_crossings)(struct montgomery *mont);
-    void (*look_up)(struct montgomery *mont, const __m512i *table, unsigned entries, unsigned half);
 } by_block[] = {
-    {product_8, square_8, reduce_8, reduce_crossed_8, set_crossings_8, look_up_8},
-    {product_9, square_9, reduce_9, reduce_crossed_9, set_crossings_9, look_up_9},
-    {product_10, square_10, reduce_10, reduce_crossed_10, set_crossings_10, look_up_10},
+    {product_8, square_8, {{reduce_8, reduce_looking_up_8}, {reduce_crossed_8, reduce_crossed_looking_up_8}},
+        set_crossings_8},
+    {product_9, square_9, {{reduce_9, reduce_looking_up_9}, {reduce_crossed_9, reduce_crossed_looking_up_9}},
+        set_crossings_9},
+    {product_10, square_10,
+        {{reduce_10, reduce_looking_up_10}, {reduce_crossed_10, reduce_crossed_looking_up_10}},
+        set_crossings_10},
 };
 
 static void product_of(struct montgomery *mont, const __m512i *a, const __m512i *b)
@@ -535,10 +564,13 @@ static void product_of(struct montgomery *mont, const __m512i *a, const __m512i 
 
 static void reduce_wide(struct montgomery *mont, __m512i *out)
 {
-    if (mont->shape.blocks > 2)
-        by_block[mont->shape.block - BLOCK_MIN].reduce_crossed(mont, out, &mont->wide);
-    else
-        by_block[mont->shape.block - BLOCK_MIN].reduce(mont, out, &mont->wide);
+    by_block[mont->shape.block - BLOCK_MIN].reduce[mont->shape.blocks > 2][0](mont, out);
+}
+
+static void square_of(struct montgomery *mont, const __m512i *a)
+{
+    mont->wide.is_crossed = true;
+    by_block[mont->shape.block - BLOCK_MIN].square(mont->shape.blocks, &mont->wide, a);
 }
 
 void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
@@ -587,8 +619,7 @@ void montgomery_multiply(struct montgomery *mont, __m512i *out, const __m512i *a
 
 void montgomery_square(struct montgomery *mont, __m512i *out, const __m512i *a)
 {
-    mont->wide.is_crossed = true;
-    by_block[mont->shape.block - BLOCK_MIN].square(mont->shape.blocks, &mont->wide, a);
+    square_of(mont, a);
     reduce_wide(mont, out);
 }
 
@@ -641,30 +672,71 @@ INLINE __m512i window(const uint8_t *const exponents[LANES], unsigned first, uns
         _mm512_set1_epi64((INT64_C(1) << count) - 1));
 }
 
+static void put_power(struct montgomery *mont, unsigned power, const __m512i *number)
+{
+    for (unsigned i = 0; i < shape_digits(mont->shape); i++)
+        mont->table[i * POWERS + power] = number[i];
+}
+
+/* The base's powers from 0 on. */
+static void fill_table(struct montgomery *mont, const __m512i *base, const __m512i *one)
+{
+    __m512i *power = mont->operand;
+
+    put_power(mont, 0, one);
+    put_power(mont, 1, base);
+    for (unsigned i = 2; i < POWERS; i += 2) {
+        for (unsigned digit = 0; digit < shape_digits(mont->shape); digit++)
+            power[digit] = mont->table[digit * POWERS + i / 2];
+        montgomery_square(mont, power, power);
+        put_power(mont, i, power);
+        montgomery_multiply(mont, power, power, base);
+        put_power(mont, i + 1, power);
+    }
+}
+
+/* Begin to look up the powers for a window of the exponents. */
+static void begin_window(struct montgomery *mont, const uint8_t *const exponents[LANES], unsigned first)
+{
+    const __m512i index = window(exponents, first, WINDOW_BITS);
+
+    for (unsigned power = 0; power < POWERS; power++)
+        mont->here[power] = _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(power));
+    mont->looked_up = 0;
+}
+
+static void look_up_next(struct montgomery *mont)
+{
+    struct look_up look_up;
+
+    if (mont->looked_up == shape_digits(mont->shape))
+        return;
+    look_up_begin(LOOK_UP_MAX, &look_up, mont);
+    look_up_part(LOOK_UP_MAX, &look_up, mont, 0, 1);
+    look_up_end(LOOK_UP_MAX, &look_up, mont);
+}
+
 void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
     const uint8_t *const exponents[LANES], unsigned exponent_bits, __m512i *table)
 {
     const unsigned digits = shape_digits(mont->shape);
-    const unsigned bits = digits <= WIDE_WINDOW_DIGITS ? 5 : 4;
-    const unsigned entries = 1u << bits;
-    unsigned first = (exponent_bits + bits - 1) / bits * bits;
+    const bool crossed = mont->shape.blocks > 2;
+    unsigned first = (exponent_bits - 1) / WINDOW_BITS * WINDOW_BITS;
 
-    memcpy(table, one, digits * sizeof(*table));
-    memcpy(table + digits, base, digits * sizeof(*table));
-    for (unsigned i = 2; i < entries; i++)
-        montgomery_multiply(mont, table + i * digits, table + (i - 1) * digits, base);
-
-    memcpy(out, one, digits * sizeof(*out));
+    mont->table = table;
+    fill_table(mont, base, one);
+    begin_window(mont, exponents, first);
+    while (mont->looked_up < digits)
+        look_up_next(mont);
+    memcpy(out, mont->operand, digits * sizeof(*out));
     while (first > 0) {
-        unsigned half = 0;
-
-        first -= bits;
-        mont->index = window(exponents, first, bits);
-        /* To look up is to load, to square is to multiply: by turns, a core does both at once. */
-        for (unsigned i = 1; i <= bits; i++) {
-            montgomery_square(mont, out, out);
-            for (; half < 2 * mont->shape.blocks * i / bits; half++)
-                by_block[mont->shape.block - BLOCK_MIN].look_up(mont, table, entries, half);
+        first -= WINDOW_BITS;
+        begin_window(mont, exponents, first);
+        for (unsigned i = 0; i < WINDOW_BITS; i++) {
+            square_of(mont, out);
+            if (mont->shape.blocks == 1) /* the reduction looks nothing up */
+                look_up_next(mont);
+            by_block[mont->shape.block - BLOCK_MIN].reduce[crossed][mont->looked_up < digits](mont, out);
         }
         montgomery_multiply(mont, out, out, mont->operand);
     }

@@ -23,11 +23,16 @@
 
 #define LANES 8u
 
-/* Windows of 5 bits up to WIDE_WINDOW_DIGITS, of 4 beyond: the table of powers is to stay in the first cache,
- * and all of it is read for each window. */
-#define WIDE_WINDOW_DIGITS 12u
-#define TABLE_DIGITS                                                                                         \
-    (DIGITS_MAX / 2 << 4 > WIDE_WINDOW_DIGITS << 5 ? DIGITS_MAX / 2 << 4 : WIDE_WINDOW_DIGITS << 5)
+/* A secret exponent is read in windows of as many bits. */
+#define WINDOW_BITS 5u
+#define POWERS (1u << WINDOW_BITS)
+#define TABLE_DIGITS (DIGITS_MAX / 2 * POWERS)
+
+/* Digits of a power that are looked up at once: beside the products of a block, and alone. There are two
+ * blocks or more where the squares of a window look a whole power up: 5 times 4 digits are two blocks, 10
+ * times three. */
+#define LOOK_UP_BESIDE 4u
+#define LOOK_UP_MAX 5u
 
 /* A product of twice the digits, carries not propagated, in two parts: block i's own product begins at block
  * 2i; to the blocks between the first and the last are to be added the crossed products, if it is. */
@@ -58,7 +63,9 @@ struct montgomery {
     __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
     __m512i waiting[BLOCK_MAX];   /* columns, while such a sum has the registers */
     __m512i operand[DIGITS_MAX];
-    __m512i index; /* into the table of powers */
+    __m512i *table;        /* of powers: digit i of power j is table[i * POWERS + j] */
+    __mmask8 here[POWERS]; /* the lanes whose window is that power */
+    unsigned looked_up;    /* digits of these powers, in operand */
 };
 
 /* Go over to other moduli. k0: as above. */
@@ -87,8 +94,9 @@ void montgomery_convert_back(struct montgomery *mont, __m512i *out, const __m512
 void montgomery_subtract_once(struct montgomery *mont, __m512i *a);
 
 /* out = base^exponent, in Montgomery's form, for secret exponents: fixed windows, and every look into the
- * table of powers reads all of it. one: R modulo m. exponents: one for each lane, exponent_bits long at most,
- * readable for 8 bytes beyond. DIGITS_MAX / 2 digits at most. table: TABLE_DIGITS vectors. */
+ * table of powers reads all of it. one: R modulo m. exponents: one for each lane, exponent_bits (at least 1)
+ * long at most, readable for 8 bytes beyond. DIGITS_MAX / 2 digits at most. table: TABLE_DIGITS vectors. out
+ * must not be base. */
 void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,
     const uint8_t *const exponents[LANES], unsigned exponent_bits, __m512i *table);
 

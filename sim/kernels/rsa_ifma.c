@@ -91,7 +91,8 @@ static void cleanse(struct rsa_ifma *ifma, bool private_half)
         OPENSSL_cleanse(ifma->b, sizeof(ifma->b));
         OPENSSL_cleanse(ifma->one, sizeof(ifma->one));
         OPENSSL_cleanse(ifma->wide, sizeof(ifma->wide));
-        OPENSSL_cleanse(ifma->table, sizeof(ifma->table));
+        OPENSSL_cleanse(
+            ifma->table, shape_digits(ifma->jobs[0].key->half_shape) * POWERS * sizeof(ifma->table[0]));
     } else {
         montgomery_cleanse(&ifma->mont);
         OPENSSL_cleanse(ifma->a, size);

@@ -90,17 +90,15 @@ static double multiply_adds_of_eight(int bits)
 {
     struct shape shape;
     double n, b, of_blocks, reduction, windows, squares, products;
-    int width;
 
     CHECK(shape_for((unsigned)bits / 2, &shape));
     n = shape_digits(shape);
     b = shape.block;
     of_blocks = shape.blocks * (shape.blocks + 1) / 2;
     reduction = 2 * n * n - (shape.blocks - 1) * (shape.blocks - 2) * b * b;
-    width = shape_digits(shape) <= WIDE_WINDOW_DIGITS ? 5 : 4;
-    windows = (bits / 2 + width - 1) / width;
-    squares = windows * width;
-    products = windows + (1 << width) - 2;
+    windows = (bits / 2 + WINDOW_BITS - 1) / WINDOW_BITS; /* the first of them is only looked up */
+    squares = (windows - 1) * WINDOW_BITS + POWERS / 2 - 1;
+    products = windows - 1 + POWERS / 2 - 1;
     return 2 *
            (squares * (reduction + of_blocks * (b * b + b)) + products * (reduction + of_blocks * 2 * b * b));
 }

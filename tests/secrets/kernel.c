@@ -17,7 +17,7 @@
 #include "rsa_numbers.h"
 #include "simulated_kernel.h"
 
-#define SIZE 64u
+#define SIZE 136u
 #define OPERATIONS 3u
 
 static struct rsa_ifma_key *secret;

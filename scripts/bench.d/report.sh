@@ -66,6 +66,7 @@ plan_report() {
     done
     part=
     [ -n "$against" ] || left_out+=("another accelerator: no --against")
+    command -v gnuplot >/dev/null || left_out+=("pictures: gnuplot is not installed")
 }
 
 # section HEAD SUMMARY TEXT ...: a table from standard input.

@@ -111,6 +111,12 @@ struct ersatz_stats {
     _Atomic uint64_t profile_late_max_ns; /* the longest delay among these */
     _Atomic uint64_t profile_asked_ns;    /* sums over the signalled requests: from acceptance until due, */
     _Atomic uint64_t profile_reached_ns;  /* and from acceptance until signalled */
+    /* The workers of the card that was started last: those that have an io_uring of their own, and those that
+     * have none, since locked memory was short (RLIMIT_MEMLOCK), and signal by write(2). And how often a
+     * thread of that card, a worker or the timer thread, lost its io_uring, as io_uring_enter failed. */
+    _Alignas(64) _Atomic uint64_t workers_with_ring;
+    _Atomic uint64_t workers_without_ring;
+    _Atomic uint64_t rings_failed;
     /* what each thread counts, of the application and of the card: see ersatz_stats_requests(),
      * ersatz_stats_inline(), ersatz_stats_count(), ersatz_stats_by_kernel() */
     struct {

@@ -171,6 +171,13 @@ const char *ersatz_mode_name(enum ersatz_mode mode)
     return titles[ERSATZ_REQUEST_AES_CBC + (unsigned)mode] + strlen("AES-");
 }
 
+void stats_forget_workers(struct ersatz_stats *stats)
+{
+    atomic_store_explicit(&stats->workers_with_ring, 0, memory_order_relaxed);
+    atomic_store_explicit(&stats->workers_without_ring, 0, memory_order_relaxed);
+    atomic_store_explicit(&stats->rings_failed, 0, memory_order_relaxed);
+}
+
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile)
 {
     uint64_t words[ERSATZ_STATS_NAME_WORDS] = {0};

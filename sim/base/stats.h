@@ -54,6 +54,9 @@ void stats_count_request(struct ersatz_stats *stats, enum ersatz_request_name na
 void stats_count(struct ersatz_stats *stats, enum ersatz_counter counter, uint64_t n);
 void stats_count_by_kernel(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint64_t n);
 
+/* No worker of the next card has started yet. */
+void stats_forget_workers(struct ersatz_stats *stats);
+
 /* Note the name of the profile that the card models from now on; NULL: none. */
 void stats_name_profile(struct ersatz_stats *stats, const struct ersatz_profile *profile);
 

@@ -152,7 +152,7 @@ void device_ring_doorbell(struct ersatz_device *device, unsigned instance)
     if (device_awake(device) >= device->cores)
         return;
 
-    /* Of more workers than cores always the first ones, which have rings: see uring_fair_share(). */
+    /* Of more workers than cores always the first ones, which have rings: see locked_memory.h. */
     for (unsigned own = instance % bindings; own < workers && own < device->cores; own += bindings) {
         if (wake_if_asleep(device, own))
             return;

@@ -23,11 +23,13 @@ struct ersatz_device {
     struct ersatz_load *load; /* shows this device, until its memory is freed; NULL: nothing does; constant */
     struct worker *workers;   /* config.workers of them */
     unsigned workers_started;
-    struct instance *instances; /* config.instances of them */
+    bool locked_memory_is_short; /* a worker had no ring; for workers, which start one after the other */
+    struct instance *instances;  /* config.instances of them */
     unsigned instances_ready;
-    _Atomic bool stopping; /* sequentially consistent: see stop_begin() */
-    _Atomic int hold;      /* enum ersatz_hold; relaxed: a doorbell follows every change */
-    _Atomic bool marks;    /* an instance wants a mark: see instance_park(), device_ask_for_marks() */
+    _Atomic bool stopping;        /* sequentially consistent: see stop_begin() */
+    _Atomic int hold;             /* enum ersatz_hold; relaxed: a doorbell follows every change */
+    _Atomic bool makes_responses; /* the first response ring, which is needed in any case; relaxed */
+    _Atomic bool marks;           /* an instance wants a mark: see instance_park(), device_ask_for_marks() */
     /* A bit for each instance that has requests in flight, or had of late. Workers look at no others.
      * Sequentially consistent, see device_drop_idle() */
     _Atomic uint64_t active[BITS_WORDS(ERSATZ_INSTANCES_MAX)];

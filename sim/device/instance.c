@@ -53,12 +53,19 @@ enum ersatz_result instance_init(
 /* Completions of requests that have no slot any more, and marks: see take_ring() and mark(). */
 #define COMPLETIONS_BESIDE 2u
 
+struct ring_to_make {
+    struct instance *instance;
+    enum uring_need need;
+};
+
 static void make_ring(void *arg)
 {
-    struct instance *instance = arg;
+    struct ring_to_make *ring = arg;
+    struct instance *instance = ring->instance;
     struct ersatz_error error; /* not reported: completions are parked instead, which is only slower */
 
-    if (uring_init_response(&instance->responses, instance->depth + COMPLETIONS_BESIDE, &error) != ERSATZ_OK)
+    if (uring_init_response(&instance->responses, instance->depth + COMPLETIONS_BESIDE, ring->need, &error) !=
+        ERSATZ_OK)
         return;
     if (descriptor_identify(instance->responses.ring_fd, &instance->ring_identity))
         /* Release: pairs with the acquire in instance_has_ring(). */
@@ -76,13 +83,18 @@ static bool may_make_ring(struct instance *instance, bool again)
 
 void instance_make_ring(struct instance *instance, bool again)
 {
+    struct ring_to_make ring = {.instance = instance, .need = again ? URING_NEEDED : URING_WELCOME};
     struct ersatz_locked locked;
 
     if (!may_make_ring(instance, again))
         return;
     ersatz_lock(&instance->reap_lock, &locked);
-    if (may_make_ring(instance, again) && (!uring_apart(make_ring, instance) || !instance_has_ring(instance)))
-        atomic_store_explicit(&instance->ring_state, RING_REFUSED, memory_order_release);
+    if (may_make_ring(instance, again)) {
+        if (!atomic_exchange_explicit(&instance->device->makes_responses, true, memory_order_relaxed))
+            ring.need = URING_NEEDED;
+        if (!uring_apart(make_ring, &ring) || !instance_has_ring(instance))
+            atomic_store_explicit(&instance->ring_state, RING_REFUSED, memory_order_release);
+    }
     ersatz_unlock(&locked);
 }
 

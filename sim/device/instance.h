@@ -68,7 +68,8 @@ struct instance {
 enum ersatz_result instance_init(
     struct instance *instance, struct ersatz_device *device, unsigned index, struct ersatz_error *error);
 
-/* Make the response ring, if there is none. again: try again if it could not be made before. Any thread. */
+/* Make the response ring, if there is none. again: try again if it could not be made before, or locked memory
+ * was short. Any thread. */
 void instance_make_ring(struct instance *instance, bool again);
 
 static inline bool instance_has_ring(struct instance *instance)

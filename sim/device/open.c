@@ -132,6 +132,7 @@ static enum ersatz_result start(struct ersatz_device *device, struct ersatz_erro
         return no_memory(error);
     memset(device->instances, 0, device->config.instances * sizeof(*device->instances));
     memset(device->workers, 0, device->config.workers * sizeof(*device->workers));
+    stats_forget_workers(device->config.stats);
     result = start_timing(device, error);
     while (result == ERSATZ_OK && device->instances_ready < device->config.instances) {
         result = instance_init(

@@ -12,7 +12,6 @@
 #include "device.h"
 #include "ersatz/assertion.h"
 #include "timing.h"
-#include "uring.h"
 #include "waker.h"
 
 /* The low bits of the user data of a completion-queue entry say what was posted. The rest is the address of a
@@ -153,6 +152,7 @@ static void enter(struct poster *poster, unsigned wanted)
         nanosleep(&pause, NULL); /* memory is short, or room that take_all() makes */
         return;
     }
+    ersatz_count(&device_stats(poster->device)->rings_failed, 1);
     device_complain("io_uring_enter failed; a thread of the card continues without io_uring", -err);
     poster->broken = true;
 }
@@ -221,7 +221,7 @@ static bool renew(struct poster *poster)
     if (++poster->renewals > REFUSALS_MAX)
         return false;
     poster_exit(poster);
-    poster->has_ring = uring_init_worker(&poster->uring, poster->batch, &error) == ERSATZ_OK;
+    poster->has_ring = uring_init_worker(&poster->uring, poster->batch, URING_NEEDED, &error) == ERSATZ_OK;
     poster->broken = !poster->has_ring;
     return poster->has_ring;
 }
@@ -232,7 +232,7 @@ static void mark_apart(void *device)
     struct ersatz_error error; /* not reported: there is no caller */
 
     poster_open(&poster, device);
-    if (poster_init(&poster, 1, false, &error) == ERSATZ_OK) {
+    if (poster_init(&poster, 1, URING_REQUIRED, &error) == ERSATZ_OK) {
         poster_mark(&poster);
         poster_exit(&poster);
     }
@@ -296,16 +296,16 @@ void poster_init_without(struct poster *poster)
 }
 
 enum ersatz_result poster_init(
-    struct poster *poster, unsigned batch, bool may_lack, struct ersatz_error *error)
+    struct poster *poster, unsigned batch, enum uring_need need, struct ersatz_error *error)
 {
     enum ersatz_result result;
 
     poster_init_without(poster);
     poster->batch = batch;
-    result = uring_init_worker(&poster->uring, batch, error);
+    result = uring_init_worker(&poster->uring, batch, need, error);
     poster->has_ring = result == ERSATZ_OK;
     poster->broken = !poster->has_ring;
-    return result == ERSATZ_NO_MEMORY && may_lack ? ERSATZ_OK : result;
+    return result == ERSATZ_NO_MEMORY && need != URING_REQUIRED ? ERSATZ_OK : result;
 }
 
 void poster_exit(struct poster *poster)

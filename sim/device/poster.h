@@ -10,6 +10,7 @@
 
 #include "base/doorbell.h"
 #include "request.h"
+#include "uring.h"
 
 #define POSTER_BATCH_MAX 32u
 
@@ -32,9 +33,9 @@ struct poster {
 void poster_open(struct poster *poster, struct ersatz_device *device);
 
 /* Make the ring, for batches of that size. Called by the owning thread, since Linux takes submissions from no
- * other. may_lack: if there is no memory for a ring, go on without one. */
+ * other. If there is no memory for a ring that is not required, go on without one. */
 enum ersatz_result poster_init(
-    struct poster *poster, unsigned batch, bool may_lack, struct ersatz_error *error);
+    struct poster *poster, unsigned batch, enum uring_need need, struct ersatz_error *error);
 
 /* Go without a ring from the beginning. */
 void poster_init_without(struct poster *poster);

@@ -3,24 +3,19 @@
 #include "uring.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
 #include "base/threads.h"
-#include "device.h"
+#include "locked_memory.h"
 
 #define RESPONSE_SUBMISSIONS 1u /* nothing is ever submitted to a response ring itself */
 #define PROBE_SUBMISSIONS 4u
-
-/* A worker's ring takes two pages. The limit is shared out to this many processes of one user. */
-#define RING_BYTES 8192u
-#define PROCESSES 64u
 
 static int read_sysctl_disabled(void)
 {
@@ -127,11 +122,27 @@ static enum ersatz_result check_operations(struct io_uring *ring, struct ersatz_
     return missing == NULL ? ERSATZ_OK : lacks(missing, error);
 }
 
-static enum ersatz_result init(
-    struct io_uring *ring, unsigned entries, struct io_uring_params *params, struct ersatz_error *error)
+/* Locked memory may be short for a moment only: because another process tries how much is free, or since
+ * Linux counts a ring a little longer than it exists. */
+#define TRIES 20
+#define TRY_EVERY_NS 1000000
+
+static enum ersatz_result init(struct io_uring *ring, unsigned entries, struct io_uring_params *params,
+    enum uring_need need, struct ersatz_error *error)
 {
+    static const struct timespec pause = {.tv_nsec = TRY_EVERY_NS};
+    const struct io_uring_params asked = *params;
     int err = io_uring_queue_init_params(entries, ring, params);
 
+    for (int i = 1; err == -ENOMEM && need == URING_REQUIRED && i < TRIES; i++) {
+        nanosleep(&pause, NULL);
+        *params = asked;
+        err = io_uring_queue_init_params(entries, ring, params);
+    }
+    if (err == 0 && need == URING_WELCOME && !locked_memory_is_plenty(ring)) {
+        io_uring_queue_exit(ring);
+        err = -ENOMEM;
+    }
     return err == 0 ? ERSATZ_OK : explain(-err, error);
 }
 
@@ -150,12 +161,13 @@ static enum ersatz_result give_up_descriptor(struct io_uring *ring, struct ersat
     return ERSATZ_OK;
 }
 
-enum ersatz_result uring_init_worker(struct io_uring *ring, unsigned entries, struct ersatz_error *error)
+enum ersatz_result uring_init_worker(
+    struct io_uring *ring, unsigned entries, enum uring_need need, struct ersatz_error *error)
 {
     /* Only the worker submits, and it waits for completions whenever it enters: Linux need not interrupt it
      * to deliver them. */
     struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
-    enum ersatz_result result = init(ring, entries, &params, error);
+    enum ersatz_result result = init(ring, entries, &params, need, error);
 
     if (result != ERSATZ_OK)
         return result;
@@ -170,10 +182,10 @@ enum ersatz_result uring_init_worker(struct io_uring *ring, unsigned entries, st
 }
 
 enum ersatz_result uring_init_response(
-    struct io_uring *ring, unsigned completions, struct ersatz_error *error)
+    struct io_uring *ring, unsigned completions, enum uring_need need, struct ersatz_error *error)
 {
     struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = completions};
-    enum ersatz_result result = init(ring, RESPONSE_SUBMISSIONS, &params, error);
+    enum ersatz_result result = init(ring, RESPONSE_SUBMISSIONS, &params, need, error);
 
     if (result != ERSATZ_OK)
         return result;
@@ -215,17 +227,6 @@ bool uring_apart(void (*run)(void *arg), void *arg)
     return true;
 }
 
-unsigned uring_fair_share(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return UINT_MAX;
-    if (limit.rlim_cur < 2 * PROCESSES * RING_BYTES)
-        return 1;
-    return (unsigned)(limit.rlim_cur / (PROCESSES * RING_BYTES));
-}
-
 struct probe {
     struct ersatz_error *error;
     enum ersatz_result result;
@@ -236,7 +237,7 @@ static void probe(void *arg)
     struct probe *probe = arg;
     struct io_uring ring;
 
-    probe->result = uring_init_worker(&ring, PROBE_SUBMISSIONS, probe->error);
+    probe->result = uring_init_worker(&ring, PROBE_SUBMISSIONS, URING_REQUIRED, probe->error);
     if (probe->result == ERSATZ_OK)
         io_uring_queue_exit(&ring);
 }

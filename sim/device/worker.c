@@ -14,10 +14,10 @@
 #include "kernels/compute.h"
 #include "kernels/openssl_context.h"
 #include "linger.h"
+#include "locked_memory.h"
 #include "stop.h"
 #include "timers.h"
 #include "timing.h"
-#include "uring.h"
 
 _Static_assert(WORKER_BATCH <= COMPUTE_BATCH_MAX, "the kernels take a whole batch of a worker");
 
@@ -272,6 +272,32 @@ static void sleep_until_rung(struct worker *worker)
     worker->woke_early = until != DOORBELL_NEVER;
 }
 
+/* One ring is enough for a card. Further rings make it faster, but they count against the limit on locked
+ * memory. */
+static enum uring_need need_of_ring(unsigned index)
+{
+    if (index == 0)
+        return URING_REQUIRED;
+    return index < locked_memory_rings() ? URING_NEEDED : URING_WELCOME;
+}
+
+static enum ersatz_result set_up_poster(struct worker *worker)
+{
+    struct ersatz_device *device = worker->device;
+    struct ersatz_stats *stats = device_stats(device);
+    enum ersatz_result result = ERSATZ_OK;
+
+    if (device->locked_memory_is_short) /* a worker before this one had no ring */
+        poster_init_without(&worker->poster);
+    else
+        result = poster_init(&worker->poster, WORKER_BATCH, need_of_ring(worker->index), worker->start_error);
+    if (result != ERSATZ_OK)
+        return result;
+    device->locked_memory_is_short = !worker->poster.has_ring;
+    ersatz_count(worker->poster.has_ring ? &stats->workers_with_ring : &stats->workers_without_ring, 1);
+    return ERSATZ_OK;
+}
+
 static enum ersatz_result set_up(struct worker *worker)
 {
     worker->held_first = NULL;
@@ -286,14 +312,7 @@ static enum ersatz_result set_up(struct worker *worker)
         snprintf(worker->start_error->text, sizeof(worker->start_error->text), "no memory for a worker");
         return ERSATZ_NO_MEMORY;
     }
-    /* One ring is enough for a card. Further rings make it faster, but the limit on locked memory counts
-     * them.
-     */
-    if (worker->index > 0 && worker->index >= uring_fair_share()) {
-        poster_init_without(&worker->poster);
-        return ERSATZ_OK;
-    }
-    return poster_init(&worker->poster, WORKER_BATCH, worker->index > 0, worker->start_error);
+    return set_up_poster(worker);
 }
 
 /* In how many rounds a worker drops idle instances; and, if it never sleeps, cleanses the buffers that were

@@ -31,6 +31,17 @@ static void write_kernels(const struct ersatz_stats *stats, unsigned in_use, str
     json_close(json, '}');
 }
 
+/* Of the card that was started last. */
+static void write_workers(const struct ersatz_stats *stats, struct json *json)
+{
+    json_line(json, INDENT);
+    json_open(json, "workers", '{');
+    json_number(json, "io_uring", stats_read(&stats->workers_with_ring));
+    json_number(json, "write_limit", stats_read(&stats->workers_without_ring));
+    json_number(json, "write_failed", stats_read(&stats->rings_failed));
+    json_close(json, '}');
+}
+
 static void write_profile(const struct ersatz_stats *stats, struct json *json)
 {
     uint64_t told = stats_read(&stats->profile_told);
@@ -116,6 +127,7 @@ int ersatz_stats_write(const struct ersatz_stats *stats, const struct ersatz_fin
     json_line(&json, INDENT);
     json_number(&json, "inline", computed_inline);
     write_kernels(stats, kernels, &json);
+    write_workers(stats, &json);
     write_profile(stats, &json);
     write_faults(stats, &json);
     if (latency != NULL)

@@ -5,15 +5,13 @@
  * counted, and the test asks for nothing.) And where the limit allows one process next to nothing, it has a
  * card as well.
  */
-#include <grp.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "card.h"
+#include "ordinary_user.h"
 
 #define PROCESSES 48
 #define CORES 32
-#define NOBODY 64997 /* a user of our own: what others lock is counted, too */
 
 static void use_card(struct ersatz_device *device)
 {
@@ -58,15 +56,6 @@ static void be_a_process(int ready, int end)
     _exit(byte == 'n');
 }
 
-static void limit_to(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    CHECK_EQ(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
-    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-    CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
-}
-
 static void run(int processes)
 {
     int ready[2], end[2], cards = 0, status;
@@ -97,12 +86,10 @@ static void run(int processes)
 int main(void)
 {
     test_begin(100);
-    if (geteuid() == 0) /* who may lock what he likes */
-        CHECK(setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-              setresuid(NOBODY, NOBODY, NOBODY) == 0);
-    limit_to(64 << 10);
+    become_user();
+    limit_locked_memory(64 << 10);
     run(1); /* first: the kernel counts rings for a while after they are gone */
-    limit_to(8 << 20);
+    limit_locked_memory(8 << 20);
     run(PROCESSES);
     return 0;
 }

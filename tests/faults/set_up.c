@@ -22,7 +22,8 @@ int __wrap_io_uring_queue_init_params(
 
 static long countdown; /* the call that fails; calls are one after the other: each start is waited for */
 static int error_number;
-static unsigned rings, refused_ring; /* which ring was refused, from 1; 0: none */
+static unsigned rings, refused_ring;       /* which ring was refused, from 1; 0: none */
+static _Thread_local bool short_of_memory; /* for each ring of this thread, which tries again */
 
 static bool fails(void)
 {
@@ -37,9 +38,12 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
 {
     rings++;
+    if (short_of_memory)
+        return -ENOMEM;
     if (!fails())
         return __real_io_uring_queue_init_params(entries, ring, params);
     refused_ring = rings;
+    short_of_memory = error_number == ENOMEM;
     return -error_number;
 }
 

@@ -346,14 +346,14 @@ static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_
     struct ersatz_gcm_piece piece = {.in = in, .out = out, .len = len};
     enum ersatz_result result;
 
-    if (!stays_here(gcm, len))
-        return run_text(gcm, out, in, len);
     if (gcm->stage == AES_GCM_GATHER) {
         piece.iv = gcm->message_iv;
         piece.iv_len = gcm->iv_len;
         piece.aad = gcm->aad;
         piece.aad_len = gcm->aad_len;
     }
+    if (!stays_here(gcm, len + piece.aad_len))
+        return run_text(gcm, out, in, len);
     result = ersatz_compute_gcm_text(gcm->state, &piece, gcm->stats);
     gcm->stage = AES_GCM_TEXT;
     if (result == ERSATZ_OK)

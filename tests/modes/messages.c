@@ -148,6 +148,7 @@ static void go_on_with_copy(struct aes_gcm *gcm)
 /* Returns whether the end was accepted. Encrypting, the tag follows the text in `to`; else in `from`. */
 static bool run_gcm(struct aes_gcm *gcm, unsigned aad_len, unsigned len, uint8_t *to, const uint8_t *from)
 {
+    size_t tag_len = gcm->encrypt ? TAG : 1 + below(TAG);
     bool accepted;
     size_t used;
 
@@ -166,10 +167,11 @@ static bool run_gcm(struct aes_gcm *gcm, unsigned aad_len, unsigned len, uint8_t
             go_on_with_copy(gcm);
     }
     if (!gcm->encrypt)
-        CHECK(aes_gcm_set_tag(gcm, from + len, TAG));
+        CHECK(aes_gcm_set_tag(gcm, from + len, tag_len));
     accepted = aes_gcm_update(gcm, NULL, NULL, 0, &used);
     CHECK(!gcm->encrypt || (accepted && aes_gcm_get_tag(gcm, to + len, TAG)));
-    CHECK(!aes_gcm_update(gcm, to, from, 1, &used)); /* the message has ended */
+    CHECK(!aes_gcm_update(gcm, to, from, 1, &used)); /* the message has ended, and needs another IV */
+    CHECK(ERR_GET_REASON(ERR_peek_last_error()) == REASON_INPUT);
     return accepted;
 }
 
@@ -189,12 +191,43 @@ static void check_gcm(void)
     CHECK(aes_gcm_set_key(&gcm, NULL, false));
     aes_gcm_set_iv(&gcm, iv);
     CHECK(run_gcm(&gcm, aad_len, len, back, out) && memcmp(back, text, len) == 0);
-    out[len + below(TAG)] ^= 1;
+    out[len] ^= 1; /* of the shortest tag, too */
     aes_gcm_set_iv(&gcm, iv);
+    ERR_clear_error();
     CHECK(!run_gcm(&gcm, aad_len, len, back, out));
     aes_gcm_set_iv(&gcm, iv);
     CHECK(aes_gcm_update(&gcm, out, text, 1, &used) && !aes_gcm_update(&gcm, NULL, aad, 1, &used));
     CHECK(ERR_GET_REASON(ERR_peek_last_error()) == REASON_INPUT); /* associated data after the text */
+    aes_gcm_cleanup(&gcm);
+}
+
+/* An end without a tag to compare with is refused, and may come again with one. */
+static void check_gcm_without_tag(void)
+{
+    struct aes_gcm gcm;
+    size_t used;
+
+    seal_plain(EVP_aes_128_gcm(), 12, 5, 40);
+    aes_gcm_init(&gcm, KEY_LEN);
+    CHECK(aes_gcm_set_key(&gcm, key, false));
+    aes_gcm_set_iv(&gcm, iv);
+    CHECK(aes_gcm_update(&gcm, NULL, aad, 5, &used) && aes_gcm_update(&gcm, back, wanted, 40, &used));
+    CHECK(!aes_gcm_update(&gcm, NULL, NULL, 0, &used));
+    CHECK(aes_gcm_set_tag(&gcm, wanted + 40, TAG) && aes_gcm_update(&gcm, NULL, NULL, 0, &used));
+    CHECK(memcmp(back, text, 40) == 0);
+    aes_gcm_cleanup(&gcm);
+}
+
+/* An IV that is generated is the message's, though the next one is counted up at once. */
+static void check_generated_iv(void)
+{
+    struct aes_gcm gcm;
+
+    aes_gcm_init(&gcm, KEY_LEN);
+    CHECK(aes_gcm_set_key(&gcm, key, true) && aes_gcm_set_fixed_iv(&gcm, iv, 4));
+    CHECK(aes_gcm_generate_iv(&gcm, iv, 12));
+    seal_plain(EVP_aes_128_gcm(), 12, 5, 40);
+    CHECK(run_gcm(&gcm, 5, 40, out, text) && memcmp(out, wanted, 40 + TAG) == 0);
     aes_gcm_cleanup(&gcm);
 }
 
@@ -210,7 +243,7 @@ static void check_ccm(void)
 
         aes_ccm_init(&ccm, KEY_LEN);
         CHECK(aes_ccm_set_nonce_len(&ccm, nonce_len) && aes_ccm_set_tag_len(&ccm, TAG));
-        CHECK(aes_ccm_set_key(&ccm, key, encrypt));
+        CHECK(aes_ccm_set_key(&ccm, key, true) && aes_ccm_set_key(&ccm, NULL, encrypt)); /* turned */
         aes_ccm_set_nonce(&ccm, iv);
         if (pass == 2)
             out[len] ^= 1;
@@ -309,6 +342,61 @@ static void check_cbc_hmac_records(void)
     aes_cbc_hmac_cleanup(&opening);
 }
 
+/* ----------------------------------------------------------------------------------------------- thresholds
+ */
+
+#define THRESHOLD 150u /* many pieces are longer, many are not */
+
+static void set_gcm_threshold(unsigned bytes)
+{
+    char list[32];
+    struct ersatz_error error;
+
+    snprintf(list, sizeof(list), "AES-128-GCM:%u", bytes);
+    CHECK(thresholds_set(list, &error));
+}
+
+static uint64_t computed_here(void)
+{
+    uint64_t sum = 0;
+
+    for (enum ersatz_kernel kernel = 0; kernel < ERSATZ_KERNELS; kernel++)
+        sum += ersatz_stats_inline(card_stats(), kernel);
+    return sum;
+}
+
+/* A message with one piece of text: how many of its two operations are on the card. */
+static unsigned on_card(unsigned aad_len, unsigned len)
+{
+    uint64_t before = ersatz_stats_count(card_stats(), ERSATZ_COUNTER_COMPLETED);
+    uint64_t here = computed_here(), gone;
+    struct aes_gcm gcm;
+    size_t used;
+
+    aes_gcm_init(&gcm, KEY_LEN);
+    CHECK(aes_gcm_set_key(&gcm, key, true));
+    aes_gcm_set_iv(&gcm, iv);
+    CHECK(aad_len == 0 || aes_gcm_update(&gcm, NULL, aad, aad_len, &used));
+    CHECK(aes_gcm_update(&gcm, out, text, len, &used) && aes_gcm_update(&gcm, NULL, NULL, 0, &used));
+    aes_gcm_cleanup(&gcm);
+    gone = ersatz_stats_count(card_stats(), ERSATZ_COUNTER_COMPLETED) - before;
+    CHECK_EQ(gone + computed_here() - here, 2);
+    return (unsigned)gone;
+}
+
+/* Associated data go with the text, and count with it. */
+static void check_thresholds(void)
+{
+    atomic_store(&card_policy()->sync_offload, true);
+    set_gcm_threshold(THRESHOLD);
+    CHECK_EQ(on_card(0, THRESHOLD), 0);
+    CHECK_EQ(on_card(0, THRESHOLD + 1), 1);
+    CHECK_EQ(on_card(10, THRESHOLD - 10), 0);
+    CHECK_EQ(on_card(10, THRESHOLD - 9), 1);
+    set_gcm_threshold(0);
+    CHECK_EQ(on_card(0, 1), 2);
+}
+
 int main(void)
 {
     struct ersatz_error error;
@@ -324,15 +412,19 @@ int main(void)
             &error));
     for (unsigned i = 0; i < ROUNDS; i++) {
         atomic_store(&card_policy()->sync_offload, i % 2 == 0);
+        set_gcm_threshold(i / 2 % 2 == 0 ? 0 : THRESHOLD);
         make_up();
         check_texts();
         check_gcm();
+        check_gcm_without_tag();
+        check_generated_iv();
         check_ccm();
         check_gcm_record();
         check_cbc_hmac_records();
         ERR_clear_error();
     }
     CHECK(ersatz_stats_count(card_stats(), ERSATZ_COUNTER_COMPLETED) > ROUNDS);
+    check_thresholds();
     card_leave();
     return 0;
 }

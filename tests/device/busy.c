@@ -70,6 +70,44 @@ static void check_mode(struct ersatz_device *device, enum ersatz_mode mode)
     ersatz_cipher_free(same.cipher);
 }
 
+/* A message of GCM, of which the card has the second piece. */
+static void check_gcm(struct ersatz_device *device)
+{
+    static const uint8_t iv[12] = {9};
+    struct ersatz_stats stats = {0};
+    struct state state = state_new(ERSATZ_GCM), same = state_new(ERSATZ_GCM);
+    uint8_t text[TEXT] = {5}, out[TEXT], again[TEXT], tag[16] = {0}, wanted[16], nothing[16] = {0};
+    struct ersatz_gcm_piece begin = {.iv = iv, .iv_len = sizeof(iv), .in = text, .out = again, .len = SHORT};
+    struct ersatz_gcm_piece more = {.in = text, .out = again, .len = TEXT};
+    struct ersatz_op op = {
+        .kind = ERSATZ_CIPHER, .u.cipher = {.cipher = state.cipher, .in = text, .out = out, .len = TEXT}};
+    struct ersatz_request *request;
+    struct ersatz_waker *waker;
+
+    CHECK_EQ(ersatz_compute_gcm_text(same.cipher, &begin, &stats), ERSATZ_OK);
+    CHECK_EQ(ersatz_compute_gcm_text(state.cipher, &begin, &stats), ERSATZ_OK);
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    CHECK_EQ(ersatz_request_new(device, &op, true, &request), ERSATZ_OK);
+    CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
+    CHECK_EQ(ersatz_compute_gcm_text(state.cipher, &begin, &stats), ERSATZ_BUSY);
+    CHECK_EQ(ersatz_compute_gcm_text(state.cipher, &more, &stats), ERSATZ_BUSY);
+    CHECK_EQ(ersatz_compute_gcm_end(state.cipher, tag, sizeof(tag), &stats), ERSATZ_BUSY);
+    CHECK(memcmp(tag, nothing, sizeof(tag)) == 0);
+    ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+    while (!ersatz_request_is_done(request))
+        ersatz_request_wait(request, 1000);
+    CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+    CHECK_EQ(ersatz_compute_gcm_text(same.cipher, &more, &stats), ERSATZ_OK);
+    CHECK(memcmp(out, again, TEXT) == 0);
+    CHECK_EQ(ersatz_compute_gcm_end(same.cipher, wanted, sizeof(wanted), &stats), ERSATZ_OK);
+    CHECK_EQ(ersatz_compute_gcm_end(state.cipher, tag, sizeof(tag), &stats), ERSATZ_OK);
+    CHECK(memcmp(tag, wanted, sizeof(tag)) == 0);
+    ersatz_waker_free(waker);
+    ersatz_cipher_free(state.cipher);
+    ersatz_cipher_free(same.cipher);
+}
+
 int main(void)
 {
     static const enum ersatz_mode modes[] = {
@@ -81,6 +119,7 @@ int main(void)
     device = card_open(&stats, 1, 0, false);
     for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
         check_mode(device, modes[i]);
+    check_gcm(device);
     ersatz_device_free(device);
     return 0;
 }

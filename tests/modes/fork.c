@@ -162,6 +162,24 @@ static void copies(struct job *job, struct message *m)
     CHECK(is_right(m));
 }
 
+/* The context itself, for what stays on the calling core. */
+static void uses(struct job *job, struct message *m)
+{
+    unsigned char out[16];
+    int len;
+
+    (void)job;
+    card_command(card, "HOLD", "none");
+    ways_set_thresholds(card, PIECE);
+    if (!is_lost(m) || !was_at_work())
+        return;
+    if (m->hold_at % 2 == 0)
+        CHECK(!EVP_EncryptFinal_ex(m->ctx, out, &len));
+    else
+        CHECK(!EVP_EncryptUpdate(m->ctx, out, &len, text, sizeof(out)));
+    CHECK(error_speaks_of("lost in the child"));
+}
+
 static void fork_in_message(struct message m, enum told_by told_by)
 {
     struct job job;
@@ -177,6 +195,7 @@ static void fork_in_message(struct message m, enum told_by told_by)
         card_wait_for(card, "completed", m.computed_before + 1);
     in_child(resumes, &job, &m);
     in_child(copies, &job, &m);
+    in_child(uses, &job, &m);
     card_command(card, "HOLD", "none");
     CHECK_EQ(resume_to_the_end(&job), 1);
     CHECK(is_right(&m));

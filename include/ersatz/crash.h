@@ -10,8 +10,8 @@
 /* Handles the signals of a crash for which the process has the default action at this moment. The handler
  * writes the stack to the record, whose address stays the same, and lets the signal end the process. If
  * somebody listens at the socket ERSATZ_CRASH_SOCKET in the directory (NULL: there is none), it connects to
- * it before, and stops the process by SIGSTOP: the listener looks at its threads and sends SIGCONT. A child
- * of a fork keeps the handler; a program that installs its own replaces it. */
+ * it before, and waits until the listener has looked at the threads and closed the connection. A child of a
+ * fork keeps the handler; a program that installs its own replaces it. */
 void ersatz_crash_watch(struct ersatz_record *record, const char *directory);
 
 /* Gives the signals that we still handle their default action again. */

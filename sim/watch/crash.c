@@ -7,8 +7,10 @@
 #include "ersatz/crash.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <execinfo.h>
 #include <link.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,8 @@ static struct ersatz_record *record;
 static char program[512];                      /* its path */
 static const struct link_map *own, *c_library; /* own: NULL if this module is part of the program */
 static struct sockaddr_un listener;            /* no path: there is none */
+
+static atomic_bool shown; /* the first crash is written, and a listener, if there is one, has looked */
 
 /* ------------------------------------------------------------------------------------------ the stack */
 
@@ -205,19 +209,22 @@ static void write_crash(struct ersatz_crash *crash, int signal, const ucontext_t
     atomic_store_explicit(&crash->state, ERSATZ_CRASH_WRITTEN, memory_order_release);
 }
 
+/* The listener, if there is one, ends its look by itself, or by its own end. */
 static void wait_for_other(const struct ersatz_crash *crash)
 {
     static const struct timespec ms = {.tv_nsec = 1000000};
 
-    for (int i = 0; i < OTHER_WAITS; i++) {
-        if (atomic_load_explicit(&crash->state, memory_order_acquire) == ERSATZ_CRASH_WRITTEN)
+    for (int i = 0; !atomic_load(&shown); i++) {
+        if (i >= OTHER_WAITS &&
+            atomic_load_explicit(&crash->state, memory_order_acquire) != ERSATZ_CRASH_WRITTEN)
             return;
         nanosleep(&ms, NULL);
     }
 }
 
-/* Lets a listener look at all threads as they are now. Without a device, the process may be in a sandbox that
- * would kill it for these calls. */
+/* Lets a listener look at all threads: it stops the process, and closes the connection when it has seen them.
+ * The process does not stop by itself, for if the listener ends meanwhile, nobody would let it go on. Without
+ * a device, the process may be in a sandbox that would kill it for these calls. */
 static void show_threads(void)
 {
     bool may =
@@ -226,9 +233,12 @@ static void show_threads(void)
 
     if (s < 0)
         return;
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* a debugger that is no ancestor may attach */
     if (connect(s, (const struct sockaddr *)&listener, sizeof(listener)) == 0) {
-        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* a debugger that is no ancestor may attach */
-        kill(getpid(), SIGSTOP);
+        struct pollfd closed = {.fd = s, .events = POLLIN};
+
+        while (poll(&closed, 1, -1) < 0 && errno == EINTR)
+            ;
     }
     close(s);
 }
@@ -245,6 +255,7 @@ static void on_crash(int signal_number, siginfo_t *info, void *context)
         if (atomic_compare_exchange_strong(&crash->state, &none, ERSATZ_CRASH_BEGUN)) {
             write_crash(crash, signal_number, context);
             show_threads();
+            atomic_store(&shown, true);
         } else {
             wait_for_other(crash);
         }

@@ -11,11 +11,12 @@
 void tree_write_stacks(const char *path);
 
 /* Waits in a process of its own for processes below us that crash, and writes the stacks of their threads to
- * the file, in the same way. They stand still meanwhile. records: the directory of records, its path and a
- * descriptor. False: there is no room for its socket. */
+ * the file, in the same way: of the first 16. They stand still meanwhile. records: the directory of records,
+ * its path and a descriptor. False: there is no room for its socket. */
 bool tree_watch_crashes(const char *records, int records_fd, const char *path);
 
-/* Ends that. kill_it: also in the middle of a stack. */
+/* Ends that: after the stacks that it writes, but within a minute, and at once if a signal asks us to end.
+ * kill_it: at once in any case. */
 void tree_unwatch_crashes(bool kill_it);
 
 /* Ends all processes: by SIGTERM, and those that remain after that many seconds by SIGKILL. Returns when

@@ -37,14 +37,19 @@
         }                                                                                                    \
     } while (0)
 
-/* Ends the test by a signal if it takes longer: a hang is a failure. TIMEOUT_MULTIPLIER in the environment
- * gives it so many times the seconds, as scripts/test does for meson. */
-static inline void test_begin(unsigned seconds)
+/* So many times the seconds as TIMEOUT_MULTIPLIER in the environment says, as scripts/test does for meson. */
+static inline unsigned test_seconds(unsigned seconds)
 {
     const char *text = getenv("TIMEOUT_MULTIPLIER");
     double multiplier = text == NULL ? 1 : atof(text);
 
-    alarm(multiplier > 1 ? (unsigned)(seconds * multiplier) : seconds);
+    return multiplier > 1 ? (unsigned)(seconds * multiplier) : seconds;
+}
+
+/* Ends the test by a signal if it takes longer: a hang is a failure. */
+static inline void test_begin(unsigned seconds)
+{
+    alarm(test_seconds(seconds));
 }
 
 #endif

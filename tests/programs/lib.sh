@@ -50,22 +50,56 @@ is_listening() {
         END { exit !found }' /proc/net/tcp
 }
 
-# A port of 127.0.0.1 that nobody listens on, below those the kernel gives to clients: one that lingers after its connection
-# would keep a server from binding. Drives that run at the same time look in different ranges.
-free_port() {
-    local port
+# Drives that run at the same time, of any user and checkout, have a range of 200 ports each. They lie below those the kernel gives to
+# clients: one that lingers after its connection would keep a server from binding. The range is ours as long as a lock on a file is held, by
+# this shell or by what it has left.
+take_ports() {
+    local locks=/tmp/ersatz-test-ports i
+    mkdir -m 1777 "$locks" 2>/dev/null || true
     while :; do
-        port=$((12000 + $$ % 20 * 1000 + RANDOM % 1000))
-        if ! is_listening "$port"; then
-            echo "$port"
-            return
-        fi
+        for ((i = $$; i < $$ + 100; i++)); do
+            [ -e "$locks/$((i % 100))" ] || (umask 022 && set -C && : >"$locks/$((i % 100))") 2>/dev/null || true
+            [ -r "$locks/$((i % 100))" ] || continue
+            exec {ports_lock}<"$locks/$((i % 100))"
+            if flock -n "$ports_lock"; then
+                ports=$((12000 + i % 100 * 200))
+                echo $((RANDOM % 199)) >"$work/.port"
+                return
+            fi
+            exec {ports_lock}<&-
+        done
+        [ -d "$locks" ] || fail "no directory $locks"
+        sleep 1
     done
+}
+take_ports
+
+# A port of 127.0.0.1 that nobody has, and none that this drive got a moment ago. Nor does another drive get the one above it. If all were used
+# within the last minute, one on which nobody listens.
+free_port() {
+    local i port next used states
+    next=$(cat "$work/.port")
+    for states in '' 0A; do
+        used=$(awk -v states="$states" 'states == "" || $4 == states { print substr($2, length($2) - 3) }' /proc/net/tcp /proc/net/tcp6 2>/dev/null || true)
+        for ((i = 1; i <= 199; i++)); do
+            port=$((ports + (next + i) % 199))
+            [[ $used == *$(printf '%04X' "$port")* ]] || break 2
+        done
+    done
+    echo $((port - ports)) >"$work/.port"
+    echo "$port"
+}
+
+# seconds N: so many, or as many times more as TIMEOUT_MULTIPLIER in the environment says. For what else would end too early on a busy machine.
+seconds() {
+    local by=${TIMEOUT_MULTIPLIER:-1}
+    by=${by%%.*}
+    echo $(($1 * (${by:-0} > 1 ? by : 1)))
 }
 
 # wait_for_port PORT PID: until it listens.
 wait_for_port() {
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         kill -0 "$2" 2>/dev/null || fail "the server ended before it listened: $(cat ./*.err)"
         if is_listening "$1"; then
             return
@@ -155,7 +189,7 @@ descriptors() {
 settle() {
     local same=0
     descriptors "$1" >"$2"
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         sleep 0.05
         descriptors "$1" >"$2.now"
         if cmp -s "$2" "$2.now"; then
@@ -171,7 +205,7 @@ settle() {
 
 # settle_as PID FILE: waits until its descriptors are as in FILE.
 settle_as() {
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         kill -0 "$1" 2>/dev/null || fail "$1 is gone: $(tail -n 3 ./*.err)"
         descriptors "$1" >"$2.now"
         if cmp -s "$2" "$2.now"; then

@@ -68,7 +68,7 @@ void watch_from_outside(void)
 
 void watch_begin(unsigned seconds)
 {
-    limit = seconds;
+    limit = test_seconds(seconds);
     CHECK_EQ(pthread_create(&watchdog, NULL, watch, NULL), 0);
 }
 

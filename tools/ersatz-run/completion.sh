@@ -47,7 +47,7 @@ _ersatz_run() {
         compopt -o nospace
         ;;
     --without) COMPREPLY=($(compgen -W "$(_ersatz_run_names "$program" Faults)" -- "$word")) ;;
-    --ignore) COMPREPLY=($(compgen -W 'status signal time finding' -- "$word")) ;;
+    --ignore) COMPREPLY=($(compgen -W 'status signal time finding output growth' -- "$word")) ;;
     --allow) COMPREPLY=($(compgen -W "$(_ersatz_run_names "$program" Findings)" -- "$word")) ;;
     *)
         if [[ $valued == *" $before "* ]]; then

@@ -36,7 +36,8 @@ static const char usage[] =
     "  --limit TIME         no end within this time (default: ten times the longest run on the quiet card, "
     "at "
     "least 10s)\n"
-    "  --ignore KIND        do not count status, signal, time or finding; may be given several times\n"
+    "  --ignore KIND        do not count status, signal, time, finding, output or growth; may be given "
+    "several times\n"
     "  --same-output        count another standard output, too\n"
     "  --growth             count open descriptors and memory that grow with each operation, too\n"
     "  --strict-status      count the status also if the card was told to fail operations\n"
@@ -153,13 +154,13 @@ double option_seconds(const char *option, const char *value)
 
 static void ignore(struct hunt_options *options, const char *name)
 {
-    for (enum broken kind = 0; kind < BROKEN_OUTPUT; kind++) {
+    for (enum broken kind = 0; kind < BROKEN_KINDS; kind++) {
         if (strcmp(name, kinds[kind]) == 0) {
             options->counts[kind] = false;
             return;
         }
     }
-    give_up("--ignore %s: expected status, signal, time or finding", name);
+    give_up("--ignore %s: expected status, signal, time, finding, output or growth", name);
 }
 
 static void leave_out(struct hunt_options *options, const char *name)

@@ -97,6 +97,9 @@ void growth_watch(void *watched);
 /* The fastest growth of a process, of each kind. */
 void growth_find(const struct growth *growth, struct grown grown[GROWTHS]);
 
+/* Whether any process sent enough operations, slowly enough, for that. */
+bool growth_is_judged(const struct growth *growth);
+
 void growth_free(struct growth *growth);
 
 /* Writes "from 5 to 20 in the second half of 100 operations". */

@@ -165,6 +165,16 @@ void growth_find(const struct growth *growth, struct grown grown[GROWTHS])
     }
 }
 
+bool growth_is_judged(const struct growth *growth)
+{
+    uint64_t low[PARTS];
+    bool judged = false;
+
+    for (unsigned i = 0; i < growth->count; i++)
+        judged = judged || find_lows(&growth->of[i], GROWTH_DESCRIPTORS, low);
+    return judged;
+}
+
 void growth_free(struct growth *growth)
 {
     free(growth->of);

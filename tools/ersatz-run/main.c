@@ -105,24 +105,25 @@ static int report(struct outcome *outcome, struct records *records)
 }
 
 /* Writes a sentence for each kind of growth that is faster than allowed. */
-static void find_growths(const struct options *options, const struct growth *growth, char *growths[GROWTHS])
+static void find_growths(const struct options *options, const struct growth *growth, struct outcome *outcome)
 {
     struct grown grown[GROWTHS];
     char described[120];
 
     growth_find(growth, grown);
+    outcome->growth_judged = growth_is_judged(growth);
     for (enum growth_kind kind = 0; kind < GROWTHS; kind++) {
         if (grown[kind].rate <= options->growth_allowed[kind])
             continue;
         growth_describe(kind, &grown[kind], described, sizeof(described));
-        growths[kind] = growth_text(kind, described);
+        outcome->growths[kind] = growth_text(kind, described);
     }
 }
 
 /* Runs the program as a round of a hunt is run: with a directory and ports of its own, for a limited time,
  * and nothing of it survives. */
-static struct ending run_as_round(
-    const struct options *options, const struct config *config, const struct place *place, char **growths)
+static struct ending run_as_round(const struct options *options, const struct config *config,
+    const struct place *place, struct outcome *outcome)
 {
     struct growth growth = {.records = place->records_fd};
     const struct child_bounds bounds = {.seconds = options->round,
@@ -140,7 +141,7 @@ static struct ending run_as_round(
     free(name);
     furnished.command = room_furnish(&room, options->command);
     ending = card_run(&furnished, config, place, &bounds);
-    find_growths(options, &growth, growths);
+    find_growths(options, &growth, outcome);
     growth_free(&growth);
     room_remove_directory(room.directory);
     return ending;
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
     options_read(&options, argc, argv);
     child_expect();
     module = card_prepare(&options, &config, &libcryptos, &place, &sources);
-    ending = options.round > 0 ? run_as_round(&options, &config, &place, outcome.growths)
+    ending = options.round > 0 ? run_as_round(&options, &config, &place, &outcome)
                                : card_run(&options, &config, &place, NULL);
     if (ending.pid < 0) /* nothing was run */
         exit(WEXITSTATUS(ending.status));

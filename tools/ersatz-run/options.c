@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -186,7 +187,7 @@ static void read_growth(struct options *options, const char *value)
 
     allowed[0] = allowed[1] = 0;
     if (value != NULL && (sscanf(value, "%lf:%lf%c", &allowed[0], &allowed[1], &end) != 2 ||
-                             !(allowed[0] >= 0 && allowed[1] >= 0)))
+                             !(allowed[0] >= 0 && allowed[1] >= 0 && isfinite(allowed[0] + allowed[1]))))
         give_up("--growth=%s: expected two numbers, for descriptors and bytes, such as 0.5:4096", value);
 }
 

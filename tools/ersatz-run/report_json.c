@@ -133,6 +133,7 @@ void report_json(const struct outcome *outcome, FILE *stream)
     write_allowed(outcome->options, stream);
     fputc(']', stream);
     write_totals(outcome->totals, stream);
+    fprintf(stream, ",\n\"growth_judged\": %s", outcome->growth_judged ? "true" : "false");
     fputs(",\n\"growths\": [", stream);
     for (unsigned i = 0; i < sizeof(outcome->growths) / sizeof(outcome->growths[0]); i++) {
         if (outcome->growths[i] == NULL)

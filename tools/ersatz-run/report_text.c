@@ -324,6 +324,8 @@ void report_text(const struct outcome *outcome, FILE *stream)
         if (outcome->growths[i] != NULL)
             fprintf(stream, "  growth:   %s\n", outcome->growths[i]);
     }
+    if (outcome->options->growth && !outcome->growth_judged)
+        fputs("  growth:   not judged: no process sent 64 operations, in a second or more\n", stream);
     crash_write(outcome->ending, records, stream);
     for (unsigned i = 0; i < records->trouble_count; i++)
         fprintf(stream, "  not read: %s\n", records->troubles[i]);

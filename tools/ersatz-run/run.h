@@ -255,9 +255,10 @@ struct outcome {
     const struct ending *ending;
     const struct records *records;
     const struct totals *totals;
-    const char *trace; /* path of the timeline; NULL: none was written */
-    char *growths[2];  /* --growth: how the program grows, a sentence for each kind; NULL: it does not */
-    int status;        /* our exit status; 128 plus the number for a signal, as in a shell */
+    const char *trace;  /* path of the timeline; NULL: none was written */
+    char *growths[2];   /* --growth: how the program grows, a sentence for each kind; NULL: it does not */
+    bool growth_judged; /* whether any process did enough for that */
+    int status;         /* our exit status; 128 plus the number for a signal, as in a shell */
 };
 
 void report_text(const struct outcome *outcome, FILE *stream);

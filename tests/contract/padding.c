@@ -295,6 +295,12 @@ static bool is_right(enum fault fault)
     return fault == RIGHT || fault == RIGHT_OF_OTHER_LENGTH;
 }
 
+/* From 3.2 on, a wrong message is decrypted to another one, which may be empty. */
+static bool failed(const struct seen *seen, enum route route)
+{
+    return route == LOW ? seen->returned < 0 : seen->returned <= 0;
+}
+
 static bool applies(enum padding padding, enum fault fault)
 {
     return padding == TLS || fault != WRONG_VERSION;
@@ -328,7 +334,7 @@ static void compare(const struct side *ours, const struct side *plain, enum rout
         same_work(&by_card, &right);
         if (fault == FIRST_BYTE)
             first_wrong = by_card;
-        else if (!is_right(fault) && (by_card.returned <= 0 || padding == TLS))
+        else if (!is_right(fault) && (failed(&by_card, route) || padding == TLS))
             same_outcome(&by_card, &first_wrong, true);
     }
 }

@@ -158,8 +158,7 @@ static void end_while_busy(bool wait)
             CHECK_EQ(pthread_create(&threads_at_end[i], NULL, work_on,
                          i == 0 ? work_aes(card, 1) : work_rsa(card, (unsigned char)i)),
                 0);
-        while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT:0") < THREADS)
-            usleep(200);
+        card_wait_in_flight(card, THREADS);
         exit(7);
     }
     child_exits_with(pid, 7);

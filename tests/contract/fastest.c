@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "child.h"
 #include "support/card.h"
 #include "support/work.h"
 
@@ -118,11 +117,10 @@ static void private_rsa_goes_where_company_is(struct card *card, int last)
     CHECK(!rsa_pauses(card));
 }
 
-/* A descriptor would not tell: it may be readable by a spurious wake-up. */
-static void wait_until_done(struct card *card)
+static void stays_here_in_child(struct work *work)
 {
-    while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT:0") > 0)
-        usleep(200);
+    stays_here(work->card);
+    _exit(WORK_CHILD_DONE); /* the paused job still has memory of which only its registers know */
 }
 
 /* An operation of which the card is done is no company, even if its job is never resumed; nor is one of the
@@ -131,20 +129,12 @@ static void left_private_rsa_is_no_company(struct card *card)
 {
     struct work *work = work_rsa(card, 7);
     struct job job;
-    pid_t pid;
 
     card_command(card, "HOLD", "compute");
     hand_over(&job, work);
-    pid = fork();
-    if (pid == 0) {
-        test_begin(30);
-        stays_here(card);
-        _exit(7); /* without a look for leaks: the paused job still has memory, of which only its registers
-                     know */
-    }
-    child_exits_with(pid, 7);
+    work_in_child(stays_here_in_child, work);
     card_command(card, "HOLD", "none");
-    wait_until_done(card);
+    card_wait_in_flight(card, 0);
     stays_here(card);
     CHECK_EQ(job_finish(&job), 1);
     job_free(&job);
@@ -158,7 +148,7 @@ static void left_cipher_is_no_company(struct card *card)
 
     job_init(&job, BY_FD, encrypt, &message);
     CHECK_EQ(job_run(&job), ASYNC_PAUSE); /* there were few of them before */
-    wait_until_done(card);
+    card_wait_in_flight(card, 0);
     for (int i = 0; i < 8; i++)
         pauses(card, "AES-192-OFB");
     CHECK(!pauses(card, "AES-192-OFB"));

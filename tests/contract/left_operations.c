@@ -286,15 +286,9 @@ static void encrypt(void)
     EVP_CIPHER_CTX_free(ctx);
 }
 
-static void wait_in_flight(int count)
-{
-    while (card_number(held, "GET_NUM_REQUESTS_IN_FLIGHT:0") != count)
-        usleep(100);
-}
-
 static void *interrupt_when_waiting(void *arg)
 {
-    wait_in_flight(1);
+    card_wait_in_flight(held, 1);
     pthread_kill(main_thread, SIGUSR1);
     return arg;
 }
@@ -350,7 +344,7 @@ static void child_is_cancelled(void)
     test_begin(20);
     load_held();
     CHECK_EQ(pthread_create(&thread, NULL, encrypt_cancelled, NULL), 0);
-    wait_in_flight(1);
+    card_wait_in_flight(held, 1);
     CHECK_EQ(pthread_cancel(thread), 0);
     usleep(10000); /* for one that does not wait */
     card_command(held, "HOLD", "none");

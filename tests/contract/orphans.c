@@ -63,8 +63,7 @@ static void check_and_close_others(int *others)
 static void wait_until_back(struct card *card, long completed)
 {
     card_wait_for(card, "completed", completed);
-    while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT:0") != 0)
-        usleep(200);
+    card_wait_in_flight(card, 0);
     usleep(10000);
 }
 

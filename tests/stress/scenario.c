@@ -360,8 +360,7 @@ static int run_tls(struct tasks *tasks, struct random *random)
     card_set_default(card);
     tls_talk(random);
     CHECK(card_count(card, "rsa_priv") > 0);
-    while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT") != 0)
-        usleep(100);
+    card_wait_in_flight(card, 0);
     memory_check();
     card_unload(card);
     return SCENARIO_DONE;

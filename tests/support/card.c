@@ -160,6 +160,12 @@ void card_wait_for(struct card *card, const char *name, long value)
         usleep(200);
 }
 
+void card_wait_in_flight(struct card *card, int count)
+{
+    while (card_number(card, "GET_NUM_REQUESTS_IN_FLIGHT") != count)
+        usleep(200);
+}
+
 /* -------------------------------------------------------------------------------------------------------
  * operations */
 

@@ -72,6 +72,10 @@ bool card_has_count(struct card *card, const char *name);
 /* Waits until a counter has reached a value: the card is another thread. */
 void card_wait_for(struct card *card, const char *name, long value);
 
+/* Waits until so many operations are in flight. A descriptor that is readable does not tell that one is done:
+ * it may be by a spurious wake-up. */
+void card_wait_in_flight(struct card *card, int count);
+
 /* All thresholds 0: every size goes to the card. */
 #define ALL_SIZES_OF(mode) "AES-128-" mode ":0,AES-192-" mode ":0,AES-256-" mode ":0,"
 #define ALL_SIZES                                                                                            \

@@ -136,7 +136,7 @@ void work_in_child(void (*child)(struct work *work), struct work *work)
     if (pid == 0) {
         test_begin(30);
         child(work);
-        exit(7);
+        exit(WORK_CHILD_DONE);
     }
-    child_exits_with(pid, 7);
+    child_exits_with(pid, WORK_CHILD_DONE);
 }

@@ -53,9 +53,9 @@ check_speed() {
     fi
 }
 
-# against_configuration: an OPENSSL_CONF with the provider that --against names first, for which openssl speed has no option that
-# concerns RSA.
-against_configuration() {
+# provider_configuration NAME [LINE ...]: an OPENSSL_CONF that asks this provider first, with these lines in its section. (openssl speed has no
+# option for that which concerns RSA.)
+provider_configuration() {
     cat <<CNF
 config_diagnostics = 1
 openssl_conf = openssl_init
@@ -63,14 +63,15 @@ openssl_conf = openssl_init
 providers = providers
 alg_section = algorithms
 [providers]
-${against#provider:} = accelerator
+$1 = accelerator
 default = libcrypto
 [accelerator]
+$(printf '%s\n' "${@:2}")
 activate = 1
 [libcrypto]
 activate = 1
 [algorithms]
-default_properties = ?provider=${against#provider:}
+default_properties = ?provider=$1
 CNF
 }
 
@@ -78,7 +79,7 @@ CNF
 check_against() {
     local said
     if [[ $against = provider:* ]]; then
-        against_configuration >"$work/against.cnf"
+        provider_configuration "${against#provider:}" >"$work/against.cnf"
         said=$(OPENSSL_CONF=$work/against.cnf openssl list -providers 2>&1) && grep -qF "  ${against#provider:}" <<<"$said" && return
     else
         said=$(openssl rand -engine "$against" 1 2>&1 | tr -d '\0') &&

@@ -62,22 +62,7 @@ default_algorithms = ALL
 init = 1
 CNF
     else
-        cat <<CNF
-openssl_conf = openssl_init
-[openssl_init]
-providers = providers
-alg_section = algorithms
-[providers]
-ersatz = ersatz
-default = libcrypto
-[ersatz]
-module = $ERSATZ_MODULE
-activate = 1
-[libcrypto]
-activate = 1
-[algorithms]
-default_properties = ?provider=ersatz
-CNF
+        provider_configuration ersatz "module = $ERSATZ_MODULE"
     fi
 }
 
@@ -123,12 +108,13 @@ load=0.7 # of plain OpenSSL's rate
 
 # measure_tls WORK VARIANT: WORK is as above; with 1.2 the client encrypts to the server's RSA key.
 measure_tls() {
-    local port version=${1#tls} bits=${1#*-rsa} servers clients connections=${jobs:-64} rate=() in_place
+    local port version=${1#tls} bits=${1#*-rsa} servers clients connections=${jobs:-64} rate=() in_place processes
     version=${version%%-*}
     bits=${bits%%-*}
     servers=$(cores | paste -sd,)
     clients=$servers
     [[ $1 != *-*-* ]] || { servers=$(half first); clients=$(half second); }
+    processes=$((8 * $(count "$clients")))
     make_certificate "$bits" || return
     if [[ $1 = *-steady ]]; then
         # That of the same round, or now; the card has plain OpenSSL's.
@@ -140,7 +126,7 @@ measure_tls() {
     rm -f "$work/stats.json"
     start_haproxy "$port" "$bits" "$2" "$servers" || return
     taskset -c "$clients" "$programs/handshakes" "$port" "$version" AES128-GCM-SHA256 "$connections" "$seconds" "$server" \
-        $(($(count "$clients") < 8 ? 8 * $(count "$clients") : 64)) "${rate[@]}" >"$work/out" || return
+        $((processes < 64 ? processes : 64)) "${rate[@]}" >"$work/out" || return
     [[ $1:$2 != *-steady:fastest ]] || rm "$work/rate-${1%-steady}"
     [[ $1:$2 != *-apart:plain ]] || awk '$1 == "rate" { print $2 }' "$work/out" >"$work/rate-${1%-apart}"
     kill -USR1 "$server"

@@ -28,10 +28,15 @@ static const char *bad_end(const struct outcome *outcome)
     return crash_find(outcome->records, 0) != NULL ? "a process crashed" : NULL;
 }
 
+static bool grows(const struct outcome *outcome)
+{
+    return outcome->growths[0] != NULL || outcome->growths[1] != NULL;
+}
+
 int status_of(const struct outcome *outcome, const struct totals *totals)
 {
     int status = outcome->ending->status;
-    bool mistakes = bad_end(outcome) != NULL || outcome->growths[0] != NULL || outcome->growths[1] != NULL;
+    bool mistakes = bad_end(outcome) != NULL || grows(outcome);
 
     if (outcome->ending->too_long)
         return EXIT_TOO_LONG;
@@ -80,7 +85,7 @@ void status_explain(const struct outcome *outcome, const struct totals *totals, 
             fprintf(stream, "%s%s", between, bad_end(outcome));
             between = ", ";
         }
-        if (outcome->growths[0] != NULL || outcome->growths[1] != NULL)
+        if (grows(outcome))
             fprintf(stream, "%sit grows", between);
     } else if (status == EXIT_NO_JOB) {
         fputs("--strict, and no job used the card: nothing asynchronous was tested", stream);

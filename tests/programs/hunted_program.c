@@ -24,7 +24,7 @@
 
 #define TIMES 6
 #define TIMES_LONG 90
-#define PAUSE_US 5000 /* between operations, so that the hunt sees the program grow */
+#define PAUSE_US 10000 /* between operations, so that the hunt sees the program grow */
 #define FORKS 30
 
 static int *volatile nowhere;

@@ -68,8 +68,7 @@ static bool refuse(const char *why)
     return false;
 }
 
-/* ---------------------------------------------------------------------------------------- keys and records
- */
+/* --------------------------------------------------------------------------------------- keys and records */
 
 bool aes_cbc_hmac_set_key(struct aes_cbc_hmac *hmac, const uint8_t *key, bool encrypt)
 {

@@ -11,8 +11,8 @@
 #include "aes_record.h"
 
 struct aes_cbc_hmac {
-    /* The first has the keys; it is NULL until they were set. The others are copies of it, made on first use.
-     */
+    /* The first has the keys; it is NULL until they were set. The others are copies of it, made on first
+     * use. */
     struct ersatz_cipher *states[AES_PIPES_MAX];
     uint8_t *iv; /* 16 bytes of the caller's, who may change them between calls: the next IV */
     enum ersatz_mode mode;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A TLS 1.2 record in AES-GCM or AES-CCM (RFC 5288, RFC 6655): explicit part of the IV, text, tag, in place.
- */
+/* A TLS 1.2 record in AES-GCM or AES-CCM (RFC 5288, RFC 6655): explicit part of the IV, text, tag, in
+ * place. */
 #ifndef ERSATZ_DRIVER_AES_RECORD_H
 #define ERSATZ_DRIVER_AES_RECORD_H
 

@@ -368,8 +368,8 @@ void card_linger_if_process_ends(void)
         left = sleep(left); /* which a signal may interrupt */
 }
 
-/* Registers each handler once, however often a load fails: a second fork handler would take the lock twice.
- */
+/* Registers each handler once, however often a load fails: a second fork handler would take the lock
+ * twice. */
 bool card_set_up(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

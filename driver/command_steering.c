@@ -67,8 +67,7 @@ bool bring_card_back(const struct command_call *call)
     return steer(call, NULL, bring_back);
 }
 
-/* ------------------------------------------------------------------------- what else changes while it runs
- */
+/* ------------------------------------------------------------------------ what else changes while it runs */
 
 static void replace(struct ersatz_device *device, void *arg)
 {
@@ -98,8 +97,7 @@ bool set_next_profile(const struct command_call *call)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------- answers
- */
+/* ------------------------------------------------------------------------------------------------ answers */
 
 bool write_trace(const struct command_call *call)
 {
@@ -130,8 +128,7 @@ bool answer_findings(const struct command_call *call)
     return ok || error_set(call->error, ERSATZ_NO_MEMORY, "%s: out of memory", call->name);
 }
 
-/* ------------------------------------------------------------------------------------------------- CONTROL
- */
+/* ------------------------------------------------------------------------------------------------ CONTROL */
 
 bool set_control_socket(const struct command_call *call)
 {

@@ -359,8 +359,8 @@ static bool find_choice(const struct command *command, struct command_call *call
         values_of(command, values));
 }
 
-/* Whether the caller has given what the command needs, and a value that the table allows. Sets call->number.
- */
+/* Whether the caller has given what the command needs, and a value that the table allows. Sets
+ * call->number. */
 static bool check_value(const struct command *command, struct command_call *call)
 {
     if (command->answers != ANSWERS_NOTHING && call->answer == NULL && !command->answer_optional)

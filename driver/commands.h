@@ -62,8 +62,8 @@ struct command {
     size_t offset, size;
     long sets; /* and for a command that takes nothing, the value */
 
-    /* Either may be NULL. A parser is for a text with a place. A function comes before the value is stored.
-     */
+    /* Either may be NULL. A parser is for a text with a place. A function comes before the value is
+     * stored. */
     bool (*parse)(const struct command_call *call, void *value);
     bool (*function)(const struct command_call *call);
 

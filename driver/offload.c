@@ -47,8 +47,8 @@ static enum ersatz_result make_waker(ASYNC_WAIT_CTX *context, struct ersatz_wake
     return result;
 }
 
-/* Take the waker out of the wait context, and free it. Undisturbed: a thread that jumps away would leak it.
- */
+/* Take the waker out of the wait context, and free it. Undisturbed: a thread that jumps away would leak
+ * it. */
 static bool drop_waker(ASYNC_WAIT_CTX *context, struct ersatz_waker *waker)
 {
     struct ersatz_undisturbed before;

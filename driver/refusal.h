@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-/* The module was not loaded or not started: say the newest error on the calling thread's queue, the reason.
- */
+/* The module was not loaded or not started: say the newest error on the calling thread's queue, the
+ * reason. */
 void refusal_say(void);
 
 /* A command was refused: say the newest error. Once for the process, and only before refusal_end(). */

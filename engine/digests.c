@@ -14,8 +14,8 @@
 #include <openssl/ripemd.h>
 #include <openssl/sha.h>
 
-/* libcrypto's legacy digests do not say how large their working memory is: as large as their public contexts.
- */
+/* libcrypto's legacy digests do not say how large their working memory is: as large as their public
+ * contexts. */
 static const struct {
     int nid;
     int size;

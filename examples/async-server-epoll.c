@@ -177,8 +177,8 @@ static void serve(struct connection *c)
             watch_socket(c, error == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT);
             return;
         case SSL_ERROR_WANT_ASYNC:
-            /* A job is paused. Until it is resumed, no matter what the socket says: the client may be gone.
-             */
+            /* A job is paused. Until it is resumed, no matter what the socket says: the client may be
+             * gone. */
             pauses++;
             watch_socket(c, 0);
             return;

@@ -122,8 +122,8 @@ static struct view look_at_context(const struct configuration *configuration)
     return view;
 }
 
-/* Add ours to the default properties that are there. Where these name this provider, they stay as they are.
- */
+/* Add ours to the default properties that are there. Where these name this provider, they stay as they
+ * are. */
 static bool prefer(
     struct provider *provider, const struct configuration *configuration, const char *preferred)
 {

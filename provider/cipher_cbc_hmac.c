@@ -126,8 +126,8 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
     return aes_cbc_hmac_set_key(&hmac->aes, key, encrypt) && set_params(hmac, params);
 }
 
-/* How much of an opened record of len bytes is text. MAC and padding were found right, so they are no secret.
- */
+/* How much of an opened record of len bytes is text. MAC and padding were found right, so they are no
+ * secret. */
 static size_t text_of_record(const struct cbc_hmac *hmac, const unsigned char *record, size_t len)
 {
     size_t around = hmac->mac_len + record[len - 1] + 1;

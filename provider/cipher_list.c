@@ -60,8 +60,8 @@ __attribute__((constructor)) static void watch_forks(void)
 
 typedef void any_fn(void);
 
-/* libssl would have the stitched ciphers send several records by one call, which the card does by a pipeline.
- */
+/* libssl would have the stitched ciphers send several records by one call, which the card does by a
+ * pipeline. */
 static bool without_multiblock(const struct cipher *cipher, OSSL_PARAM params[])
 {
     return cipher->family != &family_cbc_hmac || answer_int(params, OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK, 0);

@@ -17,8 +17,8 @@
 
 #define PROPERTIES "provider=ersatz,ersatz.rsa=yes"
 
-/* Function numbers that came after OpenSSL 3.0, whose headers may lack them. They are part of the interface.
- */
+/* Function numbers that came after OpenSSL 3.0, whose headers may lack them. They are part of the
+ * interface. */
 enum {
     KEYMGMT_GEN_GET_PARAMS = 15,
     KEYMGMT_GEN_GETTABLE_PARAMS = 16,

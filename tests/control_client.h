@@ -23,8 +23,8 @@ static inline int control_connect(const char *path, int flags)
     return -1;
 }
 
-/* The answer to a command, with `value` in quotes, or NULL: a line without its newline, until the next call.
- */
+/* The answer to a command, with `value` in quotes, or NULL: a line without its newline, until the next
+ * call. */
 static inline const char *control_ask(int fd, const char *command, const char *value)
 {
     static char line[65536];

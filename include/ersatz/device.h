@@ -262,8 +262,8 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
 /* Adds a reference; ersatz_rsa_key_free() drops it. */
 void ersatz_rsa_key_reference(struct ersatz_rsa_key *key);
 
-/* Drops a reference; requests in flight keep theirs. Dropping the last one cleanses the key. NULL is allowed.
- */
+/* Drops a reference; requests in flight keep theirs. Dropping the last one cleanses the key. NULL is
+ * allowed. */
 void ersatz_rsa_key_free(struct ersatz_rsa_key *key);
 
 /* The length of the modulus, and so of every input and output of the key. */

@@ -11,8 +11,8 @@
 
 #include "clock.h"
 
-/* The word. Only a thread that goes to sleep sets ASLEEP, so ringing costs no system call while it is awake.
- */
+/* The word. Only a thread that goes to sleep sets ASLEEP, so ringing costs no system call while it is
+ * awake. */
 #define QUIET 0u
 #define RUNG 1u
 #define ASLEEP 2u

@@ -29,8 +29,7 @@
 static const int signals[] = {SIGPIPE, SIGXFSZ};
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
-/* ------------------------------------------------------------------------------------------------ signals
- */
+/* ------------------------------------------------------------------------------------------------ signals */
 
 void ersatz_writing_begin(struct ersatz_writing *writing)
 {
@@ -65,8 +64,7 @@ void ersatz_writing_end(const struct ersatz_writing *writing, bool failed)
     errno = err;
 }
 
-/* ------------------------------------------------------------------------------------------ standard error
- */
+/* ----------------------------------------------------------------------------------------- standard error */
 
 /* The file at descriptor 2 when the program or module was loaded. Written once, then. */
 static struct {
@@ -182,8 +180,7 @@ void ersatz_say(const char *format, ...)
     errno = err;
 }
 
-/* -------------------------------------------------------------------------------------------------- files
- */
+/* -------------------------------------------------------------------------------------------------- files */
 
 /* A file that is being written. */
 struct output {
@@ -232,8 +229,8 @@ static int open_new(struct output *output)
         output->directory, output->new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
 }
 
-/* Opened without blocking, since a pipe without a reader would block; then set to block, as a stream expects.
- */
+/* Opened without blocking, since a pipe without a reader would block; then set to block, as a stream
+ * expects. */
 static int open_as_it_stands(const struct output *output)
 {
     int fd = openat(output->directory, output->name,

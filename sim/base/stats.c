@@ -14,8 +14,7 @@
 #include "ersatz/device.h"
 #include "ersatz/faults.h"
 
-/* -------------------------------------------------------------------------------------------------- shards
- */
+/* ------------------------------------------------------------------------------------------------- shards */
 
 _Thread_local unsigned stats_shard;
 /* Which of the shards for one thread have one. What a thread counted before it gave its shard back is visible
@@ -80,8 +79,7 @@ void stats_count_by_kernel(struct ersatz_stats *stats, enum ersatz_kernel kernel
     ersatz_count(&stats->shards[own_shard()].by_kernel[kernel], n);
 }
 
-/* -------------------------------------------------------------------------------------------------- reading
- */
+/* ------------------------------------------------------------------------------------------------ reading */
 
 /* A counter, of which each shard has one, summed up. `first` is that of the first shard. */
 static uint64_t sum_of_shards(const struct ersatz_stats *stats, const _Atomic uint64_t *first)

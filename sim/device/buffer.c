@@ -95,8 +95,8 @@ void buffer_leave(struct ersatz_request *request)
         atomic_store(&request->buffer_state, BUFFER_LEFT);
         if (!atomic_load(&device->pool.left))
             atomic_store(&device->pool.left, true);
-        /* All of this is sequentially consistent: a worker sets its bit of `sleepers`, then looks at `left`.
-         */
+        /* All of this is sequentially consistent: a worker sets its bit of `sleepers`, then looks at
+         * `left`. */
         if (device_is_asleep(device))
             buffer_cleanse(request);
     }

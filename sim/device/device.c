@@ -261,8 +261,8 @@ void device_drop_idle(struct ersatz_device *device)
 
 void device_ask_for_marks(struct ersatz_device *device)
 {
-    /* Sequentially consistent: `wants_mark` was set before; the worker lowers this flag, then looks at those.
-     */
+    /* Sequentially consistent: `wants_mark` was set before; the worker lowers this flag, then looks at
+     * those. */
     atomic_store(&device->marks, true);
     device_wake_worker(device, 0);
 }

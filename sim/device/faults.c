@@ -16,8 +16,7 @@
 
 #define SHUT_NS NS_PER_MS /* for how long a ring is full where the rule has no time */
 
-/* -------------------------------------------------------------------------------------------------- resets
- */
+/* ------------------------------------------------------------------------------------------------- resets */
 
 bool faults_have_card_down(const struct faults *faults)
 {
@@ -224,8 +223,7 @@ enum ersatz_result faults_take_up(struct faults *faults, struct ersatz_request *
     return result;
 }
 
-/* ---------------------------------------------------------------------------------------------- submission
- */
+/* --------------------------------------------------------------------------------------------- submission */
 
 /* What a rule does to a request that it strikes. */
 static void strike(

@@ -189,8 +189,7 @@ void instance_wake_reaper(struct instance *instance)
         doorbell_ring(&instance->reaper_bell);
 }
 
-/* ------------------------------------------------------------------------------------------ slots and line
- */
+/* ----------------------------------------------------------------------------------------- slots and line */
 
 static bool take_slot(struct instance *instance)
 {
@@ -300,8 +299,8 @@ void instance_shut(struct instance *instance)
 
 void instance_open(struct instance *instance)
 {
-    /* Then look at the line: a thread that found it shut had joined the line, or given a slot back, before.
-     */
+    /* Then look at the line: a thread that found it shut had joined the line, or given a slot back,
+     * before. */
     unsigned before = atomic_fetch_sub(&instance->shut, 1);
 
     ASSERT(before >= 1);

@@ -98,8 +98,8 @@ void instance_join_line(struct instance *instance, struct ersatz_request *reques
 void instance_shut(struct instance *instance);
 void instance_open(struct instance *instance);
 
-/* Take a slot for a request that does not go into the ring. False: there is none, or requests wait in line.
- */
+/* Take a slot for a request that does not go into the ring. False: there is none, or requests wait in
+ * line. */
 bool instance_take_slot(struct instance *instance);
 
 /* Give slots back. The first requests in line get them, even if the device begins to stop meanwhile: see

@@ -13,8 +13,8 @@ struct instance;
  * workers. */
 bool lend(struct ersatz_request *request, struct instance *instance);
 
-/* How many calls of lend() the calling thread is in: more than none in a signal handler that interrupted it.
- */
+/* How many calls of lend() the calling thread is in: more than none in a signal handler that interrupted
+ * it. */
 unsigned lend_interrupted(void);
 
 /* Wait until at most `left` calls of lend() are running. The device is stopping, and none will be added. */

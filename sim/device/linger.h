@@ -29,8 +29,8 @@ bool linger(struct ersatz_device *device, bool woke_early);
 /* Until when a worker without work may sleep, unless it is woken; DOORBELL_NEVER: without a time. */
 uint64_t linger_sleep_until(struct ersatz_device *device);
 
-/* A worker begins to compute a batch of one, and has computed it. The first returns the second one's start.
- */
+/* A worker begins to compute a batch of one, and has computed it. The first returns the second one's
+ * start. */
 uint64_t lone_op_started(struct ersatz_device *device, const struct ersatz_op *op);
 void lone_op_done(struct ersatz_device *device, uint64_t start);
 

@@ -90,8 +90,8 @@ static inline enum request_state request_state(const struct ersatz_request *requ
 /* Whether a parent of this process made it, on a device that does not exist in this process. */
 bool request_is_inherited(const struct ersatz_request *request);
 
-/* Take the one step that leaves this state. Returns the word as it was, flags included. Only for complete.c.
- */
+/* Take the one step that leaves this state. Returns the word as it was, flags included. Only for
+ * complete.c. */
 uint32_t request_step(struct ersatz_request *request, enum request_state from);
 
 /* Forbid the signal. Returns when it cannot arrive any more; true if it had been posted before. */

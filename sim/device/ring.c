@@ -7,8 +7,8 @@
 
 bool ring_init(struct ring *ring, size_t size)
 {
-    /* One slot alone could not tell "filled in lap n" from "free in lap n + 1": both would be position + 1.
-     */
+    /* One slot alone could not tell "filled in lap n" from "free in lap n + 1": both would be position +
+     * 1. */
     size_t slots = size < 2 ? 2 : size;
 
     ring->slots = calloc(slots, sizeof(*ring->slots));

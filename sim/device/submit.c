@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The submitter's side of a request: chooses the instance, handles a full ring, waits, returns the results.
- */
+/* The submitter's side of a request: chooses the instance, handles a full ring, waits, returns the
+ * results. */
 #include <sched.h>
 #include <string.h>
 #include <unistd.h>

@@ -38,8 +38,8 @@ void timers_hasten(struct timers *timers, bool (*which)(const struct ersatz_requ
 /* Make every event due now. Any thread. */
 void timers_flush(struct timers *timers);
 
-/* Make every event due now, run them, and end the thread. From now on no event is accepted. NULL is allowed.
- */
+/* Make every event due now, run them, and end the thread. From now on no event is accepted. NULL is
+ * allowed. */
 void timers_stop(struct timers *timers);
 
 /* Free the memory; after timers_stop(). NULL is allowed. */

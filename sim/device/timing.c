@@ -24,8 +24,7 @@ struct timing {
     struct units rsa, aes;   /* where the profile has units for everything, they are in rsa */
 };
 
-/* --------------------------------------------------------------------------------------------------- units
- */
+/* -------------------------------------------------------------------------------------------------- units */
 
 static bool units_init(struct units *units, unsigned count)
 {
@@ -56,8 +55,7 @@ static uint64_t units_serve(struct units *units, uint64_t now, uint64_t service)
     return end;
 }
 
-/* -------------------------------------------------------------------------------------------------- jitter
- */
+/* ------------------------------------------------------------------------------------------------- jitter */
 
 /* Two random numbers for each request, which: 0 or 1; between 0 and 1, neither of them included. */
 static double draw(uint64_t seed, uint64_t number, uint64_t which)
@@ -87,8 +85,7 @@ static uint64_t jitter(const struct ersatz_jitter *jitter, uint64_t seed, uint64
     return ns <= 0 ? 0 : (uint64_t)ns;
 }
 
-/* --------------------------------------------------------------------------------------------------- timing
- */
+/* ------------------------------------------------------------------------------------------------- timing */
 
 struct timing *timing_new(const struct ersatz_profile *profile, uint64_t seed)
 {

@@ -20,8 +20,8 @@ void timing_free(struct timing *timing); /* NULL is allowed */
 uint64_t timing_due(struct timing *timing, enum ersatz_request_name name, uint64_t bits_or_bytes,
     uint64_t number, uint64_t now);
 
-/* A request of a device with a timing is accepted into the ring: note the time, and when the request is due.
- */
+/* A request of a device with a timing is accepted into the ring: note the time, and when the request is
+ * due. */
 void timing_accept(struct ersatz_request *request);
 
 /* A request of such a device and its group are computed. Returns when they are due; counts those that are

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills the trace: a request gets an entry when it is accepted, and the rest is written when it is released.
- */
+/* Fills the trace: a request gets an entry when it is accepted, and the rest is written when it is
+ * released. */
 #ifndef ERSATZ_SIM_DEVICE_TRACE_H
 #define ERSATZ_SIM_DEVICE_TRACE_H
 

@@ -49,8 +49,8 @@ static struct instance *own_instance(const struct worker *worker)
 /* With so many in an instance of its own, a worker takes a batch without a look at the other instances. */
 #define WAITING_ENOUGH (4 * (size_t)WORKER_BATCH)
 
-/* How many of the waiting requests this worker should take, so that the others that have a core get as many.
- */
+/* How many of the waiting requests this worker should take, so that the others that have a core get as
+ * many. */
 static unsigned share(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
@@ -235,8 +235,8 @@ static void post_or_hold(struct worker *worker, const struct batch *batch)
     post(worker, &now);
 }
 
-/* Post the completions of requests that are held no longer, at most a batch. Returns whether there were any.
- */
+/* Post the completions of requests that are held no longer, at most a batch. Returns whether there were
+ * any. */
 static bool post_held(struct worker *worker)
 {
     struct batch batch = {.count = 0};

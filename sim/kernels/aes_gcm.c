@@ -73,8 +73,7 @@ static enum ersatz_result go_on_x86(struct ersatz_cipher *cipher, const struct e
     return op->u.cipher.tag != NULL ? end_x86(cipher, op->u.cipher.tag, op->u.cipher.tag_len) : ERSATZ_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------- both
- */
+/* --------------------------------------------------------------------------------------------------- both */
 
 /* op brings an IV. */
 static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersatz_op *op)
@@ -111,17 +110,16 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
     *kernel = cipher->message == MESSAGE_X86 ? cipher->kernel : ERSATZ_KERNEL_PORTABLE;
     if (op->u.cipher.tag != NULL && result != ERSATZ_BAD_INPUT)
         cipher->message = MESSAGE_NONE;
-    /* What this operation deciphered must not be used; earlier pieces of a message are the caller's already.
-     */
+    /* What this operation deciphered must not be used; earlier pieces of a message are the caller's
+     * already. */
     if (result == ERSATZ_BAD_TAG && op->u.cipher.len > 0)
         OPENSSL_cleanse(op->u.cipher.out, op->u.cipher.len);
     return result;
 }
 
-/* -------------------------------------------------------------------------- on the calling core, without an
- * op
- *
- * What ersatz_compute() does, where the x86 kernel has the message or can begin it, without all of its
+/* --------------------------------------------------------------------- on the calling core, without an op */
+
+/* What ersatz_compute() does, where the x86 kernel has the message or can begin it, without all of its
  * questions, and without claiming a state that nobody else uses meanwhile. */
 
 static __attribute__((noinline)) enum ersatz_result compute_piece(

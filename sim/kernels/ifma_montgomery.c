@@ -140,8 +140,7 @@ void montgomery_square(struct montgomery *mont, __m512i *out, const __m512i *a)
     reduce_wide(mont, out);
 }
 
-/* -------------------------------------------------------------------------------------- in and out of range
- */
+/* ------------------------------------------------------------------------------------ in and out of range */
 
 void montgomery_carry(__m512i *a, unsigned digits)
 {
@@ -175,8 +174,7 @@ void montgomery_convert_back(struct montgomery *mont, __m512i *out, const __m512
     montgomery_subtract_once(mont, out);
 }
 
-/* ------------------------------------------------------------------------------------------- exponentiation
- */
+/* ----------------------------------------------------------------------------------------- exponentiation */
 
 /* Bits first to first + count - 1 of each exponent. */
 INLINE __m512i window(const uint8_t *const exponents[LANES], unsigned first, unsigned count)
@@ -288,8 +286,7 @@ void montgomery_public_power(struct montgomery *mont, __m512i *out, const __m512
     }
 }
 
-/* ----------------------------------------------------------------------------------------- loads and stores
- */
+/* --------------------------------------------------------------------------------------- loads and stores */
 
 void montgomery_load(__m512i *out, const uint64_t *const digits[LANES], unsigned count)
 {

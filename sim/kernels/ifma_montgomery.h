@@ -72,8 +72,8 @@ struct montgomery {
 void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
     const uint64_t k0[LANES]);
 
-/* Cleanse the scratch, of what the present shape uses. What registers were spilled to is residue_clear()'s.
- */
+/* Cleanse the scratch, of what the present shape uses. What registers were spilled to is
+ * residue_clear()'s. */
 void montgomery_cleanse(struct montgomery *mont);
 
 /* out = a * b / R modulo m. out may be a or b. a * b < m * R. */

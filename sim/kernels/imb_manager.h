@@ -19,12 +19,12 @@ struct imb {
     uint8_t (*key_streams)[IMB_CHUNK + IMB_BLOCK];
 };
 
-/* Make the manager if there is none. False: out of memory, or this processor does not run the library's code.
- */
+/* Make the manager if there is none. False: out of memory, or this processor does not run the library's
+ * code. */
 bool imb_make_ready(struct imb *imb);
 
-/* A manager that uses the library's code for this processor. NULL: out of memory, or there is no such code.
- */
+/* A manager that uses the library's code for this processor. NULL: out of memory, or there is no such
+ * code. */
 IMB_MGR *imb_new_manager(void);
 
 /* Call this after each call of the library: some of its code (version 2.0, lanes of AVX2) leaves the upper

@@ -331,8 +331,8 @@ static struct rsa_ifma_cost *cost_of(struct rsa_ifma *ifma, const struct ersatz_
     return &ifma->costs.public_half[shape_digits(key->shape)];
 }
 
-/* Add an operation to the group, unless its input is not below the modulus: the portable kernel refuses that.
- */
+/* Add an operation to the group, unless its input is not below the modulus: the portable kernel refuses
+ * that. */
 static void add_job(struct rsa_ifma *ifma, const struct ersatz_op *op, unsigned index)
 {
     struct job *job = &ifma->jobs[ifma->count];

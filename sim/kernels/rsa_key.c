@@ -298,8 +298,7 @@ bool ersatz_rsa_key_is_current(const struct ersatz_rsa_key *key)
     return key->generation == process_generation();
 }
 
-/* -------------------------------------------------------------------------------------------- a wrong copy
- */
+/* ------------------------------------------------------------------------------------------- a wrong copy */
 
 bool rsa_key_has_halves(const struct ersatz_rsa_key *key)
 {

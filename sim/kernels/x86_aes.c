@@ -36,8 +36,8 @@ INLINE vector first_tweaks(vector tweak)
     return tweak;
 }
 
-/* Times x in the field of IEEE 1619-2018, 5.2: the carries out of both halves come back in, times 0x87 or 1.
- */
+/* Times x in the field of IEEE 1619-2018, 5.2: the carries out of both halves come back in, times 0x87 or
+ * 1. */
 INLINE vector next_tweak(vector tweak)
 {
     __m128i carries = _mm_srai_epi32(_mm_shuffle_epi32(tweak, 0x13), 31);

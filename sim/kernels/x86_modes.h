@@ -50,9 +50,7 @@ INLINE void advance(struct text *text, size_t len)
     text->len -= len;
 }
 
-/* ---------------------------------------------------------------------------------------------------- steps
- *
- * With E and D for the block cipher in both directions, P for plaintext and C for ciphertext: */
+/* ------ steps With E and D for the block cipher in both directions, P for plaintext and C for ciphertext: */
 
 /* C = E(P), P = D(C) */
 INLINE void ecb(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypt)
@@ -135,8 +133,7 @@ INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys
     advance(text, len);
 }
 
-/* ---------------------------------------------------------------------------------------------- whole texts
- */
+/* -------------------------------------------------------------------------------------------- whole texts */
 
 /* The IV in every lane; only the last lane's is a chain's. */
 INLINE struct text text_after_iv(const uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)

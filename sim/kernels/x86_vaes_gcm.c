@@ -40,8 +40,8 @@ INLINE __m128i times_x(__m128i block)
     return _mm_xor_si128(_mm_add_epi64(block, block), _mm_and_si128(carries, back));
 }
 
-/* The powers count up from the end, four to a register: each register is the one behind it times the fourth.
- */
+/* The powers count up from the end, four to a register: each register is the one behind it times the
+ * fourth. */
 TARGET void vaes_gcm_make_powers(struct vaes_gcm_key *key)
 {
     __m128i first = times_x(swapped(encrypt_block(key, _mm_setzero_si128())));

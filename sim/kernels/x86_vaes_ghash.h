@@ -82,8 +82,7 @@ INLINE __m128i swapped(__m128i block)
     return _mm512_castsi512_si128(swap_bytes(_mm512_castsi128_si512(block)));
 }
 
-/* --------------------------------------------------------------------------------------------------- hash
- */
+/* --------------------------------------------------------------------------------------------------- hash */
 
 /* The product of register i of count with its powers: the last one's last block has the first power. */
 INLINE void hash_one(const struct vaes_gcm_key *key, struct product *product, const vector blocks[],

@@ -38,8 +38,7 @@ __attribute__((noinline)) static unsigned *thread_callback_depth(void)
     return &callback_depth;
 }
 
-/* ------------------------------------------------------------------------------------------------ reports
- */
+/* ------------------------------------------------------------------------------------------------ reports */
 
 void report_fill(struct check_report *report, const struct check_entry *entry, enum ersatz_finding finding)
 {
@@ -143,8 +142,7 @@ struct ersatz_sighting *finding_report(struct check *check, const struct check_r
     return kept;
 }
 
-/* ------------------------------------------------------------------------------------------------ entries
- */
+/* ------------------------------------------------------------------------------------------------ entries */
 
 /* Under the lock. NULL: no memory. */
 static struct check_entry *take_spare(struct check *check)
@@ -259,8 +257,7 @@ void check_refused(struct check *check, struct watched *request, struct watched_
     ersatz_unlock(&locked);
 }
 
-/* ------------------------------------------------------------------------------------------------ resuming
- */
+/* ----------------------------------------------------------------------------------------------- resuming */
 
 /* A pause that returns faster than pause_ns did not pause (ASYNC_block_pause is in force); then none of the
  * operation's pauses did, and nobody has resumed its job. */
@@ -366,8 +363,7 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
         keep_polling(check, request, &report);
 }
 
-/* ------------------------------------------------------------------------------------------------- the end
- */
+/* ------------------------------------------------------------------------------------------------ the end */
 
 #define NO_FINDING ERSATZ_FINDINGS
 
@@ -526,8 +522,7 @@ void check_forking(struct check *check)
     finding_report(check, &report, 0);
 }
 
-/* ----------------------------------------------------------------------------------------------- callbacks
- */
+/* ---------------------------------------------------------------------------------------------- callbacks */
 
 static struct thread_usage usage_now(pid_t thread)
 {
@@ -637,8 +632,8 @@ static void note_callback(
         seen ? ", in " : "", seen ? callback->sleeps_in : "");
 }
 
-/* Under the lock: decide on the finding, unless it was reported. Returns for how long it slept or computed.
- */
+/* Under the lock: decide on the finding, unless it was reported. Returns for how long it slept or
+ * computed. */
 static uint64_t judge_ended(
     const struct check *check, struct check_callback *callback, const struct thread_usage *now)
 {
@@ -702,16 +697,15 @@ void check_reentry(struct check *check, const char *action)
     ersatz_unlock(&locked);
     if (!tell)
         return;
-    /* In a job that the callback resumed, the stack is the job's. Then the callback's function is reported.
-     */
+    /* In a job that the callback resumed, the stack is the job's. Then the callback's function is
+     * reported. */
     if (callers_on_stack_of_thread())
         callers_take(&report.happened);
     snprintf(report.note, sizeof(report.note), "its callback %s on the card's thread", action);
     finding_report(check, &report, 0);
 }
 
-/* ------------------------------------------------------------------------------------------ start and end
- */
+/* ------------------------------------------------------------------------------------------ start and end */
 
 struct check *check_start(struct ersatz_findings *findings, uint64_t pause_ns)
 {

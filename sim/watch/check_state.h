@@ -81,8 +81,8 @@ struct check_report {
     char note[sizeof(((struct ersatz_sighting *)NULL)->note)];
 };
 
-/* Fill a report about an entry, without a note, and with the callers of its submission only. Under the lock.
- */
+/* Fill a report about an entry, without a note, and with the callers of its submission only. Under the
+ * lock. */
 void report_fill(struct check_report *report, const struct check_entry *entry, enum ersatz_finding finding);
 
 void report_fill_callback(

@@ -34,8 +34,7 @@ struct suspects {
     struct suspect list[SUSPECTS_MAX];
 };
 
-/* ----------------------------------------------------------------------------------------- jobs left alone
- */
+/* ---------------------------------------------------------------------------------------- jobs left alone */
 
 /* Under the lock: whether its job could go on now. */
 static bool is_alone(const struct check_entry *entry)
@@ -148,8 +147,7 @@ static pid_t find_waiter(struct check *check, pid_t owner)
     return found;
 }
 
-/* ----------------------------------------------------------------------------------------------- diagnosis
- */
+/* ---------------------------------------------------------------------------------------------- diagnosis */
 
 /* If the job's thread sleeps, and owns a lock for which a thread waits, then the job has taken that lock. */
 static bool has_lock(struct check *check, struct suspects *suspects, struct check_report *report,
@@ -264,8 +262,7 @@ static void look_into(struct check *check, struct suspects *suspects, struct sus
     pthread_mutex_unlock(&check->lock.mutex);
 }
 
-/* ----------------------------------------------------------------------------------------------- callbacks
- */
+/* ---------------------------------------------------------------------------------------------- callbacks */
 
 /* Under the lock: of the callbacks after that serial that have run for longer than the limit, the first. */
 static struct check_callback *next_slow_callback(struct check *check, uint64_t after)
@@ -369,8 +366,7 @@ static void look_at_callbacks(struct check *check, uint64_t step_ns)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- thread
- */
+/* ------------------------------------------------------------------------------------------------- thread */
 
 static uint64_t add(struct timespec *time, uint64_t ns)
 {

@@ -226,8 +226,7 @@ static void take_clients(struct server *server, int listener)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- serve
- */
+/* -------------------------------------------------------------------------------------------------- serve */
 
 /* Waits until there is something to do. */
 static void wait_for_clients(struct server *server, struct pollfd *fds, int listener, int wake)

@@ -221,8 +221,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------ open and close
- */
+/* ----------------------------------------------------------------------------------------- open and close */
 
 static struct ersatz_control_socket *no_memory(struct ersatz_error *error)
 {

@@ -192,8 +192,7 @@ static void find_place(const struct stack *stack, struct ersatz_crash *crash)
     crash->place = used == 0 ? 0 : sum;
 }
 
-/* --------------------------------------------------------------------------------------------- the handler
- */
+/* -------------------------------------------------------------------------------------------- the handler */
 
 static void write_crash(struct ersatz_crash *crash, int signal, const ucontext_t *context)
 {

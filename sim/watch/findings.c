@@ -85,8 +85,7 @@ static bool is_kept(const struct ersatz_sighting *sighting)
     return atomic_load_explicit(&sighting->kept, memory_order_acquire) != 0;
 }
 
-/* -------------------------------------------------------------------------------------------------- people
- */
+/* ------------------------------------------------------------------------------------------------- people */
 
 void findings_write_request(uint64_t request, uint32_t operation, uint32_t bytes, FILE *stream)
 {
@@ -187,8 +186,7 @@ bool ersatz_findings_write(const struct ersatz_findings *findings, FILE *stream)
     return fflush(stream) == 0 && !ferror(stream);
 }
 
-/* ---------------------------------------------------------------------------------------------------- JSON
- */
+/* --------------------------------------------------------------------------------------------------- JSON */
 
 void findings_write_request_json(uint64_t request, uint32_t operation, uint32_t bytes, struct json *json)
 {

@@ -61,8 +61,7 @@ struct writer {
     bool failed; /* out of memory */
 };
 
-/* ---------------------------------------------------------------------------------------------- requests
- */
+/* ----------------------------------------------------------------------------------------------- requests */
 
 /* Copy an entry, unless it is being written. A thread that would write to it meanwhile gives up. */
 static bool copy_entry(struct ersatz_trace_entry *from, struct ersatz_trace_entry *to)
@@ -110,8 +109,7 @@ static uint64_t last_time(const struct ersatz_trace_entry *request)
     return last;
 }
 
-/* ------------------------------------------------------------------------------------------------ events
- */
+/* ------------------------------------------------------------------------------------------------- events */
 
 static void put(struct writer *writer, struct event event)
 {
@@ -177,8 +175,8 @@ static void put_batches(struct writer *writer)
     }
 }
 
-/* A request's slice, and one for each stage that it has got through: from a point to the next one it reached.
- */
+/* A request's slice, and one for each stage that it has got through: from a point to the next one it
+ * reached. */
 static void put_request(struct writer *writer, uint32_t index)
 {
     const struct ersatz_trace_entry *request = &writer->requests[index];
@@ -285,8 +283,7 @@ static int by_time(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* ----------------------------------------------------------------------------------------------- writing
- */
+/* ------------------------------------------------------------------------------------------------ writing */
 
 /* Begin an event with its phase ("ph"), category, row and time. json_close() ends it. */
 static void open_event(

@@ -78,8 +78,8 @@ static void start(uint64_t since)
     open_count++;
 }
 
-/* Begin what is to be under way now. Returns until when to wait for an event, of the clock; 0: for any time.
- */
+/* Begin what is to be under way now. Returns until when to wait for an event, of the clock; 0: for any
+ * time. */
 static uint64_t start_due(void)
 {
     uint64_t now = time_now();
@@ -234,8 +234,8 @@ static void send_all(int fd, const void *from, size_t len)
     CHECK_EQ(send(fd, from, len, MSG_NOSIGNAL), (ssize_t)len);
 }
 
-/* One process of the client. It warms up, reports that, waits for the start, measures, and sends its result.
- */
+/* One process of the client. It warms up, reports that, waits for the start, measures, and sends its
+ * result. */
 static void be_client(int parent, unsigned index, unsigned count, double seconds)
 {
     static struct result result;

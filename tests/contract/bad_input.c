@@ -27,8 +27,8 @@ static int rsa_ranges(void *arg)
     BIGNUM *sum = BN_new();
 
     (void)arg;
-    /* signature + n is another number for the same residue: it must not verify. Take one for which it fits.
-     */
+    /* signature + n is another number for the same residue: it must not verify. Take one for which it
+     * fits. */
     do {
         in[0]++;
         CHECK(key_sign(card, key, RSA_PKCS1_PADDING, in, 20, signature) == 256);
@@ -51,8 +51,8 @@ static int rsa_ranges(void *arg)
     return 1;
 }
 
-/* Zero is its own signature; libcrypto's X9.31 looks into the number's words, of which a plain zero has none.
- */
+/* Zero is its own signature; libcrypto's X9.31 looks into the number's words, of which a plain zero has
+ * none. */
 static int zero_signature(void *arg)
 {
     EVP_PKEY *key = test_key(card);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* N7: no descriptor; once per request; on the poller's own thread a callback may resume its job on the spot.
- */
+/* N7: no descriptor; once per request; on the poller's own thread a callback may resume its job on the
+ * spot. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -45,8 +45,7 @@ static void once_each(struct card *card)
     CHECK_EQ(card_count(card, "wakeups"), 0);
 }
 
-/* ------------------------------------------------------------------------------------- resumed on the spot
- */
+/* ------------------------------------------------------------------------------------ resumed on the spot */
 
 static pthread_t poller;
 static int finished;

@@ -263,9 +263,7 @@ static void at_every_point(enum operation operation)
     CHECK(points > 0 || way == BY_USE); /* what takes no lock has none for a handler that uses the module */
 }
 
-/* ---------------------------------------------------------------------------- a thread that waits for the
- * card
- */
+/* ----------------------------------------------------------------------- a thread that waits for the card */
 
 static unsigned char text[WORK_BYTES], key[16];
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* io_uring really forbidden (seccomp): a clear error; with software fallback the calling core does the work.
- */
+/* io_uring really forbidden (seccomp): a clear error; with software fallback the calling core does the
+ * work. */
 #include <errno.h>
 #include <openssl/err.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* N1 under race: a job that is resumed early at every possible moment, and then waits, is never left waiting.
- */
+/* N1 under race: a job that is resumed early at every possible moment, and then waits, is never left
+ * waiting. */
 #include <poll.h>
 
 #include "check.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* N1, N2: with level- and edge-triggered polling every completed job gets its signal, and none is left over.
- */
+/* N1, N2: with level- and edge-triggered polling every completed job gets its signal, and none is left
+ * over. */
 #include <errno.h>
 #include <sys/epoll.h>
 

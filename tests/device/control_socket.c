@@ -162,8 +162,8 @@ static void test_lines(void)
     for (unsigned i = 0; i < 6; i++)
         CHECK(strcmp(hear(fd), OK_X) == 0);
 
-    /* The longest line, with spaces, and one that is too long: it is answered once, and the next one counts.
-     */
+    /* The longest line, with spaces, and one that is too long: it is answered once, and the next one
+     * counts. */
     memset(line, ' ', ERSATZ_CONTROL_LINE_MAX + 1);
     memcpy(line, ECHO_X, strlen(ECHO_X) - 1);
     line[ERSATZ_CONTROL_LINE_MAX] = '\n';

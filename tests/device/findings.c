@@ -170,8 +170,7 @@ static void polled_and_freed(struct ersatz_findings *findings)
     aes_free(aes);
 }
 
-/* ---------------------------------------------------------------------------------------------- callbacks
- */
+/* ---------------------------------------------------------------------------------------------- callbacks */
 
 static struct ersatz_findings *seen_by_callback;
 
@@ -182,8 +181,8 @@ static int look_at_myself(void *arg)
     return 1;
 }
 
-/* While it runs, and not before or after, on the device's thread and on that of an application which polls.
- */
+/* While it runs, and not before or after, on the device's thread and on that of an application which
+ * polls. */
 static void running(struct ersatz_findings *findings, bool polled)
 {
     struct ersatz_stats stats = {0};

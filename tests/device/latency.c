@@ -57,8 +57,8 @@ static void test_ends(void)
     CHECK_EQ(ersatz_latency_total(&latency, ERSATZ_REQUEST_RSA_PRIV), 3);
 }
 
-/* What a card shows of its rings while requests are in flight; a second card at the same time shows nothing.
- */
+/* What a card shows of its rings while requests are in flight; a second card at the same time shows
+ * nothing. */
 static void test_card(void)
 {
     static struct ersatz_load load;

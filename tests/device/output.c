@@ -25,8 +25,7 @@ static void in_child(void (*run)(void))
     child_exits_with(pid, 7);
 }
 
-/* ------------------------------------------------------------------------------------------ standard error
- */
+/* ----------------------------------------------------------------------------------------- standard error */
 
 /* Standard error of this test, when it began: a pipe, whose other end is here. */
 static int heard;
@@ -145,8 +144,7 @@ static void standard_error(void)
     in_child(to_full_pipe);
 }
 
-/* -------------------------------------------------------------------------------------------------- files
- */
+/* -------------------------------------------------------------------------------------------------- files */
 
 static bool fill(void *arg, FILE *stream)
 {

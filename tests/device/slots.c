@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a stopping device cancels had a slot, or had none, and each is counted once: afterwards none is taken.
- */
+/* What a stopping device cancels had a slot, or had none, and each is counted once: afterwards none is
+ * taken. */
 #include "card.h"
 #include "device/device.h"
 

@@ -36,8 +36,8 @@ static void fly(struct ersatz_device *device, bool by_callback, enum ersatz_resu
     land(&flight, wanted, blame);
 }
 
-/* Each list counts from the next request on, also one that comes again; what is in flight keeps its faults.
- */
+/* Each list counts from the next request on, also one that comes again; what is in flight keeps its
+ * faults. */
 static void test_lists(void)
 {
     struct ersatz_device *device = open_steered(true);

@@ -91,8 +91,7 @@ static void check_never_early(enum told told, uint64_t latency)
     ersatz_device_free(device);
 }
 
-/* --------------------------------------------------------------------------------------------------- order
- */
+/* -------------------------------------------------------------------------------------------------- order */
 
 static struct {
     sem_t enter, leave;
@@ -165,8 +164,7 @@ static void check_sooner(void)
     CHECK_EQ(atomic_load(&line.count), 3);
 }
 
-/* ------------------------------------------------------------------------------------------- orphans, stop
- */
+/* ------------------------------------------------------------------------------------------ orphans, stop */
 
 /* A waker goes at once, though the card answers in an hour; the request comes back when the device stops. */
 static void check_orphan(void)

@@ -139,8 +139,7 @@ static void judge(const struct task *task, bool strict)
     CHECK(task->attempt.refused); /* not a wrong answer */
 }
 
-/* ---------------------------------------------------------------------------------------------- ways to use
- * it */
+/* ----------------------------------------------------------------------------------------- ways to use it */
 
 static void in_jobs(struct card *card, bool strict)
 {
@@ -364,8 +363,7 @@ static void use_the_card(bool fallback, bool all_done, bool strict)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- trials
- */
+/* ------------------------------------------------------------------------------------------------- trials */
 
 struct trial {
     const struct place *place; /* NULL: nothing fails */
@@ -392,8 +390,8 @@ static void run_trial(const struct trial *trial)
     left->is_told = true;
 }
 
-/* A descriptor that fstat(2) does not show to be the card's is left alone: it may be somebody else's by now.
- */
+/* A descriptor that fstat(2) does not show to be the card's is left alone: it may be somebody else's by
+ * now. */
 static bool may_leave_descriptors(const struct place *place)
 {
     return place != NULL && strcmp(place->function, "fstat") == 0;

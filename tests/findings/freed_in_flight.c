@@ -21,8 +21,7 @@ static void free_context(struct card *card, enum told_by told_by, bool mended)
         finish_signing(&job);
 }
 
-/* ------------------------------------------------------------------------------------------- a connection
- */
+/* ------------------------------------------------------------------------------------------- a connection */
 
 static sem_t told;
 static _Atomic int callbacks;

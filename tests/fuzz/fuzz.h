@@ -38,8 +38,8 @@ __attribute__((format(printf, 1, 2))) void fuzz_trace(const char *format, ...);
  * or NULL. */
 ENGINE *fuzz_bind(const char *environment);
 
-/* The one that the cipher and RSA targets use, initialised: everything goes to the card, whatever its size.
- */
+/* The one that the cipher and RSA targets use, initialised: everything goes to the card, whatever its
+ * size. */
 ENGINE *fuzz_engine(void);
 
 /* Which kernels compute from here on: all, each where it is quickest; libcrypto alone; or the others wherever

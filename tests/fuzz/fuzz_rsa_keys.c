@@ -130,8 +130,8 @@ static void operate(struct fuzz_input *input, RSA *card)
     int size, card_len, plain_len;
     RSA *plain;
 
-    /* RSA_size() follows a NULL; and shorter keys stay with libcrypto, which goes on with an older modulus.
-     */
+    /* RSA_size() follows a NULL; and shorter keys stay with libcrypto, which goes on with an older
+     * modulus. */
     if (RSA_get0_n(card) == NULL || RSA_bits(card) < 512)
         return;
     size = RSA_size(card);

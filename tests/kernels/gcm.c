@@ -155,8 +155,8 @@ static void check_refusals(struct pair *pair)
     turn(pair, true);
 }
 
-/* The same of messages that the kernel has from their first piece on, by each function that takes the piece.
- */
+/* The same of messages that the kernel has from their first piece on, by each function that takes the
+ * piece. */
 static void check_late_pieces(struct pair *pair)
 {
     static struct message message;

@@ -253,8 +253,7 @@ static void make_member(struct member *member, const struct known *known, bool p
         CHECK_EQ(RSA_public_encrypt(size, member->in, member->wanted, known->rsa, RSA_NO_PADDING), size);
 }
 
-/* ------------------------------------------------------------------------------------------------- batches
- */
+/* ------------------------------------------------------------------------------------------------ batches */
 
 /* The members, as one batch: results, outputs, and that the batch kernel did what it was to do. */
 static void compute(unsigned count)

@@ -220,8 +220,7 @@ static void fork_in_messages(enum told_by told_by)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- records
- */
+/* ------------------------------------------------------------------------------------------------ records */
 
 static struct record_keys keys;
 static struct record record;

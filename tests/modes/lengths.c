@@ -70,8 +70,7 @@ static void check_next_message(EVP_CIPHER_CTX *ctx, const struct subject *subjec
     EVP_CIPHER_CTX_free(plain);
 }
 
-/* ---------------------------------------------------------------------------------------------------- texts
- */
+/* -------------------------------------------------------------------------------------------------- texts */
 
 static int update(void *arg)
 {
@@ -97,8 +96,7 @@ static int update(void *arg)
     return 1;
 }
 
-/* ------------------------------------------------------------------------------------------------- commands
- */
+/* ----------------------------------------------------------------------------------------------- commands */
 
 /* What a context is at. */
 enum at { NO_KEY, NO_TEXT, IN_TEXT, AFTER_TEXT, IV_GENERATED, RECORD_ANNOUNCED, STATES };

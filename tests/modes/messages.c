@@ -45,8 +45,7 @@ static void make_up(void)
     fill(aad, sizeof(aad));
 }
 
-/* ------------------------------------------------------------------------------------- modes without a tag
- */
+/* ------------------------------------------------------------------------------------ modes without a tag */
 
 struct text_mode {
     enum ersatz_mode mode;
@@ -342,8 +341,7 @@ static void check_cbc_hmac_records(void)
     aes_cbc_hmac_cleanup(&opening);
 }
 
-/* ----------------------------------------------------------------------------------------------- thresholds
- */
+/* --------------------------------------------------------------------------------------------- thresholds */
 
 #define THRESHOLD 150u /* many pieces are longer, many are not */
 

@@ -148,8 +148,7 @@ static void compare(struct card *card, const EVP_CIPHER *cipher, const char *nam
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- one job
- */
+/* ------------------------------------------------------------------------------------------------ one job */
 
 static int open_in_job(void *arg)
 {
@@ -272,8 +271,8 @@ static void check_rules(struct card *card, const EVP_CIPHER *cipher, struct numb
     ERR_clear_error();
 }
 
-/* A call that is refused leaves the pipeline as it is: what was wrong may be set right, as with QAT_Engine.
- */
+/* A call that is refused leaves the pipeline as it is: what was wrong may be set right, as with
+ * QAT_Engine. */
 static void set_right(struct card *card, const EVP_CIPHER *cipher, struct numbers *numbers)
 {
     static struct pipeline pipeline = {.pipes = 2};

@@ -33,8 +33,8 @@ static void *volatile kept; /* the newest */
 /* What the program does when a job pauses again. */
 enum mistake { NONE, ENDS, LEAKS };
 
-/* Two of these are more than a step from which on the hunt takes memory for growing; so are two descriptors.
- */
+/* Two of these are more than a step from which on the hunt takes memory for growing; so are two
+ * descriptors. */
 #define KEPT (192 * 1024)
 
 /* Waits until the job's descriptor is readable, and forks now and then. */

@@ -29,9 +29,7 @@ static void fill(unsigned char *bytes, size_t len)
     lots_fill(&state, bytes, len);
 }
 
-/* -------------------------------------------------------------------------------------------- which
- * parameters
- */
+/* --------------------------------------------------------------------------------------- which parameters */
 
 static bool has(const OSSL_PARAM *list, const OSSL_PARAM *wanted)
 {
@@ -54,8 +52,8 @@ static void same_list(const OSSL_PARAM *ours, const OSSL_PARAM *theirs)
         CHECK(has(theirs, each));
 }
 
-/* Every parameter in the list has the same value on both sides. get: EVP_CIPHER_get_params, or of a context.
- */
+/* Every parameter in the list has the same value on both sides. get: EVP_CIPHER_get_params, or of a
+ * context. */
 static void same_answers(const OSSL_PARAM *list, int (*get)(void *, OSSL_PARAM *), void *ours, void *theirs)
 {
     for (; list->key != NULL; list++) {
@@ -110,9 +108,7 @@ static int get_of_context(void *context, OSSL_PARAM *params)
     return EVP_CIPHER_CTX_get_params(context, params);
 }
 
-/* ----------------------------------------------------------------------------------------------------
- * sequences
- */
+/* ---------------------------------------------------------------------------------------------- sequences */
 
 struct side {
     EVP_CIPHER *cipher;
@@ -250,9 +246,7 @@ static void one_round(void)
         EVP_CIPHER_gettable_ctx_params(sides[1].cipher), get_of_context, sides[0].context, sides[1].context);
 }
 
-/* ------------------------------------------------------------------------------------------------ TLS
- * records
- */
+/* -------------------------------------------------------------------------------------------- TLS records */
 
 /* The record's MAC, where it was taken off. */
 static const unsigned char *mac_of(struct side *side, size_t mac_len)
@@ -322,8 +316,7 @@ static void record_round(void)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------- GCM and CCM
- */
+/* -------------------------------------------------------------------------------------------- GCM and CCM */
 
 /* Calls in any order: what comes too early or twice is refused by both, or by none. */
 static void aead_round(bool is_ccm)

@@ -170,8 +170,8 @@ static void two_contexts(void)
     expect_threads(alone);
 }
 
-/* The provider is unloaded, and its context freed if `with_context`, while its jobs are paused; they finish.
- */
+/* The provider is unloaded, and its context freed if `with_context`, while its jobs are paused; they
+ * finish. */
 static void leave_paused(bool with_context)
 {
     struct place place = open_place(), other = open_place();

@@ -49,8 +49,8 @@ struct sequence_setting {
 void sequence_begin(struct sequence_setting *setting);
 void sequence_end(struct sequence_setting *setting);
 
-/* The cipher's number is at most SEQUENCE_CIPHERS - 1. NULL: the card does not have it on this processor.
- */
+/* The cipher's number is at most SEQUENCE_CIPHERS - 1. NULL: the card does not have it on this
+ * processor. */
 const char *sequence_cipher_name(const struct sequence_setting *setting, unsigned cipher);
 
 /* Run one sequence; first: its first cipher, or one from the source if that is SEQUENCE_CIPHERS. False: the

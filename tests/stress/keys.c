@@ -72,8 +72,8 @@ void keys_load(void)
         plain[i] = RSA_new();
         CHECK(plain[i] != NULL && RSA_set_method(plain[i], RSA_PKCS1_OpenSSL()));
         copy_numbers(plain[i], EVP_PKEY_get0_RSA(sources[i]));
-        /* From 3.6 on libcrypto keeps a blinding for each thread that ever used the key, as long as the key.
-         */
+        /* From 3.6 on libcrypto keeps a blinding for each thread that ever used the key, as long as the
+         * key. */
         RSA_blinding_off(plain[i]);
     }
     use_plain_keys();

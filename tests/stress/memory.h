@@ -27,8 +27,7 @@ long memory_held(void);
 /* Blocks of malloc(3)'s that are in use, everybody's: the card's, the libraries'. -1: a sanitizer counts. */
 long memory_live_all(void);
 
-/* ------------------------------------------------------------------------------------------ lost with jobs
- */
+/* ----------------------------------------------------------------------------------------- lost with jobs */
 
 /*
  * What a job has allocated is lost when it is never resumed: it stands on a stack that nobody returns to.

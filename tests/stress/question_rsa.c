@@ -82,8 +82,7 @@ void question_make_rsa(struct question *question, struct random *random)
         ask(question, rsa);
 }
 
-/* ---------------------------------------------------------------------------------------------- a provider
- */
+/* --------------------------------------------------------------------------------------------- a provider */
 
 typedef int operation(
     EVP_PKEY_CTX *ctx, unsigned char *out, size_t *len, const unsigned char *in, size_t in_len);

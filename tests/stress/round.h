@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One round: an engine loaded, worked on as the plan says, unloaded, and everything counted before and after.
- */
+/* One round: an engine loaded, worked on as the plan says, unloaded, and everything counted before and
+ * after. */
 #ifndef ERSATZ_STRESS_ROUND_H
 #define ERSATZ_STRESS_ROUND_H
 

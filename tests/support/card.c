@@ -80,8 +80,7 @@ void card_init(struct card *card)
     CHECK(door()->init(card));
 }
 
-/* -------------------------------------------------------------------------------------------------------
- * commands and statistics */
+/* -------------------------------------------------------------------------------- commands and statistics */
 
 bool card_try_command(struct card *card, const char *name, const char *value)
 {
@@ -166,8 +165,7 @@ void card_wait_in_flight(struct card *card, int count)
         usleep(200);
 }
 
-/* -------------------------------------------------------------------------------------------------------
- * operations */
+/* --------------------------------------------------------------------------------------------- operations */
 
 int card_cipher_init(struct card *card, EVP_CIPHER_CTX *ctx, const char *name, const unsigned char *key,
     const unsigned char *iv, int encrypt)
@@ -264,8 +262,7 @@ EVP_PKEY *test_key(struct card *card)
     return key;
 }
 
-/* -------------------------------------------------------------------------------------------------------
- * as the default */
+/* ----------------------------------------------------------------------------------------- as the default */
 
 void card_set_default(struct card *card)
 {

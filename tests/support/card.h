@@ -41,8 +41,7 @@ void card_unload(struct card *card);
 void card_finish(struct card *card);
 void card_init(struct card *card);
 
-/* -------------------------------------------------------------------------------------------------------
- * commands and statistics */
+/* -------------------------------------------------------------------------------- commands and statistics */
 
 /* Run one command; ends the test if it fails. value may be NULL. */
 void card_command(struct card *card, const char *name, const char *value);
@@ -83,8 +82,7 @@ void card_wait_in_flight(struct card *card, int count);
         ALL_SIZES_OF("ECB") ALL_SIZES_OF("CFB") ALL_SIZES_OF("OFB")                                          \
             ALL_SIZES_OF("CCM") "AES-128-XTS:0,AES-256-XTS:0"
 
-/* -------------------------------------------------------------------------------------------------------
- * operations */
+/* --------------------------------------------------------------------------------------------- operations */
 
 /* EVP_CipherInit_ex() with the card's cipher of that name ("AES-128-CBC"), which it must have. encrypt: 1, or
  * 0 to decrypt. */
@@ -115,8 +113,7 @@ int key_decrypt(
 RSA *test_rsa(void);
 EVP_PKEY *test_key(struct card *card);
 
-/* -------------------------------------------------------------------------------------------------------
- * as the default */
+/* ----------------------------------------------------------------------------------------- as the default */
 
 /* From now on, until card_unload(), operations that name nothing go to the card. With a provider this is so
  * for the calling thread. */
@@ -126,8 +123,7 @@ void card_set_default(struct card *card);
 OSSL_LIB_CTX *card_context(struct card *card);
 const char *card_properties(struct card *card);
 
-/* -------------------------------------------------------------------------------------------------------
- * the engine alone */
+/* --------------------------------------------------------------------------------------- the engine alone */
 
 /* With a provider NULL, as where OpenSSL has no engines. */
 ENGINE *card_engine(struct card *card);

@@ -97,8 +97,7 @@ static void measure(const struct trial *trial, double seconds, struct samples *s
     free(place);
 }
 
-/* -------------------------------------------------------------------------------------------------- t-test
- */
+/* ------------------------------------------------------------------------------------------------- t-test */
 
 struct moments {
     double count, mean, squares; /* sum of the squared distances from the mean: Welford's recurrence */

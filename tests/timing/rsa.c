@@ -225,8 +225,7 @@ static double measure(const char *way, uint64_t (*time)(const void *inputs), dou
     return meter_run(&trial, seconds);
 }
 
-/* ---------------------------------------------------------------------------------------------- one by one
- */
+/* --------------------------------------------------------------------------------------------- one by one */
 
 static void compute_here(const struct input *input)
 {

@@ -36,8 +36,7 @@ static BIGNUM *number(const struct field *field)
     return field == NULL ? NULL : BN_bin2bn(field->bytes, (int)field->len, NULL);
 }
 
-/* ---------------------------------------------------------------------------------------- NIST: verification
- */
+/* ------------------------------------------------------------------------------------- NIST: verification */
 
 struct check {
     EVP_PKEY *key;
@@ -109,8 +108,7 @@ static void run_nist(const char *name, int with_padding, int count)
     CHECK_EQ(read_nist(path, "S", kept, handle_signature), count);
 }
 
-/* ------------------------------------------------------------------------ RSA Laboratories: with private
- * keys */
+/* -------------------------------------------------------------------- RSA Laboratories: with private keys */
 
 struct operation {
     EVP_PKEY *key;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One side of the comparison of RSA through the card with libcrypto's own: its key, and what its calls gave.
- */
+/* One side of the comparison of RSA through the card with libcrypto's own: its key, and what its calls
+ * gave. */
 #ifndef ERSATZ_TESTS_RSA_SIDE_H
 #define ERSATZ_TESTS_RSA_SIDE_H
 

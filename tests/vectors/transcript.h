@@ -30,8 +30,8 @@ uint64_t transcript_digest(const unsigned char *bytes, size_t len);
 /* Ends the test, with the last lines, if the two are not the same. */
 void transcript_compare(const char *name, const struct transcript *wanted, const struct transcript *got);
 
-/* From here on libcrypto's random bytes are those that this number gives, until RAND_set_rand_method(NULL).
- */
+/* From here on libcrypto's random bytes are those that this number gives, until
+ * RAND_set_rand_method(NULL). */
 void make_random_repeat(uint64_t number);
 
 #endif

@@ -95,8 +95,8 @@ static int exec_error(int pipe_end)
     return got == (ssize_t)sizeof(err) ? err : 0;
 }
 
-/* True for a signal from the terminal if the program is still in our process group: the program got it too.
- */
+/* True for a signal from the terminal if the program is still in our process group: the program got it
+ * too. */
 static bool has_it_already(pid_t pid, const siginfo_t *info)
 {
     return info->si_code == SI_KERNEL && getpgid(pid) == getpgrp();

@@ -66,8 +66,8 @@ unsigned crash_running(const struct ersatz_record *record)
     return has_ended(record) ? 0 : ersatz_findings_running(&record->findings);
 }
 
-/* How the process has ended, which we know of the one that we started, and of those that became our children.
- */
+/* How the process has ended, which we know of the one that we started, and of those that became our
+ * children. */
 static bool ending_of(const struct ersatz_record *record, const struct ending *first, struct ending *ending)
 {
     *ending = *first;

@@ -5,8 +5,8 @@
 
 #include "run.h"
 
-/* The signal by which the program crashed, or 0. A status by which a shell reports a crash counts too.
- */
+/* The signal by which the program crashed, or 0. A status by which a shell reports a crash counts
+ * too. */
 int crash_signal(const struct ending *ending);
 
 /* The crash that a process has left in its record; NULL: none. */

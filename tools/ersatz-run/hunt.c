@@ -19,8 +19,7 @@
 #define REFRESH_ELSEWHERE 30.0 /* and elsewhere, where each is a line of its own */
 #define QUOTED_LINES 12u       /* of the command's errors when it fails on a quiet card */
 
-/* -------------------------------------------------------------------------------------------- the baseline
- */
+/* ------------------------------------------------------------------------------------------- the baseline */
 
 /* Shows the last lines of what the command wrote on standard error. */
 static void quote_errors(const struct finished *finished)
@@ -100,8 +99,7 @@ static void learn_baseline(struct baseline *baseline, const struct round_result 
     baseline->seconds = result->seconds > baseline->seconds ? result->seconds : baseline->seconds;
 }
 
-/* -------------------------------------------------------------------------------------------- the failures
- */
+/* ------------------------------------------------------------------------------------------- the failures */
 
 static struct failure *find_failure(struct hunted *hunted, const struct broke *broke)
 {
@@ -192,8 +190,7 @@ static void run_baseline(struct hunt *hunt, struct hunted *hunted)
     }
 }
 
-/* ----------------------------------------------------------------------------------------------- the rounds
- */
+/* --------------------------------------------------------------------------------------------- the rounds */
 
 struct progress {
     double next; /* when the line is written again */
@@ -305,8 +302,7 @@ static void run_rounds(struct hunt *hunt, struct hunted *hunted, struct plan *pl
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- the hunt
- */
+/* ----------------------------------------------------------------------------------------------- the hunt */
 
 struct report {
     void (*write)(const struct hunted *hunted, FILE *stream);

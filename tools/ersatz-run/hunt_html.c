@@ -39,8 +39,7 @@ static const char key[] = "<p class=\"key\"><span style=\"background:#b8c2d0\"><
                           "<span style=\"background:#3c8f4a\"></span>returned"
                           "<span style=\"background:#f2b8b1\"></span>not seen to end</p>\n";
 
-/* ------------------------------------------------------------------------------------------------ the
- * picture */
+/* -------------------------------------------------------------------------------------------- the picture */
 
 static uint64_t last_time(const struct round_result *result)
 {
@@ -135,8 +134,7 @@ static void write_picture(const struct round_result *result, FILE *stream)
     fputs(key, stream);
 }
 
-/* ----------------------------------------------------------------------------------------------- the
- * failures */
+/* ------------------------------------------------------------------------------------------- the failures */
 
 /* The content of a file of the failing round, folded up. */
 static void write_file(const struct failure *failure, const char *name, const char *title, FILE *stream)
@@ -205,8 +203,7 @@ static void write_failure(const struct hunted *hunted, unsigned index, FILE *str
     free(line);
 }
 
-/* ------------------------------------------------------------------------------------------------- the
- * tables */
+/* --------------------------------------------------------------------------------------------- the tables */
 
 static void write_rungs(const struct hunted *hunted, FILE *stream)
 {

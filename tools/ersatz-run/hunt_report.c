@@ -67,8 +67,7 @@ void hunt_report_text(const struct hunted *hunted, FILE *stream)
         fprintf(stream, "\n  report: %s/index.html\n", hunt->directory);
 }
 
-/* ---------------------------------------------------------------------------------------------------- JSON
- */
+/* --------------------------------------------------------------------------------------------------- JSON */
 
 static void json_string(const char *name, const char *value, FILE *stream)
 {
@@ -147,8 +146,7 @@ void hunt_report_json(const struct hunted *hunted, FILE *stream)
     json_counts(hunted, stream);
 }
 
-/* --------------------------------------------------------------------------------------------------- JUnit
- */
+/* -------------------------------------------------------------------------------------------------- JUnit */
 
 void hunt_write_escaped(const char *text, FILE *stream)
 {

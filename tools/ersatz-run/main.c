@@ -29,8 +29,8 @@ char *text(const char *format, ...)
     return made;
 }
 
-/* Write the timeline to a new file of a name that nobody can guess. Returns its path; NULL: *error says why.
- */
+/* Write the timeline to a new file of a name that nobody can guess. Returns its path; NULL: *error says
+ * why. */
 static char *write_temporary_trace(const struct records *records, struct ersatz_error *error)
 {
     const char *why;

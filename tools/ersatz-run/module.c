@@ -188,8 +188,7 @@ void module_try(const char *module, enum door door, const char *control)
     run_trial(module, try_commands, &trial);
 }
 
-/* -------------------------------------------------------------------------- with the program's configuration
- */
+/* ----------------------------------------------------------------------- with the program's configuration */
 
 struct config_trial {
     const struct config *config;

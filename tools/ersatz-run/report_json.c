@@ -9,8 +9,8 @@
 #include "ersatz/output.h"
 #include "totals.h"
 
-/* Rises when a field is removed or changes its meaning, not when one is added. docs/ersatz-run.md lists all.
- */
+/* Rises when a field is removed or changes its meaning, not when one is added. docs/ersatz-run.md lists
+ * all. */
 #define JSON_VERSION 1
 
 /* NULL: null. Arguments and paths may contain any bytes. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a round of a hunt has to itself: a directory, ports, and their names in its command and environment.
- */
+/* What a round of a hunt has to itself: a directory, ports, and their names in its command and
+ * environment. */
 #ifndef ERSATZ_RUN_ROOM_H
 #define ERSATZ_RUN_ROOM_H
 

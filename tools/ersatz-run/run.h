@@ -110,8 +110,8 @@ enum door door_choose(enum door wanted, const struct libcryptos *libcryptos, con
 
 /* -------------------------------------------------------------------------------------------- module.c */
 
-/* The absolute path of the module, which the caller frees. Exits if there is none. wanted: --module, or NULL.
- */
+/* The absolute path of the module, which the caller frees. Exits if there is none. wanted: --module, or
+ * NULL. */
 char *module_find(const char *wanted);
 
 /* Loads the module in a child process, with these control commands. Prints the errors and exits if that

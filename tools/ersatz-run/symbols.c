@@ -47,8 +47,7 @@ static time_t now(void)
     return time.tv_sec;
 }
 
-/* ------------------------------------------------------------------------------------------------- the lines
- */
+/* ---------------------------------------------------------------------------------------------- the lines */
 
 /* The beginning of "+0x..." at the end of the text; NULL: the text does not end with one. */
 static const char *offset_in(const char *text, size_t length)
@@ -150,9 +149,7 @@ static void rewrite(const struct frames *frames, char *text, size_t size)
     free(copy);
 }
 
-/* --------------------------------------------------------------------------------------------- the
- * symbolizer
- */
+/* ----------------------------------------------------------------------------------------- the symbolizer */
 
 /* Properties of a file that are needed before a symbolizer is asked. */
 struct file {
@@ -356,9 +353,7 @@ static void ask_about(const char *path, struct frame *const *asked, unsigned cou
     free(answer);
 }
 
-/* ------------------------------------------------------------------------------------------------ all of
- * them
- */
+/* -------------------------------------------------------------------------------------------- all of them */
 
 /* Calls each() for every text of callers in the records, except in records of other users: root would open
  * any file that they name. */

@@ -254,8 +254,7 @@ void tree_write_stacks(const char *path)
         fclose(stream);
 }
 
-/* ------------------------------------------------------------------------------------ processes that crash
- */
+/* ----------------------------------------------------------------------------------- processes that crash */
 
 static pid_t watcher;    /* 0: none */
 static int watcher_ends; /* the end of a pipe: when it is closed, the watcher ends */

@@ -73,8 +73,8 @@ static bool has_socket(const char *descriptors, const char *inode, char own[32])
     return found && own[0] != '\0';
 }
 
-/* Reads "Num: RefCount Protocol Flags Type St Inode Path": the inode and the path of a socket that listens.
- */
+/* Reads "Num: RefCount Protocol Flags Type St Inode Path": the inode and the path of a socket that
+ * listens. */
 static bool parse_line(char *line, const char **inode, const char **path)
 {
     char *field = NULL, *rest = line;

@@ -10,17 +10,8 @@
 # only then begins new handshakes: they march in step, and client and server wait for each other.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
-is_listening() {
-    awk -v port="$(printf ':%04X' "$1")" 'substr($2, length($2) - 4) == port && $4 == "0A" { found = 1 } END { exit !found }' /proc/net/tcp
-}
-
-# A port of 127.0.0.1 that nobody listens on, below those the kernel gives to clients.
-free_port() {
-    local port
-    while port=$((12000 + RANDOM % 20000)); do
-        is_listening "$port" || { echo "$port"; return; }
-    done
-}
+# shellcheck source=scripts/ports.sh
+source scripts/ports.sh
 
 make_certificate() {
     [ -e "$work/rsa$1.pem" ] || {
@@ -122,6 +113,7 @@ measure_tls() {
         rate=("$(awk -v part=$load '{ print part * $1 }' "$work/rate-${1%-steady}")")
         connections=1024 # as many as come
     fi
+    [ -n "${ports:-}" ] || take_ports || return
     port=$(free_port)
     rm -f "$work/stats.json"
     start_haproxy "$port" "$bits" "$2" "$servers" || return

@@ -44,51 +44,9 @@ stop() {
     wait "$1" 2>/dev/null || true
 }
 
-# is_listening PORT: without connecting, which some servers count.
-is_listening() {
-    awk -v port="$(printf ':%04X' "$1")" 'substr($2, length($2) - 4) == port && $4 == "0A" { found = 1 }
-        END { exit !found }' /proc/net/tcp
-}
-
-# Drives that run at the same time, of any user and checkout, have a range of 200 ports each. They lie below those the kernel gives to
-# clients: one that lingers after its connection would keep a server from binding. The range is ours as long as a lock on a file is held, by
-# this shell or by what it has left.
-take_ports() {
-    local locks=/tmp/ersatz-test-ports i
-    mkdir -m 1777 "$locks" 2>/dev/null || true
-    while :; do
-        for ((i = $$; i < $$ + 100; i++)); do
-            [ -e "$locks/$((i % 100))" ] || (umask 022 && set -C && : >"$locks/$((i % 100))") 2>/dev/null || true
-            [ -r "$locks/$((i % 100))" ] || continue
-            exec {ports_lock}<"$locks/$((i % 100))"
-            if flock -n "$ports_lock"; then
-                ports=$((12000 + i % 100 * 200))
-                echo $((RANDOM % 199)) >"$work/.port"
-                return
-            fi
-            exec {ports_lock}<&-
-        done
-        [ -d "$locks" ] || fail "no directory $locks"
-        sleep 1
-    done
-}
+# shellcheck source=scripts/ports.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/ports.sh"
 take_ports
-
-# A port of 127.0.0.1 that nobody has, and none that this drive got a moment ago. Nor does another drive get the one above it. If all were used
-# within the last minute, one on which nobody listens.
-free_port() {
-    local i port next used states
-    next=$(cat "$work/.port")
-    for states in '' 0A; do
-        used=$(awk -v states="$states" 'states == "" || $4 == states { print substr($2, length($2) - 3) }' /proc/net/tcp /proc/net/tcp6 2>/dev/null || true)
-        for ((i = 1; i <= 199; i++)); do
-            port=$((ports + (next + i) % 199))
-            [[ $used == *$(printf '%04X' "$port")* ]] || break 2
-        done
-    done
-    echo $((port - ports)) >"$work/.port"
-    echo "$port"
-}
 
 # seconds N: so many, or as many times more as TIMEOUT_MULTIPLIER in the environment says. For what else would end too early on a busy machine.
 seconds() {

@@ -31,10 +31,9 @@ INLINE vector blocks_before(vector last, vector cipher)
     return last;
 }
 
-INLINE vector first_tweaks(vector tweak)
-{
-    return tweak;
-}
+#include "x86_modes.h"
+
+/* -------------------------------------------------------------------------------------------------- XTS */
 
 /* Times x in the field of IEEE 1619-2018, 5.2: the carries out of both halves come back in, times 0x87 or
  * 1. */
@@ -54,7 +53,50 @@ INLINE vector make_tweaks(vector first, vector tweaks[], unsigned count)
     return first;
 }
 
-#include "x86_modes.h"
+/* C[i] = E(P[i] ^ T[i]) ^ T[i]; T[i+1] = T[i] times x. The chain is the tweak of the next block. */
+INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypt)
+{
+    vector tweaks[VECTORS], blocks[VECTORS];
+
+    text->chain = make_tweaks(text->chain, tweaks, count);
+    load_all(text->in, blocks, count, len);
+    EACH (i, count)
+        blocks[i] = xor_three(blocks[i], tweaks[i], round_key(keys, 0));
+    if (encrypt)
+        encrypt_rounds_and_xor(keys, blocks, tweaks, count);
+    else
+        decrypt_rounds_and_xor(keys, blocks, tweaks, count);
+    store_all(text->out, blocks, count, len);
+    advance(text, len);
+}
+
+/* The first tweak is the IV, encrypted with the second key. */
+INLINE struct text text_with_tweaks(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_after_iv(iv, out, in, len);
+
+    encrypt_all(round_keys_from(state, state->keys.tweak), &text.chain, 1);
+    return text;
+}
+
+TARGET static enum ersatz_result run_xts_encrypt(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_with_tweaks(state, iv, out, in, len);
+
+    IN_STEPS(xts, VECTORS, &text, round_keys_from(state, state->keys.encrypt), true);
+    return ERSATZ_OK;
+}
+
+TARGET static enum ersatz_result run_xts_decrypt(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct text text = text_with_tweaks(state, iv, out, in, len);
+
+    IN_STEPS(xts, VECTORS, &text, round_keys_from(state, state->keys.decrypt), false);
+    return ERSATZ_OK;
+}
 
 /* -------------------------------------------------------------------------------------- blocks in a chain */
 

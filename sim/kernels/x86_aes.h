@@ -11,7 +11,6 @@
 typedef __m128i vector;
 #define VECTOR 16u
 #define VECTORS 8u
-#define XTS_VECTORS VECTORS
 
 INLINE vector load(const uint8_t *in)
 {

@@ -8,16 +8,13 @@
  *   next_counters(counters)      of the register after it
  *   carried(counter)             the last 64 bits zero, and the first ones one more
  *   blocks_before(last, cipher)  of each block of ciphertext the one before it; last is the register before
- *   first_tweaks(tweak)          XTS: the tweaks of a register's blocks, from that of the first
- *   make_tweaks(first, tweaks, count)  of count registers, from those of the first; returns those of the
- *                                register after them
  *
  * What is left at the end of a text is one more register, of which there are only the first bytes.
  */
 #ifndef ERSATZ_SIM_KERNELS_X86_MODES_H
 #define ERSATZ_SIM_KERNELS_X86_MODES_H
 
-/* What is left to do, and what one register has for the next: counters, tweaks or ciphertext. */
+/* What is left to do, and what one register has for the next: counters or ciphertext. */
 struct text {
     uint8_t *out;
     const uint8_t *in;
@@ -112,23 +109,6 @@ INLINE void cfb_decrypt(struct text *text, unsigned count, size_t len, struct ro
     load_with_before(text, blocks, before, count, len);
     encrypt_all(keys, before, count);
     xor_all(blocks, before, count);
-    store_all(text->out, blocks, count, len);
-    advance(text, len);
-}
-
-/* C[i] = E(P[i] ^ T[i]) ^ T[i]; T[i+1] = T[i] times x. The chain is the tweaks of the next register. */
-INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypt)
-{
-    vector tweaks[VECTORS], blocks[VECTORS];
-
-    text->chain = make_tweaks(text->chain, tweaks, count);
-    load_all(text->in, blocks, count, len);
-    EACH (i, count)
-        blocks[i] = xor_three(blocks[i], tweaks[i], round_key(keys, 0));
-    if (encrypt)
-        encrypt_rounds_and_xor(keys, blocks, tweaks, count);
-    else
-        decrypt_rounds_and_xor(keys, blocks, tweaks, count);
     store_all(text->out, blocks, count, len);
     advance(text, len);
 }
@@ -233,35 +213,6 @@ TARGET static enum ersatz_result run_cfb_decrypt(
 
     next_iv_from_ciphertext(iv, in, len);
     IN_STEPS(cfb_decrypt, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
-    return ERSATZ_OK;
-}
-
-/* The first tweak is the IV, encrypted with the second key. */
-INLINE struct text text_with_tweaks(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    struct text text = text_after_iv(iv, out, in, len);
-
-    encrypt_all(round_keys_from(state, state->keys.tweak), &text.chain, 1);
-    text.chain = first_tweaks(text.chain);
-    return text;
-}
-
-TARGET static enum ersatz_result run_xts_encrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    struct text text = text_with_tweaks(state, iv, out, in, len);
-
-    IN_STEPS(xts, XTS_VECTORS, &text, round_keys_from(state, state->keys.encrypt), true);
-    return ERSATZ_OK;
-}
-
-TARGET static enum ersatz_result run_xts_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    struct text text = text_with_tweaks(state, iv, out, in, len);
-
-    IN_STEPS(xts, XTS_VECTORS, &text, round_keys_from(state, state->keys.decrypt), false);
     return ERSATZ_OK;
 }
 

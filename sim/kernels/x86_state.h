@@ -73,6 +73,9 @@ void x86_expand_key(const uint8_t *key, size_t key_len, uint32_t round_keys[X86_
 /* x86_vaes.c: x86_function_for() on a processor that has VAES; run NULL: not in this mode. */
 struct x86_function x86_vaes_function_for(enum ersatz_mode mode, bool encrypt);
 
+/* x86_vaes_xts.c */
+x86_text x86_vaes_xts_encrypt, x86_vaes_xts_decrypt;
+
 /* A data unit of XTS has no more than 2^20 blocks: IEEE 1619-2018, 5.1. */
 #define XTS_MAX ((size_t)1 << 24)
 

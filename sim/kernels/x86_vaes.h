@@ -11,7 +11,6 @@
 typedef __m512i vector;
 #define VECTOR 64u
 #define VECTORS 8u
-#define XTS_VECTORS 4u
 
 INLINE vector load(const uint8_t *in)
 {
@@ -59,6 +58,12 @@ INLINE vector swap_bytes(vector blocks)
 {
     return _mm512_shuffle_epi8(
         blocks, spread(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
+}
+
+/* 64 bits of each half of each lane: {low, high} */
+INLINE vector halves(long long low, long long high)
+{
+    return spread(_mm_set_epi64x(high, low));
 }
 
 /* The two halves of each block. */

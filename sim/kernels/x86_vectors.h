@@ -6,7 +6,7 @@
  *
  *   TARGET, INLINE                 attributes of functions that use these registers
  *   vector, VECTOR                 the type of a register, and its size in bytes
- *   VECTORS, XTS_VECTORS           how many registers are worked on at once, at most
+ *   VECTORS                        how many registers are worked on at once, at most
  *   load(), store()                a whole register
  *   load_part(), store_part()      its first bytes only; the others are zero, or are not written
  *   spread()                       a block, into every lane of 128 bits

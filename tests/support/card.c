@@ -234,18 +234,45 @@ int key_decrypt(
     return operate(card, key, padding, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt, in, len, out);
 }
 
+/* The primes of tests/vectors/keys/2048.pem. To draw a key would take most of the time of a short test. */
+static const char prime_p[] = "F0984791A468888978DE9BD01833CB8F90A75B855E12F770C7F57DB0821E55BB"
+                              "04312DA983F796814690A56D7A4C1B7CA4DE86C9303060E164549A5A5D197457"
+                              "FFDECFD3C8D4325A0D8B97FB91E42C1DB27281054D5D1FF0838DFAA818D71F48"
+                              "B4B6829E9DD85B928CD0084EBA5A0A66C9D2400D95B9897CDDE0EC6AE052BB69";
+static const char prime_q[] = "DFACF9386B4DF7C2C59C141F00C20A592A0791B661CE9FEBD01537DC94327827"
+                              "EA144E4188E50754FA9054B75ACE935BCE60491DBC824B3A6B45D357DEC37530"
+                              "3C60D4CA17F90B84E7371D369108711B9D5D0C57D72A58155202DCE842AAFFAB"
+                              "CA6C8CD62CF06A08D93128C3050437652834B28E0AD7896BF3D22FBA3903C007";
+
+static RSA *make_rsa(void)
+{
+    RSA *rsa = RSA_new();
+    BN_CTX *context = BN_CTX_new();
+    BIGNUM *p = NULL, *q = NULL, *n = BN_new(), *e = BN_new(), *d = BN_new();
+    BIGNUM *dp = BN_new(), *dq = BN_new(), *less = BN_new(), *phi = BN_new(), *inverse;
+
+    CHECK(rsa != NULL && context != NULL && n != NULL && e != NULL && d != NULL);
+    CHECK(dp != NULL && dq != NULL && less != NULL && phi != NULL);
+    CHECK(RSA_set_method(rsa, RSA_PKCS1_OpenSSL()));
+    CHECK(BN_hex2bn(&p, prime_p) && BN_hex2bn(&q, prime_q) && BN_set_word(e, RSA_F4) &&
+          BN_mul(n, p, q, context));
+    CHECK(BN_sub(dp, p, BN_value_one()) && BN_sub(less, q, BN_value_one()) && BN_mul(phi, dp, less, context));
+    CHECK(BN_mod_inverse(d, e, phi, context) && BN_mod(dq, d, less, context) && BN_mod(dp, d, dp, context));
+    inverse = BN_mod_inverse(NULL, q, p, context);
+    CHECK(inverse != NULL && RSA_set0_key(rsa, n, e, d) && RSA_set0_factors(rsa, p, q));
+    CHECK(RSA_set0_crt_params(rsa, dp, dq, inverse));
+    BN_free(less);
+    BN_free(phi);
+    BN_CTX_free(context);
+    return rsa;
+}
+
 RSA *test_rsa(void)
 {
     static RSA *rsa;
 
-    if (rsa == NULL) {
-        BIGNUM *f4 = BN_new();
-
-        rsa = RSA_new();
-        CHECK(rsa != NULL && f4 != NULL && RSA_set_method(rsa, RSA_PKCS1_OpenSSL()));
-        CHECK(BN_set_word(f4, RSA_F4) && RSA_generate_key_ex(rsa, 2048, f4, NULL));
-        BN_free(f4);
-    }
+    if (rsa == NULL)
+        rsa = make_rsa();
     CHECK(RSA_up_ref(rsa));
     return rsa;
 }

@@ -108,8 +108,8 @@ int key_encrypt(
 int key_decrypt(
     struct card *card, EVP_PKEY *key, int padding, const unsigned char *in, size_t len, unsigned char *out);
 
-/* A key of 2048 bits that stays the same for the process: libcrypto's own, whatever the default is, and the
- * card's. The caller's. */
+/* A key of 2048 bits, always the same: libcrypto's own, whatever the default is, and the card's. The
+ * caller's. */
 RSA *test_rsa(void);
 EVP_PKEY *test_key(struct card *card);
 

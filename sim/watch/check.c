@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records mistakes of the application as they happen. Those that only time shows are in check_watcher.c. */
+/* Records mistakes of the application as they happen: of its jobs, wait contexts and forks. */
 #include "check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 
 #include "base/threads.h"
 #include "check_state.h"
-#include "kernels/rsa_key.h"
 #include "running.h"
 
 #define ENTRIES_MAX 65536u
@@ -27,119 +25,6 @@ __attribute__((noinline)) static uint64_t cpu_since_last_call(void)
 
     thread_cpu_ns = now;
     return now - before;
-}
-
-/* How many callbacks run on the calling thread, one inside another, if it is a thread of the card. */
-static _Thread_local unsigned callback_depth;
-
-/* Not inlined, for the same reason. */
-__attribute__((noinline)) static unsigned *thread_callback_depth(void)
-{
-    return &callback_depth;
-}
-
-/* ------------------------------------------------------------------------------------------------ reports */
-
-void report_fill(struct check_report *report, const struct check_entry *entry, enum ersatz_finding finding)
-{
-    report->finding = finding;
-    report->number = entry->refused ? entry->refused_number : *entry->request->number;
-    report->at_ns = entry->at_ns;
-    report->operation = entry->operation;
-    report->bytes = entry->bytes;
-    report->thread = entry->thread;
-    report->submitted = entry->submitted;
-    report->happened.count = 0;
-    report->note[0] = '\0';
-}
-
-void sighting_symbolize(const struct check_report *report, struct ersatz_sighting *sighting)
-{
-    memset(sighting, 0, sizeof(*sighting));
-    sighting->thread = (int32_t)report->thread;
-    thread_name(report->thread, sighting->thread_name);
-    sighting->at_ns = report->at_ns;
-    sighting->request = report->number;
-    sighting->operation = report->operation;
-    sighting->bytes = report->bytes;
-    memcpy(sighting->note, report->note, sizeof(sighting->note));
-    callers_name(&report->submitted, sighting->submitted, sizeof(sighting->submitted));
-    callers_name(&report->happened, sighting->happened, sizeof(sighting->happened));
-}
-
-static struct ersatz_sighting *find_room(const struct check *check, enum ersatz_finding finding)
-{
-    struct ersatz_sighting *first = check->findings->of[finding].first;
-
-    for (unsigned i = 0; i < ERSATZ_SIGHTINGS_KEPT; i++) {
-        /* Relaxed: written under the lock only. */
-        if (!atomic_load_explicit(&first[i].kept, memory_order_relaxed))
-            return &first[i];
-    }
-    return NULL;
-}
-
-struct ersatz_sighting *sighting_publish(
-    struct check *check, enum ersatz_finding finding, const struct ersatz_sighting *sighting)
-{
-    struct ersatz_sighting *room = find_room(check, finding);
-
-    if (room == NULL)
-        return NULL;
-    memcpy((char *)room + sizeof(room->kept), (const char *)sighting + sizeof(sighting->kept),
-        sizeof(*room) - sizeof(room->kept));
-    /* Release: a reader that sees it sees the rest. */
-    atomic_store_explicit(&room->kept, 1, memory_order_release);
-    return room;
-}
-
-/* Give a sighting that is kept another note. NULL is allowed. Under the lock. */
-static void sighting_amend(struct ersatz_sighting *sighting, const char *note)
-{
-    if (sighting == NULL)
-        return;
-    /* Relaxed: what a reader has read so far was true. Release: as in sighting_publish(). */
-    atomic_store_explicit(&sighting->kept, 0, memory_order_relaxed);
-    snprintf(sighting->note, sizeof(sighting->note), "%s", note);
-    atomic_store_explicit(&sighting->kept, 1, memory_order_release);
-}
-
-void finding_count(struct check *check, enum ersatz_finding finding, uint64_t ns)
-{
-    struct ersatz_found *found = &check->findings->of[finding];
-
-    atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
-    ersatz_count_max(&found->ns, ns);
-}
-
-/* Not under the lock: look the names up and publish the sighting, if there is room. NULL: there is none. */
-static struct ersatz_sighting *sighting_keep(struct check *check, const struct check_report *report)
-{
-    struct ersatz_sighting *sighting = NULL, *kept;
-    bool room;
-    struct ersatz_locked locked;
-
-    ersatz_lock(&check->lock, &locked);
-    room = find_room(check, report->finding) != NULL;
-    ersatz_unlock(&locked);
-    if (room)
-        sighting = malloc(sizeof(*sighting)); /* a fibre's stack is small */
-    if (sighting == NULL)
-        return NULL;
-    sighting_symbolize(report, sighting);
-    ersatz_lock(&check->lock, &locked);
-    kept = sighting_publish(check, report->finding, sighting);
-    ersatz_unlock(&locked);
-    free(sighting);
-    return kept;
-}
-
-struct ersatz_sighting *finding_report(struct check *check, const struct check_report *report, uint64_t ns)
-{
-    struct ersatz_sighting *kept = sighting_keep(check, report);
-
-    finding_count(check, report->finding, ns);
-    return kept;
 }
 
 /* ------------------------------------------------------------------------------------------------ entries */
@@ -192,11 +77,6 @@ static void close_entry(struct check *check, struct check_entry *entry)
     check->spare = entry;
 }
 
-static uint32_t size_of(const struct ersatz_op *op)
-{
-    return (uint32_t)(op->kind == ERSATZ_CIPHER ? op->u.cipher.len : ersatz_rsa_key_size(op->u.rsa.key));
-}
-
 void check_submitted(struct check *check, struct watched *request)
 {
     struct callers callers;
@@ -219,7 +99,7 @@ void check_submitted(struct check *check, struct watched *request)
             .request = request,
             .at_ns = clock_now() - check->findings->began_ns,
             .operation = ersatz_op_name(request->op),
-            .bytes = size_of(request->op),
+            .bytes = check_size_of(request->op),
             .thread = thread_self(),
             .submitted = callers,
             .shortest_pause_ns = UINT64_MAX};
@@ -519,189 +399,6 @@ void check_forking(struct check *check)
     snprintf(report.note, sizeof(report.note), "the process forked with %u operations in flight", in_flight);
     atomic_fetch_add_explicit(
         &check->findings->of[ERSATZ_FOUND_FORK_IN_FLIGHT].times, in_flight, memory_order_relaxed);
-    finding_report(check, &report, 0);
-}
-
-/* ---------------------------------------------------------------------------------------------- callbacks */
-
-static struct thread_usage usage_now(pid_t thread)
-{
-    struct thread_schedstat schedstat = thread_schedstat(thread);
-    struct rusage usage;
-
-    getrusage(RUSAGE_THREAD, &usage);
-    return (struct thread_usage){.now_ns = clock_now(),
-        .cpu_ns = clock_thread_cpu(),
-        .waited_ns = schedstat.waited_ns,
-        .sleeps = usage.ru_nvcsw,
-        .has_waited_ns = schedstat.ran_ns != 0};
-}
-
-static struct ersatz_running_callback *begin_running(
-    struct check *check, struct watched *request, pid_t thread, bool is_applications)
-{
-    uint64_t now_ns = clock_now() - check->findings->began_ns;
-    uint64_t submitted_ns = *request->submitted_ns - check->findings->began_ns;
-    const struct ersatz_running_callback as = {.thread = thread,
-        .is_applications = is_applications,
-        .operation = ersatz_op_name(request->op),
-        .bytes = size_of(request->op),
-        .request = *request->number,
-        .at_ns = submitted_ns,
-        .began_ns = now_ns,
-        .function = (uintptr_t)request->callback};
-
-    return running_begins(check->findings, &as);
-}
-
-struct ersatz_running_callback *check_polled_callback_begins(struct check *check, struct watched *request)
-{
-    return begin_running(check, request, thread_self(), true);
-}
-
-void check_polled_callback_ends(struct ersatz_running_callback *running)
-{
-    running_ends(running);
-}
-
-void check_callback_begins(struct check *check, struct check_callback *callback, struct watched *request)
-{
-    struct ersatz_locked locked;
-
-    ++*thread_callback_depth();
-    *callback = (struct check_callback){.thread = thread_self(),
-        .operation = ersatz_op_name(request->op),
-        .bytes = size_of(request->op),
-        .function = (uintptr_t)request->callback};
-    callback->began = usage_now(callback->thread);
-    ersatz_lock(&check->lock, &locked);
-    if (request->entry != NULL) {
-        callback->submitted = request->entry->submitted;
-        callback->number = *request->number;
-        callback->at_ns = request->entry->at_ns;
-    }
-    callback->serial = ++check->last_callback;
-    callback->late_looks = check->late_looks;
-    callback->next = check->callbacks;
-    check->callbacks = callback;
-    if (check->asleep)
-        pthread_cond_signal(&check->wake);
-    ersatz_unlock(&locked);
-    callback->running = begin_running(check, request, callback->thread, false);
-}
-
-void report_fill_callback(
-    struct check_report *report, const struct check_callback *callback, enum ersatz_finding finding)
-{
-    *report = (struct check_report){.finding = finding,
-        .number = callback->number,
-        .at_ns = callback->at_ns,
-        .operation = callback->operation,
-        .bytes = callback->bytes,
-        .thread = callback->thread,
-        .submitted = callback->submitted};
-    callers_be(&report->happened, callback->function);
-}
-
-/* For how long it slept, without the time that it computed or waited for a core. 0: not known, since the
- * watcher, which should have looked meanwhile, came too late, as when the process was stopped. (A callback
- * that the watcher saw asleep has slept for as long as the watcher's clock says.) */
-static uint64_t slept_ns(const struct check_callback *callback, const struct thread_usage *now, bool late)
-{
-    uint64_t not_slept = now->cpu_ns - callback->began.cpu_ns + (now->waited_ns - callback->began.waited_ns);
-    uint64_t ran = late ? callback->ran_ns : now->now_ns - callback->began.now_ns;
-
-    if ((late && !callback->reported) || !now->has_waited_ns || now->sleeps == callback->began.sleeps ||
-        ran < not_slept)
-        return 0;
-    return ran - not_slept;
-}
-
-bool callback_may_be_reported(const struct check_callback *callback, enum ersatz_finding finding)
-{
-    return finding != ERSATZ_FOUND_BLOCKED_CALLBACK || !callback->entered;
-}
-
-static void note_callback(
-    const struct check_callback *callback, enum ersatz_finding finding, uint64_t ns, char *note, size_t size)
-{
-    bool seen = finding == ERSATZ_FOUND_BLOCKED_CALLBACK && callback->sleeps_in[0] != '\0';
-
-    snprintf(note, size, "its callback %s for %llu ms on the card's thread%s%s",
-        finding == ERSATZ_FOUND_BLOCKED_CALLBACK ? "slept" : "computed", (unsigned long long)(ns / NS_PER_MS),
-        seen ? ", in " : "", seen ? callback->sleeps_in : "");
-}
-
-/* Under the lock: decide on the finding, unless it was reported. Returns for how long it slept or
- * computed. */
-static uint64_t judge_ended(
-    const struct check *check, struct check_callback *callback, const struct thread_usage *now)
-{
-    bool late = check->late_looks != callback->late_looks ||
-                (now->now_ns > check->looked_ns && now->now_ns - check->looked_ns > STEP_MAX_NS);
-    uint64_t slept = slept_ns(callback, now, late), computed = now->cpu_ns - callback->began.cpu_ns;
-
-    if (!callback->reported)
-        callback->finding = slept > computed ? ERSATZ_FOUND_BLOCKED_CALLBACK : ERSATZ_FOUND_LONG_CALLBACK;
-    return callback->finding == ERSATZ_FOUND_BLOCKED_CALLBACK ? slept : computed;
-}
-
-void check_callback_ends(struct check *check, struct check_callback *callback)
-{
-    uint64_t limit_ns = check->findings->limits.callback_ms * NS_PER_MS, ns = 0;
-    bool is_short = clock_now() - callback->began.now_ns < limit_ns, tell = false;
-    struct thread_usage now = is_short ? callback->began : usage_now(callback->thread);
-    struct check_callback **link = &check->callbacks;
-    struct check_report report;
-    struct ersatz_locked locked;
-
-    --*thread_callback_depth();
-    running_ends(callback->running);
-    ersatz_lock(&check->lock, &locked);
-    while (*link != callback)
-        link = &(*link)->next;
-    *link = callback->next;
-    if (!is_short)
-        ns = judge_ended(check, callback, &now);
-    if (ns >= limit_ns) {
-        report_fill_callback(&report, callback, callback->finding);
-        note_callback(callback, callback->finding, ns, report.note, sizeof(report.note));
-        tell = !callback->reported && callback_may_be_reported(callback, callback->finding);
-    }
-    if (ns >= limit_ns && callback->reported) {
-        sighting_amend(callback->sighting, report.note);
-        ersatz_count_max(&check->findings->of[callback->finding].ns, ns);
-    }
-    ersatz_unlock(&locked);
-    if (tell)
-        finding_report(check, &report, ns);
-}
-
-void check_reentry(struct check *check, const char *action)
-{
-    struct check_callback *callback;
-    struct check_report report;
-    bool tell = false;
-    struct ersatz_locked locked;
-
-    if (*thread_callback_depth() == 0)
-        return;
-    ersatz_lock(&check->lock, &locked);
-    for (callback = check->callbacks; callback != NULL; callback = callback->next) {
-        if (callback->thread != thread_self() || callback->entered)
-            continue;
-        callback->entered = tell = true;
-        report_fill_callback(&report, callback, ERSATZ_FOUND_CALLBACK_REENTERS);
-        break;
-    }
-    ersatz_unlock(&locked);
-    if (!tell)
-        return;
-    /* In a job that the callback resumed, the stack is the job's. Then the callback's function is
-     * reported. */
-    if (callers_on_stack_of_thread())
-        callers_take(&report.happened);
-    snprintf(report.note, sizeof(report.note), "its callback %s on the card's thread", action);
     finding_report(check, &report, 0);
 }
 

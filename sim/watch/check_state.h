@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of the check, shared by check.c, which records facts, and check_watcher.c, which judges time. */
+/* The state of the check, shared by the files that record facts and by check_watcher.c, which judges time. */
 #ifndef ERSATZ_SIM_WATCH_CHECK_STATE_H
 #define ERSATZ_SIM_WATCH_CHECK_STATE_H
 
@@ -81,6 +81,9 @@ struct check_report {
     char note[sizeof(((struct ersatz_sighting *)NULL)->note)];
 };
 
+/* How many bytes the operation works on, for reports. */
+uint32_t check_size_of(const struct ersatz_op *op);
+
 /* Fill a report about an entry, without a note, and with the callers of its submission only. Under the
  * lock. */
 void report_fill(struct check_report *report, const struct check_entry *entry, enum ersatz_finding finding);
@@ -98,6 +101,12 @@ void sighting_symbolize(const struct check_report *report, struct ersatz_sightin
 /* Keep the sighting if there is room. NULL: there is none. Under the lock. */
 struct ersatz_sighting *sighting_publish(
     struct check *check, enum ersatz_finding finding, const struct ersatz_sighting *sighting);
+
+/* Give a sighting that is kept another note. NULL is allowed. Under the lock. */
+void sighting_amend(struct ersatz_sighting *sighting, const char *note);
+
+/* Look the names up and publish the sighting, if there is room. NULL: there is none. Not under the lock. */
+struct ersatz_sighting *sighting_keep(struct check *check, const struct check_report *report);
 
 /* Count a finding; ns: a time that belongs to it, of which the longest is kept. Under the lock or not. */
 void finding_count(struct check *check, enum ersatz_finding finding, uint64_t ns);

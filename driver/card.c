@@ -1,81 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starts the one device of the process, and stops it: at the last reference, a fork, or the end of the
  * process. */
-#include "card.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "card_inside.h"
 #include "check.h"
 #include "ersatz/assertion.h"
-#include "ersatz/control_socket.h"
-#include "ersatz/crash.h"
 #include "ersatz/output.h"
-#include "ersatz/undisturbed.h"
-#include "report.h"
 #include "rsa.h"
 #include "steering.h"
-
-/*
- * The users of the card, counted in one word: each functional reference is a USER, each running command a
- * HOLD. GIVEN_BACK is set when the last functional reference is dropped, and cleared by the next one.
- * Meanwhile the card stops as soon as no command uses it, and no command starts it.
- */
-#define HOLD UINT64_C(1)
-#define GIVEN_BACK (UINT64_C(1) << 31)
-#define USER (UINT64_C(1) << 32)
-
-static struct {
-    /* Held to start the device, to configure it, and to take it out before it is stopped; and across fork(),
-     * so that the child finds all of this whole. A thread that holds it never waits for one that may run code
-     * of the application. */
-    struct ersatz_lock lock;
-    /* NULL or running. Stored with release when it has started, loaded with acquire by its users. */
-    struct ersatz_device *_Atomic device;
-    _Atomic uint64_t uses;           /* sequentially consistent, see stop_if_unused() */
-    struct ersatz_device *inherited; /* the parent's, not used; kept here so that leak checkers find it */
-    struct ersatz_error refused;     /* result NO_URING: Linux refuses io_uring, and will do so again */
-    struct card_settings settings;   /* sizes are 0 where no command set them: see resolve() */
-    bool traced;
-    struct report report;
-    struct ersatz_profile *_Atomic next_profile; /* by card_set_next_profile(), until a device starts */
-    _Atomic bool exiting;                        /* no device is started any more, */
-    _Atomic bool confined;                       /* nor in a sandbox */
-    _Atomic bool cleaned;                        /* libcrypto cleans up, or has done so */
-    _Atomic bool ending;                         /* exit(3) runs, */
-    pthread_t ender;                             /* in this thread; written before `ending` */
-    struct card_policy policy;
-    _Atomic bool external;            /* settings.external_polling, for readers without the lock */
-    bool keeps_in_flight;             /* for good, since somebody has the address: under the lock */
-    struct ersatz_record_place place; /* of the record; set once, before anything uses the card */
-} card = {
-    .lock = ERSATZ_LOCK_INITIALIZER,
-};
 
 #define LINGER_SECONDS 1u
 #define LOCK_SECONDS 5 /* how long a process that ends waits for the lock */
 
-struct card_policy *card_policy(void)
-{
-    return &card.policy;
-}
-
 struct ersatz_device *card_running_device(void)
 {
     return atomic_load_explicit(&card.device, memory_order_acquire);
-}
-
-struct ersatz_stats *card_stats(void)
-{
-    return &card.place.record->stats;
 }
 
 /* The card's lock, from before a fork until after it. */
@@ -393,77 +338,6 @@ bool card_set_up(void)
     return watches_forks && at_cleanup && at_end;
 }
 
-/* Copy the settings that are also read without the lock. Under the card's lock, while no device runs. */
-static void apply_settings(void)
-{
-    atomic_store(&card.external, card.settings.external_polling);
-    atomic_store(&card.policy.polling.timed, card.settings.timed);
-    atomic_store(&card.policy.software, card.settings.profile.software);
-}
-
-void card_reset_settings(void)
-{
-    struct ersatz_locked locked;
-
-    ersatz_lock(&card.lock, &locked);
-    atomic_fetch_and(&card.uses, ~GIVEN_BACK); /* of the ENGINE before */
-    memset(&card.settings, 0, sizeof(card.settings));
-    ersatz_check_limits_init(&card.settings.check_limits);
-    apply_settings();
-    card.traced = false;
-    report_reset(&card.report);
-    free(atomic_exchange(&card.next_profile, NULL));
-    ersatz_unlock(&locked);
-}
-
-static void set_if_open(unsigned *size, unsigned profile, unsigned fallback)
-{
-    if (*size == 0)
-        *size = profile != 0 ? profile : fallback;
-}
-
-/* Fill in the sizes that no command set: the profile's, whichever was given first, else the defaults. */
-static void resolve(struct card_settings *settings)
-{
-    const struct ersatz_profile *profile = &settings->profile; /* all zero where there is none */
-    struct ersatz_config defaults;
-
-    ersatz_config_init(&defaults, NULL);
-    set_if_open(&settings->workers, profile->workers, defaults.workers);
-    set_if_open(&settings->instances, profile->instances, defaults.instances);
-    set_if_open(&settings->ring_depth, profile->ring_depth, defaults.ring_depth);
-}
-
-/* The configuration of a device with these settings, which it points to. */
-static struct ersatz_config configuration(const struct card_settings *settings)
-{
-    struct ersatz_config config;
-
-    ersatz_config_init(&config, card_stats());
-    config.workers = settings->workers;
-    config.instances = settings->instances;
-    config.ring_depth = settings->ring_depth;
-    config.external_polling = settings->external_polling;
-    config.keeps_in_flight = card.keeps_in_flight;
-    config.seed = settings->seed;
-    config.profile = ersatz_profile_is_none(&settings->profile) ? NULL : &settings->profile;
-    config.faults = settings->faults.count > 0 ? &settings->faults : NULL;
-    config.polling = &card.policy.polling;
-    config.steered = card.report.control != NULL;
-    return config;
-}
-
-static void take_next_profile(void)
-{
-    struct ersatz_profile *profile = atomic_exchange(&card.next_profile, NULL);
-
-    if (profile == NULL)
-        return;
-    card.settings.profile = *profile;
-    apply_settings();
-    free(profile);
-}
-
 /* The control socket can write a trace at any time, so there is one wherever there is a socket. */
 static void begin_trace(
     struct ersatz_config *config, struct ersatz_record *record, struct ersatz_error *error)
@@ -496,10 +370,10 @@ static enum ersatz_result open_device(struct ersatz_device **device, struct ersa
     struct ersatz_config config;
     enum ersatz_result result;
 
-    take_next_profile();
+    card_take_next_profile();
     settings = card.settings;
-    resolve(&settings);
-    config = configuration(&settings);
+    card_resolve(&settings);
+    config = card_configuration(&settings);
     if (settings.check) {
         findings_begin(&record->findings, &settings.check_limits);
         config.findings = &record->findings;
@@ -581,172 +455,7 @@ enum ersatz_result card_device(struct ersatz_device **out, struct ersatz_error *
     return result;
 }
 
-_Atomic int *card_keep_in_flight(enum ersatz_flight kind)
-{
-    struct ersatz_device *device;
-    struct ersatz_locked locked;
-
-    ersatz_lock(&card.lock, &locked);
-    device = atomic_load_explicit(&card.device, memory_order_acquire);
-    card.keeps_in_flight = true;
-    if (device != NULL)
-        ersatz_device_keep_in_flight(device);
-    ersatz_unlock(&locked);
-    return &card_stats()->in_flight[kind];
-}
-
 enum ersatz_result card_probe(struct ersatz_error *error)
 {
     return atomic_load(&card.device) != NULL ? ERSATZ_OK : ersatz_device_probe(error);
-}
-
-static bool is_running(void)
-{
-    return atomic_load(&card.device) != NULL;
-}
-
-enum ersatz_result card_set(size_t offset, size_t size, const void *value)
-{
-    struct card_settings now, then;
-    struct ersatz_locked locked;
-    bool ok = true;
-
-    ersatz_lock(&card.lock, &locked);
-    now = then = card.settings;
-    memcpy((char *)&then + offset, value, size);
-    if (is_running()) {
-        resolve(&now);
-        resolve(&then);
-        ok = memcmp((const char *)&now + offset, (const char *)&then + offset, size) == 0;
-    } else {
-        card.settings = then;
-        apply_settings();
-    }
-    ersatz_unlock(&locked);
-    return ok ? ERSATZ_OK : ERSATZ_TOO_LATE;
-}
-
-bool card_polls_externally(void)
-{
-    return atomic_load(&card.external);
-}
-
-unsigned card_instances(void)
-{
-    struct card_settings settings;
-    struct ersatz_locked locked;
-
-    ersatz_lock(&card.lock, &locked);
-    settings = card.settings;
-    ersatz_unlock(&locked);
-    resolve(&settings);
-    return settings.instances;
-}
-
-enum ersatz_result card_set_stats_file(const char *path)
-{
-    struct ersatz_locked locked;
-    bool ok;
-
-    ersatz_lock(&card.lock, &locked);
-    ok = report_set_file(&card.report.stats_file, path);
-    ersatz_unlock(&locked);
-    return ok ? ERSATZ_OK : ERSATZ_NO_MEMORY;
-}
-
-static bool is_traced_to(const char *path)
-{
-    const char *file = card.report.trace_file;
-
-    return card.traced && (path == NULL || (file != NULL && strcmp(file, path) == 0));
-}
-
-enum ersatz_result card_set_trace(const char *path)
-{
-    struct ersatz_locked locked;
-    enum ersatz_result result = ERSATZ_OK;
-
-    ersatz_lock(&card.lock, &locked);
-    if (is_running()) {
-        result = is_traced_to(path) ? ERSATZ_OK : ERSATZ_TOO_LATE;
-    } else if (path != NULL && !report_set_file(&card.report.trace_file, path)) {
-        result = ERSATZ_NO_MEMORY;
-    } else {
-        card.traced = true;
-        atomic_store_explicit(&card.place.record->head.traced, true, memory_order_relaxed);
-    }
-    ersatz_unlock(&locked);
-    return result;
-}
-
-enum ersatz_result card_keep_record(const char *directory, struct ersatz_error *error)
-{
-    struct ersatz_locked locked;
-    enum ersatz_result result = ERSATZ_OK;
-    bool is_there;
-
-    ersatz_lock(&card.lock, &locked);
-    is_there = card.place.directory != NULL && strcmp(card.place.directory, directory) == 0;
-    if (is_running())
-        result = is_there ? ERSATZ_OK : ERSATZ_TOO_LATE;
-    else if (!ersatz_record_keep(&card.place, directory, error))
-        result = ERSATZ_BAD_CONFIG;
-    ersatz_unlock(&locked);
-    return result;
-}
-
-enum ersatz_result card_set_control(const char *path, struct ersatz_error *error)
-{
-    struct ersatz_locked locked;
-    enum ersatz_result result = ERSATZ_OK;
-    char expanded[4096];
-
-    ersatz_lock(&card.lock, &locked);
-    report_expand(&card.report, path, expanded, sizeof(expanded));
-    if (is_running())
-        result = card.report.control != NULL && strcmp(card.report.control, path) == 0 ? ERSATZ_OK
-                                                                                       : ERSATZ_TOO_LATE;
-    else if (!ersatz_control_path_suits(expanded, error))
-        result = ERSATZ_BAD_CONFIG;
-    else if (!report_set_file(&card.report.control, path))
-        result = ERSATZ_NO_MEMORY;
-    ersatz_unlock(&locked);
-    return result;
-}
-
-void card_set_next_profile(struct ersatz_profile *profile)
-{
-    free(atomic_exchange(&card.next_profile, profile));
-}
-
-bool card_has_record(void)
-{
-    struct ersatz_locked locked;
-    bool has;
-
-    ersatz_lock(&card.lock, &locked);
-    has = card.place.directory != NULL;
-    ersatz_unlock(&locked);
-    return has;
-}
-
-void card_keep_crashes(bool keep)
-{
-    if (keep)
-        ersatz_crash_watch(card.place.record, card.place.directory);
-    else
-        ersatz_crash_unwatch();
-}
-
-const struct ersatz_latency *card_latency(void)
-{
-    return &card.place.record->latency;
-}
-
-const struct ersatz_findings *card_findings(void)
-{
-    /* Acquire: pairs with the release of the one who began them. */
-    const struct ersatz_findings *findings = &card.place.record->findings;
-
-    return atomic_load_explicit(&findings->began_ns, memory_order_acquire) != 0 ? findings : NULL;
 }

@@ -20,7 +20,6 @@
 struct cipher;
 
 /* The texts of EVP_CipherPipelineUpdate(3), OpenSSL 3.5: each has a context of its own. */
-
 struct pipeline {
     size_t count;
     void *contexts[AES_PIPES_MAX];
@@ -44,7 +43,11 @@ struct cipher_family {
     bool (*dup)(const void *from, void *to); /* to is a copy of from: give it a state of its own */
     int (*init)(void *context, const unsigned char *key, size_t key_len, const unsigned char *iv,
         size_t iv_len, const OSSL_PARAM params[], bool encrypt);
-    const OSSL_DISPATCH *functions; /* the others */
+    OSSL_FUNC_cipher_update_fn *update;
+    OSSL_FUNC_cipher_final_fn *final;
+    OSSL_FUNC_cipher_cipher_fn *one_shot; /* EVP_Cipher(3) */
+    OSSL_FUNC_cipher_get_ctx_params_fn *get_params;
+    OSSL_FUNC_cipher_set_ctx_params_fn *set_params;
 
     /*
      * The next piece of each text of a pipeline; together they are one operation of the card. outs NULL:

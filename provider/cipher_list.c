@@ -250,6 +250,20 @@ static unsigned append(OSSL_DISPATCH *to, unsigned count, const OSSL_DISPATCH *f
     return count;
 }
 
+static unsigned append_family(OSSL_DISPATCH *to, unsigned count, const struct cipher_family *family)
+{
+    const OSSL_DISPATCH functions[] = {
+        {OSSL_FUNC_CIPHER_UPDATE, (any_fn *)family->update},
+        {OSSL_FUNC_CIPHER_FINAL, (any_fn *)family->final},
+        {OSSL_FUNC_CIPHER_CIPHER, (any_fn *)family->one_shot},
+        {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (any_fn *)family->get_params},
+        {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (any_fn *)family->set_params},
+        {0, NULL},
+    };
+
+    return append(to, count, functions);
+}
+
 /* Fill the slot of a cipher. False: libcrypto's has not what we need. */
 static bool fill(struct offered *slot, unsigned i, const OSSL_ALGORITHM *theirs)
 {
@@ -269,7 +283,7 @@ static bool fill(struct offered *slot, unsigned i, const OSSL_ALGORITHM *theirs)
         slot->settable_for == NULL)
         return false;
     count = append(slot->functions, count, common);
-    count = append(slot->functions, count, list[i].family->functions);
+    count = append_family(slot->functions, count, list[i].family);
     if (list[i].mode == ERSATZ_CBC || list[i].mode == ERSATZ_GCM)
         count = append(slot->functions, count, pipeline_functions);
     slot->functions[count] = (OSSL_DISPATCH){0, NULL};

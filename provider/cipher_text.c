@@ -401,19 +401,14 @@ static int one_shot(
     return aes_takes_length(len) && crypt(text, out, out_len, size, in, len);
 }
 
-static const OSSL_DISPATCH functions[] = {
-    {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},
-    {OSSL_FUNC_CIPHER_FINAL, (void (*)(void)) final},
-    {OSSL_FUNC_CIPHER_CIPHER, (void (*)(void))one_shot},
-    {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (void (*)(void))get_params},
-    {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))set_params},
-    {0, NULL},
-};
-
 const struct cipher_family family_text = {.context_size = sizeof(struct text),
     .begin = begin,
     .cleanup = cleanup,
     .dup = dup,
     .init = init,
-    .functions = functions,
+    .update = update,
+    .final = final,
+    .one_shot = one_shot,
+    .get_params = get_params,
+    .set_params = set_params,
     .update_all = update_all};

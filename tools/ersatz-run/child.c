@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "stacks.h"
 #include "tree.h"
 
 /* Signals that people and supervisors send to a program. Stop and continue act on this process as usual. */
@@ -178,9 +179,9 @@ static void wait_for_program(struct ending *ending, const sigset_t *set, const s
 /* Ends what a bounded program has left, or what is left of it. */
 static void end_all(struct ending *ending, const struct child_bounds *bounds)
 {
-    tree_unwatch_crashes(ending->too_long || ending->stopped);
+    stacks_unwatch_crashes(ending->too_long || ending->stopped);
     if (ending->too_long && bounds->stacks != NULL)
-        tree_write_stacks(bounds->stacks);
+        stacks_write(bounds->stacks);
     ending->crashed = tree_end(ending->too_long || ending->stopped ? 0 : LEFTOVERS_S);
     if (ending->too_long || ending->stopped)
         ending->status = SIGKILL;
@@ -220,7 +221,7 @@ struct ending child_run(
     sigprocmask(SIG_BLOCK, &set, &before);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (bounds != NULL && bounds->threads != NULL) /* before there is a pipe that its process would hold */
-        tree_watch_crashes(bounds->place->records, bounds->place->records_fd, bounds->threads);
+        stacks_watch_crashes(bounds->place->records, bounds->place->records_fd, bounds->threads);
     if (pipe2(complaint, O_CLOEXEC) != 0)
         give_up("cannot make a pipe: %s", strerror(errno));
     ending.pid = fork();

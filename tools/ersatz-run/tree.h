@@ -6,18 +6,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Writes the stack of every thread of every process to a new file: by gdb(1) if it is installed, and
- * otherwise where each thread waits in the kernel. */
-void tree_write_stacks(const char *path);
+#define TREE_PROCESSES_MAX 1024u /* of one look; what is left is seen by the next */
 
-/* Waits in a process of its own for processes below us that crash, and writes the stacks of their threads to
- * the file, in the same way: of the first 16. They stand still meanwhile. records: the directory of records,
- * its path and a descriptor. False: there is no room for its socket. */
-bool tree_watch_crashes(const char *records, int records_fd, const char *path);
+/* All processes below us, at this moment. Returns how many. */
+unsigned tree_list(pid_t pids[TREE_PROCESSES_MAX]);
 
-/* Ends that: after the stacks that it writes, but within a minute, and at once if a signal asks us to end.
- * kill_it: at once in any case. */
-void tree_unwatch_crashes(bool kill_it);
+/* Whether a process is a descendant of root. */
+bool tree_is_below(pid_t pid, pid_t root);
 
 /* Ends all processes: by SIGTERM, and those that remain after that many seconds by SIGKILL. Returns when
  * there are none. The result is the signal by which one of those that became our children crashed, or 0. */

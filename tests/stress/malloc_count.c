@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "libc_malloc.h"
 #include "memory.h"
 #include "sanitizer.h"
 
@@ -17,13 +18,6 @@ long memory_live_all(void)
 }
 
 #else
-
-/* glibc's own, under the names it gives them for this. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-void __libc_free(void *pointer);
 
 static _Atomic long blocks;
 

@@ -105,46 +105,45 @@ static struct ersatz_control_socket *open_socket(void)
 
 /* ----------------------------------------------------------------------------------------------- lines */
 
+static const struct {
+    const char *line, *error;
+} wrong[] = {
+    {"\n", "wrong at character 1: expected {"},
+    {"{\n", "wrong at character 2: expected a name in quotes"},
+    {"[1]\n", "wrong at character 1: expected {"},
+    {"{\"command\":\"ECHO\"\n", "wrong at character 18: expected a comma or }"},
+    {"{\"command\":\"NOTHING\"} x\n", "wrong at character 23: expected nothing after the }"},
+    {"{\"command\":\"NOTHING\",}\n", "wrong at character 22: expected a name in quotes"},
+    {"{\"command\" \"NOTHING\"}\n", "wrong at character 12: expected a colon"},
+    {"{\"command\":\"A\",\"command\":\"A\"}\n", "wrong at character 25: expected each name once"},
+    {"{\"command\":\"A\\x\"}\n",
+        "wrong at character 15: expected one of \\\" \\\\ / b f n r t u after a backslash"},
+    {"{\"command\":\"\\ud800\"}\n", "wrong at character 19: expected the second half of a surrogate pair"},
+    {"{\"command\":\"\\u0000\"}\n", "wrong at character 19: expected no zero character before this"},
+    {"{\"command\":\"\xff\"}\n", "wrong at character 13: expected UTF-8"},
+    {"{\"command\":\"\t\"}\n", "wrong at character 13: expected no control character in a string; write "
+                               "it as \\\\n or \\\\u000a"},
+    {"{\"command\":{}}\n", "wrong at character 12: expected a string or a number"},
+    {"{\"command\":\"A\",\"value\":-}\n", "wrong at character 25: expected a digit"},
+    {"{\"command\":\"A\",\"value\":01}\n", "wrong at character 25: expected a comma or }"},
+    {"{}\n", "no command; expected {\\\"command\\\": NAME, \\\"value\\\": VALUE}"},
+    {"{\"command\":3}\n", "command is 3; expected a string"},
+    {"{\"command\":\"A\",\"value\":true}\n", "value is true; expected a string or a number"},
+    {"{\"command\":\"A\",\"more\":1}\n", "unknown name \\\"more\\\"; expected command, value and until"},
+    {"{\"command\":\"HOLD\",\"value\":\"compute\",\"until\":\"noon\"}\n",
+        "until is \\\"noon\\\"; expected close"},
+    {"{\"command\":\"HOLD\",\"value\":\"compute\",\"until\":1}\n", "until is 1; expected a string"},
+    {"{\"command\":\"ECHO\",\"until\":\"close\"}\n",
+        "until is for FAULTS, GONE and HOLD, and not for \\\"ECHO\\\""},
+    {"{\"command\":\"DANCE\"}\n", "cannot \\\"DANCE\\\""},
+};
+
 static void test_lines(void)
 {
-    static const struct {
-        const char *line, *error;
-    } wrong[] = {
-        {"\n", "wrong at character 1: expected {"},
-        {"{\n", "wrong at character 2: expected a name in quotes"},
-        {"[1]\n", "wrong at character 1: expected {"},
-        {"{\"command\":\"ECHO\"\n", "wrong at character 18: expected a comma or }"},
-        {"{\"command\":\"NOTHING\"} x\n", "wrong at character 23: expected nothing after the }"},
-        {"{\"command\":\"NOTHING\",}\n", "wrong at character 22: expected a name in quotes"},
-        {"{\"command\" \"NOTHING\"}\n", "wrong at character 12: expected a colon"},
-        {"{\"command\":\"A\",\"command\":\"A\"}\n", "wrong at character 25: expected each name once"},
-        {"{\"command\":\"A\\x\"}\n",
-            "wrong at character 15: expected one of \\\" \\\\ / b f n r t u after a backslash"},
-        {"{\"command\":\"\\ud800\"}\n",
-            "wrong at character 19: expected the second half of a surrogate pair"},
-        {"{\"command\":\"\\u0000\"}\n", "wrong at character 19: expected no zero character before this"},
-        {"{\"command\":\"\xff\"}\n", "wrong at character 13: expected UTF-8"},
-        {"{\"command\":\"\t\"}\n", "wrong at character 13: expected no control character in a string; write "
-                                   "it as \\\\n or \\\\u000a"},
-        {"{\"command\":{}}\n", "wrong at character 12: expected a string or a number"},
-        {"{\"command\":\"A\",\"value\":-}\n", "wrong at character 25: expected a digit"},
-        {"{\"command\":\"A\",\"value\":01}\n", "wrong at character 25: expected a comma or }"},
-        {"{}\n", "no command; expected {\\\"command\\\": NAME, \\\"value\\\": VALUE}"},
-        {"{\"command\":3}\n", "command is 3; expected a string"},
-        {"{\"command\":\"A\",\"value\":true}\n", "value is true; expected a string or a number"},
-        {"{\"command\":\"A\",\"more\":1}\n", "unknown name \\\"more\\\"; expected command, value and until"},
-        {"{\"command\":\"HOLD\",\"value\":\"compute\",\"until\":\"noon\"}\n",
-            "until is \\\"noon\\\"; expected close"},
-        {"{\"command\":\"HOLD\",\"value\":\"compute\",\"until\":1}\n", "until is 1; expected a string"},
-        {"{\"command\":\"ECHO\",\"until\":\"close\"}\n",
-            "until is for FAULTS, GONE and HOLD, and not for \\\"ECHO\\\""},
-        {"{\"command\":\"DANCE\"}\n", "cannot \\\"DANCE\\\""},
-    };
     struct ersatz_control_socket *control = open_socket();
-    char text[256], *line = malloc(ERSATZ_CONTROL_LINE_MAX + 2);
+    char text[256];
     int fd = client();
 
-    CHECK(line != NULL);
     ask(fd, ECHO_X, OK_X);
     ask(fd, " { \"value\" : 1.5e+3 , \"command\" : \"ECHO\" } \r\n",
         "{\"ok\": true, \"answer\":  \"1.5e+3\" }");
@@ -161,9 +160,18 @@ static void test_lines(void)
         say(fd, ECHO_X ECHO_X, strlen(ECHO_X ECHO_X)); /* without waiting for the answers */
     for (unsigned i = 0; i < 6; i++)
         CHECK(strcmp(hear(fd), OK_X) == 0);
+    close(fd);
+    ersatz_control_close(control);
+}
 
-    /* The longest line, with spaces, and one that is too long: it is answered once, and the next one
-     * counts. */
+/* The longest line, with spaces, and one that is too long: it is answered once, and the next one counts. */
+static void test_long_lines(void)
+{
+    struct ersatz_control_socket *control = open_socket();
+    char *line = malloc(ERSATZ_CONTROL_LINE_MAX + 2);
+    int fd = client();
+
+    CHECK(line != NULL);
     memset(line, ' ', ERSATZ_CONTROL_LINE_MAX + 1);
     memcpy(line, ECHO_X, strlen(ECHO_X) - 1);
     line[ERSATZ_CONTROL_LINE_MAX] = '\n';
@@ -174,13 +182,21 @@ static void test_lines(void)
         say(fd, line, ERSATZ_CONTROL_LINE_MAX + 1);
     ask(fd, "\n", "{\"ok\": false, \"error\": \"the line is too long; expected at most 8192 bytes\"}");
     ask(fd, ECHO_X, OK_X);
+    close(fd);
+    free(line);
+    ersatz_control_close(control);
+}
 
-    /* A line that is cut off does nothing. */
+/* A line that is cut off does nothing. */
+static void test_cut_line(void)
+{
+    struct ersatz_control_socket *control = open_socket();
+    int fd = client();
+
     say(fd, ECHO_X, strlen(ECHO_X) - 1);
     CHECK_EQ(shutdown(fd, SHUT_WR), 0);
     CHECK(strstr(hear(fd), "the last line does not end") != NULL && is_closed(fd));
     close(fd);
-    free(line);
     ersatz_control_close(control);
 }
 
@@ -464,6 +480,8 @@ int main(void)
     test_begin(60);
     scratch_enter();
     test_lines();
+    test_long_lines();
+    test_cut_line();
     test_until_close();
     test_many_clients();
     test_slow_client();

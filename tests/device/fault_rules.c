@@ -67,70 +67,70 @@ static void test_right(void)
     CHECK_EQ(faults.rules[2].fault, ERSATZ_FAULT_FAIL);
 }
 
+static const struct {
+    const char *text;
+    size_t offset;
+    const char *says;
+} wrong[] = {
+    {"", 0, "expected a fault"},
+    {"non", 0, "expected a fault"},
+    {"none,fail=1%", 0, "expected a fault"},
+    {"fail=1%,none", 8, "expected a fault"},
+    {"late=5%,", 8, "expected a fault"},
+    {"late=5%,,fail=1%", 8, "expected a fault"},
+    {"lat=5%", 0, "expected a fault"},
+    {"later=5%", 0, "expected a fault"},
+    {"Late=5%", 0, "expected a fault"},
+    {"late", 4, "expected ="},
+    {"late 5%", 4, "expected ="},
+    {"late=", 5, "5%, 3x or #100"},
+    {"late=-1%", 5, "5%, 3x or #100"},
+    {"late=5", 6, "expected %"},
+    {"late=5.%", 7, "decimals"},
+    {"late=5.12345678%", 7, "decimals"},
+    {"late=5.1x", 8, "expected %"},
+    {"late=0%", 5, "more than 0%"},
+    {"late=0.0%", 5, "more than 0%"},
+    {"late=100.1%", 5, "at most 100%"},
+    {"late=101%", 5, "at most 100%"},
+    {"late=0x", 5, "counted from 1"},
+    {"late=#0", 5, "counted from 1"},
+    {"late=#", 6, "the number of a request"},
+    {"late=#1x", 7, "a comma"},
+    {"late=#1000000000000000000", 6, "18 digits"},
+    {"late=5% fail=1%", 8, "a comma"},
+    {"late=5%:", 8, "a time"},
+    {"late=5%:2", 9, "the unit"},
+    {"late=5%:2mx", 9, "the unit"},
+    {"late=5%:2msec", 11, "a comma"},
+    {"late=5%:0ms", 8, "more than 0"},
+    {"late=5%:3601s", 8, "an hour"},
+    {"late=5%:999999999999999999s", 8, "an hour"},
+    {"fail=1%:2ms", 7, "fail cannot have a time"},
+    {"corrupt=1%:2ms", 10, "corrupt cannot have a time"},
+    {"gone=#5:2ms", 7, "gone cannot have a time"},
+    {"burst=1", 6, "2 to 4096"},
+    {"burst=4097", 6, "2 to 4096"},
+    {"burst=16%", 8, "a comma"},
+    {"burst=#3", 6, "how many"},
+    {"burst=2,burst=3", 14, "burst can be given only once"},
+    {"boot=2ms,boot=2ms", 14, "boot can be given only once"},
+    {"boot=", 5, "a time: 50us"},
+    {"boot=5%", 6, "the unit of a time"},
+    {"boot=2ms:2ms", 8, "a comma"},
+    {"slow=20ms", 5, "the kind of operation: rsa_priv"},
+    {"slow=rsa:20ms", 5, "the kind of operation: rsa_priv"},
+    {"slow=aes_cbc_hmac:20ms", 5, "aes_cbc_hmac_sha256"},
+    {"slow=rsa_priv:20", 16, "the unit"},
+    {"slow=rsa_priv,slow=rsa_pub,slow=rsa_priv", 32, "only once for each kind"},
+    {"fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,"
+     "fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,"
+     "fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1",
+        256, "more than 32"},
+};
+
 static void test_wrong(void)
 {
-    static const struct {
-        const char *text;
-        size_t offset;
-        const char *says;
-    } wrong[] = {
-        {"", 0, "expected a fault"},
-        {"non", 0, "expected a fault"},
-        {"none,fail=1%", 0, "expected a fault"},
-        {"fail=1%,none", 8, "expected a fault"},
-        {"late=5%,", 8, "expected a fault"},
-        {"late=5%,,fail=1%", 8, "expected a fault"},
-        {"lat=5%", 0, "expected a fault"},
-        {"later=5%", 0, "expected a fault"},
-        {"Late=5%", 0, "expected a fault"},
-        {"late", 4, "expected ="},
-        {"late 5%", 4, "expected ="},
-        {"late=", 5, "5%, 3x or #100"},
-        {"late=-1%", 5, "5%, 3x or #100"},
-        {"late=5", 6, "expected %"},
-        {"late=5.%", 7, "decimals"},
-        {"late=5.12345678%", 7, "decimals"},
-        {"late=5.1x", 8, "expected %"},
-        {"late=0%", 5, "more than 0%"},
-        {"late=0.0%", 5, "more than 0%"},
-        {"late=100.1%", 5, "at most 100%"},
-        {"late=101%", 5, "at most 100%"},
-        {"late=0x", 5, "counted from 1"},
-        {"late=#0", 5, "counted from 1"},
-        {"late=#", 6, "the number of a request"},
-        {"late=#1x", 7, "a comma"},
-        {"late=#1000000000000000000", 6, "18 digits"},
-        {"late=5% fail=1%", 8, "a comma"},
-        {"late=5%:", 8, "a time"},
-        {"late=5%:2", 9, "the unit"},
-        {"late=5%:2mx", 9, "the unit"},
-        {"late=5%:2msec", 11, "a comma"},
-        {"late=5%:0ms", 8, "more than 0"},
-        {"late=5%:3601s", 8, "an hour"},
-        {"late=5%:999999999999999999s", 8, "an hour"},
-        {"fail=1%:2ms", 7, "fail cannot have a time"},
-        {"corrupt=1%:2ms", 10, "corrupt cannot have a time"},
-        {"gone=#5:2ms", 7, "gone cannot have a time"},
-        {"burst=1", 6, "2 to 4096"},
-        {"burst=4097", 6, "2 to 4096"},
-        {"burst=16%", 8, "a comma"},
-        {"burst=#3", 6, "how many"},
-        {"burst=2,burst=3", 14, "burst can be given only once"},
-        {"boot=2ms,boot=2ms", 14, "boot can be given only once"},
-        {"boot=", 5, "a time: 50us"},
-        {"boot=5%", 6, "the unit of a time"},
-        {"boot=2ms:2ms", 8, "a comma"},
-        {"slow=20ms", 5, "the kind of operation: rsa_priv"},
-        {"slow=rsa:20ms", 5, "the kind of operation: rsa_priv"},
-        {"slow=aes_cbc_hmac:20ms", 5, "aes_cbc_hmac_sha256"},
-        {"slow=rsa_priv:20", 16, "the unit"},
-        {"slow=rsa_priv,slow=rsa_pub,slow=rsa_priv", 32, "only once for each kind"},
-        {"fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,"
-         "fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,"
-         "fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1,fail=#1",
-            256, "more than 32"},
-    };
-
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct ersatz_faults faults;
         struct ersatz_error error = {.text = ""};

@@ -4,9 +4,8 @@
  * of the handshake or of the data, by a close, by a reset, or by closing its own half first. Some stay to the
  * end; these verify the certificate.
  *
- *   disconnecting-client --port P --ca FILE [--answer FILE] [--request FILE] [--connections N] [--concurrency
- * C]
- *       [--seed S] [--only MOMENT]
+ *   disconnecting-client --port P --ca FILE [--answer FILE] [--request FILE]
+ *       [--connections N] [--concurrency C] [--seed S] [--only MOMENT]
  *
  * With --answer the server is an HTTP server and must answer with that file, after its headers. Without it,
  * the client only speaks, and stays until the server has closed too. At the end it prints how many
@@ -25,6 +24,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "lots.h"
 
 #define PIECE 16384
 #define RECEIVE_BUFFER 8192 /* small, so that the server is still sending when its client leaves */
@@ -99,15 +99,11 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* A number below limit; splitmix64. Each connection has numbers of its own, so that its plan does not depend
- * on what the others do meanwhile. */
+/* Each connection has numbers of its own, so that its plan does not depend on what the others do meanwhile.
+ */
 static size_t below(struct connection *connection, size_t limit)
 {
-    uint64_t z = connection->random += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (size_t)((z ^ z >> 31) % limit);
+    return lots_below(&connection->random, (uint32_t)limit);
 }
 
 static SSL_CTX *make_context(int version, const char *ciphers)

@@ -330,8 +330,8 @@ enum ersatz_result ersatz_cipher_set_key(
 enum ersatz_result ersatz_cipher_set_mac_key(struct ersatz_cipher *cipher, const uint8_t *key, size_t len);
 
 /* Switches to the other direction with the same key. The modes that use the block cipher's encryption in both
- * directions (CTR, GCM, CCM, CFB, OFB) use it for their next message; in the others the key must be set
- * again, as in libcrypto. ERSATZ_BUSY. */
+ * directions (CTR, GCM, CCM, CFB, OFB) use it for their next text, and GCM for the rest of a message, as
+ * libcrypto does; in the others the key must be set again. ERSATZ_BUSY, ERSATZ_COMPUTE_FAILED. */
 enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, bool encrypt);
 
 /* Makes an independent copy, also in the middle of a GCM message. ERSATZ_BUSY, ERSATZ_NO_MEMORY. */

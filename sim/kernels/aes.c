@@ -371,6 +371,8 @@ static enum ersatz_result dup_ccm(const struct ersatz_cipher *cipher, struct ers
 
 enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, bool encrypt)
 {
+    enum ersatz_result result = ERSATZ_OK;
+
     if (cipher->encrypt == encrypt)
         return ERSATZ_OK; /* written on the caller's side only, never by a worker */
     if (!cipher_claim(cipher))
@@ -378,8 +380,10 @@ enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, boo
     cipher->encrypt = encrypt;
     select_function(cipher);
     cipher->ccm.iv_len = 0; /* libcrypto sets CCM's key up for one direction */
+    if (cipher->message == MESSAGE_PORTABLE && !cipher_init(cipher, NULL, NULL, 0))
+        result = ERSATZ_COMPUTE_FAILED;
     cipher_release(cipher);
-    return ERSATZ_OK;
+    return result;
 }
 
 enum ersatz_result ersatz_cipher_dup(struct ersatz_cipher *cipher, struct ersatz_cipher **out)

@@ -68,7 +68,7 @@ static enum ersatz_result go_on_x86(struct ersatz_cipher *cipher, const struct e
     if (op->u.cipher.aad_len > 0 && op->u.cipher.long_iv == NULL)
         return ERSATZ_COMPUTE_FAILED; /* it comes before the text */
     if (op->u.cipher.len > 0 &&
-        !x86_gcm_text(cipher->x86, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len))
+        !x86_gcm_text(cipher->x86, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len, cipher->encrypt))
         return ERSATZ_COMPUTE_FAILED;
     return op->u.cipher.tag != NULL ? end_x86(cipher, op->u.cipher.tag, op->u.cipher.tag_len) : ERSATZ_OK;
 }
@@ -87,7 +87,7 @@ static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersat
     cipher->message =
         has_all_aad && cipher_has_x86(cipher, op->u.cipher.len) ? MESSAGE_X86 : MESSAGE_PORTABLE;
     if (cipher->message == MESSAGE_X86)
-        x86_gcm_begin(cipher->x86, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len, cipher->encrypt);
+        x86_gcm_begin(cipher->x86, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len);
     else if (!cipher_init(cipher, NULL, iv, iv_len))
         return ERSATZ_COMPUTE_FAILED;
     return ERSATZ_OK;
@@ -150,9 +150,11 @@ enum ersatz_result ersatz_compute_gcm_text(
         return compute_piece(cipher, piece, stats);
     if (begins) {
         cipher->message = MESSAGE_X86;
-        x86_gcm_begin(cipher->x86, piece->iv, piece->iv_len, piece->aad, piece->aad_len, cipher->encrypt);
+        x86_gcm_begin(cipher->x86, piece->iv, piece->iv_len, piece->aad, piece->aad_len);
     }
-    return x86_gcm_text(cipher->x86, piece->out, piece->in, piece->len) ? ERSATZ_OK : ERSATZ_COMPUTE_FAILED;
+    return x86_gcm_text(cipher->x86, piece->out, piece->in, piece->len, cipher->encrypt)
+               ? ERSATZ_OK
+               : ERSATZ_COMPUTE_FAILED;
 }
 
 static __attribute__((noinline)) enum ersatz_result compute_end(

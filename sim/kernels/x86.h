@@ -83,11 +83,11 @@ void x86_ccm(const struct x86_state *state, const struct ersatz_op *op, bool enc
 /* ---------------------------------------------------------------------------------------------------- GCM */
 
 /* Begin a message, with all of its associated data. The other two need one under way: this is not checked. */
-void x86_gcm_begin(struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
-    size_t aad_len, bool encrypt);
+void x86_gcm_begin(
+    struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad, size_t aad_len);
 
-/* More text. False: the message becomes longer than GCM allows. */
-bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len);
+/* More text, in either direction. False: the message becomes longer than GCM allows. */
+bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, bool encrypt);
 
 /* The end of the message, and its tag. */
 void x86_gcm_end(struct x86_state *state, uint8_t tag[16]);

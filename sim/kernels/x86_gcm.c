@@ -5,12 +5,11 @@
 /* NIST SP 800-38D, 5.2.1.1: 2^39 - 256 bits */
 #define TEXT_MAX ((UINT64_C(1) << 36) - 32)
 
-void x86_gcm_begin(struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
-    size_t aad_len, bool encrypt)
+void x86_gcm_begin(
+    struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad, size_t aad_len)
 {
     struct x86_gcm *gcm = &state->gcm;
 
-    gcm->encrypt = encrypt;
     gcm->text_len = 0;
     if (gcm->library != NULL)
         imb_gcm_begin(gcm->library, iv, iv_len, aad, aad_len);
@@ -18,7 +17,7 @@ void x86_gcm_begin(struct x86_state *state, const uint8_t *iv, size_t iv_len, co
         vaes_gcm_begin(&gcm->key, &gcm->message, iv, iv_len, aad, aad_len);
 }
 
-bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len)
+bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
 {
     struct x86_gcm *gcm = &state->gcm;
 
@@ -26,8 +25,8 @@ bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size
         return false;
     gcm->text_len += len;
     if (gcm->library == NULL)
-        return vaes_gcm_text(&gcm->key, &gcm->message, out, in, len, gcm->encrypt);
-    imb_gcm_text(gcm->library, out, in, len, gcm->encrypt);
+        return vaes_gcm_text(&gcm->key, &gcm->message, out, in, len, encrypt);
+    imb_gcm_text(gcm->library, out, in, len, encrypt);
     return true;
 }
 

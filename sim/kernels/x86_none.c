@@ -58,23 +58,23 @@ void x86_ccm(const struct x86_state *state, const struct ersatz_op *op, bool enc
     (void)tag;
 }
 
-void x86_gcm_begin(struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad,
-    size_t aad_len, bool encrypt)
+void x86_gcm_begin(
+    struct x86_state *state, const uint8_t *iv, size_t iv_len, const uint8_t *aad, size_t aad_len)
 {
     (void)state;
     (void)iv;
     (void)iv_len;
     (void)aad;
     (void)aad_len;
-    (void)encrypt;
 }
 
-bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len)
+bool x86_gcm_text(struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
 {
     (void)state;
     (void)out;
     (void)in;
     (void)len;
+    (void)encrypt;
     return false;
 }
 

@@ -17,9 +17,8 @@
 struct x86_gcm {
     struct imb_gcm *library; /* Intel's library computes; NULL: x86_vaes_gcm.c does */
     struct vaes_gcm_key key;
-    struct vaes_gcm message; /* the message under way; so are these: */
+    struct vaes_gcm message; /* the message under way; so is this: */
     uint64_t text_len;
-    bool encrypt;
 };
 
 /* Round keys in the order of use (FIPS 197, 5.2); those for decryption are of the equivalent inverse cipher

@@ -6,11 +6,9 @@
 
 static void follow_init(struct context *c)
 {
-    bool turns = call.number >= 0 && call.number != c->encrypting;
-
-    /* A message that is turned around in its middle, or goes on with another key: libcrypto takes the IV for
-     * the key from where the last but one may lie. */
-    if (c->stage != NO_IV && ((turns && c->stage == ACTIVE) || (call.key != NULL && c->keyed)))
+    /* A message that goes on with another key: libcrypto takes the IV for the key from where the last but one
+     * may lie. */
+    if (c->stage != NO_IV && call.key != NULL && c->keyed)
         c->stage = MURKY;
     c->turned = turns_without_key(c) || (c->turned && call.key == NULL);
     if (call.number >= 0)

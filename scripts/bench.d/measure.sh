@@ -3,8 +3,8 @@
 # and fails where the card did not do the work.
 #
 # A variant is how it is run: "plain", without the card; "sync", with the card and no job; a number, so many jobs with the card;
-# "fastest" and "direct", as 64 and OFFLOAD:fastest or MEMORY:direct; "fastest-1", with 1 job. "-x2" after it: two processes. "against-"
-# before it: by the accelerator that --against names.
+# "fastest" and "direct", as 64 and OFFLOAD:fastest or MEMORY:direct; "fastest-1", with 1 job; "plain-N", without the card, N messages in turn.
+# "-x2" after it: two processes. "against-" before it: by the accelerator that --against names.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 # A number of the statistics that the run has left in $work/stats.json, the sum over its processes.
@@ -165,7 +165,7 @@ measure_in_flight() {
     fastest) jobs=64; control+=(-c OFFLOAD:fastest) ;;
     esac
     "$programs/in-flight" "${control[@]}" "$1" "$jobs" "$seconds" >"$work/out" || return
-    if [ "$2" != plain ] && on_card "$1" "$2" &&
+    if [[ $2 != plain* ]] && on_card "$1" "$2" &&
         ! awk '{ value[$1] = $2 } END { exit value["on_card"] < value["operations"] }' "$work/out"; then
         not_served "$1" "$(grep -E '^(operations|on_card|inline) ' "$work/out" | tr '\n' ' ')" || return
     fi

@@ -76,6 +76,7 @@ words_for() {
     *-x2) echo "$(words_for "${1%-x2}"), two processes" ;;
     against-*) echo "$against, $(words_for "${1#against-}")" ;;
     plain) echo "plain OpenSSL" ;;
+    plain-*) echo "plain OpenSSL, ${1#plain-} messages in turn" ;;
     sync) echo "no jobs" ;;
     fastest) echo "${jobs:-64} jobs, OFFLOAD:fastest" ;;
     fastest-1) echo "1 job, OFFLOAD:fastest" ;;

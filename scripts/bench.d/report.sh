@@ -18,12 +18,12 @@ report_name() {
     echo "$(processor) $(openssl version | cut -d' ' -f1-2) $1" | tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9.]+/-/g; s/-$//'
 }
 
-# latencies TSV FIRST SECOND: its columns, with a time of less than a millisecond in microseconds.
+# latencies TSV: its columns, with a time of less than a millisecond in microseconds.
 latencies() {
-    awk -F'\t' -v OFS='\t' -v first="$2" -v second="$3" '
+    awk -F'\t' -v OFS='\t' '
         function time(us) { return us < 1000 ? sprintf("%.1f µs", us) : sprintf("%.1f ms", us / 1000) }
-        NR == 1 { print first, second, "per second", "of plain", "median", "99th percentile", "processor time each", "of plain"; next }
-        { print $1, $2, sprintf("%.0f", $3), sprintf("%.2f", $4), time($5), time($6), time($7), sprintf("%.2f", $8) }' "$1"
+        NR == 1 { print "work", "jobs", "per second", "of plain", "of plain with as many messages", "median", "99th percentile", "processor time each", "of plain"; next }
+        { print $1, $2, sprintf("%.0f", $3), sprintf("%.2f", $4), $9 == "-" ? "" : sprintf("%.2f", $9), time($5), time($6), time($7), sprintf("%.2f", $8) }' "$1"
 }
 
 report_parts="speed tls jobs modes"
@@ -93,7 +93,7 @@ section_tls() {
 }
 
 section_jobs() {
-    latencies "$results/jobs.tsv" work jobs | section "Jobs in flight" "$results/jobs.summary.tsv" \
+    latencies "$results/jobs.tsv" | section "Jobs in flight" "$results/jobs.summary.tsv" \
         "One thread keeps so many jobs in flight, with one operation each, by the $door; $seconds s."
 }
 

@@ -7,19 +7,20 @@ function median(values, n,   i, j, t) {
 }
 {
     key = $2 FS $3 FS $4
-    if (!(key in seen)) { seen[key] = 1; order[++keys] = key; plain[key] = $2 FS base FS $4 }
+    if (!(key in seen)) { seen[key] = 1; order[++keys] = key; plain[key] = $2 FS base FS $4; many[key] = $2 FS base "-" $3 FS $4 }
     value[key, $1] = $5
     if ($1 > rounds) rounds = $1
 }
 END {
     for (k = 1; k <= keys; k++) {
         key = order[k]
-        n = m = 0
+        n = m = l = 0
         for (r = 1; r <= rounds; r++) {
             if (!((key, r) in value)) continue
             values[++n] = value[key, r] + 0
             if ((plain[key], r) in value && value[plain[key], r] > 0) ratios[++m] = value[key, r] / value[plain[key], r]
+            if ((many[key], r) in value && value[many[key], r] > 0) others[++l] = value[key, r] / value[many[key], r]
         }
-        printf "%s\t%.10g\t%s\n", key, median(values, n), m ? sprintf("%.4f", median(ratios, m)) : "-"
+        printf "%s\t%.10g\t%s\t%s\n", key, median(values, n), m ? sprintf("%.4f", median(ratios, m)) : "-", l ? sprintf("%.4f", median(others, l)) : "-"
     }
 }

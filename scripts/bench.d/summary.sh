@@ -14,9 +14,10 @@ here() {
 }
 
 # summarize RAW SUMMARY [BASE]: for each work, variant and metric the median over the rounds, and the median of its ratios to the
-# variant BASE, "plain" if not given, in the same round ("-" if there is none).
+# variant BASE, "plain" if not given, in the same round ("-" if there is none). Of a number N of jobs, also that of its ratios to
+# "plain-N": with as many messages in turn.
 summarize() {
-    { printf 'work\tvariant\tmetric\tmedian\tratio\n'; awk -F'\t' -v base="${3:-plain}" -f scripts/bench.d/summary.awk "$1"; } >"$2"
+    { printf 'work\tvariant\tmetric\tmedian\tratio\tmany\n'; awk -F'\t' -v base="${3:-plain}" -f scripts/bench.d/summary.awk "$1"; } >"$2"
 }
 
 # A figure is clean while others use less of the machine than this.
@@ -39,11 +40,12 @@ look_up() {
         $1 == w && $2 == v && $3 == m { print $column; found = 1 } END { exit !found }' "$1"
 }
 
-# lines_with MEASURES SUMMARY: lines of work, variant, and the named columns: "rate" is a median, "rate/plain" a ratio.
+# lines_with MEASURES SUMMARY: lines of work, variant, and the named columns: "rate" is a median, "rate/plain" a ratio, "rate/many" that to
+# as many messages.
 lines_with() {
     awk -F'\t' -v OFS='\t' -v columns="$1" '
         NR == 1 { next }
-        { key = $1 FS $2; if (!(key in seen)) { seen[key] = 1; order[++n] = key } value[key, $3] = $4; value[key, $3 "/plain"] = $5 }
+        { key = $1 FS $2; if (!(key in seen)) { seen[key] = 1; order[++n] = key } value[key, $3] = $4; value[key, $3 "/plain"] = $5; value[key, $3 "/many"] = $6 }
         END {
             count = split(columns, column, " ")
             line = "work" OFS "variant"; for (i = 1; i <= count; i++) line = line OFS column[i]

@@ -7,12 +7,13 @@
  *   in-flight [-c COMMANDS] [-i SECONDS] [-n COUNT] OPERATION JOBS SECONDS
  *
  * OPERATION as in operation.h. JOBS: a number; 0 calls without a job, through the engine; "plain" without the
- * engine. COMMANDS are control commands, separated by semicolons. Prints names and values: operations a
- * second, median and 99th percentile in microseconds, processor time of all threads for each operation, and
- * how many of the operations the card and the calling core did, which must come to all of them. -i:
- * afterwards leaves the card alone for so long, and prints how much processor time the process used
- * meanwhile. -n: so many operations to a job, or to a look at the clock, one after the other: what jobs and
- * clock cost is then hidden, and the times are averages.
+ * engine; "plain-N" without the engine N operations in turn, each with memory of its own as N jobs have: what
+ * is more than the caches hold costs plain OpenSSL time, too. COMMANDS are control commands, separated by
+ * semicolons. Prints names and values: operations a second, median and 99th percentile in microseconds,
+ * processor time of all threads for each operation, and how many of the operations the card and the calling
+ * core did, which must come to all of them. -i: afterwards leaves the card alone for so long, and prints how
+ * much processor time the process used meanwhile. -n: so many operations to a job, or to a look at the clock,
+ * one after the other: what jobs and clock cost is then hidden, and the times are averages.
  */
 #include <openssl/async.h>
 #include <openssl/err.h>
@@ -129,13 +130,17 @@ static void keep_jobs_in_flight(void)
     }
 }
 
+/* Each operation in turn. */
 static void call_without_jobs(void)
 {
+    unsigned turn = 0;
+
     for (now = time_now(); now < end;) {
         uint64_t before = now;
 
         for (unsigned i = 0; i < in_a_row; i++)
-            operation_do(slots[0].operation);
+            operation_do(slots[turn].operation);
+        turn = (turn + 1) % slot_count;
         now = time_now();
         times_add(&times, (now - before) / in_a_row);
     }
@@ -160,9 +165,9 @@ static struct outcome run(double seconds, bool jobs)
         .seconds = (double)(time_now() - begin) / 1e9, .used = (double)(clock_used() - used) / 1e9};
 }
 
-static void prepare(const char *operation, unsigned jobs)
+static void prepare(const char *operation, unsigned count)
 {
-    slot_count = jobs > 0 ? jobs : 1;
+    slot_count = count;
     CHECK(ASYNC_init_thread(JOBS_MAX, 0));
     epoll = epoll_create1(EPOLL_CLOEXEC);
     CHECK(epoll >= 0);
@@ -239,7 +244,8 @@ static struct card *load_as_default(const char *commands)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: in-flight [-c COMMANDS] [-i SECONDS] [-n COUNT] OPERATION JOBS|plain SECONDS\n");
+    fprintf(
+        stderr, "usage: in-flight [-c COMMANDS] [-i SECONDS] [-n COUNT] OPERATION JOBS|plain[-N] SECONDS\n");
     exit(2);
 }
 
@@ -256,11 +262,11 @@ static double number_of(const char *text)
 
 int main(int argc, char **argv)
 {
-    const char *commands = NULL;
+    const char *commands = NULL, *jobs;
     struct card *card = NULL;
     double seconds, idle_seconds = 0;
-    bool plain;
-    unsigned jobs;
+    bool plain, has_jobs;
+    unsigned count;
     long on_card = 0, in_place = 0;
 
     for (int option; (option = getopt(argc, argv, "+c:i:n:")) != -1;) {
@@ -275,20 +281,22 @@ int main(int argc, char **argv)
     }
     if (argc - optind != 3)
         usage();
-    plain = strcmp(argv[optind + 1], "plain") == 0;
-    jobs = plain ? 0 : (unsigned)number_of(argv[optind + 1]);
+    jobs = argv[optind + 1];
+    plain = strcmp(jobs, "plain") == 0 || strncmp(jobs, "plain-", 6) == 0;
+    count = (unsigned)number_of(!plain ? jobs : jobs[5] == '-' ? jobs + 6 : "1");
+    has_jobs = !plain && count > 0;
     seconds = number_of(argv[optind + 2]);
-    if (jobs > JOBS_MAX || seconds == 0 || in_a_row == 0)
+    if (count > JOBS_MAX || (plain && count == 0) || seconds == 0 || in_a_row == 0)
         usage();
     if (!plain)
         card = load_as_default(commands);
-    prepare(argv[optind], jobs);
-    run(seconds < 5 * WARM_UP ? seconds / 5 : WARM_UP, jobs > 0);
+    prepare(argv[optind], has_jobs || plain ? count : 1);
+    run(seconds < 5 * WARM_UP ? seconds / 5 : WARM_UP, has_jobs);
     if (!plain) {
         on_card = card_count(card, "completed");
         in_place = card_count(card, "inline");
     }
-    print_outcome(run(seconds, jobs > 0));
+    print_outcome(run(seconds, has_jobs));
     if (!plain)
         print_counts(card, on_card, in_place);
     if (idle_seconds > 0)

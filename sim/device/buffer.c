@@ -9,8 +9,12 @@
 #include "device.h"
 #include "kernels/rsa_key.h"
 
-/* Buffers up to this stay with their request for the next one, while those of an instance's requests are not
- * more than its part of that, or the least; else they are given back. */
+/*
+ * Buffers up to this stay with their request for the next one, while those of an instance's idle requests are
+ * not more than its part of that, or the least; else they are given back. Buffers in use do not count: if a
+ * program has more than that in flight, the next request would need again what this one gives back, and
+ * malloc() would take and return it each time.
+ */
 #define BUFFER_KEPT_MAX ((size_t)128 * 1024)
 #define BUFFERS_KEPT_MAX ((size_t)16 * 1024 * 1024)
 #define BUFFERS_KEPT_LEAST ((size_t)1024 * 1024)
@@ -24,18 +28,24 @@
  */
 #define CLEANSED_AT_ONCE 1024u
 
-static _Atomic size_t *buffer_bytes(const struct ersatz_request *request)
+static _Atomic size_t *idle_bytes(const struct ersatz_request *request)
 {
-    return &pool_list_of(&request->device->pool, request)->buffer_bytes;
+    return &pool_list_of(&request->device->pool, request)->idle_bytes;
 }
 
-/* Relaxed: it is only compared with a limit. */
-static bool has_too_many_buffers(const struct ersatz_request *request)
+/* Count the buffer as idle, if it may stay. Relaxed: the sum is only compared with a limit. */
+static bool keep(struct ersatz_request *request)
 {
-    size_t part = BUFFERS_KEPT_MAX / request->device->pool.list_count;
+    size_t part = BUFFERS_KEPT_MAX / request->device->pool.list_count, size = request->buffer_size;
+    size_t before;
 
-    return atomic_load_explicit(buffer_bytes(request), memory_order_relaxed) >
-           (part > BUFFERS_KEPT_LEAST ? part : BUFFERS_KEPT_LEAST);
+    if (size > BUFFER_KEPT_MAX)
+        return false;
+    before = atomic_fetch_add_explicit(idle_bytes(request), size, memory_order_relaxed);
+    if (before + size <= (part > BUFFERS_KEPT_LEAST ? part : BUFFERS_KEPT_LEAST))
+        return true;
+    atomic_fetch_sub_explicit(idle_bytes(request), size, memory_order_relaxed);
+    return false;
 }
 
 static void cleanse(struct ersatz_request *request)
@@ -67,6 +77,7 @@ void buffer_take(struct ersatz_request *request)
         sched_yield(); /* some microseconds at the most */
         state = atomic_load_explicit(&request->buffer_state, memory_order_acquire);
     }
+    atomic_fetch_sub_explicit(idle_bytes(request), request->buffer_size, memory_order_relaxed);
 }
 
 /* How much of the buffer may be secret now: what is known to have become ciphertext is not, but an earlier
@@ -87,7 +98,7 @@ void buffer_leave(struct ersatz_request *request)
     struct ersatz_device *device = request->device;
 
     note_secret(request);
-    if (request->buffer_size > BUFFER_KEPT_MAX || has_too_many_buffers(request)) {
+    if (!keep(request)) {
         buffer_drop(request);
     } else if (request->buffer_secret <= CLEANSED_AT_ONCE) {
         cleanse(request);
@@ -107,7 +118,6 @@ void buffer_drop(struct ersatz_request *request)
     if (request->buffer == NULL)
         return;
     cleanse(request);
-    atomic_fetch_sub_explicit(buffer_bytes(request), request->buffer_size, memory_order_relaxed);
     free(request->buffer);
     request->buffer = NULL;
     request->buffer_size = 0;
@@ -124,6 +134,5 @@ bool buffer_reserve(struct ersatz_request *request, size_t size)
     if (request->buffer == NULL)
         return false;
     request->buffer_size = rounded;
-    atomic_fetch_add_explicit(buffer_bytes(request), rounded, memory_order_relaxed);
     return true;
 }

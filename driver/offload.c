@@ -205,8 +205,9 @@ static enum ersatz_result make_requests(
     return result;
 }
 
+/* in_company: NULL, or set to ersatz_request_had_company(). */
 static enum ersatz_result run_on_card(struct ersatz_device *device, const struct ersatz_op *ops,
-    unsigned count, ASYNC_JOB *job, struct ersatz_error *error, int *cancel_state)
+    unsigned count, ASYNC_JOB *job, struct ersatz_error *error, int *cancel_state, bool *in_company)
 {
     struct ersatz_request *request;
     enum ersatz_result result = make_requests(device, ops, count, &request), finished;
@@ -223,6 +224,8 @@ static enum ersatz_result run_on_card(struct ersatz_device *device, const struct
         else
             result = ersatz_submit_wait(request, retries);
     }
+    if (in_company != NULL)
+        *in_company = ersatz_request_had_company(request);
     ersatz_request_blame(request, error); /* if it failed by an injected fault, the error says so */
     finished = ersatz_request_finish(request);
     return result != ERSATZ_OK ? result : finished;
@@ -293,7 +296,8 @@ static enum ersatz_result compute_here(const struct ersatz_op *ops, unsigned cou
     return result;
 }
 
-static enum ersatz_result compute_on_card(const struct ersatz_op *ops, unsigned count, ASYNC_JOB *job)
+static enum ersatz_result compute_on_card(
+    const struct ersatz_op *ops, unsigned count, ASYNC_JOB *job, bool *in_company)
 {
     ASYNC_callback_fn callback;
     void *arg;
@@ -308,7 +312,7 @@ static enum ersatz_result compute_on_card(const struct ersatz_op *ops, unsigned 
     started = result == ERSATZ_OK;
     if (started) {
         error.text[0] = '\0';
-        result = run_on_card(device, ops, count, job, &error, &cancel_state);
+        result = run_on_card(device, ops, count, job, &error, &cancel_state, in_company);
     }
     if (result == ERSATZ_STOPPED)
         card_linger_if_process_ends();
@@ -354,50 +358,33 @@ static long sleeps(void)
 }
 
 /*
- * Whether an operation on the card has company: others like it, which are there when it begins, or begin
- * before its job goes on. The card knows the first, so neither a job that is never resumed counts for ever,
- * nor one of the parent's after a fork. The second is a number that only grows.
+ * An operation on the card has company if there are others like it when it begins, or if some begin before
+ * its job goes on. The card knows the first, so neither a job that is never resumed counts for ever, nor one
+ * of the parent's after a fork. The second is a number that only grows: relaxed, since it decides about speed
+ * alone.
  */
-struct company {
-    bool others;
-    _Atomic unsigned *begun; /* relaxed: it decides about speed alone */
-    unsigned number;
-};
-
-static struct company look_for_company(const struct ersatz_op *op, _Atomic unsigned *begun)
-{
-    struct ersatz_device *device = card_running_device();
-    enum ersatz_flight kind = op->kind == ERSATZ_CIPHER ? ERSATZ_FLIGHT_CIPHER : ERSATZ_FLIGHT_ASYM;
-
-    return (struct company){
-        .others = device != NULL && ersatz_device_is_busy(device, kind),
-        .begun = begun,
-    };
-}
-
 static enum ersatz_result compute_in_company(
-    const struct ersatz_op *op, ASYNC_JOB *job, struct company *company)
+    const struct ersatz_op *op, ASYNC_JOB *job, _Atomic unsigned *begun, bool *in_company)
 {
-    company->number = atomic_fetch_add_explicit(company->begun, 1, memory_order_relaxed) + 1;
-    return compute_on_card(op, 1, job);
-}
+    unsigned number = atomic_fetch_add_explicit(begun, 1, memory_order_relaxed) + 1;
+    enum ersatz_result result = compute_on_card(op, 1, job, in_company);
 
-static bool had_company(const struct company *company)
-{
-    return company->others || atomic_load_explicit(company->begun, memory_order_relaxed) != company->number;
+    *in_company |= atomic_load_explicit(begun, memory_order_relaxed) != number;
+    return result;
 }
 
 /* OFFLOAD:fastest, a private RSA operation of a job. */
 static enum ersatz_result compute_private_where_faster(const struct ersatz_op *op, ASYNC_JOB *job)
 {
     static _Atomic unsigned begun;
-    struct company company = look_for_company(op, &begun);
+    struct ersatz_device *device = card_running_device();
+    bool others = device != NULL && ersatz_device_is_busy(device, ERSATZ_FLIGHT_ASYM), in_company = false;
     enum ersatz_result result;
 
-    if (!sides_choose_private(sides_of(op), company.others, sleeps()))
+    if (!sides_choose_private(sides_of(op), others, sleeps()))
         return compute_here(op, 1);
-    result = compute_in_company(op, job, &company);
-    sides_private_done(sides_of(op), had_company(&company));
+    result = compute_in_company(op, job, &begun, &in_company);
+    sides_private_done(sides_of(op), others || in_company);
     return result;
 }
 
@@ -405,17 +392,10 @@ static enum ersatz_result compute_private_where_faster(const struct ersatz_op *o
 static enum ersatz_result compute_where_faster(const struct ersatz_op *op, ASYNC_JOB *job)
 {
     static _Atomic unsigned begun;
-    bool here = !sides_choose(sides_of(op));
-    struct company company;
-    enum ersatz_result result;
+    bool here = !sides_choose(sides_of(op)), in_company = false;
+    enum ersatz_result result = here ? compute_here(op, 1) : compute_in_company(op, job, &begun, &in_company);
 
-    if (here) {
-        result = compute_here(op, 1);
-    } else {
-        company = look_for_company(op, &begun);
-        result = compute_in_company(op, job, &company);
-    }
-    sides_done(sides_of(op), here, !here && had_company(&company), sides_bytes(op), now_ns());
+    sides_done(sides_of(op), here, in_company, sides_bytes(op), now_ns());
     return result;
 }
 
@@ -431,5 +411,5 @@ enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool sma
     if (is_one_for_speed(count))
         return ops->kind == ERSATZ_RSA_PRIVATE ? compute_private_where_faster(ops, job)
                                                : compute_where_faster(ops, job);
-    return compute_on_card(ops, count, job);
+    return compute_on_card(ops, count, job, NULL);
 }

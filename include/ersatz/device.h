@@ -499,6 +499,11 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms);
  * ERSATZ_OK; outputs are written only if all succeeded. */
 enum ersatz_result ersatz_request_finish(struct ersatz_request *request);
 
+/* Of a request that is done, before it is finished: whether others of its kind were in flight in its instance
+ * as it was submitted, or are in any instance now. Costs less than to ask ersatz_device_is_busy() before the
+ * submission, which reads what workers have just written and the submission writes next. */
+bool ersatz_request_had_company(const struct ersatz_request *request);
+
 /* ------------------------------------------------------------------------------------------------ wakers */
 
 /* A waker is an eventfd that signals the requests of one waiting context (such as an ASYNC_WAIT_CTX), one

@@ -348,14 +348,17 @@ void device_flight_began(struct ersatz_request *request)
     struct instance *instance = request->instance;
     struct ersatz_device *device = request->device;
     bool is_cipher = request->op.kind == ERSATZ_CIPHER;
-    unsigned begun = atomic_load_explicit(&instance->counts->flights_begun, memory_order_relaxed) + 1;
-    unsigned now, all;
+    unsigned begun, now, all;
+    /* Workers write to this cache line, too. The addition comes first, because it fetches the line for
+     * writing: to read it before would mean to fetch it twice. */
     uint64_t before = atomic_fetch_add(&instance->counts->flights, is_cipher ? FLIGHT_CIPHER : FLIGHT_ASYM);
 
+    request->in_company = ersatz_flights_of(before, request_flight(request)) > 0;
     if (!bits_has(device->active, instance->index)) /* after the count: see device_drop_idle() */
         bits_add(device->active, instance->index);
     if ((before & FLIGHTS_KEPT) != 0)
         keep(device_stats(device), !is_cipher, is_cipher);
+    begun = atomic_load_explicit(&instance->counts->flights_begun, memory_order_relaxed) + 1;
     atomic_store_explicit(&instance->counts->flights_begun, begun, memory_order_relaxed);
     now = ersatz_flights_of(before, ERSATZ_FLIGHT_ALL) + 1;
     if (now > atomic_load_explicit(&instance->counts->flights_most, memory_order_relaxed))

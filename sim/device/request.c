@@ -188,6 +188,7 @@ static enum ersatz_result make_request(struct ersatz_device *device, const struc
     request->op = *op;
     request->copied = copy;
     request->direct = direct && direct_is_possible(op);
+    request->in_company = false;
     request->instance = NULL;
     request->has_slot = false;
     request->waker = NULL;
@@ -250,6 +251,12 @@ void ersatz_request_join(struct ersatz_request *first, struct ersatz_request *re
     request->first = first;
     /* Relaxed: submission publishes it. */
     atomic_fetch_add_explicit(&first->group_open, 1, memory_order_relaxed);
+}
+
+bool ersatz_request_had_company(const struct ersatz_request *request)
+{
+    return !request_is_inherited(request) &&
+           (request->in_company || ersatz_device_is_busy(request->device, request_flight(request)));
 }
 
 bool request_is_inherited(const struct ersatz_request *request)

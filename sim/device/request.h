@@ -69,6 +69,7 @@ struct ersatz_request {
     struct {              /* direct, where there is a check: sums of the text */
         uint64_t in, out; /* as the request was made; as the card wrote it */
     } direct_sums;
+    bool in_company;            /* its instance had others of its kind in flight as it was submitted */
     bool leaves_ciphertext;     /* copied: if it succeeds, the buffer holds no secret; as it was submitted */
     struct ersatz_op caller_op; /* copied: where the results go */
     uint8_t *buffer;
@@ -85,6 +86,11 @@ struct ersatz_request {
 static inline enum request_state request_state(const struct ersatz_request *request)
 {
     return state_of(&request->state);
+}
+
+static inline enum ersatz_flight request_flight(const struct ersatz_request *request)
+{
+    return request->op.kind == ERSATZ_CIPHER ? ERSATZ_FLIGHT_CIPHER : ERSATZ_FLIGHT_ASYM;
 }
 
 /* Whether a parent of this process made it, on a device that does not exist in this process. */

@@ -45,6 +45,8 @@ struct check_entry {
     uint64_t look_at_ns; /* when that is as long, look at what its thread does */
     unsigned looks;      /* at how many looks it was alone */
     uint64_t waited_ns;  /* how long its thread had waited for a core by the second of them */
+    uint64_t
+        ran_ns; /* how long its thread had had a core when it was seen to have or want one; 0: not seen */
 
     bool overdue;                 /* counted in findings.unanswered */
     bool reported;                /* with a more specific finding: */

@@ -23,7 +23,7 @@ struct suspect {
     struct check_entry *entry;
     uint64_t number;
     bool is_callback_mode, refused, callback_due;
-    uint64_t alone_ns, waited_ns;
+    uint64_t alone_ns, waited_ns, ran_ns;
     bool first_look;
     struct check_report report;
 };
@@ -64,6 +64,7 @@ static void suspect(struct check *check, struct check_entry *entry, struct suspe
         .is_callback_mode = entry->refused || entry->request->callback != NULL,
         .alone_ns = entry->alone_ns,
         .waited_ns = entry->waited_ns,
+        .ran_ns = entry->ran_ns,
         .first_look = entry->looks == 2};
     suspect->callback_due = suspect->refused && callback_is_due(check);
     report_fill(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
@@ -235,28 +236,45 @@ static void become_overdue(struct check *check, struct check_entry *entry, const
         entry->live = sighting_publish(check, finding, sighting);
 }
 
+/* Whether its thread may be waiting for a core: Linux counts that time only when the wait is over. A thread
+ * that has had a core since the look before has counted all but its last moments. */
+static bool may_wait_for_core(const struct suspect *suspect, const struct thread_schedstat *times)
+{
+    struct thread_state state;
+
+    thread_look(suspect->report.thread, &state);
+    return state.seen && !state.asleep && times->ran_ns != 0 &&
+           (suspect->ran_ns == 0 || suspect->ran_ns == times->ran_ns);
+}
+
 /* Not under the lock. */
 static void look_into(struct check *check, struct suspects *suspects, struct suspect *suspect)
 {
     uint64_t limit_ns = check->findings->limits.answer_ms * NS_PER_MS;
-    uint64_t waited_ns = thread_schedstat(suspect->report.thread).waited_ns;
-    uint64_t busy_ns = suspect->first_look ? 0 : waited_ns - suspect->waited_ns; /* its thread had no core */
+    struct thread_schedstat times = thread_schedstat(suspect->report.thread);
+    uint64_t busy_ns = suspect->first_look ? 0 : times.waited_ns - suspect->waited_ns; /* it had no core */
     bool is_over = !suspect->first_look && suspect->alone_ns >= limit_ns + busy_ns;
+    bool looks_again = is_over && may_wait_for_core(suspect, &times);
     struct ersatz_sighting sighting;
     struct check_entry *entry;
 
-    if (is_over) {
+    if (is_over && !looks_again) {
         diagnose(check, suspects, suspect);
         sighting_symbolize(&suspect->report, &sighting);
     }
     pthread_mutex_lock(&check->lock.mutex);
     entry = still_open(check, suspect);
     if (entry != NULL && suspect->first_look) {
-        entry->waited_ns = waited_ns;
+        entry->waited_ns = times.waited_ns;
+        entry->ran_ns = 0;
         entry->look_at_ns = limit_ns;
+    } else if (entry != NULL && looks_again) {
+        entry->ran_ns = times.ran_ns;
+        entry->look_at_ns = suspect->alone_ns + 1;
     } else if (entry != NULL && is_over) {
         become_overdue(check, entry, suspect, &sighting);
     } else if (entry != NULL) {
+        entry->ran_ns = 0;
         entry->look_at_ns = limit_ns + busy_ns;
     }
     pthread_mutex_unlock(&check->lock.mutex);

@@ -333,15 +333,29 @@ static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *r
     return result;
 }
 
+/* Whether the request's own fault took the card down: it fails even if the card is back by now. If it is
+ * submitted again, it is a request like any other. */
+static bool took_card_down(struct ersatz_request *request)
+{
+    const unsigned down = 1u << ERSATZ_FAULT_RESET | 1u << ERSATZ_FAULT_GONE;
+    bool took = (request->faults.strikes & down) != 0;
+
+    request->faults.strikes &= ~down;
+    return took;
+}
+
 enum ersatz_result faults_admit(struct faults *faults, struct ersatz_request *request, bool wait_in_line)
 {
+    bool fails = false;
+
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next) {
         if (!each->faults.drawn)
             draw(faults, each);
+        fails |= took_card_down(each);
     }
     for (struct ersatz_request *each = request; each != NULL; each = each->group_next)
         each->faults.resets = atomic_load(&faults->resets); /* before the look whether the card is down */
-    if (faults_have_card_down(faults))
+    if (fails || faults_have_card_down(faults))
         return refuse(faults, request);
     if (request_is_struck(&request->faults, ERSATZ_FAULT_RING_FULL) && !wait_in_line &&
         is_refused(faults, request))

@@ -338,6 +338,24 @@ static void test_back(void)
     ersatz_device_free(device);
 }
 
+/* A reset that is over at once fails the request that brought it about, which may then be submitted again. */
+static void test_short_reset(void)
+{
+    struct ersatz_device *device = open_with("reset=#1:1ns", 1, false);
+    struct ersatz_error error;
+    struct flight flight;
+
+    CHECK_EQ(take_off(device, &flight, true), ERSATZ_DEVICE_RESET);
+    CHECK(ersatz_request_blame(flight.request, &error));
+    CHECK(strstr(error.text, "reset on request #1") != NULL);
+    while (!ersatz_device_is_running(device))
+        usleep(100);
+    CHECK_EQ(ersatz_submit_callback(flight.request, called, &flight.callbacks), ERSATZ_OK);
+    land(&flight, ERSATZ_OK, NULL);
+    CHECK_EQ(injected(ERSATZ_FAULT_RESET), 1);
+    ersatz_device_free(device);
+}
+
 /* ------------------------------------------------------------------------------------------ it hangs */
 
 static void test_hang(bool by_callback, bool external)
@@ -459,6 +477,7 @@ int main(void)
         test_hang_for_a_while(true, external);
     }
     test_back();
+    test_short_reset();
     test_hung_orphan();
     test_full();
     return 0;

@@ -2,11 +2,12 @@
 /*
  * What was encrypted, decrypted or signed by the card is nowhere in the memory of the process when the
  * operation is over and the application has cleansed what is its own: not on stacks, nor in the card's
- * buffers.
+ * buffers. Nor is the right tag of a forged message.
  *
  * residue outside|fd KERNEL
  */
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/rand.h>
 
 #include "check.h"
@@ -147,6 +148,62 @@ static void look_at_aes(const char *which, int bytes)
     expect_none(which, &key_stream);
 }
 
+/* -------------------------------------------------------------------------------------- forged messages */
+
+static unsigned char tag[16];
+static int tag_len;
+
+static bool begin_aead(struct card *by, EVP_CIPHER_CTX *ctx, bool encrypt)
+{
+    return card_cipher_init(by, ctx, mode, NULL, NULL, encrypt) &&
+           ((encrypt && strstr(mode, "GCM") != NULL) ||
+               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_len, encrypt ? NULL : tag) > 0) &&
+           EVP_CipherInit_ex(ctx, NULL, NULL, key, iv, encrypt);
+}
+
+/* By libcrypto alone, which is not looked at. */
+static void seal_plain(void)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int got;
+
+    CHECK(begin_aead(NULL, ctx, true));
+    CHECK(EVP_EncryptUpdate(ctx, cipher, &got, secret, len) && got == len);
+    CHECK(EVP_EncryptFinal_ex(ctx, cipher + len, &got));
+    CHECK_EQ(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, tag_len, tag), 1);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static int is_refused(void *unused)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int got, opened;
+
+    (void)unused;
+    opened = begin_aead(card, ctx, false) && EVP_DecryptUpdate(ctx, decrypted, &got, cipher, len) > 0 &&
+             (strstr(mode, "CCM") != NULL || EVP_DecryptFinal_ex(ctx, decrypted + len, &got) > 0);
+    EVP_CIPHER_CTX_free(ctx);
+    return !opened;
+}
+
+/* What the tag should have been: who learns that has forged the message. */
+static void look_at_forged(const char *which, int bytes)
+{
+    struct scan wanted;
+
+    mode = which;
+    len = SHORT;
+    tag_len = bytes;
+    make_secret((size_t)len);
+    seal_plain();
+    wanted = scan_for(tag, (size_t)tag_len);
+    tag[0] ^= 1;
+    CHECK_EQ(scan_memory(&wanted), 0);
+    run(is_refused);
+    ERR_clear_error();
+    expect_none(which, &wanted);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const modes[] = {
@@ -172,6 +229,12 @@ int main(int argc, char **argv)
         look_at_aes(modes[i], LONG);
         if (strcmp(modes[i], "AES-128-CBC") != 0)
             look_at_aes(modes[i], SHORT);
+    }
+    look_at_forged("AES-128-GCM", 16);
+    look_at_forged("AES-128-GCM", 12);
+    if (strcmp(argv[2], "x86") == 0) { /* libcrypto's CCM leaves it on the stack */
+        look_at_forged("AES-128-CCM", 16);
+        look_at_forged("AES-128-CCM", 12);
     }
     CHECK(card_count(card, "rsa_pub") > 0);
     EVP_PKEY_free(rsa);

@@ -8,6 +8,10 @@
  * Two workers do so at a time: one takes the next request, and one the request after that. They yield their
  * core at every look. An idle card uses no processor time.
  *
+ * In a server that is not busy, the next request mostly comes much later, and the looks would be a twentieth
+ * of its processor time. So a worker that has looked in vain several times in a row sleeps at once, until it
+ * is woken so soon that looks would have found the request. Where it wakes early, it always looks.
+ *
  * The application's thread has the same trouble, and we cannot keep it awake: with one RSA operation in
  * flight it sleeps while a worker computes, and a core on which every thread sleeps takes 25 microseconds to
  * wake up, in a virtual machine. But of two cores, the one without that worker is the one on which the
@@ -26,6 +30,8 @@
 #define LINGER_NS 50000
 #define EARLY_NS 60000 /* for a timer, a wake-up, and operations that take a little less than expected */
 #define LINGERERS_MAX 2u
+#define IN_VAIN_MAX 8u
+#define SHORT_SLEEP_NS (2 * LINGER_NS) /* the wake-up is a part of it */
 
 static uint64_t load(const _Atomic uint64_t *value)
 {
@@ -49,15 +55,29 @@ static bool look_for_work(struct ersatz_device *device, uint64_t ns)
     return false;
 }
 
-bool linger(struct ersatz_device *device, bool woke_early)
+bool linger(struct ersatz_device *device, struct lingerer *lingerer)
 {
     struct lingering *state = &device->lingering;
-    bool found = false;
+    bool woke_early = lingerer->woke_early, looks, found = false;
 
-    if (atomic_fetch_add_explicit(&state->workers, 1, memory_order_relaxed) < LINGERERS_MAX)
+    if (!woke_early && lingerer->in_vain >= IN_VAIN_MAX)
+        return false;
+    looks = atomic_fetch_add_explicit(&state->workers, 1, memory_order_relaxed) < LINGERERS_MAX;
+    if (looks)
         found = look_for_work(device, woke_early ? EARLY_NS + LINGER_NS : LINGER_NS);
     atomic_fetch_sub_explicit(&state->workers, 1, memory_order_relaxed);
+    if (found)
+        lingerer->in_vain = 0;
+    else if (looks && !woke_early)
+        lingerer->in_vain++;
     return found;
+}
+
+void linger_slept(struct lingerer *lingerer, uint64_t until, uint64_t ns)
+{
+    lingerer->woke_early = until != DOORBELL_NEVER;
+    if (lingerer->woke_early || ns < SHORT_SLEEP_NS)
+        lingerer->in_vain = 0;
 }
 
 uint64_t linger_sleep_until(struct ersatz_device *device)

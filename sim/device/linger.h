@@ -21,10 +21,19 @@ struct lingering {
     _Atomic size_t lone_op_size; /* with a key of that many bytes */
 };
 
+/* The worker's own. Zeroed to begin with. */
+struct lingerer {
+    bool woke_early;  /* by the time that linger_sleep_until() returned */
+    unsigned in_vain; /* how often in a row it has looked before a sleep, and found no work */
+};
+
 /* Look for work for a moment. True: there is some, or the device stops. False: the worker may sleep; also at
- * once, while two other workers of the device look. woke_early: the worker woke by the time that
- * linger_sleep_until() returned. */
-bool linger(struct ersatz_device *device, bool woke_early);
+ * once, while two other workers of the device look, or if the worker has looked in vain too often. */
+bool linger(struct ersatz_device *device, struct lingerer *lingerer);
+
+/* The worker has slept so many nanoseconds; until: from linger_sleep_until(). If it woke early, or they were
+ * few, it looks again before its next sleeps. */
+void linger_slept(struct lingerer *lingerer, uint64_t until, uint64_t ns);
 
 /* Until when a worker without work may sleep, unless it is woken; DOORBELL_NEVER: without a time. */
 uint64_t linger_sleep_until(struct ersatz_device *device);

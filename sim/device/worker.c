@@ -259,17 +259,19 @@ static bool post_held(struct worker *worker)
 static void sleep_until_rung(struct worker *worker)
 {
     struct ersatz_device *device = worker->device;
-    uint64_t until = DOORBELL_NEVER;
+    uint64_t until, asleep;
 
     stats_count(device_stats(device), ERSATZ_COUNTER_SLEEPS, 1); /* first: who finds it asleep finds this */
-    device_fell_asleep(device, worker->index);                   /* then look: see device_ring_doorbell() */
+    worker->lingerer.woke_early = false;
+    device_fell_asleep(device, worker->index); /* then look: see device_ring_doorbell() */
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
         until = linger_sleep_until(device);
+        asleep = clock_now();
         poster_sleep(&worker->poster, until);
+        linger_slept(&worker->lingerer, until, clock_now() - asleep);
     }
     device_woke_up(device, worker->index);
-    worker->woke_early = until != DOORBELL_NEVER;
 }
 
 /* One ring is enough for a card. Further rings make it faster, but they count against the limit on locked
@@ -302,7 +304,7 @@ static enum ersatz_result set_up(struct worker *worker)
 {
     worker->held_first = NULL;
     worker->held_end = &worker->held_first;
-    worker->woke_early = false;
+    worker->lingerer = (struct lingerer){.woke_early = false};
     company_init(&worker->company);
     worker->turn = worker->index % worker->device->config.instances;
     library_context_adopt();
@@ -366,12 +368,12 @@ static void *work(void *arg)
         if (first && device_take_marks(worker->device)) /* it has a ring; others may have none */
             poster_mark(&worker->poster);
         if (busy) {
-            worker->woke_early = false;
+            worker->lingerer.woke_early = false;
             continue;
         }
         if (atomic_load(&device->stopping) && worker->held_first == NULL)
             break;
-        if (!linger(device, worker->woke_early))
+        if (!linger(device, &worker->lingerer))
             sleep_until_rung(worker);
     }
     pool_cleanse(&device->pool, never, device);

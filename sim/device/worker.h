@@ -10,6 +10,7 @@
 #include <semaphore.h>
 
 #include "company.h"
+#include "linger.h"
 #include "poster.h"
 #include "request.h"
 
@@ -26,7 +27,7 @@ struct worker {
     /* The thread's own. */
     struct compute_lanes *lanes;
     struct company company;
-    bool woke_early;                   /* for the end of a lone operation: see linger.h */
+    struct lingerer lingerer;
     unsigned turn;                     /* the instance to look at first */
     struct ersatz_request *held_first; /* computed, and held before their signals */
     struct ersatz_request **held_end;

@@ -24,7 +24,7 @@ static _Atomic bool drops; /* a worker drops what is idle whenever it goes to sl
 
 size_t __wrap_ring_count(struct ring *ring);
 size_t __real_ring_count(struct ring *ring);
-bool __wrap_linger(struct ersatz_device *card, bool woke_early);
+bool __wrap_linger(struct ersatz_device *card, struct lingerer *lingerer);
 
 size_t __wrap_ring_count(struct ring *ring)
 {
@@ -32,9 +32,9 @@ size_t __wrap_ring_count(struct ring *ring)
     return __real_ring_count(ring);
 }
 
-bool __wrap_linger(struct ersatz_device *card, bool woke_early)
+bool __wrap_linger(struct ersatz_device *card, struct lingerer *lingerer)
 {
-    (void)woke_early;
+    (void)lingerer;
     for (unsigned i = 0; drops && i < 50; i++)
         device_drop_idle(card);
     return false;

@@ -24,8 +24,8 @@ void __wrap_compute_batch(struct compute_lanes *lanes, const struct ersatz_op *c
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats);
 void __real_compute_batch(struct compute_lanes *lanes, const struct ersatz_op *const ops[],
     enum ersatz_result results[], unsigned count, struct ersatz_stats *stats);
-bool __wrap_linger(struct ersatz_device *device, bool woke_early);
-bool __real_linger(struct ersatz_device *device, bool woke_early);
+bool __wrap_linger(struct ersatz_device *device, struct lingerer *lingerer);
+bool __real_linger(struct ersatz_device *device, struct lingerer *lingerer);
 void __wrap_compute_lanes_free(struct compute_lanes *lanes);
 void __real_compute_lanes_free(struct compute_lanes *lanes);
 
@@ -59,10 +59,10 @@ void __wrap_compute_batch(struct compute_lanes *lanes, const struct ersatz_op *c
     __real_compute_batch(lanes, ops, results, count, stats);
 }
 
-bool __wrap_linger(struct ersatz_device *device, bool woke_early)
+bool __wrap_linger(struct ersatz_device *device, struct lingerer *lingerer)
 {
     has_gathered();
-    return __real_linger(device, woke_early);
+    return __real_linger(device, lingerer);
 }
 
 void __wrap_compute_lanes_free(struct compute_lanes *lanes)

@@ -26,6 +26,13 @@
         abort();                                                                                             \
     } while (0)
 
+/* Ends a test that cannot run here, because the machine lacks what it tests. meson counts it as skipped. */
+#define SKIP(why)                                                                                            \
+    do {                                                                                                     \
+        printf("skipped: %s\n", why);                                                                        \
+        exit(77);                                                                                            \
+    } while (0)
+
 /* For numbers: shows both. */
 #define CHECK_EQ(got, wanted)                                                                                \
     do {                                                                                                     \

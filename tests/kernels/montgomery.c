@@ -408,6 +408,8 @@ static void test_shapes(void)
 int main(void)
 {
     test_begin(300);
+    if (!__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512dq"))
+        SKIP("this processor has no AVX-512 IFMA");
     ctx = BN_CTX_new();
     r = BN_new();
     for (unsigned lane = 0; lane < LANES; lane++) {

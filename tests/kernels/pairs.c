@@ -8,8 +8,6 @@
 #include "kernels/imb_manager.h"
 #endif
 
-#define SKIPPED 77
-
 struct ersatz_stats pair_stats;
 
 static uint64_t state = 0x20261124u;
@@ -189,8 +187,6 @@ void pair_use_code(const char *name)
         runs = x86_is_available();
     else
         runs = strcmp(name, "vaes") == 0 ? x86_has_vaes() : use_library(name);
-    if (runs)
-        return;
-    printf("this processor does not run the code for %s\n", name);
-    exit(SKIPPED);
+    if (!runs)
+        SKIP("this processor does not run that code");
 }

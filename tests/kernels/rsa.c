@@ -13,6 +13,7 @@
 #include "ersatz/device.h"
 #include "ersatz/stats.h"
 #include "kernels/compute.h"
+#include "kernels/rsa_ifma.h"
 #include "rsa_numbers.h"
 
 #define KEYS_MAX 40u
@@ -348,6 +349,8 @@ int main(int argc, char **argv)
 {
     test_begin(300);
     CHECK_EQ(argc, 2);
+    if (!rsa_ifma_is_available())
+        SKIP("this processor has no AVX-512 IFMA");
     ersatz_kernels_choose(1u << ERSATZ_KERNEL_IFMA);
     CHECK(ersatz_kernels_in_use() & 1u << ERSATZ_KERNEL_IFMA);
     lanes = compute_lanes_new();

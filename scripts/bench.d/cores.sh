@@ -5,6 +5,9 @@
 mode_cores() {
     local counts=${jobs:-1,4,16,64} threads workers variants=
     counts=${counts//,/ }
+    # Runs differ by more than cells do, so many short ones say more than a few long ones.
+    rounds=${given_rounds:-$([ -n "$quick" ] && echo 7 || echo 21)}
+    seconds=${given_seconds:-0.1}
     for threads in $counts; do
         for workers in $counts; do
             variants+=" ${threads}x$workers"
@@ -18,7 +21,9 @@ mode_cores() {
     echo "Requests that compute nothing, 16 in flight for each thread, $rounds rounds of $seconds s: processor time of the process for"
     echo "one, in microseconds; in brackets, requests to a batch"
     cores_table "$results/cores.tsv" | as_text
-    tell_flatness "$results/cores.tsv"
+    tell_flatness "processor time" cpu_us "${counts%% *}x${counts%% *}" "$results/cores.raw.tsv"
+    ! grep -q $'\tinstructions\t' "$results/cores.raw.tsv" ||
+        tell_flatness instructions instructions "${counts%% *}x${counts%% *}" "$results/cores.raw.tsv"
     tell_cleanliness "$results/cores.summary.tsv"
 }
 
@@ -28,15 +33,34 @@ cores_table() {
         pivot threads
 }
 
-# tell_flatness TSV: the dearest cell in proportion to the first, by each round's ratio.
+# tell_flatness WORDS METRIC FIRST RAW: the dearest cell in proportion to the first: the median of each round's ratio, and the interval in which
+# the true median lies with 95 % probability, by order statistics. It takes six rounds to have one.
 tell_flatness() {
-    awk -F'\t' '
-        NR == 1 { next }
-        NR == 2 { first = $2 }
-        $5 > most || NR == 2 { most = $5; at = $2 }
-        { split($2, n, "x"); if (n[1] == n[2] && ($5 > like || like == "")) { like = $5; like_at = $2 } }
+    awk -F'\t' -v words="$1" -v metric="$2" -v first="$3" '
+        function look(name,   n, r, i, t) { # at the ratios of a cell: sets median, low and high
+            for (r = 1; r <= rounds; r++) {
+                if (!((name, r) in value) || !(value[first, r] > 0)) continue
+                ratio[++n] = value[name, r] / value[first, r]
+                for (i = n; i > 1 && ratio[i - 1] > ratio[i]; i--) { t = ratio[i - 1]; ratio[i - 1] = ratio[i]; ratio[i] = t }
+            }
+            median = n % 2 ? ratio[(n + 1) / 2] : (ratio[n / 2] + ratio[n / 2 + 1]) / 2
+            t = int((n + 1) / 2 - 0.98 * sqrt(n))
+            enough = t >= 1
+            low = ratio[enough ? t : 1]
+            high = ratio[enough ? n + 1 - t : n]
+        }
+        $4 == metric { value[$3, $1] = $5; if (!($3 in seen)) { seen[$3] = 1; cell[++cells] = $3 } if ($1 > rounds) rounds = $1 }
         END {
-            printf "%s: at most %.2f times %s, at %s", most <= 1.2 ? "FLAT within 20 %" : "NOT FLAT within 20 %", most, first, at
-            printf "; with as many workers as threads %.2f times, at %s (threads x workers)\n", like, like_at
-        }' "$1"
+            for (c = 1; c <= cells; c++) {
+                look(cell[c])
+                if (median > most) { most = median; at = cell[c] }
+                split(cell[c], n, "x")
+                if (n[1] == n[2] && median > like) { like = median; like_at = cell[c] }
+            }
+            look(at)
+            verdict = !enough || (low <= 1.2 && high > 1.2) ? "UNDECIDED, FLAT OR NOT" : low > 1.2 ? "NOT FLAT" : "FLAT"
+            printf "%s within 20 %%: %s at most %.2f times %s (%.2f to %.2f), at %s", verdict, words, median, first, low, high, at
+            look(like_at)
+            printf "; with as many workers as threads %.2f times (%.2f to %.2f), at %s\n", median, low, high, like_at
+        }' "$4"
 }

@@ -8,12 +8,15 @@
  * Each thread has an instance of its own and keeps so many requests in flight there, 16 if not told. Prints
  * names and values: requests a second, processor time of the whole process for each request, requests to a
  * batch, and how often a worker went to sleep, io_uring_enter was called and a thread of the process gave up
- * its core, for each request.
+ * its core, for each request. Where the processor counts them and Linux allows it, also the instructions of
+ * all threads outside Linux, for each request.
  */
 #include <ersatz/device.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "check.h"
@@ -115,8 +118,24 @@ static void *run(void *arg)
 
 /* ---------------------------------------------------------------------------------------------- measuring */
 
+/* A descriptor that counts those of all threads; -1: not allowed, or no counter. */
+static int instructions = -1;
+
+/* Before the other threads are made. */
+static void count_instructions(void)
+{
+    struct perf_event_attr what = {.type = PERF_TYPE_HARDWARE,
+        .size = sizeof(what),
+        .config = PERF_COUNT_HW_INSTRUCTIONS,
+        .inherit = 1,
+        .exclude_kernel = 1,
+        .exclude_hv = 1};
+
+    instructions = (int)syscall(SYS_perf_event_open, &what, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 struct sample {
-    uint64_t at_ns, used_ns, done, batches, sleeps, enters, switches;
+    uint64_t at_ns, used_ns, done, batches, sleeps, enters, switches, instructions;
 };
 
 static struct sample take_sample(void)
@@ -128,6 +147,8 @@ static struct sample take_sample(void)
         .sleeps = ersatz_stats_count(&stats, ERSATZ_COUNTER_SLEEPS),
         .enters = ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS)};
 
+    if (instructions >= 0)
+        CHECK_EQ(read(instructions, &sample.instructions, sizeof(sample.instructions)), sizeof(uint64_t));
     CHECK_EQ(getrusage(RUSAGE_SELF, &usage), 0);
     sample.switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
     for (unsigned i = 0; i < thread_count; i++)
@@ -145,6 +166,8 @@ static void print_between(const struct sample *from, const struct sample *to)
     printf("sleeps %.4f\n", (double)(to->sleeps - from->sleeps) / done);
     printf("enters %.4f\n", (double)(to->enters - from->enters) / done);
     printf("switches %.4f\n", (double)(to->switches - from->switches) / done);
+    if (instructions >= 0)
+        printf("instructions %.1f\n", (double)(to->instructions - from->instructions) / done);
 }
 
 static void pause_for(uint64_t ns)
@@ -191,6 +214,7 @@ int main(int argc, char **argv)
     thread_count = (unsigned)number_of(argc - optind == 3 ? argv[optind] : "", 1, THREADS_MAX);
     worker_count = (unsigned)number_of(argv[optind + 1], 1, ERSATZ_WORKERS_MAX);
     seconds = number_of(argv[optind + 2], 0.001, 1000);
+    count_instructions();
     ersatz_config_init(&config, &stats);
     config.workers = worker_count;
     config.instances = thread_count;

@@ -10,9 +10,6 @@
 # only then begins new handshakes: they march in step, and client and server wait for each other.
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
-# shellcheck source=scripts/ports.sh
-source scripts/ports.sh
-
 make_certificate() {
     [ -e "$work/rsa$1.pem" ] || {
         openssl req -x509 -key "tests/vectors/keys/$1.pem" -subj /CN=localhost -days 30 -out "$work/certificate.pem" 2>"$work/log" &&

@@ -28,10 +28,9 @@
 #define POWERS (1u << WINDOW_BITS)
 #define TABLE_DIGITS (DIGITS_MAX / 2 * POWERS)
 
-/* Digits of a power that are looked up at once: beside the products of a block, and alone. There are two
- * blocks or more where the squares of a window look a whole power up: 5 times 4 digits are two blocks, 10
- * times three. */
-#define LOOK_UP_BESIDE 4u
+/* Digits of a power that are looked up at once: beside the products of a block, as many as the squares of a
+ * window need for a whole power (5 times 4 digits are two blocks, 10 times 3 are three); and alone. */
+#define LOOK_UP_BESIDE(blocks) ((blocks) > 2 ? 3u : 4u)
 #define LOOK_UP_MAX 5u
 
 /* A product of twice the digits, carries not propagated, in two parts: block i's own product begins at block

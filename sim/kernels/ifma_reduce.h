@@ -157,6 +157,7 @@ INLINE void reduce(const unsigned block, const bool crossed, const bool looking_
     const unsigned blocks = mont->shape.blocks;
     const __m512i *last = mont->quotient + (blocks - 1) * block;
     __m512i digits[BLOCK_MAX], carry = _mm512_setzero_si512();
+    const unsigned beside = LOOK_UP_BESIDE(crossed ? 3 : 2);
     struct columns sum;
 
     columns_clear(block, &sum);
@@ -182,16 +183,16 @@ INLINE void reduce(const unsigned block, const bool crossed, const bool looking_
         }
         load_block(block, digits, mont->m + column * block);
         if (looking_up)
-            look_up_begin(LOOK_UP_BESIDE, &look_up, mont);
+            look_up_begin(beside, &look_up, mont);
         UNROLL for (unsigned i = 0; i < block; i++)
         {
             add_row(block, sum.c + i, last[i], digits);
             if (looking_up)
-                look_up_part(LOOK_UP_BESIDE, &look_up, mont, i, block);
+                look_up_part(beside, &look_up, mont, i, block);
             carry = put_digit(out + (column - 1) * block + i, sum.c[i], carry);
         }
         if (looking_up)
-            look_up_end(LOOK_UP_BESIDE, &look_up, mont);
+            look_up_end(beside, &look_up, mont);
         columns_advance(block, &sum);
     }
     add_wide(block, blocks, &sum, wide, 2 * blocks - 1);

@@ -17,44 +17,12 @@
 #include <stdint.h>
 
 #include "ersatz/findings.h"
+#include "ersatz/result.h"
 #include "ersatz/stats.h"
 #include "ersatz/trace.h"
 
 struct ersatz_profile;
-
-/* The result of an operation or of a call; ersatz_result_text() describes it. */
-enum ersatz_result {
-    ERSATZ_OK = 0,
-    ERSATZ_RING_FULL,  /* the instance has RING_DEPTH requests in flight; try again when one is done */
-    ERSATZ_BUSY,       /* the cipher state is in use by a request that is still in flight */
-    ERSATZ_BAD_CONFIG, /* a size is out of range; struct ersatz_error names it */
-    ERSATZ_BAD_KEY,    /* the key lacks a part the operation needs, or its parts do not fit together */
-    ERSATZ_BAD_INPUT,  /* a length or a number is out of the range the operation takes */
-    ERSATZ_BAD_TAG,    /* authenticated decryption: the tag does not match; the output is cleansed */
-    ERSATZ_LOST,       /* the process forked while the card had a piece of this message; lost in the child */
-    ERSATZ_COMPUTE_FAILED, /* libcrypto refused the computation, or its result did not verify */
-    ERSATZ_NO_MEMORY,
-    ERSATZ_NO_DESCRIPTORS, /* no file descriptor was free for an eventfd or a ring */
-    ERSATZ_NO_THREADS,     /* a worker or reaper thread could not be started */
-    ERSATZ_NO_URING,       /* io_uring is missing, forbidden or too old; struct ersatz_error names which */
-    ERSATZ_STOPPED,        /* the device stopped before a worker took the request, or the process forked */
-    ERSATZ_DEVICE_ERROR,   /* the card failed; like the next two, only by an injected fault (faults.h) */
-    ERSATZ_DEVICE_RESET,   /* the card was reset before a worker took the request, or is being reset */
-    ERSATZ_DEVICE_GONE,    /* the card is gone */
-    ERSATZ_TOO_LATE,       /* the setting cannot change while the device runs */
-};
-
-/* An error with a description. */
-struct ersatz_error {
-    enum ersatz_result result;
-    char text[1024]; /* cause and remedy, usually one sentence; always terminated */
-};
-
-/* A constant text that describes result; never NULL. */
-const char *ersatz_result_text(enum ersatz_result result);
-
-/* True if the device is at fault, so that the calling core may compute the operation instead. */
-bool ersatz_result_is_device_fault(enum ersatz_result result);
+struct ersatz_faults;
 
 /* ------------------------------------------------------------------------------------------------ device */
 
@@ -67,11 +35,8 @@ bool ersatz_result_is_device_fault(enum ersatz_result result);
 struct ersatz_polling {
     _Atomic bool timed;           /* at every interval, instead of when a completion arrives */
     _Atomic uint32_t interval_ns; /* 1 to 10,000,000 */
-    _Atomic int timeout_ms; /* look at least this often even if nothing has arrived; 0: sleep until something
-                               arrives */
+    _Atomic int timeout_ms;       /* look at least this often; 0: sleep until something arrives */
 };
-
-struct ersatz_faults;
 
 struct ersatz_config {
     unsigned workers;      /* threads that compute: 1 to ERSATZ_WORKERS_MAX */
@@ -382,8 +347,8 @@ struct ersatz_op {
                                   256^(15 - iv_len), else any; 0 only for GCM and CCM */
             uint8_t *out;
             size_t len;
-            uint8_t *tag;   /* GCM: ends the message; written when encrypting, compared when decrypting; NULL:
-                               the   message continues. CCM: required */
+            uint8_t *tag;   /* GCM: ends the message (NULL: it continues); CCM: required. Written when
+                               encrypting, compared when decrypting */
             size_t tag_len; /* GCM: 1 to 16; CCM: 4 to 16 and even */
         } cipher;
     } u;

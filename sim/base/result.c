@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The results in words; and which of them are faults of the device. */
-#include "ersatz/device.h"
+#include "ersatz/result.h"
 
 const char *ersatz_result_text(enum ersatz_result result)
 {

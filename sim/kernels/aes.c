@@ -90,8 +90,10 @@ void cipher_release_lost(struct ersatz_cipher *cipher)
  * middle of an operation on it. */
 static void note_previous_owner(struct ersatz_cipher *cipher, unsigned owner)
 {
-    if (owner != CIPHER_IDLE)
-        cipher->message = MESSAGE_LOST;
+    if (owner == CIPHER_IDLE)
+        return;
+    cipher->message = MESSAGE_LOST;
+    cipher->has_next_iv = false;
 }
 
 bool cipher_claim(struct ersatz_cipher *cipher)
@@ -158,6 +160,7 @@ bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t
         cipher->encrypt ? cipher->functions->encrypt_init : cipher->functions->decrypt_init;
     bool done;
 
+    cipher->has_next_iv = false;
     if (key == NULL && cipher->key_pending)
         key = cipher->waiting_key;
     done = init(cipher->context, key, key == NULL ? 0 : cipher->key_len, iv, iv_len, NULL) == 1;
@@ -283,7 +286,7 @@ static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
     }
     has_x86 = set_x86_key(cipher, key);
 
-    cipher->key_pending = false;
+    cipher->key_pending = cipher->has_next_iv = false;
     cipher->message = MESSAGE_NONE;
     if (cipher->mode == ERSATZ_CCM) {
         memcpy(cipher->ccm.key, key, cipher->key_len);
@@ -378,6 +381,7 @@ enum ersatz_result ersatz_cipher_set_direction(struct ersatz_cipher *cipher, boo
     if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
+    cipher->has_next_iv = false;
     select_function(cipher);
     cipher->ccm.iv_len = 0; /* libcrypto sets CCM's key up for one direction */
     if (cipher->message == MESSAGE_PORTABLE && !cipher_init(cipher, NULL, NULL, 0))

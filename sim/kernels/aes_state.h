@@ -31,6 +31,8 @@ struct ersatz_cipher {
     void *context;                       /* libcrypto's; used only by the thread that has claimed the state */
     uint8_t waiting_key[CIPHER_KEY_MAX]; /* to be given to libcrypto's context when that is first needed */
     bool key_pending;                    /* it was not given yet */
+    uint8_t next_iv[16];                 /* CBC, CFB: where libcrypto's context stands after whole blocks, */
+    bool has_next_iv;                    /* if this is set: a text with that IV needs no other */
     struct x86_state *x86;               /* NULL: libcrypto does everything */
     enum ersatz_kernel kernel;           /* that x86 is for: x86, or ipsec-mb for GCM by Intel's library */
     struct lengths own;                  /* of texts that x86 is for; libcrypto has the others */

@@ -2,6 +2,7 @@
 /* A message in AES-GCM. */
 #include "aes_gcm.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -340,27 +341,34 @@ static __attribute__((noinline)) bool run_text(
     return run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
 }
 
-/* What stays on the calling core does so without offload(): a short text takes no longer than a few calls. */
-static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+/* The result of text that the calling core computed. */
+static inline bool note_text(struct aes_gcm *gcm, enum ersatz_result result)
 {
-    struct ersatz_gcm_piece piece = {.in = in, .out = out, .len = len};
-    enum ersatz_result result;
-
-    if (gcm->stage == AES_GCM_GATHER) {
-        piece.iv = gcm->message_iv;
-        piece.iv_len = gcm->iv_len;
-        piece.aad = gcm->aad;
-        piece.aad_len = gcm->aad_len;
-    }
-    if (!stays_here(gcm, len + piece.aad_len))
-        return run_text(gcm, out, in, len);
-    result = ersatz_compute_gcm_text(gcm->state, &piece, gcm->stats);
     gcm->stage = AES_GCM_TEXT;
     if (result == ERSATZ_OK)
         return true;
     error_raise_result(result);
     end_message(gcm);
     return false;
+}
+
+static inline bool add_more(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return note_text(gcm, ersatz_compute_gcm_more(gcm->state, out, in, len, gcm->stats));
+}
+
+/* What stays on the calling core does so without offload(): a short text takes no longer than a few calls. */
+static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    bool begins = gcm->stage == AES_GCM_GATHER;
+    struct ersatz_gcm_piece piece = {
+        gcm->message_iv, gcm->iv_len, gcm->aad, begins ? gcm->aad_len : 0, in, out, len};
+
+    if (!stays_here(gcm, len + piece.aad_len))
+        return run_text(gcm, out, in, len);
+    if (!begins)
+        return add_more(gcm, out, in, len);
+    return note_text(gcm, ersatz_compute_gcm_text(gcm->state, &piece, gcm->stats));
 }
 
 static bool has_key(const struct aes_gcm *gcm)
@@ -377,7 +385,8 @@ static bool has_message(const struct aes_gcm *gcm)
     return gcm->stage != AES_GCM_NO_IV;
 }
 
-bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
+static __attribute__((noinline)) bool update(
+    struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
 {
     *done = 0;
     if (!aes_takes_length(len) || !has_key(gcm))
@@ -390,6 +399,16 @@ bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t
         return finish(gcm);
     *done = len;
     return len == 0 || (out == NULL ? add_aad(gcm, in, len) : add_text(gcm, out, in, len));
+}
+
+/* More text of a message, after some, takes few instructions here, as whole blocks do in aes_text.c. */
+bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
+{
+    if (gcm->stage != AES_GCM_TEXT || gcm->is_record || in == NULL || out == NULL || len == 0 ||
+        len > INT_MAX || !stays_here(gcm, len))
+        return update(gcm, out, in, len, done);
+    *done = len;
+    return add_more(gcm, out, in, len);
 }
 
 bool aes_gcm_update_all(struct aes_gcm *const *messages, unsigned count, uint8_t *const *outs,

@@ -368,11 +368,12 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[16], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
 
-/* A piece of a GCM message, which ersatz_compute() would compute as two operations: see struct ersatz_op. For
- * short messages, where the call takes as long as the kernel. */
+/* The first text of a GCM message, with what comes before it. Like the next two functions it does what
+ * ersatz_compute() would do: see struct ersatz_op. For short messages, where the call takes as long as the
+ * kernel. */
 struct ersatz_gcm_piece {
-    const uint8_t *iv; /* begin a message with this IV, and with aad; NULL: continue the message */
-    size_t iv_len;     /* 1 to 128 */
+    const uint8_t *iv;
+    size_t iv_len; /* 1 to 128 */
     const uint8_t *aad;
     size_t aad_len;
     const uint8_t *in;
@@ -382,7 +383,11 @@ struct ersatz_gcm_piece {
 enum ersatz_result ersatz_compute_gcm_text(
     struct ersatz_cipher *cipher, const struct ersatz_gcm_piece *piece, struct ersatz_stats *stats);
 
-/* ersatz_compute() of an operation that ends a GCM message and has nothing but a tag. */
+/* More text of a GCM message. */
+enum ersatz_result ersatz_compute_gcm_more(
+    struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats);
+
+/* The end of a GCM message, with nothing but its tag. */
 enum ersatz_result ersatz_compute_gcm_end(
     struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len, struct ersatz_stats *stats);
 

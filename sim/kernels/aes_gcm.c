@@ -122,6 +122,12 @@ enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *ke
 /* What ersatz_compute() does, where the x86 kernel has the message or can begin it, without all of its
  * questions, and without claiming a state that nobody else uses meanwhile. */
 
+/* Whether the thread may compute with the state at once; then the operation is counted. */
+static inline bool may_compute(const struct ersatz_cipher *cipher, struct ersatz_stats *stats)
+{
+    return cipher_is_idle(cipher) && stats_count_own(stats, cipher->kernel);
+}
+
 static __attribute__((noinline)) enum ersatz_result compute_piece(
     struct ersatz_cipher *cipher, const struct ersatz_gcm_piece *piece, struct ersatz_stats *stats)
 {
@@ -138,23 +144,31 @@ static __attribute__((noinline)) enum ersatz_result compute_piece(
     return ersatz_compute(&op, stats);
 }
 
+static inline enum ersatz_result compute_x86(
+    struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return x86_gcm_text(cipher->x86, out, in, len, cipher->encrypt) ? ERSATZ_OK : ERSATZ_COMPUTE_FAILED;
+}
+
 enum ersatz_result ersatz_compute_gcm_text(
     struct ersatz_cipher *cipher, const struct ersatz_gcm_piece *piece, struct ersatz_stats *stats)
 {
-    bool begins = piece->iv != NULL;
-    bool is_x86 = begins ? cipher->keyed && cipher_has_x86(cipher, piece->len) && piece->iv_len >= 1 &&
-                               piece->iv_len <= GCM_IV_MAX
-                         : cipher->message == MESSAGE_X86 && piece->aad_len == 0;
+    bool is_x86 = cipher->keyed && cipher_has_x86(cipher, piece->len) && piece->iv_len >= 1 &&
+                  piece->iv_len <= GCM_IV_MAX;
 
-    if (!is_x86 || !cipher_is_idle(cipher) || !stats_count_own(stats, cipher->kernel))
+    if (!is_x86 || !may_compute(cipher, stats))
         return compute_piece(cipher, piece, stats);
-    if (begins) {
-        cipher->message = MESSAGE_X86;
-        x86_gcm_begin(cipher->x86, piece->iv, piece->iv_len, piece->aad, piece->aad_len);
-    }
-    return x86_gcm_text(cipher->x86, piece->out, piece->in, piece->len, cipher->encrypt)
-               ? ERSATZ_OK
-               : ERSATZ_COMPUTE_FAILED;
+    cipher->message = MESSAGE_X86;
+    x86_gcm_begin(cipher->x86, piece->iv, piece->iv_len, piece->aad, piece->aad_len);
+    return compute_x86(cipher, piece->out, piece->in, piece->len);
+}
+
+enum ersatz_result ersatz_compute_gcm_more(
+    struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
+{
+    if (cipher->message != MESSAGE_X86 || !may_compute(cipher, stats))
+        return compute_piece(cipher, &(struct ersatz_gcm_piece){.in = in, .out = out, .len = len}, stats);
+    return compute_x86(cipher, out, in, len);
 }
 
 static __attribute__((noinline)) enum ersatz_result compute_end(
@@ -169,8 +183,7 @@ static __attribute__((noinline)) enum ersatz_result compute_end(
 enum ersatz_result ersatz_compute_gcm_end(
     struct ersatz_cipher *cipher, uint8_t *tag, size_t tag_len, struct ersatz_stats *stats)
 {
-    if (cipher->message != MESSAGE_X86 || tag_len < 1 || tag_len > TAG_MAX || !cipher_is_idle(cipher) ||
-        !stats_count_own(stats, cipher->kernel))
+    if (cipher->message != MESSAGE_X86 || tag_len < 1 || tag_len > TAG_MAX || !may_compute(cipher, stats))
         return compute_end(cipher, tag, tag_len, stats);
     cipher->message = MESSAGE_NONE;
     return end_x86(cipher, tag, tag_len);

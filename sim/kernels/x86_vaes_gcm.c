@@ -58,42 +58,6 @@ TARGET void vaes_gcm_make_powers(struct vaes_gcm_key *key)
     }
 }
 
-/* ----------------------------------------------------------------------------------------------- hash */
-
-/* Bytes that end what they belong to: the last block is filled up with zeros. */
-TARGET static __m128i hash_bytes(
-    const struct vaes_gcm_key *key, __m128i hash, const uint8_t *bytes, size_t len)
-{
-    vector blocks;
-
-    for (; len >= VECTOR; bytes += VECTOR, len -= VECTOR) {
-        blocks = swap_bytes(_mm512_loadu_si512(bytes));
-        hash = hash_vectors(key, hash, &blocks, 1);
-    }
-    if (len > 0) {
-        load_all(bytes, &blocks, 1, len);
-        hash = hash_few(key, hash, swap_bytes(blocks), len);
-    }
-    return hash;
-}
-
-/* The end of a block that was already added to the hash. */
-INLINE __m128i hash_added(const struct vaes_gcm_key *key, __m128i hash)
-{
-    return hash_block(key, hash, _mm_setzero_si128());
-}
-
-/* The last block that is hashed: two lengths, given in bytes. */
-INLINE __m128i lengths_block(uint64_t one, uint64_t two)
-{
-    return _mm_set_epi64x((long long)(one * 8), (long long)(two * 8));
-}
-
-INLINE __m128i hash_lengths(const struct vaes_gcm_key *key, __m128i hash, uint64_t one, uint64_t two)
-{
-    return hash_block(key, hash, lengths_block(one, two));
-}
-
 /* ---------------------------------------------------------------------------------------------- message */
 
 INLINE __m128i load_block(const uint8_t *in)
@@ -389,15 +353,15 @@ INLINE void crypt_short(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, ui
     gcm->text_len = len;
 }
 
-TARGET static bool crypt_in_one_register(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
-    const uint8_t *in, size_t len, bool encrypt)
+TARGET static __attribute__((noinline)) bool crypt_in_one_register(const struct vaes_gcm_key *key,
+    struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
 {
     crypt_short(key, gcm, out, in, len, 1, encrypt);
     return true;
 }
 
-TARGET static bool crypt_in_some_registers(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
-    const uint8_t *in, size_t len, bool encrypt)
+TARGET static __attribute__((noinline)) bool crypt_in_some_registers(const struct vaes_gcm_key *key,
+    struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
 {
     crypt_short(key, gcm, out, in, len, SOME, encrypt);
     return true;
@@ -425,7 +389,7 @@ TARGET static bool crypt_pieces(const struct vaes_gcm_key *key, struct vaes_gcm 
 }
 
 /* A block that follows whole blocks, hashed at once. */
-TARGET static bool crypt_one_block(
+TARGET static __attribute__((noinline)) bool crypt_one_block(
     const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, bool encrypt)
 {
     __m128i counter = swapped(load_block(gcm->counters)), before = load_block(in), after;
@@ -440,7 +404,7 @@ TARGET static bool crypt_one_block(
 }
 
 /* A full register that follows whole blocks: without the room that crypt_pieces() takes for longer texts. */
-TARGET static bool crypt_one_register(
+TARGET static __attribute__((noinline)) bool crypt_one_register(
     const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out, const uint8_t *in, bool encrypt)
 {
     struct text text = {out, in, VECTOR, swapped(load_block(gcm->hash)),
@@ -452,22 +416,30 @@ TARGET static bool crypt_one_register(
     return true;
 }
 
+/* A text that ends the waiting, or has no usual length. */
+TARGET static __attribute__((noinline)) bool crypt_any(const struct vaes_gcm_key *key, struct vaes_gcm *gcm,
+    uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
+{
+    if (gcm->waits)
+        end_waiting(key, gcm);
+    return crypt_pieces(key, gcm, out, in, len, encrypt);
+}
+
+/* Each of them is a function of its own, so that the shorter ones do not take the stack of the longer. */
 TARGET bool vaes_gcm_text(const struct vaes_gcm_key *key, struct vaes_gcm *gcm, uint8_t *out,
     const uint8_t *in, size_t len, bool encrypt)
 {
     bool follows_blocks = !gcm->waits && gcm->text_len % BLOCK == 0;
 
-    if (gcm->waits && gcm->text_len == 0 && len <= VECTOR)
-        return crypt_in_one_register(key, gcm, out, in, len, encrypt);
-    if (gcm->waits && gcm->text_len == 0 && len <= VAES_GCM_SHORT)
-        return crypt_in_some_registers(key, gcm, out, in, len, encrypt);
     if (follows_blocks && len == BLOCK)
         return crypt_one_block(key, gcm, out, in, encrypt);
     if (follows_blocks && len == VECTOR)
         return crypt_one_register(key, gcm, out, in, encrypt);
-    if (gcm->waits)
-        end_waiting(key, gcm);
-    return crypt_pieces(key, gcm, out, in, len, encrypt);
+    if (gcm->waits && gcm->text_len == 0 && len <= VECTOR)
+        return crypt_in_one_register(key, gcm, out, in, len, encrypt);
+    if (gcm->waits && gcm->text_len == 0 && len <= VAES_GCM_SHORT)
+        return crypt_in_some_registers(key, gcm, out, in, len, encrypt);
+    return crypt_any(key, gcm, out, in, len, encrypt);
 }
 
 /* Everything that waits, and the lengths behind it. */

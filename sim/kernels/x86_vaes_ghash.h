@@ -144,4 +144,38 @@ INLINE __m128i hash_few(const struct vaes_gcm_key *key, __m128i hash, vector blo
     return sum_of_lanes(reduce(product));
 }
 
+/* Bytes that end what they belong to: the last block is filled up with zeros. */
+TARGET static __m128i hash_bytes(
+    const struct vaes_gcm_key *key, __m128i hash, const uint8_t *bytes, size_t len)
+{
+    vector blocks;
+
+    for (; len >= VECTOR; bytes += VECTOR, len -= VECTOR) {
+        blocks = swap_bytes(_mm512_loadu_si512(bytes));
+        hash = hash_vectors(key, hash, &blocks, 1);
+    }
+    if (len > 0) {
+        load_all(bytes, &blocks, 1, len);
+        hash = hash_few(key, hash, swap_bytes(blocks), len);
+    }
+    return hash;
+}
+
+/* The end of a block that was already added to the hash. */
+INLINE __m128i hash_added(const struct vaes_gcm_key *key, __m128i hash)
+{
+    return hash_block(key, hash, _mm_setzero_si128());
+}
+
+/* The last block that is hashed: two lengths, given in bytes. */
+INLINE __m128i lengths_block(uint64_t one, uint64_t two)
+{
+    return _mm_set_epi64x((long long)(one * 8), (long long)(two * 8));
+}
+
+INLINE __m128i hash_lengths(const struct vaes_gcm_key *key, __m128i hash, uint64_t one, uint64_t two)
+{
+    return hash_block(key, hash, lengths_block(one, two));
+}
+
 #endif

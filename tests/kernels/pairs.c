@@ -69,7 +69,9 @@ static enum way random_way(enum ersatz_mode mode, const struct ersatz_op *op)
     if (mode == ERSATZ_GCM && op->u.cipher.tag != NULL)
         return is_end ? BY_GCM_END : BY_OP;
     if (mode == ERSATZ_GCM)
-        return op->u.cipher.len > 0 ? BY_GCM_TEXT : BY_OP;
+        return op->u.cipher.len > 0 && (op->u.cipher.long_iv != NULL || op->u.cipher.aad_len == 0)
+                   ? BY_GCM_TEXT
+                   : BY_OP;
     return op->u.cipher.long_iv == NULL && op->u.cipher.aad == NULL && op->u.cipher.tag == NULL ? BY_TEXT
                                                                                                 : BY_OP;
 }
@@ -84,6 +86,8 @@ static enum ersatz_result compute_by(enum way way, struct ersatz_op *op)
         return ersatz_compute_text(op->u.cipher.cipher, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in,
             op->u.cipher.len, &pair_stats);
     case BY_GCM_TEXT:
+        if (piece.iv == NULL)
+            return ersatz_compute_gcm_more(op->u.cipher.cipher, piece.out, piece.in, piece.len, &pair_stats);
         return ersatz_compute_gcm_text(op->u.cipher.cipher, &piece, &pair_stats);
     case BY_GCM_END:
         return ersatz_compute_gcm_end(

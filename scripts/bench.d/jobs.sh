@@ -22,7 +22,7 @@ show_jobs() {
         awk -F'\t' '$2 !~ /^plain-/' >"$results/jobs.tsv"
     here
     echo "Jobs of one operation each on one thread, $rounds rounds of $seconds s; cpu: processor time of all threads for one operation;"
-    echo "many: times plain OpenSSL with as many messages in turn as there are jobs"
+    tell_many
     latency_table jobs <"$results/jobs.tsv"
     tell_cleanliness "$results/jobs.summary.tsv"
     plot jobs "$results/jobs.svg" "$results/jobs.tsv"
@@ -34,10 +34,14 @@ mode_jobs() {
     show_jobs
 }
 
-# latency_table WORD: of lines with rate, its ratio, median, 99th percentile, processor time and its ratio, and perhaps "rate/many".
+tell_many() {
+    echo "many: times plain OpenSSL with as many messages in turn as there are jobs"
+}
+
+# latency_table WORD: of lines with rate, its ratio, median, 99th percentile, processor time and its ratio, and "rate/many".
 latency_table() {
     awk -F'\t' -v word="$1" '
-        NR == 1 { printf "%-20s %8s %12s %8s %12s %12s %11s %8s%s\n", "work", word, "rate", "ratio", "median us", "99 % us", "cpu us", "ratio", NF < 9 ? "" : "     many"; next }
+        NR == 1 { printf "%-20s %8s %12s %8s %12s %12s %11s %8s %8s\n", "work", word, "rate", "ratio", "median us", "99 % us", "cpu us", "ratio", "many"; next }
         $1 != last && NR > 2 { print "" }
-        { last = $1; printf "%-20s %8s %10.0f/s %7.2fx %12.1f %12.1f %11.2f %7.2fx%s\n", $1, $2, $3, $4, $5, $6, $7, $8, NF < 9 || $9 == "-" ? "" : sprintf(" %7.2fx", $9) }'
+        { last = $1; printf "%-20s %8s %10.0f/s %7.2fx %12.1f %12.1f %11.2f %7.2fx%s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9 == "-" ? "" : sprintf(" %7.2fx", $9) }'
 }

@@ -13,6 +13,8 @@ mode_all() {
     echo
     mode_tls
     echo
+    mode_cores
+    echo
     mode_targets
     plot overview "$results/overview.svg" "$results/speed.tsv"
 }

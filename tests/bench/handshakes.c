@@ -151,7 +151,7 @@ static void serve(uint64_t until)
     struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000)};
     int ready = epoll_pwait2(epoll, events, CONNECTIONS_MAX, &timeout, NULL);
 
-    if (ready < 0)
+    if (ready < 0 && errno != EINTR) /* EINTR: the process was stopped, and goes on */
         fail("epoll_pwait2");
     if (ready == 0 && until == 0)
         fail("no answer in 30 s");

@@ -227,8 +227,7 @@ enum ersatz_result ersatz_rsa_key_new(const struct ersatz_rsa_numbers *numbers, 
 /* Adds a reference; ersatz_rsa_key_free() drops it. */
 void ersatz_rsa_key_reference(struct ersatz_rsa_key *key);
 
-/* Drops a reference; requests in flight keep theirs. Dropping the last one cleanses the key. NULL is
- * allowed. */
+/* Drops a reference; requests in flight keep theirs. The last one cleanses the key. NULL is allowed. */
 void ersatz_rsa_key_free(struct ersatz_rsa_key *key);
 
 /* The length of the modulus, and so of every input and output of the key. */
@@ -285,8 +284,7 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher);
 void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed);
 
 /* Sets the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: equal halves), ERSATZ_BUSY. Drops the
- * message that GCM carries: the next operation must have an IV. CBC with HMAC: set the MAC key again after
- * this. */
+ * message that GCM carries: the next operation must have an IV. CBC with HMAC: then set the MAC key anew. */
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt);
 
@@ -369,8 +367,7 @@ enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
 
 /* The first text of a GCM message, with what comes before it. Like the next two functions it does what
- * ersatz_compute() would do: see struct ersatz_op. For short messages, where the call takes as long as the
- * kernel. */
+ * ersatz_compute() would do: see struct ersatz_op. For short messages, as ersatz_compute_text(). */
 struct ersatz_gcm_piece {
     const uint8_t *iv;
     size_t iv_len; /* 1 to 128 */
@@ -450,8 +447,7 @@ void ersatz_request_lost(struct ersatz_request *request, bool reused, bool silen
  * request is complete. */
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries);
 
-/* ersatz_submit_wait() that spins instead of sleeping: the lowest latency, for a core that has nothing else
- * to do. */
+/* The same, spinning instead of sleeping: the lowest latency, for a core that has nothing else to do. */
 enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries);
 
 /* True when the request is complete and no signal for it can still arrive, so that the submitter may finish
@@ -477,8 +473,7 @@ bool ersatz_request_had_company(const struct ersatz_request *request);
 /* ------------------------------------------------------------------------------------------------ wakers */
 
 /* A waker is an eventfd that signals the requests of one waiting context (such as an ASYNC_WAIT_CTX), one
- * after the other. The descriptor stays the same for the waker's life; it is non-blocking and close-on-exec.
- */
+ * after the other. The descriptor, non-blocking and close-on-exec, stays the same for the waker's life. */
 
 /* Makes a waker. ERSATZ_NO_DESCRIPTORS, ERSATZ_NO_MEMORY. */
 enum ersatz_result ersatz_waker_new(struct ersatz_stats *stats, struct ersatz_waker **waker);

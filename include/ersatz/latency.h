@@ -9,9 +9,8 @@
 
 #include "ersatz/stats.h"
 
-#define ERSATZ_LATENCY_BUCKETS                                                                               \
-    608u /* up to 2^41 ns, 36 minutes; what takes longer counts in the last one                              \
-          */
+/* Up to 2^41 ns, 36 minutes; what takes longer counts in the last one. */
+#define ERSATZ_LATENCY_BUCKETS 608u
 
 struct ersatz_latency {
     _Atomic uint64_t counts[ERSATZ_REQUEST_NAMES][ERSATZ_LATENCY_BUCKETS]; /* relaxed */

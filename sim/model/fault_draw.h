@@ -5,9 +5,8 @@
 
 #include "ersatz/stats.h"
 
-#define FAULT_DRAW_WHERE                                                                                     \
-    255u /* which: what a fault does to a request; the smaller ones are the rules' own                       \
-          */
+/* which: what a fault does to a request; the smaller ones are the rules' own. */
+#define FAULT_DRAW_WHERE 255u
 
 /* 64 bits that follow from the arguments alone: for the request of that number, and that fault. */
 uint64_t fault_draw(uint64_t seed, uint64_t number, enum ersatz_fault fault, unsigned which);

@@ -13,9 +13,8 @@
 #include "thread_state.h"
 
 #define LOOK_NS (20 * NS_PER_MS) /* the watcher looks this often */
-#define STEP_MAX_NS                                                                                          \
-    (2 * LOOK_NS) /* a look counts for no longer than this: the watcher itself had no core                   \
-                   */
+/* A look counts for no longer than this: the watcher itself had no core. */
+#define STEP_MAX_NS (2 * LOOK_NS)
 
 /* A request that is not finished. */
 struct check_entry {

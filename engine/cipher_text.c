@@ -5,19 +5,11 @@
  */
 #include "driver/aes_text.h"
 
-#include <string.h>
-
 #include "cipher.h"
-
-struct text {
-    struct aes_text aes;
-    /* The context's number, which applications may set; NULL: only EVP_CIPHER_CTX_get_num(3) knows it. */
-    const unsigned char *num;
-};
 
 static struct aes_text *text_of(const EVP_CIPHER_CTX *ctx)
 {
-    return EVP_CIPHER_CTX_get_cipher_data(ctx); /* the first member */
+    return EVP_CIPHER_CTX_get_cipher_data(ctx);
 }
 
 static enum ersatz_mode mode_of(const EVP_CIPHER_CTX *ctx)
@@ -56,44 +48,12 @@ static int cleanup(EVP_CIPHER_CTX *ctx)
     return cipher_cleaned_up(ctx);
 }
 
-static bool has_number_at(EVP_CIPHER_CTX *ctx, const unsigned char *place, int number)
-{
-    return EVP_CIPHER_CTX_set_num(ctx, number) && memcmp(place, &number, sizeof(number)) == 0;
-}
-
-/*
- * Where the context keeps its number. To ask EVP_CIPHER_CTX_get_num(3) before each text takes half as long as
- * a block. In all of 3.x the number stands behind two other fields; but how a context looks from within is
- * libcrypto's affair, so it must show there twice that it was set. The number itself stays as it is.
- */
-static const unsigned char *find_number(EVP_CIPHER_CTX *ctx)
-{
-    const unsigned char *place = EVP_CIPHER_CTX_iv_noconst(ctx) + EVP_MAX_IV_LENGTH + EVP_MAX_BLOCK_LENGTH;
-    int number = EVP_CIPHER_CTX_get_num(ctx);
-    bool found = has_number_at(ctx, place, 0x12345678) && has_number_at(ctx, place, 0x76543210);
-
-    EVP_CIPHER_CTX_set_num(ctx, number);
-    return found ? place : NULL;
-}
-
-static unsigned number_of(const EVP_CIPHER_CTX *ctx)
-{
-    const struct text *text = EVP_CIPHER_CTX_get_cipher_data(ctx);
-    int number;
-
-    if (text->num == NULL)
-        return (unsigned)EVP_CIPHER_CTX_get_num(ctx);
-    memcpy(&number, text->num, sizeof(number));
-    return (unsigned)number;
-}
-
 static int copy(const struct aes_text *from, EVP_CIPHER_CTX *ctx)
 {
-    struct text *to = EVP_CIPHER_CTX_get_cipher_data(ctx);
+    struct aes_text *to = text_of(ctx);
 
-    to->aes.iv = EVP_CIPHER_CTX_iv_noconst(ctx);
-    to->num = find_number(ctx);
-    return aes_text_dup(from, &to->aes);
+    to->iv = EVP_CIPHER_CTX_iv_noconst(ctx);
+    return aes_text_dup(from, to);
 }
 
 static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
@@ -105,7 +65,6 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     case EVP_CTRL_INIT:
         aes_text_cleanup(text); /* an application may ask for this again */
         aes_text_init(text, mode_of(ctx), (size_t)cipher_key_length(ctx), EVP_CIPHER_CTX_iv_noconst(ctx));
-        ((struct text *)EVP_CIPHER_CTX_get_cipher_data(ctx))->num = find_number(ctx);
         return 1;
     case EVP_CTRL_RAND_KEY:
         return cipher_random_key(ctx, ptr);
@@ -137,7 +96,7 @@ static int update_feedback(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsign
 {
     struct aes_text *text = text_of(ctx);
 
-    text->num = number_of(ctx);
+    text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
     return update_number(ctx, text, out, in, len);
 }
 
@@ -145,7 +104,7 @@ static __attribute__((noinline)) int update_ctr_in_block(
     EVP_CIPHER_CTX *ctx, struct aes_text *text, unsigned char *out, const unsigned char *in, size_t len)
 {
     if (text->num != 0)
-        text->num = number_of(ctx);
+        text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
     return update_number(ctx, text, out, in, len);
 }
 
@@ -177,7 +136,7 @@ int cipher_text_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
     return EVP_CIPHER_meth_set_flags(cipher, own[mode].flags | EVP_CIPH_FLAG_DEFAULT_ASN1 |
                                                  EVP_CIPH_CTRL_INIT | EVP_CIPH_CUSTOM_COPY |
                                                  EVP_CIPH_RAND_KEY) &&
-           EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct text)) &&
+           EVP_CIPHER_meth_set_impl_ctx_size(cipher, sizeof(struct aes_text)) &&
            EVP_CIPHER_meth_set_init(cipher, init) &&
            EVP_CIPHER_meth_set_do_cipher(cipher, own[mode].update) &&
            EVP_CIPHER_meth_set_cleanup(cipher, cleanup) && EVP_CIPHER_meth_set_ctrl(cipher, ctrl);

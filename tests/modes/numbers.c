@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CFB and OFB after EVP_CIPHER_CTX_set_num(3), by which an application says how much of a block's key stream
+ * is used: every number, in a context and in a copy of it that gets another, as plain libcrypto has it.
+ */
+#include "all_ways.h"
+
+#define BLOCK 16
+#define BLOCKS 6
+
+static const unsigned char key[32] = "a key of more than enough bytes", iv[BLOCK] = "not a number";
+static unsigned char text[BLOCKS * BLOCK];
+
+struct outcome {
+    unsigned char out[BLOCKS * BLOCK];
+    int number, number_of_copy;
+};
+
+/* The blocks of text from `from` on. */
+static void update(EVP_CIPHER_CTX *ctx, struct outcome *outcome, int from, int count)
+{
+    int len;
+
+    CHECK(EVP_CipherUpdate(ctx, outcome->out + from * BLOCK, &len, text + from * BLOCK, count * BLOCK));
+    CHECK_EQ(len, count * BLOCK);
+}
+
+static void crypt_with(struct card *by, const char *cipher, int encrypt, int number, struct outcome *outcome)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new(), *copy = EVP_CIPHER_CTX_new();
+
+    CHECK(card_cipher_init(by, ctx, cipher, key, iv, encrypt));
+    update(ctx, outcome, 0, 2);
+    CHECK(EVP_CIPHER_CTX_set_num(ctx, number));
+    update(ctx, outcome, 2, 1);
+    CHECK(EVP_CIPHER_CTX_copy(copy, ctx));
+    CHECK(EVP_CIPHER_CTX_set_num(copy, (number + 3) % BLOCK));
+    update(copy, outcome, 3, 1);
+    update(ctx, outcome, 4, 1);
+    CHECK(EVP_CIPHER_CTX_set_num(ctx, 0));
+    update(ctx, outcome, 5, 1);
+    outcome->number = EVP_CIPHER_CTX_get_num(ctx);
+    outcome->number_of_copy = EVP_CIPHER_CTX_get_num(copy);
+    EVP_CIPHER_CTX_free(ctx);
+    EVP_CIPHER_CTX_free(copy);
+}
+
+static void compare(struct card *card, const char *cipher)
+{
+    for (int number = 0; number < BLOCK; number++) {
+        for (int encrypt = 0; encrypt < 2; encrypt++) {
+            struct outcome wanted, got;
+
+            crypt_with(NULL, cipher, encrypt, number, &wanted);
+            crypt_with(card, cipher, encrypt, number, &got);
+            CHECK_EQ(memcmp(got.out, wanted.out, sizeof(got.out)), 0);
+            CHECK_EQ(got.number, wanted.number);
+            CHECK_EQ(got.number_of_copy, wanted.number_of_copy);
+        }
+    }
+}
+
+int main(void)
+{
+    static const char *const ciphers[] = {"AES-128-CFB", "AES-256-CFB", "AES-128-OFB", "AES-256-OFB"};
+    struct card *card;
+
+    test_begin(60);
+    for (unsigned i = 0; i < sizeof(text); i++)
+        text[i] = (unsigned char)(7 * i);
+    card = ways_card("SYNC_OFFLOAD:1");
+    for (unsigned bytes = 0; bytes <= 1024; bytes += 1024) { /* on the card, and on the calling core */
+        ways_set_thresholds(card, bytes);
+        for (unsigned i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+            compare(card, ciphers[i]);
+    }
+    CHECK(card_count(card, "aes_cfb") > 0 && card_count(card, "aes_ofb") > 0);
+    card_unload(card);
+    return 0;
+}

@@ -404,8 +404,8 @@ static __attribute__((noinline)) bool update(
 /* More text of a message, after some, takes few instructions here, as whole blocks do in aes_text.c. */
 bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
 {
-    if (gcm->stage != AES_GCM_TEXT || gcm->is_record || in == NULL || out == NULL || len == 0 ||
-        len > INT_MAX || !stays_here(gcm, len))
+    if (gcm->state == NULL || gcm->stage != AES_GCM_TEXT || gcm->is_record || in == NULL || out == NULL ||
+        len == 0 || len > INT_MAX || !stays_here(gcm, len))
         return update(gcm, out, in, len, done);
     *done = len;
     return add_more(gcm, out, in, len);

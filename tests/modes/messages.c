@@ -217,6 +217,24 @@ static void check_gcm_without_tag(void)
     aes_gcm_cleanup(&gcm);
 }
 
+/* A key that was refused for want of memory, while the card had the state, leaves a message without one. */
+static void check_gcm_without_state(void)
+{
+    struct aes_gcm gcm, left;
+    size_t used;
+
+    aes_gcm_init(&gcm, KEY_LEN);
+    CHECK(aes_gcm_set_key(&gcm, key, true));
+    aes_gcm_set_iv(&gcm, iv);
+    CHECK(aes_gcm_update(&gcm, out, text, 16, &used));
+    left = gcm;
+    left.state = NULL;
+    CHECK(!aes_gcm_update(&left, out, text, 16, &used) && !aes_gcm_update(&left, NULL, NULL, 0, &used));
+    CHECK(ERR_GET_REASON(ERR_peek_last_error()) == REASON_INPUT);
+    aes_gcm_cleanup(&left);
+    aes_gcm_cleanup(&gcm);
+}
+
 /* An IV that is generated is the message's, though the next one is counted up at once. */
 static void check_generated_iv(void)
 {
@@ -415,6 +433,7 @@ int main(void)
         check_texts();
         check_gcm();
         check_gcm_without_tag();
+        check_gcm_without_state();
         check_generated_iv();
         check_ccm();
         check_gcm_record();

@@ -77,6 +77,7 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     x86_state_free(cipher->x86);
     OPENSSL_cleanse(&cipher->ccm, sizeof(cipher->ccm));
     OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
+    OPENSSL_cleanse(cipher->next_iv, sizeof(cipher->next_iv));
     free(cipher);
 }
 

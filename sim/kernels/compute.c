@@ -73,15 +73,16 @@ static bool length_fits(enum ersatz_mode mode, size_t len)
     }
 }
 
-/* A text in a mode without a tag. Texts often follow one another; where the IV of the next is ciphertext,
- * which may be compared, libcrypto's context need not be set up again. */
+/* A text in a mode without a tag. Texts often follow one another; where the IV of the next is the last block
+ * of ciphertext, libcrypto's context need not be set up again. In CFB the text may be zeros, which become key
+ * stream, so what is compared may be a secret. */
 static bool compute_by_libcrypto(struct ersatz_cipher *cipher, const struct ersatz_op *op)
 {
     size_t len = op->u.cipher.len;
     bool goes_on = (cipher->mode == ERSATZ_CBC || cipher->mode == ERSATZ_CFB) && len % BLOCK == 0;
     uint8_t next_iv[BLOCK];
 
-    if (!(cipher->has_next_iv && memcmp(cipher->next_iv, op->u.cipher.iv, BLOCK) == 0) &&
+    if (!(cipher->has_next_iv && CRYPTO_memcmp(cipher->next_iv, op->u.cipher.iv, BLOCK) == 0) &&
         !cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK))
         return false;
     cipher->has_next_iv = false;

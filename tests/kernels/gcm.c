@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GCM in pieces, by the x86 kernel or by Intel's library, against libcrypto: associated data and text split
- * anywhere, IVs and tags of every length, copies in mid-message, messages that change kernels; and what is
- * out of order.
+ * anywhere, IVs and tags of every length, copies in mid-message, messages that change kernels or are turned
+ * around; and what is out of order.
  *
  * gcm vaes | ARCHITECTURE of the library
  */
@@ -114,6 +114,34 @@ static void check_message(struct pair *pair)
     turn(pair, true);
 }
 
+/* A message that is turned in its middle: each piece has the direction of its time. The tag tells what was
+ * hashed, and so the end encrypts. */
+static void check_turned(struct pair *pair)
+{
+    static struct message message;
+    struct ersatz_op op;
+    bool ended = false;
+
+    make(&message);
+    op = first_piece(&message);
+    op.u.cipher.aad = message.aad;
+    op.u.cipher.aad_len = pair_random(70);
+    for (size_t done = 0; !ended; done += op.u.cipher.len) {
+        if (done > 0)
+            op = (struct ersatz_op){.kind = ERSATZ_CIPHER};
+        op.u.cipher.in = message.text + done;
+        op.u.cipher.len = 1 + piece(message.text_len - done);
+        ended = done + op.u.cipher.len >= message.text_len;
+        if (ended) {
+            op.u.cipher.len = message.text_len - done;
+            op.u.cipher.tag = message.tag;
+            op.u.cipher.tag_len = message.tag_len;
+        }
+        turn(pair, ended || pair_random(2) == 0);
+        CHECK_EQ(pair_compute(pair, op, pair_random(2) == 0), ERSATZ_OK);
+    }
+}
+
 /* What comes too early, too late, or has no such length. */
 static void check_refusals(struct pair *pair)
 {
@@ -219,8 +247,10 @@ int main(int argc, char **argv)
 
         check_refusals(&pair);
         check_late_pieces(&pair);
-        for (unsigned i = 0; i < MESSAGES; i++)
+        for (unsigned i = 0; i < MESSAGES; i++) {
             check_message(&pair);
+            check_turned(&pair);
+        }
         check_choice(&pair);
         pair_free(&pair);
     }

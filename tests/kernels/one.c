@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Single operations by our own code and by Intel's library against libcrypto's: every mode, key size and
- * length, in place and apart; counters that wrap.
+ * length, in place and apart; counters that wrap; texts that follow one another.
  *
  * one aes | vaes | ARCHITECTURE of the library
  */
@@ -150,6 +150,52 @@ static void check_counters(unsigned bits)
     pair_free(&pair);
 }
 
+static void set_key(struct pair *pair, const uint8_t *key, unsigned bits, bool encrypt)
+{
+    ersatz_kernels_choose(1u << ERSATZ_KERNEL_PORTABLE);
+    CHECK_EQ(ersatz_cipher_set_key(pair->portable, key, bits / 8, encrypt), ERSATZ_OK);
+    ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
+    CHECK_EQ(ersatz_cipher_set_key(pair->fast, key, bits / 8, encrypt), ERSATZ_OK);
+    pair->encrypt = encrypt;
+}
+
+/* What comes between two texts: nothing, or another IV, key or direction, for which CBC needs a key. */
+static void come_between(struct pair *pair, uint8_t key[32], unsigned bits, uint8_t iv[16])
+{
+    unsigned what = pair_random(12);
+
+    if (what == 0)
+        pair_random_bytes(iv, 16);
+    if (what == 1)
+        pair_random_bytes(key, 32);
+    if (what == 2 && pair->mode == ERSATZ_CFB)
+        turn(pair, !pair->encrypt);
+    else if (what == 1 || what == 2)
+        set_key(pair, key, bits, what == 2 ? !pair->encrypt : pair->encrypt);
+}
+
+/* Texts of which each has the last ciphertext of the one before as its IV, as libcrypto's context has too. */
+static void check_following(enum ersatz_mode mode, unsigned bits)
+{
+    struct pair pair = pair_new(mode, bits, true);
+    uint8_t key[32], iv[16] = {0}, out[128];
+
+    pair_random_bytes(key, sizeof(key));
+    set_key(&pair, key, bits, true);
+    for (unsigned i = 0; i < 3000; i++) {
+        size_t part = mode == ERSATZ_CFB && pair_random(4) == 0 ? pair_random(16) : 0;
+        struct ersatz_op op = {.kind = ERSATZ_CIPHER,
+            .u.cipher = {.in = random_text(), .out = out, .len = 16 * (1 + pair_random(5)) + part}};
+        size_t last = op.u.cipher.len - 16;
+
+        come_between(&pair, key, bits, iv);
+        memcpy(op.u.cipher.iv, iv, 16);
+        CHECK_EQ(pair_compute(&pair, op, i % 2 == 0), ERSATZ_OK);
+        memcpy(iv, (pair.encrypt ? out : op.u.cipher.in) + last, 16);
+    }
+    pair_free(&pair);
+}
+
 int main(int argc, char **argv)
 {
     static const enum ersatz_mode modes[] = {
@@ -167,8 +213,11 @@ int main(int argc, char **argv)
                 check_lengths(modes[i], bits, false);
         }
     }
-    for (unsigned bits = 128; bits <= 256; bits += 64)
+    for (unsigned bits = 128; bits <= 256; bits += 64) {
         check_counters(bits);
+        check_following(ERSATZ_CBC, bits);
+        check_following(ERSATZ_CFB, bits);
+    }
     printf("%llu operations by the code for %s\n", (unsigned long long)pair_fast_count(), argv[1]);
     return 0;
 }

@@ -169,6 +169,17 @@ static void check_library(void)
     CHECK_EQ(kernel_for(ERSATZ_GCM, false, 16384), ERSATZ_KERNEL_PORTABLE); /* although ours would do */
 }
 
+static void print_range(enum ersatz_mode mode, enum ersatz_kernel kernel, struct lengths lengths)
+{
+    printf("AES-256-%s: %s ", ersatz_mode_name(mode), ersatz_kernel_name(kernel));
+    if (lengths.count == 0)
+        printf("for no length\n");
+    else if (lengths.count >= SIZE_MAX - lengths.shortest)
+        printf("from %zu bytes on\n", lengths.shortest);
+    else
+        printf("for %zu to %zu bytes\n", lengths.shortest, lengths.shortest + lengths.count - 1);
+}
+
 static void check_measured(void)
 {
     faster_believe(NULL);
@@ -177,8 +188,7 @@ static void check_measured(void)
         enum ersatz_kernel kernel = faster_kernel(mode, key_len, true);
         struct lengths lengths = faster_lengths(mode, key_len, true, kernel);
 
-        printf("AES-256-%s: %s from %zu bytes on, for %zu lengths\n", ersatz_mode_name(mode),
-            ersatz_kernel_name(kernel), lengths.shortest, lengths.count);
+        print_range(mode, kernel, lengths);
         kernel_for(mode, true, 1024);
     }
 }

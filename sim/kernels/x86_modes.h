@@ -47,7 +47,9 @@ INLINE void advance(struct text *text, size_t len)
     text->len -= len;
 }
 
-/* ------ steps With E and D for the block cipher in both directions, P for plaintext and C for ciphertext: */
+/* -------------------------------------------------------------------------------------------------- steps */
+
+/* With E and D for the block cipher in both directions, P for plaintext and C for ciphertext: */
 
 /* C = E(P), P = D(C) */
 INLINE void ecb(struct text *text, unsigned count, size_t len, struct round_keys keys, bool encrypt)

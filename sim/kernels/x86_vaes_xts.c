@@ -27,8 +27,8 @@ INLINE vector times_power_of_x(vector tweaks, vector power)
     return xor_three(_mm512_sllv_epi64(tweaks, power), across, back);
 }
 
-/* The same for a power that is a number of bytes: what is shifted out comes back in one product. Plus more.
- */
+/* The same, plus more, for a power that is a number of bytes: what is shifted out comes back in one
+ * product. */
 #define TIMES_BYTES(tweaks, bytes, more)                                                                     \
     xor_three(_mm512_bslli_epi128(tweaks, bytes),                                                            \
         _mm512_clmulepi64_epi128(_mm512_bsrli_epi128(tweaks, 16 - (bytes)), halves(0x87, 0), 0x00), more)

@@ -81,9 +81,16 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     free(cipher);
 }
 
-void cipher_release_lost(struct ersatz_cipher *cipher)
+/* Nobody knows what the state was at. */
+static void lose_message(struct ersatz_cipher *cipher)
 {
     cipher->message = MESSAGE_LOST;
+    cipher->has_next_iv = false;
+}
+
+void cipher_release_lost(struct ersatz_cipher *cipher)
+{
+    lose_message(cipher);
     cipher_release(cipher);
 }
 
@@ -91,10 +98,8 @@ void cipher_release_lost(struct ersatz_cipher *cipher)
  * middle of an operation on it. */
 static void note_previous_owner(struct ersatz_cipher *cipher, unsigned owner)
 {
-    if (owner == CIPHER_IDLE)
-        return;
-    cipher->message = MESSAGE_LOST;
-    cipher->has_next_iv = false;
+    if (owner != CIPHER_IDLE)
+        lose_message(cipher);
 }
 
 bool cipher_claim(struct ersatz_cipher *cipher)

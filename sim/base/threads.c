@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ersatz/sanitizer.h"
 
 const int crash_signals[CRASH_SIGNALS] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
 static _Atomic bool crashes_are_handled; /* relaxed */
@@ -37,6 +38,32 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = err;
     return err == 0;
+}
+
+struct timespec thread_patience_second(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    return until;
+}
+
+bool thread_join_patiently(pthread_t thread)
+{
+#ifdef ERSATZ_THREAD_SANITIZER
+    /* Clang's takes no notice of pthread_clockjoin_np, and then sees races that there are not. */
+    return pthread_join(thread, NULL) == 0;
+#else
+    int err = ETIMEDOUT;
+
+    for (unsigned i = 0; i < THREAD_PATIENCE && err == ETIMEDOUT; i++) {
+        struct timespec until = thread_patience_second();
+
+        err = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
+    }
+    return err == 0;
+#endif
 }
 
 #define LONG_SLICE_NS 10000000u /* usual slices are 1 to 3 ms */

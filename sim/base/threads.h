@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "ersatz/device.h"
 
@@ -22,6 +23,17 @@ void thread_ask_for_slices(bool long_ones);
 
 /* Yield the core. Returns whether another thread ran on it. */
 bool thread_let_others_run(void);
+
+/* How long to wait for what may never come: so many seconds, one after the other. While the whole process is
+ * stopped (SIGSTOP, a frozen container), time passes and no thread gets on; that takes one of them at most.
+ */
+#define THREAD_PATIENCE 5u
+
+/* One second from now, of CLOCK_MONOTONIC. */
+struct timespec thread_patience_second(void);
+
+/* Join the thread. False: it has not ended within THREAD_PATIENCE, and is not joined. */
+bool thread_join_patiently(pthread_t thread);
 
 /* The signals that report a crash. */
 #define CRASH_SIGNALS 5u

@@ -2,11 +2,13 @@
 /* Blocks signals and cancellation for a while, and locks that are held meanwhile. */
 #include "ersatz/undisturbed.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "ersatz/assertion.h"
 #include "ersatz/sanitizer.h"
+#include "threads.h"
 
 #define RENEWED_MAX 16u
 #define HELD_MAX 4u
@@ -42,12 +44,17 @@ bool ersatz_lock_within(struct ersatz_lock *lock, unsigned seconds, struct ersat
     (void)seconds; /* clang's takes no notice of pthread_mutex_clocklock() */
     return ersatz_lock(lock, locked);
 #else
-    struct timespec until;
+    int err;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += seconds;
     ersatz_undisturbed_begin(&locked->before);
-    locked->lock = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until) == 0 ? lock : NULL;
+    err = pthread_mutex_trylock(&lock->mutex);
+    /* One by one: see THREAD_PATIENCE. */
+    for (unsigned i = 0; i < seconds && (err == EBUSY || err == ETIMEDOUT); i++) {
+        struct timespec until = thread_patience_second();
+
+        err = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until);
+    }
+    locked->lock = err == 0 ? lock : NULL;
     return locked->lock != NULL;
 #endif
 }

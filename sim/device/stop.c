@@ -23,7 +23,6 @@
 #include "by_hand.h"
 #include "callback.h"
 #include "device.h"
-#include "ersatz/sanitizer.h"
 #include "ersatz/undisturbed.h"
 #include "faults.h"
 #include "kernels/openssl_context.h"
@@ -33,7 +32,6 @@
 #include "watch/check.h"
 #include "watch/thread_state.h"
 
-#define PATIENCE_S 5
 #define MARKS_MAX 100u /* attempts */
 
 /* Devices that are being freed, newest first. Their descriptors are open for as long as they are listed. */
@@ -168,15 +166,6 @@ void stop_end(struct ersatz_device *device, struct poster *poster)
 
 /* ------------------------------------------------------------------------------------- the caller's side */
 
-static struct timespec deadline(void)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PATIENCE_S;
-    return until;
-}
-
 static void prepare(struct ersatz_device *device, bool free_it)
 {
     device->stopper = thread_self();
@@ -192,35 +181,30 @@ static void wake_first_worker(struct ersatz_device *device)
     device_wake_worker(device, 0);
 }
 
-static int join_by(pthread_t thread, const struct timespec *until)
-{
-#ifdef ERSATZ_THREAD_SANITIZER
-    (void)until; /* clang's takes no notice of pthread_clockjoin_np, and then sees races that there are not */
-    return pthread_join(thread, NULL);
-#else
-    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, until);
-#endif
-}
-
 static bool join(pthread_t thread)
 {
-    struct timespec until = deadline();
-    int cancel_state, err;
+    int cancel_state;
+    bool joined;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    err = join_by(thread, &until);
+    joined = thread_join_patiently(thread);
     pthread_setcancelstate(cancel_state, NULL);
-    if (err != 0)
+    if (!joined)
         pthread_detach(thread);
-    return err == 0;
+    return joined;
 }
 
 static void wait_for_all_but_own(struct ersatz_device *device)
 {
-    struct timespec until = deadline();
+    for (unsigned i = 0; i < THREAD_PATIENCE; i++) {
+        struct timespec until = thread_patience_second();
+        int err;
 
-    while (sem_clockwait(&device->all_but_caller, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
-        ; /* a signal of the application's */
+        while ((err = sem_clockwait(&device->all_but_caller, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
+            ; /* a signal of the application's */
+        if (err == 0)
+            return;
+    }
 }
 
 bool ersatz_device_stop(struct ersatz_device *device)
@@ -300,6 +284,6 @@ void ersatz_devices_wait_for_end(void)
     /* In a callback the thread belongs to a device that cannot end before it. */
     unsigned own = callback_of_leaving_device() ? 1 : 0;
 
-    for (unsigned i = 0; i < PATIENCE_S * 1000 && atomic_load(&leaving_count) > own; i++)
+    for (unsigned i = 0; i < THREAD_PATIENCE * 1000 && atomic_load(&leaving_count) > own; i++)
         nanosleep(&pause, NULL);
 }

@@ -19,15 +19,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "base/descriptor.h"
 #include "base/threads.h"
 #include "control_clients.h"
-#include "ersatz/sanitizer.h"
 
 #define PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
-#define PATIENCE_S 5
 #define WAITING_MAX 64 /* clients that the thread has not accepted yet */
 
 struct ersatz_control_socket {
@@ -278,19 +275,6 @@ struct ersatz_control_socket *ersatz_control_open(
     return NULL;
 }
 
-static bool join(pthread_t thread)
-{
-#ifdef ERSATZ_THREAD_SANITIZER
-    return pthread_join(thread, NULL) == 0; /* clang's takes no notice of pthread_clockjoin_np */
-#else
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PATIENCE_S;
-    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
-#endif
-}
-
 void ersatz_control_close(struct ersatz_control_socket *control)
 {
     bool woken;
@@ -302,7 +286,7 @@ void ersatz_control_close(struct ersatz_control_socket *control)
     woken =
         descriptor_is_eventfd(control->wake, control->wake_serial) && eventfd_write(control->wake, 1) == 0;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    if (woken && join(control->thread)) {
+    if (woken && thread_join_patiently(control->thread)) {
         free_socket(control);
     } else { /* the program has closed the eventfd, or a command hangs: the thread is left alone */
         remove_socket(control, AT_FDCWD);

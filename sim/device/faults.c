@@ -13,6 +13,7 @@
 #include "instance.h"
 #include "timers.h"
 #include "waker.h"
+#include "watch/check.h"
 
 #define SHUT_NS NS_PER_MS /* for how long a ring is full where the rule has no time */
 
@@ -322,6 +323,13 @@ static bool is_refused(struct faults *faults, struct ersatz_request *request)
     return true;
 }
 
+uint64_t faults_full_until(const struct ersatz_request *request)
+{
+    const struct request_faults *own = &request->faults;
+
+    return request_is_struck(own, ERSATZ_FAULT_RING_FULL) ? own->refused_at + own->shut_ns : 0;
+}
+
 static enum ersatz_result refuse(struct faults *faults, struct ersatz_request *request)
 {
     enum ersatz_result result;
@@ -402,7 +410,9 @@ void faults_before_pause(struct faults *faults, struct ersatz_request *request, 
         waker_signal(waker->fd, waker->serial);
     if (!request_is_struck(own, ERSATZ_FAULT_READY) || callback_runs_here(faults->device))
         return;
+    check_thread_held(faults->device->check, NULL);
     request_sleep_until(request, REQUEST_SIGNALLED, (int)ms);
+    check_thread_released(faults->device->check);
     if (request_state(request) == REQUEST_SIGNALLED)
         fault_count(faults, ERSATZ_FAULT_READY);
 }

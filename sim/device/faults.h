@@ -61,6 +61,10 @@ void faults_free(struct faults *faults); /* NULL is allowed */
  * ERSATZ_RING_FULL, ERSATZ_DEVICE_RESET, ERSATZ_DEVICE_GONE: it is refused. */
 enum ersatz_result faults_admit(struct faults *faults, struct ersatz_request *request, bool wait_in_line);
 
+/* Until when a fault keeps the ring full for a request that was refused, in nanoseconds of CLOCK_MONOTONIC.
+ * 0: it does not. */
+uint64_t faults_full_until(const struct ersatz_request *request);
+
 /* Whether the request closes its instance's ring for a while, as if the ring were full; then the request is
  * to wait in line. */
 bool faults_close_ring(struct faults *faults, struct ersatz_request *request);

@@ -112,8 +112,16 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
         faults_before_pause(device->faults, request, NULL);
     if (result == ERSATZ_RING_FULL && device->check != NULL)
         check_refused(device->check, &request->watched,
-            (struct watched_slots){.taken = &instance->counts->in_flight, .all = instance->depth});
+            (struct watched_slots){.taken = &instance->counts->in_flight,
+                .all = instance->depth,
+                .full_until_ns = device->faults == NULL ? 0 : faults_full_until(request)});
     return result;
+}
+
+/* Whom to tell that a fault may hold the calling thread; NULL: nobody. */
+static struct check *check_of_faults(const struct ersatz_request *request)
+{
+    return request->device->faults == NULL || request_is_inherited(request) ? NULL : request->device->check;
 }
 
 static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
@@ -135,24 +143,32 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
 
 enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
 {
-    enum ersatz_result result = submit_alone(request, retries);
+    struct check *check = check_of_faults(request);
     bool may_be_the_poller = request->device->config.external_polling || callback_runs_here(request->device);
+    enum ersatz_result result;
 
+    check_thread_held(check, NULL);
+    result = submit_alone(request, retries);
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
         ersatz_device_make_room(request->device);
     }
+    check_thread_released(check);
     return result;
 }
 
 enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries)
 {
-    enum ersatz_result result = submit_alone(request, retries);
+    struct check *check = check_of_faults(request);
+    enum ersatz_result result;
 
+    check_thread_held(check, NULL);
+    result = submit_alone(request, retries);
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
         ersatz_device_make_room(request->device);
         sched_yield(); /* the worker may need this core */
     }
+    check_thread_released(check);
     return result;
 }
 
@@ -255,6 +271,9 @@ bool ersatz_request_is_done(struct ersatz_request *request)
 
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
 {
+    struct check *check = check_of_faults(request);
+
+    check_thread_held(check, &request->watched);
     if (request->notify == NOTIFY_FD) {
         ersatz_device_make_room(request->device); /* it may still be in line */
         waker_wait(request->waker, timeout_ms);
@@ -266,6 +285,7 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
     } else {
         request_sleep_until(request, REQUEST_SIGNALLED, timeout_ms);
     }
+    check_thread_released(check);
 }
 
 static void copy_results_out(const struct ersatz_request *request)

@@ -146,6 +146,45 @@ static bool has_paused(const struct check *check, const struct check_entry *entr
     return entry->shortest_pause_ns > check->pause_ns;
 }
 
+/* Under the lock: since: when a fault begins to hold the calling thread; 0: none does so any longer. */
+static void set_held(struct check *check, uint64_t now_ns, uint64_t since_ns)
+{
+    pid_t thread = thread_self();
+
+    for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
+        if (entry->thread != thread)
+            continue;
+        if (entry->held_since_ns != 0)
+            entry->held_ns += now_ns - entry->held_since_ns;
+        entry->held_since_ns = since_ns;
+    }
+}
+
+void check_thread_held(struct check *check, const struct watched *request)
+{
+    struct ersatz_locked locked;
+    uint64_t now_ns;
+
+    if (check == NULL)
+        return;
+    ersatz_lock(&check->lock, &locked);
+    now_ns = clock_now();
+    if (request == NULL || request->entry == NULL || !has_paused(check, request->entry))
+        set_held(check, now_ns, now_ns);
+    ersatz_unlock(&locked);
+}
+
+void check_thread_released(struct check *check)
+{
+    struct ersatz_locked locked;
+
+    if (check == NULL)
+        return;
+    ersatz_lock(&check->lock, &locked);
+    set_held(check, clock_now(), 0);
+    ersatz_unlock(&locked);
+}
+
 /* Under the lock: count the operation as busy polling, if it is. False: it is not, or was counted before. */
 static bool count_polling(struct check *check, struct check_entry *entry)
 {

@@ -40,10 +40,12 @@ struct check_entry {
 
     /* A job that could go on, because it was signalled or because there is room, is left alone until it is
      * resumed. On the check's clock. */
-    uint64_t alone_ns;   /* for how long it has been left alone */
-    uint64_t look_at_ns; /* when that is as long, look at what its thread does */
-    unsigned looks;      /* at how many looks it was alone */
-    uint64_t waited_ns;  /* how long its thread had waited for a core by the second of them */
+    uint64_t alone_ns;      /* for how long it has been left alone */
+    uint64_t look_at_ns;    /* when that is as long, look at what its thread does */
+    unsigned looks;         /* at how many looks it was alone */
+    uint64_t held_ns;       /* for how long faults of the card have held its thread since the last look, */
+    uint64_t held_since_ns; /* and since when one does so now; 0: none does */
+    uint64_t waited_ns;     /* how long its thread had waited for a core by the second of them */
     uint64_t
         ran_ns; /* how long its thread had had a core when it was seen to have or want one; 0: not seen */
 

@@ -40,7 +40,8 @@ struct suspects {
 static bool is_alone(const struct check_entry *entry)
 {
     if (entry->refused)
-        return atomic_load(entry->slots.taken) < entry->slots.all;
+        return atomic_load(entry->slots.taken) < entry->slots.all &&
+               clock_now() >= entry->slots.full_until_ns;
     return state_of(entry->request->state) == REQUEST_SIGNALLED;
 }
 
@@ -70,16 +71,32 @@ static void suspect(struct check *check, struct check_entry *entry, struct suspe
     report_fill(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
 }
 
+/* Under the lock: for how long faults of the card have held its thread since the last look. */
+static uint64_t take_held(struct check_entry *entry)
+{
+    uint64_t held_ns = entry->held_ns, now_ns;
+
+    entry->held_ns = 0;
+    if (entry->held_since_ns != 0) {
+        now_ns = clock_now();
+        held_ns += now_ns - entry->held_since_ns;
+        entry->held_since_ns = now_ns;
+    }
+    return held_ns;
+}
+
 /* Under the lock: add the time since the last look to the entries that are alone, and list those to look
  * into: at their second look, to learn how long their thread has waited for a core so far; when they reach
  * the limit; and each time that they have been alone for twice as long. */
 static void look_at_entries(struct check *check, uint64_t step_ns, struct suspects *suspects)
 {
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
+        uint64_t held_ns = take_held(entry);
+
         if (!is_alone(entry))
             continue;
-        if (entry->looks > 0)
-            entry->alone_ns += step_ns;
+        if (entry->looks > 0 && step_ns > held_ns)
+            entry->alone_ns += step_ns - held_ns;
         if (entry->reported) {
             ersatz_count_max(&check->findings->of[entry->finding].ns, entry->alone_ns);
             continue;

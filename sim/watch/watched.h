@@ -20,10 +20,11 @@ struct watched {
     int (*callback)(void *);      /* NULL: it is told by a descriptor */
 };
 
-/* The slots of an instance that had no free one. */
+/* The slots of an instance that had no free one, or behaved so by a fault. */
 struct watched_slots {
     const _Atomic unsigned *taken;
     unsigned all;
+    uint64_t full_until_ns; /* of CLOCK_MONOTONIC: until when the fault lasts; 0: there is none */
 };
 
 #endif

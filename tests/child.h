@@ -3,6 +3,7 @@
 #ifndef ERSATZ_TESTS_CHILD_H
 #define ERSATZ_TESTS_CHILD_H
 
+#include <signal.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 
@@ -15,6 +16,9 @@ static inline int child_status(pid_t pid)
 
     CHECK(pid > 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "the child was ended by signal %d%s\n", WTERMSIG(status),
+            WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
     CHECK(WIFEXITED(status));
     return WEXITSTATUS(status);
 }

@@ -26,6 +26,8 @@
 #define JUMPS_IN_JOBS true
 #endif
 
+/* For each child, too: an alarm counts the time for which the machine does something else. */
+#define SECONDS 140
 #define ENDED 7
 #define NOT_REACHED 9
 
@@ -213,7 +215,7 @@ static void child(enum operation operation, long point)
     snprintf(commands, sizeof(commands), "WORKERS:2;INSTANCES:1%s", settings);
     card = card_load(commands);
     work = work_rsa(card, 1);
-    test_begin(20);
+    test_begin(SECONDS); /* alarms are not inherited */
     main_thread = pthread_self();
     signal(SIGUSR1, leave);
     own = work_rsa(card, 2);
@@ -296,7 +298,7 @@ static void child_waits(void)
     pthread_t thread;
 
     load_held();
-    test_begin(20);
+    test_begin(SECONDS); /* alarms are not inherited */
     main_thread = pthread_self();
     signal(SIGUSR1, leave);
     CHECK_EQ(pthread_create(&thread, NULL, interrupt_when_waiting, NULL), 0);
@@ -339,7 +341,7 @@ static void child_is_cancelled(void)
 {
     pthread_t thread;
 
-    test_begin(20);
+    test_begin(SECONDS); /* alarms are not inherited */
     load_held();
     CHECK_EQ(pthread_create(&thread, NULL, encrypt_cancelled, NULL), 0);
     card_wait_in_flight(held, 1);
@@ -389,7 +391,7 @@ static void with_more_locks(void)
 
 int main(void)
 {
-    test_begin(140);
+    test_begin(SECONDS);
     CHECK(CRYPTO_set_mem_functions(allocate, reallocate, release));
     RSA_free(test_rsa()); /* made once, for all children */
     for (way = BY_EXIT; way <= BY_USE; way++) {

@@ -90,21 +90,34 @@ char *module_find(const char *wanted)
     return found;
 }
 
-/* Prints OpenSSL's error queue, a line for each error. */
+static void add_line(char **lines, const char *line)
+{
+    char *more = text("%sersatz-run: %s\n", *lines, line);
+
+    free(*lines);
+    *lines = more;
+}
+
+/* Prints OpenSSL's error queue, a line for each error: those of the module if there are any, as all others
+ * then say only that it did not start. */
 static void print_errors(FILE *stream)
 {
+    char *own = text("%s", ""), *others = text("%s", "");
     const char *data;
     int flags;
     unsigned long code;
 
     while ((code = ERR_get_error_all(NULL, NULL, NULL, &data, &flags)) != 0) {
-        const char *reason = ERR_reason_error_string(code);
+        const char *reason = ERR_reason_error_string(code), *library = ERR_lib_error_string(code);
+        bool has_text = (flags & ERR_TXT_STRING) != 0 && data[0] != '\0' && strncmp(data, "name=", 5) != 0;
+        bool is_own = library != NULL && strcmp(library, NAME) == 0;
 
-        if ((flags & ERR_TXT_STRING) != 0 && data[0] != '\0' && strncmp(data, "name=", 5) != 0)
-            fprintf(stream, "ersatz-run: %s\n", data);
-        else if (reason != NULL)
-            fprintf(stream, "ersatz-run: %s\n", reason);
+        if (has_text || reason != NULL)
+            add_line(is_own ? &own : &others, has_text ? data : reason);
     }
+    fputs(own[0] != '\0' ? own : others, stream);
+    free(own);
+    free(others);
 }
 
 /* Points descriptor 2 at this file, because the module would print there the errors that we print. Returns a

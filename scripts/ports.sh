@@ -32,16 +32,17 @@ take_ports() {
     done
 }
 
-# A port that nobody has, and none that this script got a moment ago. Nor does another script get the one above it. If all were used within the
-# last minute, one on which nobody listens.
+# A port that nobody has, no hunt of ersatz-run either (tools/ersatz-run/room.c), and none that this script got a moment ago. Nor does another
+# script get the one above it. If all were used within the last minute, one on which nobody listens.
 free_port() {
-    local i port next used states
+    local i port next used states hunts
     next=$(cat "$work/.port")
+    hunts=$(cat /proc/net/unix 2>/dev/null || true)
     for states in '' 0A; do
         used=$(awk -v states="$states" 'states == "" || $4 == states { print substr($2, length($2) - 3) }' /proc/net/tcp /proc/net/tcp6 2>/dev/null || true)
         for ((i = 1; i <= 199; i++)); do
             port=$((ports + (next + i) % 199))
-            [[ $used == *$(printf '%04X' "$port")* ]] || break 2
+            [[ $used == *$(printf '%04X' "$port")* || $hunts == *@ersatz-run/ports/$((port / 10 * 10))* ]] || break 2
         done
     done
     echo $((port - ports)) >"$work/.port"

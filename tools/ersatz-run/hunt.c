@@ -17,14 +17,14 @@
 #define BASELINE_LIMIT 600.0   /* for a run on a quiet card, if --limit does not say */
 #define REFRESH 1.0            /* how often the line of progress is written on a terminal */
 #define REFRESH_ELSEWHERE 30.0 /* and elsewhere, where each is a line of its own */
-#define QUOTED_LINES 12u       /* of the command's errors when it fails on a quiet card */
+#define QUOTED_LINES 12u       /* of each of the command's outputs when it fails on a quiet card */
 
 /* ------------------------------------------------------------------------------------------- the baseline */
 
-/* Shows the last lines of what the command wrote on standard error. */
-static void quote_errors(const struct finished *finished)
+/* Shows the last lines of what the command wrote: standard output or standard error. */
+static void quote(const struct finished *finished, const char *name)
 {
-    char *path = text("%s/" ROUND_ERRORS, finished->directory), line[512];
+    char *path = text("%s/%s", finished->directory, name), line[512];
     FILE *stream = fopen(path, "re");
     unsigned lines = 0, skip;
 
@@ -44,13 +44,38 @@ static void quote_errors(const struct finished *finished)
     free(path);
 }
 
+/* Servers that root starts change their user, who then may not enter directories above {dir}. */
+static void say_if_closed_to_others(const char *directory)
+{
+    char *part = text("%s/", directory);
+    struct stat status;
+
+    for (char *slash = strchr(part + 1, '/'); slash != NULL && geteuid() == 0;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (stat(part, &status) == 0 && (status.st_mode & S_IXOTH) == 0) {
+            fprintf(stderr,
+                "ersatz-run: other users may not enter %s, and so not {dir}; for a server that changes its "
+                "user, "
+                "--report or TMPDIR must be where all may enter\n",
+                part);
+            break;
+        }
+        *slash = '/';
+    }
+    free(part);
+}
+
 /* Ends the hunt before it has begun. */
 static _Noreturn void refuse(struct hunt *hunt, const struct finished *finished, const char *why)
 {
     fprintf(stderr, "ersatz-run: on a quiet card, the command %s; a hunt needs a command that passes there\n",
         why);
-    if (finished->directory != NULL)
-        quote_errors(finished);
+    if (finished->directory != NULL) {
+        quote(finished, ROUND_OUTPUT);
+        quote(finished, ROUND_ERRORS);
+        say_if_closed_to_others(finished->directory);
+    }
     rounds_stop(hunt);
     room_remove_directory(hunt->directory);
     exit(EXIT_TROUBLE);
@@ -349,6 +374,8 @@ static void write_reports(const struct hunt *hunt, struct hunted *hunted)
     char *page = text("%s/index.html", hunt->directory), *json = text("%s/hunt.json", hunt->directory);
 
     name_evidence(hunt, hunted);
+    if (hunt->options.report == NULL)
+        (void)!chmod(hunt->directory, 0700); /* no command runs any more */
     if (keep) {
         write_file(page, hunt_report_html, hunted);
         write_file(json, hunt_report_json, hunted);
@@ -377,7 +404,7 @@ static char *make_directory(const char *wanted)
             give_up("--report %s: expected a directory that is empty or does not exist yet", wanted);
     } else {
         made = text("%s/ersatz-hunt-XXXXXX", temporary_directory());
-        if (mkdtemp(made) == NULL)
+        if (mkdtemp(made) == NULL || (geteuid() == 0 && chmod(made, 0711) != 0)) /* see place.c */
             give_up("cannot make the directory %s: %s", made, strerror(errno));
     }
     absolute = realpath(made, NULL);

@@ -100,7 +100,10 @@ static bool run_debugger(pid_t pid, int output, bool (*meanwhile)(void *), void 
 /* The end of a file. Opened anew, standard error would be written from its beginning if it is a file. */
 static FILE *open_end(const char *path)
 {
-    return strcmp(path, "/dev/stderr") == 0 ? fdopen(dup(STDERR_FILENO), "a") : fopen(path, "ae");
+    int file = strcmp(path, "/dev/stderr") == 0 ? dup(STDERR_FILENO)
+                                                : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    return file < 0 ? NULL : fdopen(file, "a");
 }
 
 /* The stacks of a process, to the end of a stream. meanwhile: see run_debugger(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CFB and OFB after EVP_CIPHER_CTX_set_num(3), by which an application says how much of a block's key stream
- * is used: every number, in a context and in a copy of it that gets another, as plain libcrypto has it.
+ * is used: every number, in a context and in a copy of it, as plain libcrypto has it.
  */
 #include "all_ways.h"
 
@@ -34,7 +34,6 @@ static void crypt_with(struct card *by, const char *cipher, int encrypt, int num
     CHECK(EVP_CIPHER_CTX_set_num(ctx, number));
     update(ctx, outcome, 2, 1);
     CHECK(EVP_CIPHER_CTX_copy(copy, ctx));
-    CHECK(EVP_CIPHER_CTX_set_num(copy, (number + 3) % BLOCK));
     update(copy, outcome, 3, 1);
     update(ctx, outcome, 4, 1);
     CHECK(EVP_CIPHER_CTX_set_num(ctx, 0));

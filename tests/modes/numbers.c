@@ -31,7 +31,7 @@ static void crypt_with(struct card *by, const char *cipher, int encrypt, int num
 
     CHECK(card_cipher_init(by, ctx, cipher, key, iv, encrypt));
     update(ctx, outcome, 0, 2);
-    CHECK(EVP_CIPHER_CTX_set_num(ctx, number));
+    CHECK(EVP_CIPHER_CTX_set_num(ctx, number) > 0 || by == NULL);
     update(ctx, outcome, 2, 1);
     CHECK(EVP_CIPHER_CTX_copy(copy, ctx));
     update(copy, outcome, 3, 1);
@@ -44,12 +44,26 @@ static void crypt_with(struct card *by, const char *cipher, int encrypt, int num
     EVP_CIPHER_CTX_free(copy);
 }
 
+/* libcrypto's own ciphers of 3.5 and later refuse all numbers but 0. */
+static bool takes(const char *cipher, int number)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    bool taken;
+
+    CHECK(card_cipher_init(NULL, ctx, cipher, key, iv, 1));
+    taken = EVP_CIPHER_CTX_set_num(ctx, number) > 0;
+    EVP_CIPHER_CTX_free(ctx);
+    return taken;
+}
+
 static void compare(struct card *card, const char *cipher)
 {
     for (int number = 0; number < BLOCK; number++) {
         for (int encrypt = 0; encrypt < 2; encrypt++) {
             struct outcome wanted, got;
 
+            if (!takes(cipher, number))
+                continue;
             crypt_with(NULL, cipher, encrypt, number, &wanted);
             crypt_with(card, cipher, encrypt, number, &got);
             CHECK_EQ(memcmp(got.out, wanted.out, sizeof(got.out)), 0);

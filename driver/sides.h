@@ -32,8 +32,8 @@ struct sides {
     bool company;          /* private RSA: the last one on the card had it */
     long sleeps;           /* private RSA: of the thread, at its latest operation */
     unsigned awake;        /* private RSA: operations since the thread slept */
-    unsigned
-        patience; /* private RSA: how many it does without sleeping before one goes to the card; 0: not set */
+    /* private RSA: how many it does without sleeping before one goes to the card; 0: not set */
+    unsigned patience;
 };
 
 /* Where an operation goes. True: to the card. */

@@ -15,8 +15,8 @@ struct configuration {
 };
 
 /* Run the commands in the provider's section, each a line NAME = VALUE, and look for names that are no
- * commands; for door_open(). arg: a struct configuration. False, with an error raised: one of them is wrong.
- */
+ * commands; for door_open(). arg: a struct configuration. False, with an error raised: one of them
+ * is wrong. */
 bool settings_configure(void *arg);
 
 /* Read the value of a line that turns something on or off. False, with an error raised: it does neither. */

@@ -98,8 +98,8 @@ struct ersatz_callback_name {
 
 /* A zeroed structure is not in use. */
 struct ersatz_findings {
-    _Atomic uint64_t
-        began_ns; /* CLOCK_MONOTONIC; 0: not in use. Set with release after the constant fields. */
+    /* CLOCK_MONOTONIC; 0: not in use. Set with release after the constant fields. */
+    _Atomic uint64_t began_ns;
     struct ersatz_check_limits limits;
     _Atomic uint32_t blind;   /* a mask of ERSATZ_BLIND_...; relaxed */
     _Atomic uint64_t watched; /* operations that were watched; relaxed */

@@ -60,8 +60,8 @@ struct ersatz_profile {
     unsigned rsa_units, aes_units; /* 0: no limit */
     struct ersatz_rsa_times rsa_private, rsa_public;
     struct ersatz_cipher_time aes[ERSATZ_REQUEST_NAMES]; /* the entries of RSA are ignored */
-    uint32_t
-        software; /* a bit 1 << name for each operation that the card lacks; the calling core computes it */
+    /* a bit 1 << name for each operation that the card lacks; the calling core computes it */
+    uint32_t software;
 };
 
 /* The built-in profiles, from index 0 on; the first is "none". NULL: there are no more. */

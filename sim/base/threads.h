@@ -25,8 +25,8 @@ void thread_ask_for_slices(bool long_ones);
 bool thread_let_others_run(void);
 
 /* How long to wait for what may never come: so many seconds, one after the other. While the whole process is
- * stopped (SIGSTOP, a frozen container), time passes and no thread gets on; that takes one of them at most.
- */
+ * stopped (SIGSTOP, a frozen container), time passes and no thread gets on; that takes one of them
+ * at most. */
 #define THREAD_PATIENCE 5u
 
 /* One second from now, of CLOCK_MONOTONIC. */

@@ -49,8 +49,8 @@ struct instance {
     struct descriptor_identity ring_identity;
 
     struct ersatz_lock reap_lock; /* for the fields below, and for taking completions off the ring */
-    struct ersatz_request
-        *parked_first; /* not on the ring, not signalled yet: see reaper_park(), instance_park() */
+    /* not on the ring, not signalled yet: see reaper_park(), instance_park() */
+    struct ersatz_request *parked_first;
     struct ersatz_request **parked_end;
     bool kept_last; /* the request of the first completion on the ring was taken already: see take_ring() */
     bool marked;    /* an empty completion is on the ring, or on its way */

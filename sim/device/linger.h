@@ -15,8 +15,8 @@ struct ersatz_op;
  * operation is a private RSA operation that a worker takes as a batch of one. */
 struct lingering {
     _Atomic unsigned workers; /* how many look for work */
-    _Atomic uint64_t
-        lone_op_end; /* when a lone operation is expected to end; 0: no worker is to wake for it */
+    /* when a lone operation is expected to end; 0: no worker is to wake for it */
+    _Atomic uint64_t lone_op_end;
     _Atomic uint64_t lone_op_ns; /* how long one takes; 0: not known */
     _Atomic size_t lone_op_size; /* with a key of that many bytes */
 };

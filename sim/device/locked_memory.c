@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 /* A worker's ring takes two pages, a response ring of the usual depth six. This many processes have room for
- * their rings in the half of the limit that the others leave: each for workers' rings in a half of its part.
- */
+ * their rings in the half of the limit that the others leave: each for workers' rings in a half of
+ * its part. */
 #define RING_BYTES 8192u
 #define PROCESSES 64u
 

@@ -15,8 +15,8 @@
 unsigned locked_memory_rings(void);
 
 /* Whether half of the limit is free, or rings do not count. ring: any, that may still be used by its
- * descriptor. For a microsecond that half counts as used: rings that are made at that moment may be refused.
- */
+ * descriptor. For a microsecond that half counts as used: rings that are made at that moment may
+ * be refused. */
 bool locked_memory_is_plenty(const struct io_uring *ring);
 
 #endif

@@ -75,8 +75,8 @@ struct ersatz_request {
     uint8_t *buffer;
     size_t buffer_size;
     size_t buffer_secret; /* how much of it is, from the beginning; with who has the buffer */
-    _Atomic uint32_t
-        buffer_state; /* enum buffer_state: release when the buffer is left, acquire to take it */
+    /* enum buffer_state: release when the buffer is left, acquire to take it */
+    _Atomic uint32_t buffer_state;
 
     _Atomic uint32_t pool_next; /* in the pool's free list */
     uint32_t pool_index;        /* this and the next: constant */

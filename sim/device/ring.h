@@ -34,8 +34,8 @@ bool ring_push(struct ring *ring, void *item);
 void *ring_pop(struct ring *ring);
 
 /* How many items there were a moment ago. Sequentially consistent with ring_push(), so that a worker which
- * looks after it has set its bit in `sleepers` sees what was pushed by a submitter that did not see that bit.
- */
+ * looks after it has set its bit in `sleepers` sees what was pushed by a submitter that did not see
+ * that bit. */
 size_t ring_count(struct ring *ring);
 
 #endif

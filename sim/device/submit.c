@@ -180,8 +180,7 @@ static bool is_muted(const struct ersatz_request *request)
 }
 
 /* There may have been two signals, the spurious one and the request's own. While the card is posting its own,
- * it is unknown whether that was among those just consumed: wait until it is posted.
- */
+ * it is unknown whether that was among those just consumed: wait until it is posted. */
 static void wait_for_own_signal(struct ersatz_request *request)
 {
     if (request_state(request) == REQUEST_SIGNALLING)

@@ -46,8 +46,8 @@ struct check_entry {
     uint64_t held_ns;       /* for how long faults of the card have held its thread since the last look, */
     uint64_t held_since_ns; /* and since when one does so now; 0: none does */
     uint64_t waited_ns;     /* how long its thread had waited for a core by the second of them */
-    uint64_t
-        ran_ns; /* how long its thread had had a core when it was seen to have or want one; 0: not seen */
+    /* how long its thread had had a core when it was seen to have or want one; 0: not seen */
+    uint64_t ran_ns;
 
     bool overdue;                 /* counted in findings.unanswered */
     bool reported;                /* with a more specific finding: */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A card that is steered while it runs: its list of faults is replaced; it is reset, taken away, brought
- * back.
- */
+/* A card that is steered while it runs: its list of faults is replaced; it is reset, taken away,
+ * brought back. */
 #include "fault_card.h"
 
 static struct ersatz_device *open_steered(bool steered)

@@ -99,8 +99,8 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Each connection has numbers of its own, so that its plan does not depend on what the others do meanwhile.
- */
+/* Each connection has numbers of its own, so that its plan does not depend on what the others
+ * do meanwhile. */
 static size_t below(struct connection *connection, size_t limit)
 {
     return lots_below(&connection->random, (uint32_t)limit);

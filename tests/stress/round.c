@@ -28,9 +28,8 @@ static void make_questions(const struct plan *plan, struct question *aes, struct
         question_make_rsa(&rsa[i], &random);
 }
 
-/* libcrypto fetches an algorithm when it is first used, and keeps it: use all, so that the rounds need no
- * more.
- */
+/* libcrypto fetches an algorithm when it is first used, and keeps it: use all, so that the rounds need
+ * no more. */
 static void warm_up(const struct plan *plan)
 {
     struct random random = random_from(plan->seed, 6000, 0);

@@ -152,9 +152,8 @@ static void let_some_go(struct random *random, struct card *card)
 
 /* -------------------------------------------------------------------------------------------------- fork */
 
-/* What was in flight in the parent, or waited for room there, is not in the child: such a job ends, with an
- * error.
- */
+/* What was in flight in the parent, or waited for room there, is not in the child: such a job ends, with
+ * an error. */
 static void end_inherited(struct tasks *tasks)
 {
     for (unsigned i = 0; i < tasks->count; i++) {

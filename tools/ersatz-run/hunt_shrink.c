@@ -129,8 +129,8 @@ static bool pin_to(struct card *card, unsigned at, const uint64_t *numbers, unsi
 }
 
 /* The numbers of the requests that the rule struck in the failing run. They follow from the seed, as in the
- * card: the record does not have those that the card refused. One more may have been submitted than was seen.
- */
+ * card: the record does not have those that the card refused. One more may have been submitted than
+ * was seen. */
 static unsigned struck_numbers(const struct failure *failure, unsigned at, uint64_t numbers[HITS_MAX])
 {
     const struct card *card = &failure->card;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the module, and loads it as a trial: first with our own commands, then by the program's
- * configuration.
- */
+/* Finds the module, and loads it as a trial: first with our own commands, then by the
+ * program's configuration. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

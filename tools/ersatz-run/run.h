@@ -126,8 +126,8 @@ struct sources {
 };
 
 /* Loads the program's configuration in a child process, with this environment (name, value, ..., NULL).
- * Prints the reason and exits if the module is not loaded. If the door is the provider, sources is filled in.
- */
+ * Prints the reason and exits if the module is not loaded. If the door is the provider, sources is
+ * filled in. */
 void module_try_config(const struct config *config, const char *const *environment, struct sources *sources);
 
 /* --------------------------------------------------------------------------------------------- files.c */

@@ -146,17 +146,21 @@ static bool has_paused(const struct check *check, const struct check_entry *entr
     return entry->shortest_pause_ns > check->pause_ns;
 }
 
+void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since_ns)
+{
+    if (entry->held_since_ns != 0)
+        entry->held_ns += now_ns - entry->held_since_ns;
+    entry->held_since_ns = since_ns;
+}
+
 /* Under the lock: since: when a fault begins to hold the calling thread; 0: none does so any longer. */
 static void set_held(struct check *check, uint64_t now_ns, uint64_t since_ns)
 {
     pid_t thread = thread_self();
 
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
-        if (entry->thread != thread)
-            continue;
-        if (entry->held_since_ns != 0)
-            entry->held_ns += now_ns - entry->held_since_ns;
-        entry->held_since_ns = since_ns;
+        if (entry->thread == thread)
+            check_entry_held(entry, now_ns, since_ns);
     }
 }
 

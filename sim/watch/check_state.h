@@ -87,6 +87,10 @@ struct check_report {
 /* How many bytes the operation works on, for reports. */
 uint32_t check_size_of(const struct ersatz_op *op);
 
+/* Under the lock: add up for how long faults of the card have held the entry's thread. since_ns: since when
+ * one does so from now on; 0: none does. */
+void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since_ns);
+
 /* Fill a report about an entry, without a note, and with the callers of its submission only. Under the
  * lock. */
 void report_fill(struct check_report *report, const struct check_entry *entry, enum ersatz_finding finding);

@@ -74,14 +74,11 @@ static void suspect(struct check *check, struct check_entry *entry, struct suspe
 /* Under the lock: for how long faults of the card have held its thread since the last look. */
 static uint64_t take_held(struct check_entry *entry)
 {
-    uint64_t held_ns = entry->held_ns, now_ns;
+    uint64_t now_ns = entry->held_since_ns == 0 ? 0 : clock_now(), held_ns;
 
+    check_entry_held(entry, now_ns, now_ns);
+    held_ns = entry->held_ns;
     entry->held_ns = 0;
-    if (entry->held_since_ns != 0) {
-        now_ns = clock_now();
-        held_ns += now_ns - entry->held_since_ns;
-        entry->held_since_ns = now_ns;
-    }
     return held_ns;
 }
 

@@ -105,15 +105,21 @@ int fstat64(int fd, struct stat64 *stat)
     return calls_refuse("fstat", HERE) ? -1 : real(fd, stat);
 }
 
+/* The argument behind the flags, which only some of them have. */
+#define TAKE_MODE(mode, flags)                                                                               \
+    do {                                                                                                     \
+        va_list list;                                                                                        \
+        va_start(list, flags);                                                                               \
+        (mode) = (flags) & (O_CREAT | __O_TMPFILE) ? va_arg(list, mode_t) : 0;                               \
+        va_end(list);                                                                                        \
+    } while (0)
+
 int open64(const char *path, int flags, ...)
 {
     static __typeof__(&open64) real;
-    va_list list;
     mode_t mode;
 
-    va_start(list, flags);
-    mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(list, mode_t) : 0;
-    va_end(list);
+    TAKE_MODE(mode, flags);
     if (real == NULL)
         real = REAL(open64);
     return calls_refuse("open", HERE) ? -1 : real(path, flags, mode);
@@ -122,12 +128,9 @@ int open64(const char *path, int flags, ...)
 int openat64(int directory, const char *path, int flags, ...)
 {
     static __typeof__(&openat64) real;
-    va_list list;
     mode_t mode;
 
-    va_start(list, flags);
-    mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(list, mode_t) : 0;
-    va_end(list);
+    TAKE_MODE(mode, flags);
     if (real == NULL)
         real = REAL(openat64);
     return calls_refuse("openat", HERE) ? -1 : real(directory, path, flags, mode);

@@ -56,8 +56,7 @@ static void say_if_closed_to_others(const char *directory)
         if (stat(part, &status) == 0 && (status.st_mode & S_IXOTH) == 0) {
             fprintf(stderr,
                 "ersatz-run: other users may not enter %s, and so not {dir}; for a server that changes its "
-                "user, "
-                "--report or TMPDIR must be where all may enter\n",
+                "user, --report or TMPDIR must be where all may enter\n",
                 part);
             break;
         }

@@ -55,6 +55,20 @@ seconds() {
     echo $(($1 * (${by:-0} > 1 ? by : 1)))
 }
 
+# wait_until SECONDS COMMAND ...: until the command succeeds, at most so long. Its status: whether it did.
+wait_until() {
+    local left=$(($1 * 20))
+    shift
+    until "$@"; do
+        [ $((left--)) -gt 0 ] || return 1
+        sleep 0.05
+    done
+}
+
+is_gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
 # wait_for_port PORT PID: until it listens.
 wait_for_port() {
     for _ in $(seq 1200); do

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "card.h"
 #include "contexts.h"
@@ -116,17 +115,15 @@ static bool pause_job(int *cancel_state)
 }
 
 /* In callback mode the application waits while the ring is full: it reads the status and resumes the job. */
-static enum ersatz_result submit_by_callback(struct ersatz_device *device, struct ersatz_request *request,
-    ASYNC_WAIT_CTX *context, ASYNC_callback_fn callback, void *arg, int *cancel_state)
+static enum ersatz_result submit_by_callback(struct ersatz_request *request, ASYNC_WAIT_CTX *context,
+    ASYNC_callback_fn callback, void *arg, int *cancel_state)
 {
     enum ersatz_result result = ersatz_submit_callback(request, callback, arg);
 
     for (unsigned pauses = 0; result == ERSATZ_RING_FULL; pauses++) {
         ASYNC_WAIT_CTX_set_status(context, ASYNC_STATUS_EAGAIN);
-        if (!pause_job(cancel_state) || pauses >= FRUITLESS_PAUSES) {
-            usleep(SLEEP_MS * 1000);
-            ersatz_device_make_room(device); /* this may be the thread that polls */
-        }
+        if (!pause_job(cancel_state) || pauses >= FRUITLESS_PAUSES)
+            ersatz_request_wait_for_room(request, SLEEP_MS);
         result = ersatz_submit_callback(request, callback, arg);
     }
     if (result == ERSATZ_OK)
@@ -136,7 +133,7 @@ static enum ersatz_result submit_by_callback(struct ersatz_device *device, struc
 
 /* Submit a request and pause the job until it is done. Anything but success: it was not accepted. */
 static enum ersatz_result run_in_job(
-    struct ersatz_device *device, struct ersatz_request *request, ASYNC_WAIT_CTX *context, int *cancel_state)
+    struct ersatz_request *request, ASYNC_WAIT_CTX *context, int *cancel_state)
 {
     ASYNC_callback_fn callback;
     void *arg;
@@ -147,7 +144,7 @@ static enum ersatz_result run_in_job(
     enum ersatz_result result;
 
     if (by_callback) {
-        result = submit_by_callback(device, request, context, callback, arg, cancel_state);
+        result = submit_by_callback(request, context, callback, arg, cancel_state);
     } else if ((result = find_waker(context, &waker, &is_new)) == ERSATZ_OK) {
         result = ersatz_submit_fd(request, waker);
         /* If no pause has shown the descriptor to the application, remove it. The application would find it
@@ -216,7 +213,7 @@ static enum ersatz_result run_on_card(struct ersatz_device *device, const struct
     if (result != ERSATZ_OK)
         return result;
     if (job != NULL) {
-        result = run_in_job(device, request, ASYNC_get_wait_ctx(job), cancel_state);
+        result = run_in_job(request, ASYNC_get_wait_ctx(job), cancel_state);
     } else {
         retries = atomic_load_explicit(&card_policy()->max_retries, memory_order_relaxed);
         if (ops->kind != ERSATZ_CIPHER && atomic_load_explicit(&card_policy()->spin, memory_order_relaxed))

@@ -460,6 +460,10 @@ bool ersatz_request_is_done(struct ersatz_request *request);
  * callback does not run: the application was never told to wait for it. */
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms);
 
+/* Sleeps for so long, and takes completions off the response rings as ersatz_device_make_room() does.
+ * Replaces the pause of a job whose request a full ring has refused, where the job cannot pause. */
+void ersatz_request_wait_for_room(struct ersatz_request *request, unsigned interval_ms);
+
 /* Ends a request that is done or was never accepted: copies the results to the outputs of its op, cleanses
  * and returns its memory, and returns the result of the operation. For a group: the first result that is not
  * ERSATZ_OK; outputs are written only if all succeeded. */

@@ -287,6 +287,16 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
     check_thread_released(check);
 }
 
+void ersatz_request_wait_for_room(struct ersatz_request *request, unsigned interval_ms)
+{
+    struct check *check = check_of_faults(request);
+
+    check_thread_held(check, &request->watched);
+    usleep(interval_ms * 1000);
+    check_thread_released(check);
+    ersatz_device_make_room(request->device); /* this may be the thread that polls */
+}
+
 static void copy_results_out(const struct ersatz_request *request)
 {
     const struct ersatz_op *from = &request->op;

@@ -133,6 +133,7 @@ void check_refused(struct check *check, struct watched *request, struct watched_
         request->entry->refused_number = *request->number;
         request->entry->alone_ns = 0;
         request->entry->looks = 0;
+        request->entry->left_at_ns = clock_now();
     }
     ersatz_unlock(&locked);
 }
@@ -144,6 +145,12 @@ void check_refused(struct check *check, struct watched *request, struct watched_
 static bool has_paused(const struct check *check, const struct check_entry *entry)
 {
     return entry->shortest_pause_ns > check->pause_ns;
+}
+
+static void note_pause(struct check_entry *entry, uint64_t away_ns)
+{
+    if (away_ns < entry->shortest_pause_ns)
+        entry->shortest_pause_ns = away_ns;
 }
 
 void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since_ns)
@@ -173,6 +180,8 @@ void check_thread_held(struct check *check, const struct watched *request)
         return;
     ersatz_lock(&check->lock, &locked);
     now_ns = clock_now();
+    if (request != NULL && request->entry != NULL && request->entry->refused)
+        note_pause(request->entry, now_ns - request->entry->left_at_ns);
     if (request == NULL || request->entry == NULL || !has_paused(check, request->entry))
         set_held(check, now_ns, now_ns);
     ersatz_unlock(&locked);
@@ -271,8 +280,7 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
     if (entry != NULL) {
         uint64_t away_ns = back_ns - entry->left_at_ns;
 
-        if (away_ns < entry->shortest_pause_ns)
-            entry->shortest_pause_ns = away_ns;
+        note_pause(entry, away_ns);
         is_new = !signal && count_early(check, entry, away_ns, cpu_ns);
         if (is_new) {
             report_fill(&report, entry, ERSATZ_FOUND_BUSY_POLLING);

@@ -101,6 +101,18 @@ static void wait_in_job(struct ersatz_device *device)
     aes_free(second.aes);
 }
 
+/* As a job with a callback whose pause does not pause, and whose ring is full. */
+static void wait_for_room(struct ersatz_device *device)
+{
+    struct flight second;
+
+    CHECK_EQ(take_off(device, &second, true), ERSATZ_RING_FULL);
+    do
+        ersatz_request_wait_for_room(second.request, 1);
+    while (ersatz_submit_callback(second.request, called, &second.callbacks) == ERSATZ_RING_FULL);
+    land(&second, ERSATZ_OK, NULL);
+}
+
 static void check_silence(const char *text, void (*hold)(struct ersatz_device *device))
 {
     struct ersatz_device *device = open_checked(text, BLOCKED);
@@ -151,6 +163,23 @@ static void busy_with_another(void)
     expect_late_answer(device);
 }
 
+/* The same where a full ring refuses that job. */
+static void busy_with_a_refused_one(void)
+{
+    struct ersatz_device *device = open_checked("ring_full=#2:100s", 0);
+    struct flight second;
+
+    signal_first(device);
+    CHECK_EQ(take_off(device, &second, true), ERSATZ_RING_FULL);
+    while (atomic_load(&findings.unanswered) == 0) {
+        ersatz_request_wait_for_room(second.request, 1);
+        CHECK_EQ(ersatz_submit_callback(second.request, called, &second.callbacks), ERSATZ_RING_FULL);
+    }
+    CHECK_EQ(ersatz_request_finish(second.request), ERSATZ_STOPPED);
+    aes_free(second.aes);
+    expect_late_answer(device);
+}
+
 static void check_silence_while_full(void)
 {
     struct ersatz_device *device = open_checked("ring_full=#1:300ms", 0);
@@ -173,8 +202,10 @@ int main(void)
     check_silence(LATE, spin_alone);
     check_silence("ring_full=#2:300ms", try_again);
     check_silence(LATE, wait_in_job);
+    check_silence("ring_full=#2:300ms", wait_for_room);
     check_silence_while_full();
     late_after_hold();
     busy_with_another();
+    busy_with_a_refused_one();
     return 0;
 }

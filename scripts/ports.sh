@@ -11,11 +11,11 @@ is_listening() {
 
 # Scripts that run at the same time, of any user and checkout, have a range of 200 ports each. They lie below those that Linux gives to
 # clients: one that lingers after its connection would keep a server from binding. The range is ours as long as a lock on a file is held, by
-# this shell or by what it has left.
+# this shell or by what it has left. If others have all 100, wait for one, but say so, and give up in the end.
 take_ports() {
-    local locks=/tmp/ersatz-test-ports i
+    local locks=${ports_locks:-/tmp/ersatz-test-ports} patience=${ports_patience:-60} i waited
     mkdir -m 1777 "$locks" 2>/dev/null || true
-    while :; do
+    for ((waited = 0; ; waited++)); do
         for ((i = $$; i < $$ + 100; i++)); do
             [ -e "$locks/$((i % 100))" ] || (umask 022 && set -C && : >"$locks/$((i % 100))") 2>/dev/null || true
             [ -r "$locks/$((i % 100))" ] || continue
@@ -28,6 +28,11 @@ take_ports() {
             exec {ports_lock}<&-
         done
         [ -d "$locks" ] || { echo "no directory $locks, for the locks on ranges of ports" >&2; return 1; }
+        if [ "$waited" -ge "$patience" ]; then
+            echo "no range of ports was free for $waited s. All 100 files in $locks are locked: by scripts that run, or by servers that they left behind (fuser $locks/* shows both)" >&2
+            return 1
+        fi
+        [ "$waited" -ne 2 ] || echo "waiting for a range of ports, $patience s at most: the 100 files in $locks are locked by others" >&2
         sleep 1
     done
 }

@@ -62,7 +62,7 @@ static int child(struct card *card, struct work *const *works)
 {
     struct job job;
 
-    test_begin(20);
+    test_begin(60);
     for (int i = 1; i < THREADS; i++) {
         struct work *work = works[i];
 
@@ -147,7 +147,7 @@ static void end_while_busy(bool wait)
     if (pid == 0) {
         struct card *card;
 
-        test_begin(20);
+        test_begin(60);
         /* After libcrypto's own handler and before the module's, so it runs between the two. */
         CHECK(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL));
         if (wait)

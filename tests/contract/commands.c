@@ -185,7 +185,7 @@ int main(void)
 {
     struct card *card;
 
-    test_begin(30);
+    test_begin(100);
     scratch_enter();
     environment();
     card = card_load(NULL);

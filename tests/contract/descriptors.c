@@ -45,7 +45,7 @@ int main(void)
     struct work *work;
     int before;
 
-    test_begin(30);
+    test_begin(100);
     card = card_load(NULL);
     work = work_rsa(card, 1);
     limit_to(first_free()); /* not enough to start a device: a ring has a descriptor while it is made */

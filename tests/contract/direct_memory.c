@@ -188,7 +188,7 @@ static void check_fork(bool in_place)
     card_wait_for(card, "completed", 1);
     pid = fork();
     if (pid == 0) {
-        test_begin(30);
+        test_begin(60);
         CHECK_EQ(job_run(&job), ASYNC_FINISH);
         CHECK_EQ(job.result, in_place ? 0 : 1);
         CHECK(in_place ? ERR_peek_error() != 0 : memcmp(out, expected, BYTES) == 0);

@@ -131,7 +131,7 @@ static int command_until_stopped(void *arg)
 /* A job's callback is due; `commands` may let that be later. */
 static void submit(int (*callback)(void *), const char *commands)
 {
-    test_begin(25);
+    test_begin(60);
     threads_left = count_threads();
     CHECK_EQ(atexit(exit_ends), 0);
     card = card_load_for_good(commands);

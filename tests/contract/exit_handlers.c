@@ -95,7 +95,7 @@ int main(int argc, char **argv)
     struct card *card;
     size_t len = sizeof(signature);
 
-    test_begin(30);
+    test_begin(100);
     CHECK_EQ(argc, 2);
     if (strcmp(argv[1], "exit") == 0)
         CHECK_EQ(atexit(late), 0);

@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     struct job job;
     pthread_t thread;
 
-    test_begin(30);
+    test_begin(100);
     CHECK_EQ(argc, 2);
     card = card_load("CHECK:1;WORKERS:1");
     aes = work_aes(card, 1);

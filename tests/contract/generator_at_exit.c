@@ -15,7 +15,7 @@ int main(int argc, char **argv)
     struct card *card;
 
     CHECK_EQ(argc, 2);
-    test_begin(30);
+    test_begin(100);
     card = card_load(NULL);
     card_set_default(card);
     if (strcmp(argv[1], "primary") == 0)

@@ -43,7 +43,7 @@ int main(void)
 {
     int tasks = count_threads();
 
-    test_begin(30);
+    test_begin(100);
     defaults();
     failed_load(tasks);
     return 0;

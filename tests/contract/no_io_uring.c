@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 {
     int error;
 
-    test_begin(30);
+    test_begin(100);
     CHECK_EQ(argc, 3);
     error = strcmp(argv[2], "EPERM") == 0 ? EPERM : ENOSYS;
     if (strcmp(argv[1], "late") == 0) {

@@ -80,7 +80,7 @@ static void started_in_child(struct card *card, struct work *work)
     pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        test_begin(30);
+        test_begin(60);
         become_nobody();
         forbid_threads(true);
         CHECK_EQ(do_job(work), 1);

@@ -15,7 +15,7 @@ int main(void)
     static char state_of_another;
     dynamic_fns fns = {.static_state = &state_of_another};
 
-    test_begin(20);
+    test_begin(100);
     CHECK(module != NULL && engine != NULL);
     CRYPTO_get_mem_functions(&fns.mem_fns.malloc_fn, &fns.mem_fns.realloc_fn, &fns.mem_fns.free_fn);
     *(void **)&bind = dlsym(module, "bind_engine");

@@ -88,7 +88,7 @@ static int worker(struct card *card)
 {
     int *counters[COUNTERS];
 
-    test_begin(30); /* alarms are not inherited */
+    test_begin(60); /* alarms are not inherited */
     find_counters(card, counters);
     CHECK_EQ(ask(card, "HEARTBEAT_POLL"), 0);
     serve(card, counters);

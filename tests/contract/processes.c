@@ -30,7 +30,7 @@ static int child(struct card *card, struct job *inherited, int depth)
     struct work *work = work_rsa(card, 9), *aes = work_aes(card, 8);
     struct job job;
 
-    test_begin(30); /* alarms are not inherited */
+    test_begin(60); /* alarms are not inherited */
     CHECK_EQ(card_count(card, "completed"), 0);
     CHECK_EQ(job_run(inherited), ASYNC_FINISH);
     CHECK_EQ(inherited->result, 0);
@@ -118,7 +118,7 @@ static void end(const char *how, enum told_by told_by, const char *where)
         struct work *work = work_rsa(card, 1);
         struct job job;
 
-        test_begin(20);
+        test_begin(60);
         card_command(card, "HOLD", where);
         job_init(&job, told_by, work_do, work);
         CHECK_EQ(job_run(&job), ASYNC_PAUSE);

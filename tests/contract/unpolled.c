@@ -56,7 +56,7 @@ int main(void)
 {
     struct card *card;
 
-    test_begin(20);
+    test_begin(100);
     card = card_load("ENABLE_EXTERNAL_POLLING;WORKERS:1;INSTANCES:1;RING_DEPTH:1");
     run(card, synchronous);
     run(card, blocked_by_fd);

@@ -55,7 +55,7 @@ static void other_side(enum moment now)
 
 int main(void)
 {
-    test_begin(10);
+    test_begin(100);
     device.config.instances = device.instances_ready = 1;
     device.config.stats = &stats;
     device.instances = &instance;

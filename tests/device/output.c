@@ -18,7 +18,7 @@ static void in_child(void (*run)(void))
 
     CHECK(pid >= 0);
     if (pid == 0) {
-        test_begin(30);
+        test_begin(60);
         run();
         _exit(7);
     }

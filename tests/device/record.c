@@ -37,7 +37,7 @@ static pid_t start(void (*run)(void))
 
     CHECK(pid >= 0);
     if (pid == 0) {
-        test_begin(20);
+        test_begin(60);
         run();
         _exit(7);
     }

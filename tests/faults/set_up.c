@@ -103,7 +103,7 @@ int main(void)
     static const int errors[] = {EMFILE, ENOMEM, EAGAIN, EPERM};
     int before, failures[2] = {0, 0};
 
-    test_begin(40);
+    test_begin(100);
     start(0, true, failures);
     before = count_descriptors();
     for (unsigned e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {

@@ -8,7 +8,7 @@
 
 #define USES_QUESTIONS 20
 #define USES_OPERATIONS (5 * USES_QUESTIONS + 10) /* of uses_run(), about */
-#define USES_SECONDS 30                           /* then a process that uses the card is ended */
+#define USES_SECONDS 60                           /* then a process that uses the card is ended */
 
 /* A process that was ever taken for one in a sandbox stays that: the calling core computes. */
 extern bool uses_may_be_confined;

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     ENGINE *engine;
     int count;
 
-    test_begin(20);
+    test_begin(100);
     card = ways_card(NULL);
     engine = card_engine(card);
     count = ENGINE_get_ciphers(engine)(engine, NULL, &nids, 0);

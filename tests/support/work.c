@@ -134,7 +134,7 @@ void work_in_child(void (*child)(struct work *work), struct work *work)
     pid_t pid = fork();
 
     if (pid == 0) {
-        test_begin(30);
+        test_begin(60);
         child(work);
         exit(WORK_CHILD_DONE);
     }

@@ -44,7 +44,7 @@ void work_in_job(struct work *work, enum told_by told_by, struct card *polled);
  * Frees it and its work. */
 void work_end_by_poll(struct work *work, struct job *job, int fd);
 
-/* Run child(work) in the child of a fork; the child then has 30 seconds. Ends the test unless it returns, or
+/* Run child(work) in the child of a fork; the child then has 60 seconds. Ends the test unless it returns, or
  * leaves by _exit(WORK_CHILD_DONE), which spares the child a look for leaks. */
 #define WORK_CHILD_DONE 7
 void work_in_child(void (*child)(struct work *work), struct work *work);

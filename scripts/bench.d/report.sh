@@ -27,6 +27,7 @@ latencies() {
 }
 
 report_parts="speed tls jobs modes"
+near_plain=0.95 # what every cell of "modes" is to reach
 
 # libcrypto_of FILE: which it is linked with.
 libcrypto_of() {
@@ -119,6 +120,34 @@ draw() {
     [ ! -e "$1" ] || echo $'\n'"![Throughput with jobs in flight, times plain OpenSSL, and latency over jobs](${1##*/})"
 }
 
+# below_target FILE: which targets this machine misses, of those for which the report has figures, and which cells of "modes". FILE gets the
+# targets' lines.
+below_target() {
+    local part group groups reached
+    for part in "${done_parts[@]}"; do
+        case $part in
+        speed) groups="rsa aes" ;;
+        jobs) groups="jobs cpu" ;;
+        *) groups=$part ;;
+        esac
+        for group in $groups; do
+            targets_reached "$group" "$results/$part.summary.tsv"
+        done
+    done >"$1"
+    reached=$(awk -F'\t' '$5 != "no"' "$1" | wc -l)
+    echo "$reached of $(wc -l <"$1") targets reached, of those that the report has figures for."
+    awk -F'\t' '$5 == "no" { if (!n++) print "\nBelow target:\n"; printf "- %s: %.2f, wanted %s%s (%s)\n", $1, $2, $3 ~ /^at most/ ? "" : "at least ", $3, $6 }' "$1"
+    [[ " ${done_parts[*]} " = *" modes "* ]] || return 0
+    ratios_of_modes "$results/modes.summary.tsv" | awk -F'\t' -v wanted=$near_plain '
+        $3 == "64" && $4 > 2048 { next } # handed to the card, whatever it costs
+        { n++ }
+        $5 < wanted { list[++bad] = sprintf("- %s %s, %d bytes, %s: %.2f", $1, $2, $4, $3 == "64" ? "64 jobs" : $3, $5) }
+        END {
+            printf "\n%d of %d cells of \"AES in every mode\" are below %s of plain OpenSSL, not counting those that OFFLOAD:card hands to the card%s\n", bad, n, wanted, bad ? ":\n" : "."
+            for (i = 1; i <= bad; i++) print list[i]
+        }'
+}
+
 mode_report() {
     local name file done_part
     name=$(report_name "$([ "$door" = engine ] || echo provider)")
@@ -131,6 +160,7 @@ mode_report() {
         "show_$done_part"
         echo
     done
+    below_target "$results/report.tsv" >"$work/below"
     {
         echo "# $(here)"
         echo
@@ -140,6 +170,8 @@ mode_report() {
         for done_part in "${done_parts[@]}"; do
             "section_$done_part"
         done
+        printf '\n## Targets\n\n'
+        cat "$work/below"
         if [ ${#left_out[@]} -gt 0 ]; then
             printf '\n## Left out\n\n'
             printf -- '- %s\n' "${left_out[@]}"
@@ -147,4 +179,6 @@ mode_report() {
     } >"$file"
     echo "written: $file"
     [ ${#left_out[@]} -eq 0 ] || printf 'left out: %s\n' "${left_out[@]}"
+    echo
+    cat "$work/below"
 }

@@ -20,12 +20,18 @@ aes|AES-256-GCM, 16 KiB, 64 jobs, on the card|aes-256-gcm:16384|64|rate|1.8|2.5
 aes|AES-256-GCM, 16 KiB, 64 jobs, OFFLOAD:fastest|aes-256-gcm:16384|fastest|rate|3|3.5
 aes|AES-256-GCM, 16 KiB, synchronous|aes-256-gcm:16384|sync|rate|2.5|3.5
 modes|AES, every mode and length, no job, the slowest|modes|sync||0.9|1.0
-modes|the same, 64 jobs, OFFLOAD:fastest|modes|fastest||0.9|1.0
-modes|the same, 64 jobs, on the card beyond 2 KiB|modes|64||0.9|1.0
+modes|AES, every mode and length, 64 jobs, fastest, the slowest|modes|fastest||0.9|1.0
+modes|AES, every mode and length, 64 jobs, card, the slowest|modes|64||0.9|1.0
 jobs|RSA-2048 sign, 1 to 512 jobs, worst step|steps|||0.95|1.0
 cpu|CPU time for an RSA-2048 sign, 64 jobs|rsa2048-sign|64|cpu_us|at most 0.35|0.3
 cpu|CPU time of an idle card, us in a second|idle|idle|idle_us_per_s|at most 100|0
 kernel|kernel alone, one core, RSA-2048 sign|kernel-rsa2048|kernel|rate|3.2|4
+tls|TLS 1.3, RSA-2048, handshakes a second|tls1.3-rsa2048|card|rate|1.3|1.3
+tls|TLS 1.3, RSA-2048, the server's CPU time|tls1.3-rsa2048|card|cpu_us|at most 0.68|0.68
+tls|TLS 1.2, RSA-2048, handshakes a second|tls1.2-rsa2048|card|rate|1.5|1.5
+tls|TLS 1.2, RSA-2048, the server's CPU time|tls1.2-rsa2048|card|cpu_us|at most 0.58|0.58
+tls|TLS 1.3, RSA-4096, handshakes a second|tls1.3-rsa4096|card|rate|3.5|3.5
+tls|TLS 1.3, RSA-4096, the server's CPU time|tls1.3-rsa4096|card|cpu_us|at most 0.24|0.24
 LIST
 }
 
@@ -67,16 +73,18 @@ plan_targets() {
     esac
 }
 
-# The lowest throughput in comparison with any that fewer jobs had.
+# The lowest throughput in comparison with any that fewer jobs had, of those that were measured.
 worst_step() {
     awk -F'\t' '$1 == "rsa2048-sign" && $2 ~ /^[0-9]+$/ && $3 == "rate" { rate[$2 + 0] = $4 }
         END {
             least = 2
             for (n = 1; n <= 512; n *= 2) {
+                if (!(n in rate)) continue
                 if (best > 0 && rate[n] / best < least) { least = rate[n] / best; at = n }
                 if (rate[n] > best) best = rate[n]
             }
-            printf "%.4f\t%d jobs\n", least, at
+            if (at) printf "%.4f\t%d jobs\n", least, at
+            exit !at
         }' "$1"
 }
 
@@ -88,17 +96,18 @@ in_words() {
         else printf "%.0f/s", value }'
 }
 
-# The lines of one group: what, ratio, at least, aim, whether it is reached, and what there is to say.
+# targets_reached GROUP SUMMARY: the lines of one group: what, ratio, at least, aim, whether it is reached, and what there is to say. Lines
+# without a figure are left out.
 targets_reached() {
-    local summary=$results/targets-$1.summary.tsv group what work_name variant metric least aim got note
+    local summary=$2 group what work_name variant metric least aim got note
     while IFS='|' read -r group what work_name variant metric least aim; do
         [ "$group" = "$1" ] || continue
         note=
         case $work_name in
         modes) IFS=$'\t' read -r got note < <(slowest_cell "$summary" "$variant") || continue ;;
-        steps) IFS=$'\t' read -r got note < <(worst_step "$summary") ;;
+        steps) IFS=$'\t' read -r got note < <(worst_step "$summary") || continue ;;
         idle)
-            got=$(look_up "$summary" idle idle "$metric" median)
+            got=$(look_up "$summary" idle idle "$metric" median) || continue
             note="without the card $(look_up "$summary" idle plain "$metric" median)"
             ;;
         *)
@@ -121,7 +130,7 @@ mode_targets() {
         plan_targets "$group"
         run_plan "$results/targets-$group.raw.tsv"
         summarize "$results/targets-$group.raw.tsv" "$results/targets-$group.summary.tsv"
-        targets_reached "$group" >>"$results/targets.tsv"
+        targets_reached "$group" "$results/targets-$group.summary.tsv" >>"$results/targets.tsv"
     done
     here
     echo "Ratios to plain synchronous OpenSSL on one core in the same round; $rounds rounds of $seconds s"

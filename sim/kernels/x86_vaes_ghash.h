@@ -27,7 +27,7 @@ struct product {
 /* x^128 + x^127 + x^126 + x^121 + 1, reversed, without its highest term. */
 INLINE vector polynomial(void)
 {
-    return spread(_mm_set_epi64x((long long)0xc200000000000000, 1));
+    return halves(1, (long long)0xc200000000000000);
 }
 
 INLINE struct product no_product(void)
@@ -79,7 +79,7 @@ INLINE vector multiply(vector blocks, vector power)
 
 INLINE __m128i swapped(__m128i block)
 {
-    return _mm512_castsi512_si128(swap_bytes(_mm512_castsi128_si512(block)));
+    return _mm_shuffle_epi8(block, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
 }
 
 /* --------------------------------------------------------------------------------------------------- hash */

@@ -80,23 +80,18 @@ INLINE struct text text_with_tweaks(
     return text;
 }
 
-TARGET static enum ersatz_result run_xts_encrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+INLINE enum ersatz_result xts_text(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
 {
     struct text text = text_with_tweaks(state, iv, out, in, len);
 
-    IN_STEPS(xts, VECTORS, &text, round_keys_from(state, state->keys.encrypt), true);
+    IN_STEPS(xts, VECTORS, &text, round_keys_from(state, encrypt ? state->keys.encrypt : state->keys.decrypt),
+        encrypt);
     return ERSATZ_OK;
 }
 
-TARGET static enum ersatz_result run_xts_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    struct text text = text_with_tweaks(state, iv, out, in, len);
-
-    IN_STEPS(xts, VECTORS, &text, round_keys_from(state, state->keys.decrypt), false);
-    return ERSATZ_OK;
-}
+RUN(run_xts_encrypt, xts_text, true)
+RUN(run_xts_decrypt, xts_text, false)
 
 /* -------------------------------------------------------------------------------------- blocks in a chain */
 

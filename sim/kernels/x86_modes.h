@@ -123,41 +123,58 @@ INLINE struct text text_after_iv(const uint8_t *iv, uint8_t *out, const uint8_t 
     return (struct text){out, in, len, spread(_mm_loadu_si128((const __m128i *)iv))};
 }
 
-TARGET static enum ersatz_result run_ecb_encrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+/*
+ * A function run() of whole(state, iv, out, in, len, ...). A text of one register, and of four narrow ones,
+ * is done at once, without the stack and the registers that others need: clang saves these first, whatever
+ * the text.
+ */
+#define RUN(run, whole, ...)                                                                                 \
+    TARGET static __attribute__((noinline)) enum ersatz_result run##_any(                                    \
+        const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)             \
+    {                                                                                                        \
+        return whole(state, iv, out, in, len, __VA_ARGS__);                                                  \
+    }                                                                                                        \
+                                                                                                             \
+    TARGET static enum ersatz_result run(                                                                    \
+        const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)             \
+    {                                                                                                        \
+        if (__builtin_expect(len == VECTOR, 1))                                                              \
+            return whole(state, iv, out, in, VECTOR, __VA_ARGS__);                                           \
+        if (VECTOR == X86_BLOCK && len == 4 * VECTOR)                                                        \
+            return whole(state, iv, out, in, 4 * VECTOR, __VA_ARGS__);                                       \
+        return run##_any(state, iv, out, in, len);                                                           \
+    }
+
+INLINE enum ersatz_result ecb_text(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
 {
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
-    IN_STEPS(ecb, VECTORS, &text, round_keys_from(state, state->keys.encrypt), true);
+    IN_STEPS(ecb, VECTORS, &text, round_keys_from(state, encrypt ? state->keys.encrypt : state->keys.decrypt),
+        encrypt);
     return ERSATZ_OK;
 }
 
-TARGET static enum ersatz_result run_ecb_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    struct text text = {.out = out, .in = in, .len = len};
-
-    (void)iv;
-    IN_STEPS(ecb, VECTORS, &text, round_keys_from(state, state->keys.decrypt), false);
-    return ERSATZ_OK;
-}
+RUN(run_ecb_encrypt, ecb_text, true)
+RUN(run_ecb_decrypt, ecb_text, false)
 
 INLINE vector counter_from(const uint8_t *iv)
 {
     return swap_bytes(spread(_mm_loadu_si128((const __m128i *)iv)));
 }
 
-/* All in this function: gcc clears the upper halves of registers neither in one that is given a wide vector
+/* All in these functions: gcc clears the upper halves of registers neither in one that is given a wide vector
  * by value nor after its call. tests/kernels/upper_halves sees it. */
-TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
+
+/* The last 64 bits of the counter carry within the text. This is rare, and a function of its own, because gcc
+ * prepares for it in front of every text. */
+TARGET static __attribute__((noinline)) enum ersatz_result run_carrying_ctr(
     const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
 {
     struct round_keys keys = round_keys_from(state, state->keys.encrypt);
     vector counter = counter_from(iv);
-    /* How many blocks there are, but for one, until the last 64 bits carry into the first. */
-    uint64_t left = ~last_64_bits(counter);
-    size_t before_carry = left < (len - 1) / X86_BLOCK ? (size_t)(left + 1) * X86_BLOCK : len;
+    size_t before_carry = (size_t)(~last_64_bits(counter) + 1) * X86_BLOCK;
     struct text text = {.out = out, .in = in, .len = before_carry};
 
     for (;;) {
@@ -168,6 +185,21 @@ TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
         counter = carried(counter);
         text.len = len - before_carry;
     }
+    counter_add(iv, len / X86_BLOCK);
+    return ERSATZ_OK;
+}
+
+TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+{
+    vector counter = counter_from(iv);
+    struct text text = {.out = out, .in = in, .len = len};
+
+    /* as many blocks, and one more, come before the last 64 bits carry into the first */
+    if (~last_64_bits(counter) < (len - 1) / X86_BLOCK)
+        return run_carrying_ctr(state, iv, out, in, len);
+    text.chain = counters_from(counter);
+    IN_STEPS(ctr, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
     counter_add(iv, len / X86_BLOCK);
     return ERSATZ_OK;
 }
@@ -198,24 +230,20 @@ INLINE void next_iv_from_ciphertext(uint8_t *iv, const uint8_t *in, size_t len)
         memcpy(iv, in + len - X86_BLOCK, X86_BLOCK);
 }
 
-TARGET static enum ersatz_result run_cbc_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+INLINE enum ersatz_result feedback_decrypt(
+    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len, bool is_cbc)
 {
     struct text text = text_after_iv(iv, out, in, len);
 
     next_iv_from_ciphertext(iv, in, len);
-    IN_STEPS(cbc_decrypt, VECTORS, &text, round_keys_from(state, state->keys.decrypt));
+    if (is_cbc)
+        IN_STEPS(cbc_decrypt, VECTORS, &text, round_keys_from(state, state->keys.decrypt));
+    else
+        IN_STEPS(cfb_decrypt, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
     return ERSATZ_OK;
 }
 
-TARGET static enum ersatz_result run_cfb_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    struct text text = text_after_iv(iv, out, in, len);
-
-    next_iv_from_ciphertext(iv, in, len);
-    IN_STEPS(cfb_decrypt, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
-    return ERSATZ_OK;
-}
+RUN(run_cbc_decrypt, feedback_decrypt, true)
+RUN(run_cfb_decrypt, feedback_decrypt, false)
 
 #endif

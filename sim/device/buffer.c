@@ -13,8 +13,10 @@
  * Buffers up to this stay with their request for the next one, while those of an instance's idle requests are
  * not more than its part of that, or the least; else they are given back. Buffers in use do not count: if a
  * program has more than that in flight, the next request would need again what this one gives back, and
- * malloc() would take and return it each time.
+ * malloc() would take and return it each time. What is no larger than the request itself stays in any case:
+ * to count it would take longer than to copy it.
  */
+#define BUFFER_KEPT_ANYWAY ((size_t)512)
 #define BUFFER_KEPT_MAX ((size_t)128 * 1024)
 #define BUFFERS_KEPT_MAX ((size_t)16 * 1024 * 1024)
 #define BUFFERS_KEPT_LEAST ((size_t)1024 * 1024)
@@ -36,11 +38,11 @@ static _Atomic size_t *idle_bytes(const struct ersatz_request *request)
 /* Count the buffer as idle, if it may stay. Relaxed: the sum is only compared with a limit. */
 static bool keep(struct ersatz_request *request)
 {
-    size_t part = BUFFERS_KEPT_MAX / request->device->pool.list_count, size = request->buffer_size;
-    size_t before;
+    size_t size = request->buffer_size, part, before;
 
-    if (size > BUFFER_KEPT_MAX)
-        return false;
+    if (size <= BUFFER_KEPT_ANYWAY || size > BUFFER_KEPT_MAX)
+        return size <= BUFFER_KEPT_ANYWAY;
+    part = BUFFERS_KEPT_MAX / request->device->pool.list_count;
     before = atomic_fetch_add_explicit(idle_bytes(request), size, memory_order_relaxed);
     if (before + size <= (part > BUFFERS_KEPT_LEAST ? part : BUFFERS_KEPT_LEAST))
         return true;
@@ -56,7 +58,7 @@ static void cleanse(struct ersatz_request *request)
 
 void buffer_cleanse(struct ersatz_request *request)
 {
-    uint32_t state = BUFFER_LEFT;
+    uint8_t state = BUFFER_LEFT;
 
     /* Acquire and release: pairs with the thread that left it, and with the one that takes it next. */
     if (atomic_load_explicit(&request->buffer_state, memory_order_relaxed) != BUFFER_LEFT ||
@@ -69,7 +71,7 @@ void buffer_cleanse(struct ersatz_request *request)
 
 void buffer_take(struct ersatz_request *request)
 {
-    uint32_t state = atomic_load_explicit(&request->buffer_state, memory_order_acquire);
+    uint8_t state = atomic_load_explicit(&request->buffer_state, memory_order_acquire);
 
     while (state != BUFFER_OWNED && (state == BUFFER_BEING_CLEANSED ||
                                         !atomic_compare_exchange_weak_explicit(&request->buffer_state, &state,
@@ -77,7 +79,8 @@ void buffer_take(struct ersatz_request *request)
         sched_yield(); /* some microseconds at the most */
         state = atomic_load_explicit(&request->buffer_state, memory_order_acquire);
     }
-    atomic_fetch_sub_explicit(idle_bytes(request), request->buffer_size, memory_order_relaxed);
+    if (request->buffer_size > BUFFER_KEPT_ANYWAY)
+        atomic_fetch_sub_explicit(idle_bytes(request), request->buffer_size, memory_order_relaxed);
 }
 
 /* How much of the buffer may be secret now: what is known to have become ciphertext is not, but an earlier

@@ -162,6 +162,13 @@ unsigned device_flights(struct ersatz_device *device, enum ersatz_flight kind, u
 void device_flight_began(struct ersatz_request *request);
 void device_flight_ended(struct ersatz_request *request);
 
+/* Whether its descriptor is made readable before the request is complete. */
+static inline bool request_is_woken_for_nothing(const struct ersatz_request *request)
+{
+    return request->device->faults != NULL && (request_is_struck(&request->faults, ERSATZ_FAULT_SPURIOUS) ||
+                                                  request_is_struck(&request->faults, ERSATZ_FAULT_EARLY));
+}
+
 /* Count that many RSA operations and cipher operations as no longer in flight. */
 void device_flights_ended(struct instance *instance, unsigned asym, unsigned cipher);
 

@@ -406,7 +406,7 @@ void faults_before_pause(struct faults *faults, struct ersatz_request *request, 
 
     if (request_is_struck(own, ERSATZ_FAULT_SPURIOUS))
         fault_count(faults, ERSATZ_FAULT_SPURIOUS);
-    if (request_is_woken_for_nothing(own) && waker != NULL)
+    if (request_is_woken_for_nothing(request) && waker != NULL)
         waker_signal(waker->fd, waker->serial);
     if (!request_is_struck(own, ERSATZ_FAULT_READY) || callback_runs_here(faults->device))
         return;

@@ -18,7 +18,7 @@ struct faults;
 /* The faults of one request. Plain fields: only the thread that has the request uses them, first its
  * submitter, then a worker, then the timer thread. */
 struct request_faults {
-    uint32_t strikes; /* a bit 1 << enum ersatz_fault for each; 0 also where the device has no rules */
+    uint32_t strikes; /* a bit 1 << enum ersatz_fault for each */
     bool drawn;
     bool was_postponed;   /* reorder: so that others may pass it */
     unsigned resets;      /* resets of the card before it was accepted: see faults.c */
@@ -43,12 +43,6 @@ struct request_faults {
 static inline bool request_is_struck(const struct request_faults *faults, enum ersatz_fault fault)
 {
     return (faults->strikes & 1u << fault) != 0;
-}
-
-/* Whether its descriptor is made readable before the request is complete. */
-static inline bool request_is_woken_for_nothing(const struct request_faults *faults)
-{
-    return (faults->strikes & (1u << ERSATZ_FAULT_SPURIOUS | 1u << ERSATZ_FAULT_EARLY)) != 0;
 }
 
 /* For the device's configuration; *faults is NULL where it has no rules and is not steered. False: out of

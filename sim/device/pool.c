@@ -69,7 +69,7 @@ static bool grow(struct pool *pool, unsigned list)
     atomic_store_explicit(&pool->chunk_count, count + 1, memory_order_release);
     for (uint32_t i = 0; i < POOL_CHUNK; i++) {
         chunk[i].pool_index = count * POOL_CHUNK + i;
-        chunk[i].pool_list = list;
+        chunk[i].pool_list = (uint16_t)list;
         pool_return(pool, &chunk[i]);
     }
     return true;

@@ -169,6 +169,25 @@ static bool copy_cipher(struct ersatz_request *request)
     return true;
 }
 
+/* Of RSA, without the bytes that only a cipher has: they lie on a further cache line. */
+static void copy_op(struct ersatz_op *to, const struct ersatz_op *from)
+{
+    if (from->kind == ERSATZ_CIPHER) {
+        *to = *from;
+    } else {
+        to->kind = from->kind;
+        to->u.rsa = from->u.rsa;
+    }
+}
+
+static void note_caller(struct ersatz_request *request, const struct ersatz_op *op)
+{
+    bool is_cipher = op->kind == ERSATZ_CIPHER;
+
+    request->caller_out = is_cipher ? op->u.cipher.out : op->u.rsa.out;
+    request->caller_tag = is_cipher ? op->u.cipher.tag : NULL;
+}
+
 static enum ersatz_result make_request(struct ersatz_device *device, const struct ersatz_op *op, bool copy,
     bool direct, struct ersatz_request **out)
 {
@@ -185,23 +204,23 @@ static enum ersatz_result make_request(struct ersatz_device *device, const struc
             cipher_release(op->u.cipher.cipher);
         return ERSATZ_NO_MEMORY;
     }
-    request->op = *op;
+    copy_op(&request->op, op);
     request->copied = copy;
     request->direct = direct && direct_is_possible(op);
     request->in_company = false;
     request->instance = NULL;
     request->has_slot = false;
     request->waker = NULL;
-    request->watched = (struct watched){.state = &request->state,
-        .op = &request->op,
-        .number = &request->times.number,
-        .submitted_ns = &request->times.at[ERSATZ_POINT_SUBMITTED]};
+    if (device->check != NULL)
+        request->watched = (struct watched){.state = &request->state,
+            .op = &request->op,
+            .number = &request->times.number,
+            .submitted_ns = &request->times.at[ERSATZ_POINT_SUBMITTED]};
     request->first = request;
     request->group_next = NULL;
     atomic_store_explicit(&request->group_open, 1, memory_order_relaxed);
     request->result = ERSATZ_STOPPED;
     times_reset(request);
-    request->faults.strikes = 0;
     if (device->faults != NULL)
         memset(&request->faults, 0, sizeof(request->faults));
     atomic_store_explicit(&request->state, REQUEST_PENDING, memory_order_relaxed);
@@ -211,7 +230,7 @@ static enum ersatz_result make_request(struct ersatz_device *device, const struc
     else
         rsa_key_use(op->u.rsa.key, request->pool_list);
     if (copy) {
-        request->caller_op = *op;
+        note_caller(request, op);
         buffer_take(request);
         request->leaves_ciphertext =
             op->kind == ERSATZ_CIPHER && cipher_writes_ciphertext(op->u.cipher.cipher);

@@ -193,7 +193,7 @@ static bool is_done_fd(struct ersatz_request *request, bool *drained)
     if (is_muted(request)) /* the descriptor signals a newer request now: leave its signal alone */
         return request_state(request) == REQUEST_SIGNALLED;
     *drained = waker_drain(request->waker);
-    if (request_is_woken_for_nothing(&request->faults))
+    if (request_is_woken_for_nothing(request))
         wait_for_own_signal(request);
     else if (*drained && request_state(request) >= REQUEST_COMPLETE)
         return true; /* the one signal of this request was just consumed: none can follow */
@@ -299,17 +299,16 @@ void ersatz_request_wait_for_room(struct ersatz_request *request, unsigned inter
 
 static void copy_results_out(const struct ersatz_request *request)
 {
-    const struct ersatz_op *from = &request->op;
-    const struct ersatz_op *to = &request->caller_op;
+    const struct ersatz_op *op = &request->op;
 
-    if (to->kind != ERSATZ_CIPHER) {
-        memcpy(to->u.rsa.out, from->u.rsa.out, ersatz_rsa_key_size(from->u.rsa.key));
+    if (op->kind != ERSATZ_CIPHER) {
+        memcpy(request->caller_out, op->u.rsa.out, ersatz_rsa_key_size(op->u.rsa.key));
         return;
     }
-    if (to->u.cipher.len > 0 && !request->direct)
-        memcpy(to->u.cipher.out, from->u.cipher.out, to->u.cipher.len);
-    if (to->u.cipher.tag != NULL)
-        memcpy(to->u.cipher.tag, from->u.cipher.tag, to->u.cipher.tag_len);
+    if (op->u.cipher.len > 0 && !request->direct)
+        memcpy(request->caller_out, op->u.cipher.out, op->u.cipher.len);
+    if (request->caller_tag != NULL)
+        memcpy(request->caller_tag, op->u.cipher.tag, op->u.cipher.tag_len);
 }
 
 /* The result of a group: the first one that is not a success. */

@@ -54,11 +54,6 @@ static bool orphan(struct ersatz_waker *waker, struct ersatz_request *request, b
     return request_mute(request);
 }
 
-static bool has_spurious_signal(const struct ersatz_request *request)
-{
-    return request_is_woken_for_nothing(&request->faults);
-}
-
 /*
  * The list of attached requests. Nearly always it has one entry at most, which comes and goes by one atomic
  * exchange: a signal handler that interrupts it, and jumps away or uses the card, finds the list whole.
@@ -86,7 +81,7 @@ void waker_attach(struct ersatz_waker *waker, struct ersatz_request *request)
         atomic_store_explicit(&request->waker_older, older, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(
         &waker->attached, &older, request, memory_order_acq_rel, memory_order_acquire));
-    if (older != NULL && (orphan(waker, older, true) || has_spurious_signal(older)))
+    if (older != NULL && (orphan(waker, older, true) || request_is_woken_for_nothing(older)))
         waker_drain(waker); /* so that the orphan's signal is not taken for the new request's */
     ersatz_unlock(&locked);
 }

@@ -29,6 +29,7 @@ struct copy {
      * lay, so the public ones are compared as well; they determine the others. */
     struct numbers made_from;
     BIGNUM *n, *e;
+    BN_ULONG e_word; /* e, if it has one word; else, or if there is none, all bits are set */
 };
 
 struct attached {
@@ -202,6 +203,7 @@ static struct copy *make_copy(const RSA *rsa, const struct numbers *numbers)
     copy->made_from = *numbers;
     copy->n = BN_dup(numbers->n);
     copy->e = BN_dup(numbers->e);
+    copy->e_word = BN_get_word(numbers->e);
     if (copy->n == NULL || copy->e == NULL) {
         error_raise_result(ERSATZ_NO_MEMORY);
         free_copy(copy);
@@ -215,12 +217,21 @@ static struct copy *make_copy(const RSA *rsa, const struct numbers *numbers)
     return copy;
 }
 
+/* With hundreds of keys, none of a key's numbers is in the nearest caches: a short exponent lies in the copy
+ * itself. */
+static bool has_exponent(const struct copy *copy, const BIGNUM *e)
+{
+    BN_ULONG word = BN_get_word(e);
+
+    return word == copy->e_word && (~word != 0 || BN_cmp(e, copy->e) == 0);
+}
+
 /* Whether the key has not changed since. Nor is a copy used that was made before a fork, in the parent. */
 static bool is_up_to_date(const struct copy *copy, const struct numbers *numbers)
 {
     return copy != NULL && ersatz_rsa_key_is_current(copy->copy.key) &&
-           memcmp(numbers, &copy->made_from, sizeof(*numbers)) == 0 && BN_cmp(numbers->n, copy->n) == 0 &&
-           BN_cmp(numbers->e, copy->e) == 0;
+           memcmp(numbers, &copy->made_from, sizeof(*numbers)) == 0 && has_exponent(copy, numbers->e) &&
+           BN_cmp(numbers->n, copy->n) == 0;
 }
 
 const struct rsa_copy *rsa_device_key(RSA *rsa)

@@ -3,24 +3,25 @@
 # shellcheck shell=bash disable=SC2154 # scripts/bench sets results, rounds and others
 
 mode_cores() {
-    local counts=${jobs:-1,4,16,64} threads workers variants=
+    local counts=${jobs:-1,4,16,64} threads workers
     # Runs differ by more than cells do, so many short ones say more than a few long ones.
     local rounds=${given_rounds:-$([ -n "$quick" ] && echo 7 || echo 21)} seconds=${given_seconds:-0.1}
     counts=${counts//,/ }
     for threads in $counts; do
         for workers in $counts; do
-            variants+=" ${threads}x$workers"
+            plan_all empty "empty echo" "${threads}x$workers"
         done
     done
-    plan_all empty empty "$variants"
     run_plan "$results/cores.raw.tsv"
     summarize "$results/cores.raw.tsv" "$results/cores.summary.tsv" "${counts%% *}x${counts%% *}"
     lines_with "rate cpu_us cpu_us/plain batch sleeps enters switches" "$results/cores.summary.tsv" >"$results/cores.tsv"
     here
     echo "Requests that compute nothing, 16 in flight for each thread, $rounds rounds of $seconds s: processor time of the process for"
-    echo "one, in microseconds; in brackets, requests to a batch"
+    echo "one, in microseconds; in brackets, requests to a batch, and the time without a card, by threads that do nothing but the same waits"
     cores_table "$results/cores.tsv" | as_text
     tell_flatness "processor time" cpu_us "${counts%% *}x${counts%% *}" "$results/cores.raw.tsv"
+    without_waits cpu_us "${counts%% *}x${counts%% *}" "$results/cores.raw.tsv" >"$work/without_waits.tsv"
+    tell_flatness "without what the waits alone take more, processor time" cpu_us "${counts%% *}x${counts%% *}" "$work/without_waits.tsv"
     ! grep -q $'\tinstructions\t' "$results/cores.raw.tsv" ||
         tell_flatness instructions instructions "${counts%% *}x${counts%% *}" "$results/cores.raw.tsv"
     tell_cleanliness "$results/cores.summary.tsv"
@@ -28,8 +29,19 @@ mode_cores() {
 
 # cores_table TSV: a line for each number of threads, a column for each number of workers.
 cores_table() {
-    awk -F'\t' -v OFS='\t' 'NR > 1 { split($2, n, "x"); print n[1], n[2] (n[2] == 1 ? " worker" : " workers"), sprintf("%.2f (%.1f)", $4, $6) }' "$1" |
+    awk -F'\t' -v OFS='\t' '
+        NR == FNR { if ($1 == "echo") alone[$2] = $4; next }
+        $1 == "empty" { split($2, n, "x"); print n[1], n[2] (n[2] == 1 ? " worker" : " workers"), sprintf("%.2f (%.1f; %.2f)", $4, $6, alone[$2]) }' "$1" "$1" |
         pivot threads
+}
+
+# without_waits METRIC FIRST RAW: the metric of each cell, less what the same waits without a card take more there than in the first cell, round
+# by round.
+without_waits() {
+    awk -F'\t' -v OFS='\t' -v metric="$1" -v first="$2" '
+        $4 != metric { next }
+        NR == FNR { if ($2 == "echo") alone[$1, $3] = $5; next }
+        $2 == "empty" && ($1, $3) in alone && ($1, first) in alone { $5 -= alone[$1, $3] - alone[$1, first]; print }' "$3" "$3"
 }
 
 # tell_flatness WORDS METRIC FIRST RAW: the dearest cell in proportion to the first: the median of each round's ratio, and the interval in which
@@ -49,7 +61,7 @@ tell_flatness() {
             low = ratio[enough ? t : 1]
             high = ratio[enough ? n + 1 - t : n]
         }
-        $4 == metric { value[$3, $1] = $5; if (!($3 in seen)) { seen[$3] = 1; cell[++cells] = $3 } if ($1 > rounds) rounds = $1 }
+        $2 == "empty" && $4 == metric { value[$3, $1] = $5; if (!($3 in seen)) { seen[$3] = 1; cell[++cells] = $3 } if ($1 > rounds) rounds = $1 }
         END {
             for (c = 1; c <= cells; c++) {
                 look(cell[c])

@@ -180,8 +180,11 @@ measure_in_a_row() {
     measure_in_flight "$1" "$2" -n $((count < 4 ? 4 : count > 256 ? 256 : count))
 }
 
-# measure_empty WORK VARIANT: requests that compute nothing; the variant has threads and workers, 4x16.
+# measure_empty WORK VARIANT: requests that compute nothing, or, if WORK is "echo", the same waits without a card; the variant has threads and
+# workers, 4x16.
 measure_empty() {
-    "$programs/empty" "${2%x*}" "${2#*x}" "$seconds" >"$work/out" || return
+    local without_card=()
+    [ "$1" != echo ] || without_card=(-e)
+    "$programs/empty" "${without_card[@]}" "${2%x*}" "${2#*x}" "$seconds" >"$work/out" || return
     awk -v w="$1" -v v="$2" -v OFS='\t' '{ print w, v, $1, $2 }' "$work/out"
 }

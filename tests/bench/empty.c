@@ -3,7 +3,10 @@
  * What a request costs that computes nothing but goes the whole way: it is made, submitted to a ring, taken
  * by a worker, completed, signalled by an eventfd, found by epoll, and finished.
  *
- *   empty [-j REQUESTS] THREADS WORKERS SECONDS
+ *   empty [-e] [-j REQUESTS] THREADS WORKERS SECONDS
+ *
+ * -e: without a card. The threads do the same waits at as many eventfds, which other threads write to:
+ * echo.h. So what Linux takes for the threads is known apart.
  *
  * Each thread has an instance of its own and keeps so many requests in flight there, 16 if not told. Prints
  * names and values: requests a second, processor time of the whole process for each request, requests to a
@@ -15,21 +18,24 @@
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "check.h"
+#include "echo.h"
 #include "times.h"
 
 #define THREADS_MAX 1024u
-#define REQUESTS_MAX 512u
+#define REQUESTS_MAX ECHO_QUEUE
 #define WARM_UP_NS 100000000u
 
 struct slot {
     struct ersatz_op op;
     struct ersatz_waker *waker;
     struct ersatz_request *request;
+    int echo_fd;
 };
 
 struct submitter {
@@ -42,6 +48,7 @@ static struct ersatz_stats stats;
 static struct ersatz_device *device;
 static struct submitter submitters[THREADS_MAX];
 static unsigned thread_count, worker_count, in_flight = 16;
+static bool without_card;
 static _Atomic bool ending;
 
 /* A text of no bytes, which no kernel sees. */
@@ -50,6 +57,12 @@ static void prepare(struct slot *slot, int epoll)
     static const uint8_t key[16] = {7};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = slot};
 
+    if (without_card) {
+        slot->echo_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        CHECK(slot->echo_fd >= 0);
+        CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, slot->echo_fd, &event), 0);
+        return;
+    }
     slot->op.kind = ERSATZ_CIPHER;
     CHECK_EQ(ersatz_cipher_new(ERSATZ_CBC, 128, &slot->op.u.cipher.cipher), ERSATZ_OK);
     CHECK_EQ(ersatz_cipher_set_key(slot->op.u.cipher.cipher, key, sizeof(key), true), ERSATZ_OK);
@@ -57,8 +70,12 @@ static void prepare(struct slot *slot, int epoll)
     CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, ersatz_waker_fd(slot->waker), &event), 0);
 }
 
-static void submit(struct slot *slot)
+static void submit(const struct submitter *own, struct slot *slot)
 {
+    if (without_card) {
+        echo_ask(own->index, slot->echo_fd);
+        return;
+    }
     CHECK_EQ(ersatz_request_new(device, &slot->op, true, &slot->request), ERSATZ_OK);
     CHECK_EQ(ersatz_submit_fd(slot->request, slot->waker), ERSATZ_OK);
 }
@@ -66,6 +83,10 @@ static void submit(struct slot *slot)
 /* Returns whether the slot's request is done. */
 static bool finish(struct slot *slot)
 {
+    uint64_t one;
+
+    if (without_card)
+        return read(slot->echo_fd, &one, sizeof(one)) == (ssize_t)sizeof(one);
     if (!ersatz_request_is_done(slot->request))
         return false;
     CHECK_EQ(ersatz_request_finish(slot->request), ERSATZ_OK);
@@ -89,7 +110,7 @@ static void keep_in_flight(struct submitter *own, int epoll)
             if (atomic_load_explicit(&ending, memory_order_relaxed))
                 open--;
             else
-                submit(slot);
+                submit(own, slot);
         }
     }
 }
@@ -104,10 +125,14 @@ static void *run(void *arg)
     ersatz_thread_bind(own->index);
     for (unsigned i = 0; i < in_flight; i++) {
         prepare(&slots[i], epoll);
-        submit(&slots[i]);
+        submit(own, &slots[i]);
     }
     keep_in_flight(own, epoll);
     for (unsigned i = 0; i < in_flight; i++) {
+        if (without_card) {
+            CHECK_EQ(close(slots[i].echo_fd), 0);
+            continue;
+        }
         ersatz_waker_free(slots[i].waker);
         ersatz_cipher_free(slots[i].op.u.cipher.cipher);
     }
@@ -143,9 +168,9 @@ static struct sample take_sample(void)
     struct rusage usage;
     struct sample sample = {.at_ns = time_now(),
         .used_ns = clock_used(),
-        .batches = ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES),
-        .sleeps = ersatz_stats_count(&stats, ERSATZ_COUNTER_SLEEPS),
-        .enters = ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS)};
+        .batches = without_card ? echo_batches() : ersatz_stats_count(&stats, ERSATZ_COUNTER_BATCHES),
+        .sleeps = without_card ? echo_sleeps() : ersatz_stats_count(&stats, ERSATZ_COUNTER_SLEEPS),
+        .enters = without_card ? echo_batches() : ersatz_stats_count(&stats, ERSATZ_COUNTER_IO_URING_ENTERS)};
 
     if (instructions >= 0)
         CHECK_EQ(read(instructions, &sample.instructions, sizeof(sample.instructions)), sizeof(uint64_t));
@@ -197,33 +222,47 @@ static double number_of(const char *text, double least, double most)
     double number = strtod(text, &rest);
 
     if (rest == text || *rest != '\0' || !(number >= least && number <= most)) {
-        fprintf(stderr, "usage: empty [-j REQUESTS] THREADS WORKERS SECONDS\n");
+        fprintf(stderr, "usage: empty [-e] [-j REQUESTS] THREADS WORKERS SECONDS\n");
         exit(2);
     }
     return number;
 }
 
-int main(int argc, char **argv)
+static bool open_card(void)
 {
     struct ersatz_config config;
     struct ersatz_error error;
-    double seconds;
 
-    for (int option; (option = getopt(argc, argv, "+j:")) != -1;)
-        in_flight = (unsigned)number_of(option == 'j' ? optarg : "", 1, REQUESTS_MAX);
-    thread_count = (unsigned)number_of(argc - optind == 3 ? argv[optind] : "", 1, THREADS_MAX);
-    worker_count = (unsigned)number_of(argv[optind + 1], 1, ERSATZ_WORKERS_MAX);
-    seconds = number_of(argv[optind + 2], 0.001, 1000);
-    count_instructions();
     ersatz_config_init(&config, &stats);
     config.workers = worker_count;
     config.instances = thread_count;
     if (ersatz_device_open(&config, &device, &error) != ERSATZ_OK) {
         fprintf(stderr, "the card does not start: %s\n", error.text);
-        return 1;
+        return false;
     }
     while (ersatz_stats_count(&stats, ERSATZ_COUNTER_SLEEPS) < worker_count)
         pause_for(1000000); /* as a card does between its start and its first request */
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    double seconds;
+
+    for (int option; (option = getopt(argc, argv, "+ej:")) != -1;) {
+        if (option == 'e')
+            without_card = true;
+        else
+            in_flight = (unsigned)number_of(option == 'j' ? optarg : "", 1, REQUESTS_MAX);
+    }
+    thread_count = (unsigned)number_of(argc - optind == 3 ? argv[optind] : "", 1, THREADS_MAX);
+    worker_count = (unsigned)number_of(argv[optind + 1], 1, ERSATZ_WORKERS_MAX);
+    seconds = number_of(argv[optind + 2], 0.001, 1000);
+    count_instructions();
+    if (without_card)
+        echo_open(thread_count, worker_count);
+    else if (!open_card())
+        return 1;
     for (unsigned i = 0; i < thread_count; i++) {
         submitters[i].index = i;
         CHECK_EQ(pthread_create(&submitters[i].thread, NULL, run, &submitters[i]), 0);
@@ -232,6 +271,9 @@ int main(int argc, char **argv)
     atomic_store(&ending, true);
     for (unsigned i = 0; i < thread_count; i++)
         CHECK_EQ(pthread_join(submitters[i].thread, NULL), 0);
-    ersatz_device_free(device);
+    if (without_card)
+        echo_close();
+    else
+        ersatz_device_free(device);
     return 0;
 }

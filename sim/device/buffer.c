@@ -60,8 +60,10 @@ void buffer_cleanse(struct ersatz_request *request)
 {
     uint8_t state = BUFFER_LEFT;
 
-    /* Acquire and release: pairs with the thread that left it, and with the one that takes it next. */
-    if (atomic_load_explicit(&request->buffer_state, memory_order_relaxed) != BUFFER_LEFT ||
+    /* The look is sequentially consistent: a thread that found `left` set did not write it, so nothing but
+     * the order of this load after the exchange in pool_cleanse() lets the worker see what that thread left.
+     * Acquire and release: pairs with the thread that left it, and with the one that takes it next. */
+    if (atomic_load(&request->buffer_state) != BUFFER_LEFT ||
         !atomic_compare_exchange_strong_explicit(&request->buffer_state, &state, BUFFER_BEING_CLEANSED,
             memory_order_acquire, memory_order_relaxed))
         return;

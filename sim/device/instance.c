@@ -315,9 +315,29 @@ void instance_give_slots(struct instance *instance, unsigned count)
     admit(instance);
 }
 
-struct ersatz_request *instance_take_back(struct instance *instance)
+/* In how many looks a thread fills the place in the ring that it has taken. */
+#define FILL_LOOKS 100u
+
+/*
+ * A submitter takes a place in the ring, fills it, then looks whether the device is stopping. That it has
+ * taken the place is sequentially consistent, so a thread that stops the device sees this, or the submitter
+ * sees that it stops. But that the place is filled may become visible later: here it is waited for. Not for
+ * ever, since the submitter may be interrupted in between; then it looks when it goes on.
+ */
+static struct ersatz_request *pop_what_is_pushed(struct instance *instance)
 {
     struct ersatz_request *request = ring_pop(&instance->requests);
+
+    for (unsigned i = 0; request == NULL && ring_count(&instance->requests) > 0 && i < FILL_LOOKS; i++) {
+        sched_yield();
+        request = ring_pop(&instance->requests);
+    }
+    return request;
+}
+
+struct ersatz_request *instance_take_back(struct instance *instance)
+{
+    struct ersatz_request *request = pop_what_is_pushed(instance);
 
     if (request != NULL)
         return request;

@@ -16,10 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A worker's ring takes two pages, a response ring of the usual depth six. This many processes have room for
- * their rings in the half of the limit that the others leave: each for workers' rings in a half of
- * its part. */
-#define RING_BYTES 8192u
+/* A worker's ring takes two pages, of 4 to 64 KiB; a response ring of the usual depth six of 4 KiB. This many
+ * processes have room for their rings in the half of the limit that the others leave: each for workers' rings
+ * in a half of its part. */
+#define RING_PAGES 2u
 #define PROCESSES 64u
 
 /* From linux/io_uring.h, since Linux 6.13. */
@@ -39,15 +39,20 @@ struct registration {
 /* An address where no process has memory. */
 #define NOWHERE UINT64_C(0xff80000000000000)
 
+unsigned locked_memory_rings_within(uint64_t limit, uint64_t page)
+{
+    uint64_t rings = limit / 4 / PROCESSES / (RING_PAGES * page);
+
+    return rings < 1 ? 1 : rings < UINT_MAX ? (unsigned)rings : UINT_MAX;
+}
+
 unsigned locked_memory_rings(void)
 {
     struct rlimit limit;
-    rlim_t rings;
 
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT_MAX;
-    rings = limit.rlim_cur / 4 / PROCESSES / RING_BYTES;
-    return rings < 1 ? 1 : rings < UINT_MAX ? (unsigned)rings : UINT_MAX;
+    return locked_memory_rings_within(limit.rlim_cur, (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 /* The error of Linux's answer to a region of that size. */

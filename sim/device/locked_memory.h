@@ -10,9 +10,13 @@
 
 #include <liburing.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* How many workers' rings a process makes in any case: at least 1. */
 unsigned locked_memory_rings(void);
+
+/* The same for a limit and pages of so many bytes. */
+unsigned locked_memory_rings_within(uint64_t limit, uint64_t page);
 
 /* Whether half of the limit is free, or rings do not count. ring: any, that may still be used by its
  * descriptor. For a microsecond that half counts as used: rings that are made at that moment may

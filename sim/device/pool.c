@@ -66,7 +66,7 @@ static bool grow(struct pool *pool, unsigned list)
         return false;
     memset(chunk, 0, POOL_CHUNK * sizeof(*chunk));
     pool->chunks[count] = chunk;
-    atomic_store_explicit(&pool->chunk_count, count + 1, memory_order_release);
+    atomic_store(&pool->chunk_count, count + 1); /* sequentially consistent: see pool_cleanse() */
     for (uint32_t i = 0; i < POOL_CHUNK; i++) {
         chunk[i].pool_index = count * POOL_CHUNK + i;
         chunk[i].pool_list = (uint16_t)list;
@@ -118,7 +118,7 @@ bool pool_return(struct pool *pool, struct ersatz_request *request)
 
 unsigned pool_size(struct pool *pool)
 {
-    return atomic_load_explicit(&pool->chunk_count, memory_order_acquire) * POOL_CHUNK;
+    return atomic_load(&pool->chunk_count) * POOL_CHUNK;
 }
 
 unsigned pool_close(struct pool *pool)
@@ -147,7 +147,7 @@ void pool_cleanse(struct pool *pool, bool (*stop)(struct ersatz_device *), struc
 
     if (!atomic_load(&pool->left) || !atomic_exchange(&pool->left, false))
         return;
-    size = pool_size(pool);
+    size = pool_size(pool); /* after the exchange: a request that was left before that is among them */
     for (unsigned i = 0; i < size; i++) {
         if (i % POOL_CHUNK == 0 && stop(device)) {
             atomic_store(&pool->left, true);

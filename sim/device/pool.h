@@ -33,7 +33,8 @@ struct pool {
     struct ersatz_lock grow_lock;
     bool closed;       /* under grow_lock */
     _Atomic bool left; /* a buffer may have been left uncleansed; sequentially consistent: see buffer.c */
-    _Atomic unsigned chunk_count; /* written under grow_lock; release, after the chunk is in its place */
+    _Atomic unsigned chunk_count; /* written under grow_lock, after the chunk is in its place; sequentially
+                                   * consistent: see pool_cleanse() */
     struct ersatz_request *chunks[POOL_CHUNKS_MAX];
 };
 

@@ -87,7 +87,7 @@ void stop_begin(struct ersatz_device *device)
         check_settle(
             device->check, device->stopper); /* before requests are cancelled and their jobs signalled */
     /* Sequentially consistent: a submitter pushes, then looks at this flag; the first worker raises it, then
-     * empties the rings. One of the two cancels what was pushed. */
+     * empties the rings. One of the two cancels what was pushed: see instance_take_back(). */
     atomic_store(&device->stopping, true);
     device_wake_workers(device);
 }

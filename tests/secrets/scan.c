@@ -7,7 +7,7 @@
 #include "check.h"
 
 #define MASK 0xa5
-#define PAGE 4096u
+#define PAGE 4096u /* no page is smaller; larger ones are scanned in pieces */
 
 struct scan scan_for(const void *bytes, size_t len)
 {

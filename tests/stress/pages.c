@@ -7,7 +7,6 @@
 #include "check.h"
 #include "memory.h"
 
-#define PAGE 4096u
 #define SPOILED_MAX 4096u /* each takes two of the kernel's mappings, of which there are 65,530 */
 
 static struct {
@@ -16,22 +15,27 @@ static struct {
     unsigned next, count;
 } spoiled = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static size_t page(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static size_t whole_pages(size_t size)
 {
-    return (size + PAGE - 1) / PAGE * PAGE;
+    return (size + page() - 1) / page() * page();
 }
 
 struct pages pages_new(size_t in_len, size_t out_len)
 {
     size_t in_size = whole_pages(in_len), out_size = whole_pages(out_len);
-    struct pages pages = {.size = in_size + out_size + 2 * PAGE};
+    struct pages pages = {.size = in_size + out_size + 2 * page()};
 
     pages.memory = mmap(NULL, pages.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages.memory != MAP_FAILED);
     CHECK_EQ(mprotect(pages.memory, in_size, PROT_READ | PROT_WRITE), 0);
-    CHECK_EQ(mprotect(pages.memory + in_size + PAGE, out_size, PROT_READ | PROT_WRITE), 0);
+    CHECK_EQ(mprotect(pages.memory + in_size + page(), out_size, PROT_READ | PROT_WRITE), 0);
     pages.in = pages.memory + in_size - in_len;
-    pages.out = pages.memory + in_size + PAGE + out_size - out_len;
+    pages.out = pages.memory + in_size + page() + out_size - out_len;
     return pages;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ersatz/device.h"
 #include "ersatz/output.h"
 
 bool report_set_file(char **file, const char *path)

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "ersatz/device.h"
+#include "ersatz/result.h"
 
 #define ERSATZ_CONTROL_CLIENTS_MAX 64u         /* at a time; others are told so, and refused */
 #define ERSATZ_CONTROL_LINE_MAX 8192u          /* bytes of a line that a client sends */

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "ersatz/device.h"
+#include "ersatz/result.h"
 
 /*
  * Writes a line to standard error (printf style), prefixed with "ersatz: "; a long line is cut. A process

@@ -9,9 +9,9 @@
 
 #include <sys/types.h>
 
-#include "ersatz/device.h"
 #include "ersatz/findings.h"
 #include "ersatz/latency.h"
+#include "ersatz/result.h"
 #include "ersatz/stats.h"
 #include "ersatz/trace.h"
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ersatz/device.h"
+#include "ersatz/result.h"
 
 enum json_kind { JSON_STRING, JSON_NUMBER, JSON_WORD /* true, false, null */ };
 

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "ersatz/device.h"
+#include "ersatz/result.h"
 
 /* Start a thread with every signal blocked, since signals are for the application's threads. False: errno
  * says why. */

@@ -63,18 +63,23 @@ static int sign_until_stopped(void *arg)
     return 1;
 }
 
-static int fork_when_stopped(void *arg)
+/* The callback's last step. */
+static int fork_and_return(void)
 {
-    pid_t pid;
+    pid_t pid = fork();
 
-    sign_until_stopped(arg);
-    atomic_store(&callback_done, 0);
-    pid = fork();
     if (pid == 0)
         _exit(ENDED);
     child_exits_with(pid, ENDED);
     atomic_store(&callback_done, 1);
     return 1;
+}
+
+static int fork_when_stopped(void *arg)
+{
+    sign_until_stopped(arg);
+    atomic_store(&callback_done, 0);
+    return fork_and_return();
 }
 
 static int exit_here(void *arg)
@@ -111,19 +116,12 @@ static int give_back_here(void *arg)
 /* Commands that take the card's lock, or start a card, until they are told that it is being stopped. */
 static int command_until_stopped(void *arg)
 {
-    pid_t pid;
-
     (void)arg;
     atomic_store(&in_callback, 1);
     while (!card_refuses(card, "HOLD", "none", "last user"))
         usleep(100);
     CHECK(card_number(card, "GET_NUM_CRYPTO_INSTANCES") > 0);
-    pid = fork();
-    if (pid == 0)
-        _exit(ENDED);
-    child_exits_with(pid, ENDED);
-    atomic_store(&callback_done, 1);
-    return 1;
+    return fork_and_return();
 }
 
 /* ------------------------------------------------------------------------------------------------- cases */

@@ -14,15 +14,7 @@
 /* Run it in a process of its own, which must end with 7 and by no signal. */
 static void in_child(void (*run)(void))
 {
-    pid_t pid = fork();
-
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        test_begin(60);
-        run();
-        _exit(7);
-    }
-    child_exits_with(pid, 7);
+    child_exits_with(child_start(run, 7), 7);
 }
 
 /* ----------------------------------------------------------------------------------------- standard error */

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "child.h"
 #include "scratch.h"
 
 static struct ersatz_record *read_record(long pid, const char *suffix)
@@ -29,19 +30,6 @@ static struct ersatz_record *read_record(long pid, const char *suffix)
     CHECK_EQ(owner, geteuid());
     close(fd);
     return record;
-}
-
-static pid_t start(void (*run)(void))
-{
-    pid_t pid = fork();
-
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        test_begin(60);
-        run();
-        _exit(7);
-    }
-    return pid;
 }
 
 static void end(pid_t pid, int wanted)
@@ -82,7 +70,7 @@ static void be_killed(void)
 
 static void killed(void)
 {
-    pid_t pid = start(be_killed);
+    pid_t pid = child_start(be_killed, 7);
     struct ersatz_record *record;
 
     end(pid, SIGKILL);
@@ -120,7 +108,7 @@ static void be_a_family(void)
             close(family.fd);
         else if (way == 2)
             CHECK(other >= 0 && dup2(other, family.fd) == family.fd);
-        pid = start(be_a_child);
+        pid = child_start(be_a_child, 7);
         end(pid, 7 << 8);
         child = read_record(pid, "");
         CHECK_EQ(child->stats.orphans, 5);
@@ -157,7 +145,7 @@ static void without(void)
     snprintf(moved, sizeof(moved), "%s.moved", scratch_directory);
     close(family.fd);
     CHECK_EQ(rename(scratch_directory, moved), 0);
-    end(start(be_without), 7 << 8);
+    end(child_start(be_without, 7), 7 << 8);
     CHECK_EQ(family.record->stats.orphans, 41);
     CHECK_EQ(rename(moved, scratch_directory), 0);
 }
@@ -267,7 +255,7 @@ static void refused(void)
     refuse("/nowhere", "expected a directory that exists, got");
     refuse("/dev/null", "Not a directory");
     refuse("/proc", "use one of tmpfs, ext4 or xfs"); /* a page there may not stay */
-    end(start(be_limited), 7 << 8);
+    end(child_start(be_limited, 7), 7 << 8);
 }
 
 static void refuse_to_read(const char *name, const char *text)
@@ -312,7 +300,7 @@ int main(void)
     forked();
     twice();
     without();
-    end(start(be_expected), 7 << 8);
+    end(child_start(be_expected, 7), 7 << 8);
     not_records();
     scratch_leave();
     return 0;

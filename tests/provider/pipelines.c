@@ -93,18 +93,17 @@ static void tags(EVP_CIPHER_CTX *ctx, unsigned char (*bytes)[TAG], bool set)
     CHECK_EQ(set ? EVP_CIPHER_CTX_set_params(ctx, params) : EVP_CIPHER_CTX_get_params(ctx, params), 1);
 }
 
-/* Encrypt or decrypt all texts, in pieces of any lengths, to text->out. Returns what the last call does. */
-static int run(bool encrypt, bool by_one_piece, const unsigned char (*wrong_tags)[TAG])
+/* A context at the beginning of all texts, and behind their associated data. */
+static EVP_CIPHER_CTX *begin(bool encrypt)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    const unsigned char *ivs[PIPES], *ins[PIPES];
-    unsigned char *outs[PIPES], got[PIPES][TAG];
-    size_t lens[PIPES], sizes[PIPES], out_lens[PIPES], used[PIPES] = {0};
-    bool more = true;
-    int done;
+    const unsigned char *ivs[PIPES], *aads[PIPES];
+    size_t lens[PIPES], out_lens[PIPES];
 
     for (size_t i = 0; i < pipes; i++) {
         ivs[i] = texts[i].iv;
+        aads[i] = texts[i].aad;
+        lens[i] = texts[i].aad_len;
         texts[i].done = 0;
     }
     CHECK_EQ(
@@ -112,36 +111,51 @@ static int run(bool encrypt, bool by_one_piece, const unsigned char (*wrong_tags
             (size_t)EVP_CIPHER_get_key_length(cipher), pipes, ivs, (size_t)EVP_CIPHER_get_iv_length(cipher)),
         1);
     CHECK_EQ(EVP_CIPHER_CTX_set_padding(ctx, pads), 1);
-    if (is_gcm) {
-        for (size_t i = 0; i < pipes; i++) {
-            ins[i] = texts[i].aad;
-            lens[i] = texts[i].aad_len;
-        }
-        CHECK_EQ(EVP_CipherPipelineUpdate(ctx, NULL, out_lens, NULL, ins, lens), 1);
-    }
-    while (more) {
-        more = false;
-        for (size_t i = 0; i < pipes; i++) {
-            size_t left = (encrypt ? texts[i].len : texts[i].sealed_len) - used[i];
+    if (is_gcm)
+        CHECK_EQ(EVP_CipherPipelineUpdate(ctx, NULL, out_lens, NULL, aads, lens), 1);
+    return ctx;
+}
 
-            ins[i] = (encrypt ? texts[i].in : texts[i].sealed) + used[i];
-            lens[i] = by_one_piece || lot(3) == 0 ? left : lot((uint32_t)left + 1);
-            outs[i] = texts[i].out + texts[i].done;
-            sizes[i] = sizeof(texts[i].out) - texts[i].done;
-            used[i] += lens[i];
-            more = more || lens[i] < left;
-        }
-        CHECK_EQ(EVP_CipherPipelineUpdate(ctx, outs, out_lens, sizes, ins, lens), 1);
-        for (size_t i = 0; i < pipes; i++)
-            texts[i].done += out_lens[i];
-        if (lot(4) == 0) {
-            EVP_CIPHER_CTX *copy = EVP_CIPHER_CTX_new();
+/* A piece of each text, or all that is left. used: how much of each went before. False: that was all. */
+static bool update(EVP_CIPHER_CTX *ctx, bool encrypt, bool by_one_piece, size_t used[PIPES])
+{
+    const unsigned char *ins[PIPES];
+    unsigned char *outs[PIPES];
+    size_t lens[PIPES], sizes[PIPES], out_lens[PIPES];
+    bool more = false;
 
-            CHECK_EQ(EVP_CIPHER_CTX_copy(copy, ctx), 1);
-            EVP_CIPHER_CTX_free(ctx);
-            ctx = copy;
-        }
+    for (size_t i = 0; i < pipes; i++) {
+        size_t left = (encrypt ? texts[i].len : texts[i].sealed_len) - used[i];
+
+        ins[i] = (encrypt ? texts[i].in : texts[i].sealed) + used[i];
+        lens[i] = by_one_piece || lot(3) == 0 ? left : lot((uint32_t)left + 1);
+        outs[i] = texts[i].out + texts[i].done;
+        sizes[i] = sizeof(texts[i].out) - texts[i].done;
+        used[i] += lens[i];
+        more = more || lens[i] < left;
     }
+    CHECK_EQ(EVP_CipherPipelineUpdate(ctx, outs, out_lens, sizes, ins, lens), 1);
+    for (size_t i = 0; i < pipes; i++)
+        texts[i].done += out_lens[i];
+    return more;
+}
+
+static EVP_CIPHER_CTX *replace_by_copy(EVP_CIPHER_CTX *ctx)
+{
+    EVP_CIPHER_CTX *copy = EVP_CIPHER_CTX_new();
+
+    CHECK_EQ(EVP_CIPHER_CTX_copy(copy, ctx), 1);
+    EVP_CIPHER_CTX_free(ctx);
+    return copy;
+}
+
+/* The end of all texts, with these tags. */
+static int end(EVP_CIPHER_CTX *ctx, bool encrypt, const unsigned char (*wrong_tags)[TAG])
+{
+    unsigned char *outs[PIPES], got[PIPES][TAG];
+    size_t sizes[PIPES], out_lens[PIPES];
+    int done;
+
     for (size_t i = 0; i < pipes; i++) {
         outs[i] = texts[i].out + texts[i].done;
         sizes[i] = sizeof(texts[i].out) - texts[i].done;
@@ -158,6 +172,23 @@ static int run(bool encrypt, bool by_one_piece, const unsigned char (*wrong_tags
         for (size_t i = 0; i < pipes; i++)
             CHECK_EQ(memcmp(got[i], texts[i].tag, TAG), 0);
     }
+    return done;
+}
+
+/* Encrypt or decrypt all texts, in pieces of any lengths, to text->out. Returns what the last call does. */
+static int run(bool encrypt, bool by_one_piece, const unsigned char (*wrong_tags)[TAG])
+{
+    EVP_CIPHER_CTX *ctx = begin(encrypt);
+    size_t used[PIPES] = {0};
+    bool more;
+    int done;
+
+    do {
+        more = update(ctx, encrypt, by_one_piece, used);
+        if (lot(4) == 0)
+            ctx = replace_by_copy(ctx);
+    } while (more);
+    done = end(ctx, encrypt, wrong_tags);
     EVP_CIPHER_CTX_free(ctx);
     return done;
 }

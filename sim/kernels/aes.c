@@ -13,26 +13,34 @@
 
 #define BLOCK 16u
 
-/* A state for these functions. Takes over libcrypto's context; NULL: there was no memory for it. */
-static enum ersatz_result make(enum ersatz_mode mode, size_t key_len,
-    const struct libcrypto_cipher *functions, void *context, struct ersatz_cipher **out)
+/* A state for these functions, without a context of libcrypto's; NULL: no memory. */
+static struct ersatz_cipher *make(
+    enum ersatz_mode mode, size_t key_len, const struct libcrypto_cipher *functions)
 {
-    struct ersatz_cipher *cipher = context == NULL ? NULL : calloc(1, sizeof(*cipher));
+    struct ersatz_cipher *cipher = calloc(1, sizeof(*cipher));
 
-    *out = cipher;
-    if (cipher == NULL) {
-        if (context != NULL)
-            functions->freectx(context);
-        return ERSATZ_NO_MEMORY;
-    }
+    if (cipher == NULL)
+        return NULL;
     atomic_init(&cipher->references, 1);
     atomic_init(&cipher->owner, CIPHER_IDLE);
     cipher->mode = mode;
     cipher->key_len = key_len;
     cipher->allowed = ERSATZ_KERNELS_ALL;
     cipher->functions = functions;
-    cipher->context = context;
-    return ERSATZ_OK;
+    return cipher;
+}
+
+static bool make_context(struct ersatz_cipher *cipher)
+{
+    if (cipher->context == NULL)
+        cipher->context = cipher->functions->newctx(cipher->functions->provider_context);
+    return cipher->context != NULL;
+}
+
+/* Whether libcrypto's context is given something before its first key: CCM's lengths, the key of the HMAC. */
+static bool needs_context_at_once(enum ersatz_mode mode)
+{
+    return mode == ERSATZ_CCM || cipher_mode_has_mac_key(mode);
 }
 
 void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed)
@@ -42,25 +50,28 @@ void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed)
 
 bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits)
 {
-    void *provider_context;
-
-    return libcrypto_cipher_find(mode, key_bits, &provider_context) != NULL;
+    return libcrypto_cipher_find(mode, key_bits) != NULL;
 }
 
 enum ersatz_result ersatz_cipher_new(enum ersatz_mode mode, unsigned key_bits, struct ersatz_cipher **out)
 {
-    void *provider_context = NULL;
     const struct libcrypto_cipher *functions;
+    struct ersatz_cipher *cipher;
 
     *out = NULL;
     if ((key_bits != 128 && key_bits != 192 && key_bits != 256) ||
         (key_bits == 192 && (mode == ERSATZ_XTS || cipher_mode_has_mac_key(mode))))
         return ERSATZ_BAD_KEY;
-    functions = libcrypto_cipher_find(mode, key_bits, &provider_context);
+    functions = libcrypto_cipher_find(mode, key_bits);
     if (functions == NULL)
         return ERSATZ_COMPUTE_FAILED;
-    return make(mode, key_bits / 8 * (mode == ERSATZ_XTS ? 2 : 1), functions,
-        functions->newctx(provider_context), out);
+    cipher = make(mode, key_bits / 8 * (mode == ERSATZ_XTS ? 2 : 1), functions);
+    if (cipher != NULL && needs_context_at_once(mode) && !make_context(cipher)) {
+        free(cipher);
+        cipher = NULL;
+    }
+    *out = cipher;
+    return cipher == NULL ? ERSATZ_NO_MEMORY : ERSATZ_OK;
 }
 
 void cipher_reference(struct ersatz_cipher *cipher)
@@ -73,7 +84,8 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher)
     /* Acquire and release: the last one sees what the others did to the state. */
     if (cipher == NULL || atomic_fetch_sub_explicit(&cipher->references, 1, memory_order_acq_rel) != 1)
         return;
-    cipher->functions->freectx(cipher->context); /* cleanses the key */
+    if (cipher->context != NULL)
+        cipher->functions->freectx(cipher->context); /* cleanses the key */
     x86_state_free(cipher->x86);
     OPENSSL_cleanse(&cipher->ccm, sizeof(cipher->ccm));
     OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
@@ -169,7 +181,8 @@ bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t
     cipher->has_next_iv = false;
     if (key == NULL && cipher->key_pending)
         key = cipher->waiting_key;
-    done = init(cipher->context, key, key == NULL ? 0 : cipher->key_len, iv, iv_len, NULL) == 1;
+    done = make_context(cipher) &&
+           init(cipher->context, key, key == NULL ? 0 : cipher->key_len, iv, iv_len, NULL) == 1;
     if (done && key == cipher->waiting_key) {
         cipher->key_pending = false;
         OPENSSL_cleanse(cipher->waiting_key, sizeof(cipher->waiting_key));
@@ -342,28 +355,30 @@ struct ersatz_cipher *cipher_new_for_kernel(
 /* The caller has claimed the state. */
 static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_cipher **out)
 {
-    enum ersatz_result result = make(
-        cipher->mode, cipher->key_len, cipher->functions, cipher->functions->dupctx(cipher->context), out);
+    struct ersatz_cipher *copy = make(cipher->mode, cipher->key_len, cipher->functions);
 
-    if (result == ERSATZ_OK) {
-        (*out)->encrypt = cipher->encrypt;
-        (*out)->keyed = cipher->keyed;
-        (*out)->by_speed = cipher->by_speed;
-        if (cipher->x86 != NULL)
-            (*out)->x86 = x86_state_dup(cipher->x86);
-        (*out)->kernel = cipher->kernel;
-        select_function(*out);
-        (*out)->message = cipher->message;
-        (*out)->key_pending = cipher->key_pending;
-        memcpy((*out)->waiting_key, cipher->waiting_key, sizeof(cipher->waiting_key));
-        if (cipher->message == MESSAGE_X86 &&
-            (*out)->x86 == NULL) { /* libcrypto knows nothing of the message */
-            ersatz_cipher_free(*out);
-            *out = NULL;
-            result = ERSATZ_NO_MEMORY;
-        }
+    if (copy == NULL)
+        return ERSATZ_NO_MEMORY;
+    if (cipher->context != NULL)
+        copy->context = cipher->functions->dupctx(cipher->context);
+    if (cipher->x86 != NULL)
+        copy->x86 = x86_state_dup(cipher->x86);
+    /* Without a state of its own, the copy knows nothing of a message that the x86 kernel has. */
+    if ((cipher->context != NULL && copy->context == NULL) ||
+        (cipher->message == MESSAGE_X86 && copy->x86 == NULL)) {
+        ersatz_cipher_free(copy);
+        return ERSATZ_NO_MEMORY;
     }
-    return result;
+    copy->encrypt = cipher->encrypt;
+    copy->keyed = cipher->keyed;
+    copy->by_speed = cipher->by_speed;
+    copy->kernel = cipher->kernel;
+    select_function(copy);
+    copy->message = cipher->message;
+    copy->key_pending = cipher->key_pending;
+    memcpy(copy->waiting_key, cipher->waiting_key, sizeof(cipher->waiting_key));
+    *out = copy;
+    return ERSATZ_OK;
 }
 
 /* CCM: by its key, since the context that libcrypto keeps for it points into itself. */

@@ -89,8 +89,8 @@ static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersat
     if (cipher->message == MESSAGE_X86)
         x86_gcm_begin(cipher->x86, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len);
     else if (!cipher_init(cipher, NULL, iv, iv_len))
-        return ERSATZ_COMPUTE_FAILED;
-    return ERSATZ_OK;
+        cipher->message = MESSAGE_NONE;
+    return cipher->message == MESSAGE_NONE ? ERSATZ_COMPUTE_FAILED : ERSATZ_OK;
 }
 
 enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *kernel)

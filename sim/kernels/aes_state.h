@@ -28,7 +28,8 @@ struct ersatz_cipher {
     bool by_speed;    /* kernels are chosen by measuring, from the next key on */
     unsigned allowed; /* the kernels that may compute for this state, as a set */
     const struct libcrypto_cipher *functions;
-    void *context;                       /* libcrypto's; used only by the thread that has claimed the state */
+    void *context;                       /* libcrypto's; used only by the thread that has claimed the state,
+                                          * made when first needed */
     uint8_t waiting_key[CIPHER_KEY_MAX]; /* to be given to libcrypto's context when that is first needed */
     bool key_pending;                    /* it was not given yet */
     uint8_t next_iv[16];                 /* CBC, CFB: where libcrypto's context stands after whole blocks, */

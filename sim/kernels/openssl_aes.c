@@ -20,7 +20,6 @@ static struct ersatz_lock lock = ERSATZ_LOCK_INITIALIZER;
 static _Atomic bool filled; /* release when the table is filled, acquire before it is read */
 static struct libcrypto_cipher table[ERSATZ_MODES][KEY_SIZES];
 static bool found[ERSATZ_MODES][KEY_SIZES];
-static void *context;
 
 /* If another thread was filling the table at a fork, the child fills it anew. */
 __attribute__((constructor)) static void watch_forks(void)
@@ -79,7 +78,7 @@ static bool is_named(const OSSL_ALGORITHM *algorithm, const char *name)
            (algorithm->algorithm_names[len] == ':' || algorithm->algorithm_names[len] == '\0');
 }
 
-static void fill_table(const OSSL_ALGORITHM *algorithms)
+static void fill_table(const OSSL_ALGORITHM *algorithms, void *provider_context)
 {
     for (; algorithms->algorithm_names != NULL; algorithms++) {
         for (unsigned mode = 0; mode < ERSATZ_MODES; mode++) {
@@ -90,6 +89,7 @@ static void fill_table(const OSSL_ALGORITHM *algorithms)
                 if (found[mode][size] || !is_named(algorithms, name))
                     continue;
                 fill(&table[mode][size], algorithms->implementation);
+                table[mode][size].provider_context = provider_context;
                 found[mode][size] = is_whole(&table[mode][size]);
             }
         }
@@ -108,8 +108,7 @@ static void find_all(void)
     algorithms = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &no_cache);
     if (algorithms == NULL)
         return;
-    context = OSSL_PROVIDER_get0_provider_ctx(provider);
-    fill_table(algorithms);
+    fill_table(algorithms, OSSL_PROVIDER_get0_provider_ctx(provider));
     /* The dispatch tables are constant; the query is given back, the provider stays loaded. */
     OSSL_PROVIDER_unquery_operation(provider, OSSL_OP_CIPHER, algorithms);
     atomic_store_explicit(&filled, true, memory_order_release);
@@ -128,14 +127,12 @@ static bool is_filled(void)
     return atomic_load_explicit(&filled, memory_order_acquire);
 }
 
-const struct libcrypto_cipher *libcrypto_cipher_find(
-    enum ersatz_mode mode, unsigned key_bits, void **provider_context)
+const struct libcrypto_cipher *libcrypto_cipher_find(enum ersatz_mode mode, unsigned key_bits)
 {
     unsigned size = (key_bits - 128) / 64;
 
     if (!is_filled() || mode >= ERSATZ_MODES || key_bits < 128 || key_bits % 64 != 0 || size >= KEY_SIZES ||
         !found[mode][size])
         return NULL;
-    *provider_context = context;
     return &table[mode][size];
 }

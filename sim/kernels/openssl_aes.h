@@ -12,6 +12,7 @@
 #include "ersatz/device.h"
 
 struct libcrypto_cipher {
+    void *provider_context; /* the argument of newctx */
     OSSL_FUNC_cipher_newctx_fn *newctx;
     OSSL_FUNC_cipher_freectx_fn *freectx;
     OSSL_FUNC_cipher_dupctx_fn *dupctx; /* NULL for GCM in some early 3.0 releases */
@@ -23,9 +24,8 @@ struct libcrypto_cipher {
     OSSL_FUNC_cipher_set_ctx_params_fn *set_ctx_params;
 };
 
-/* The functions of AES in this mode with keys of that many bits, and the argument of newctx. NULL: the
- * default provider cannot be loaded or has no such cipher. Valid until the process ends. */
-const struct libcrypto_cipher *libcrypto_cipher_find(
-    enum ersatz_mode mode, unsigned key_bits, void **provider_context);
+/* The functions of AES in this mode with keys of that many bits. NULL: the default provider cannot be loaded
+ * or has no such cipher. Valid until the process ends. */
+const struct libcrypto_cipher *libcrypto_cipher_find(enum ersatz_mode mode, unsigned key_bits);
 
 #endif

@@ -123,29 +123,51 @@ void x86_state_free(struct x86_state *state)
     free(state);
 }
 
-/* FIPS 197, 5.2. A word's first byte is its lowest. */
+/* Each word is the sum of itself and those before it. */
+__attribute__((target("aes,sse4.1"))) static inline __m128i sum_up(__m128i words)
+{
+    words = _mm_xor_si128(words, _mm_slli_si128(words, 4));
+    return _mm_xor_si128(words, _mm_slli_si128(words, 8));
+}
+
+/*
+ * FIPS 197, 5.2, some words at once. A word's first byte is its lowest. Of four equal words, the last round
+ * of encryption substitutes the bytes and adds a key; that it shifts rows makes no difference. It takes fewer
+ * cycles than AESKEYGENASSIST.
+ */
 __attribute__((target("aes,sse4.1"))) void x86_expand_key(
     const uint8_t *key, size_t key_len, uint32_t words[X86_ROUND_KEYS])
 {
-    unsigned key_words = (unsigned)key_len / 4, count = 4 * (x86_rounds(key_len) + 1);
+    /* The last word of a 24-byte key's second part, or of any other part, rotated: RotWord() */
+    const __m128i rotated = _mm_set1_epi32(key_len == 24 ? 0x04070605 : 0x0c0f0e0d);
+    unsigned count = 4 * (x86_rounds(key_len) + 1), at = (unsigned)key_len / 4;
     uint32_t constant = 1;
+    __m128i first = _mm_loadu_si128((const __m128i *)key), second = first;
 
+    if (key_len == 24)
+        second = _mm_loadl_epi64((const __m128i *)(key + 16));
+    else if (key_len == 32)
+        second = _mm_loadu_si128((const __m128i *)(key + 16));
     memcpy(words, key, key_len);
-    for (unsigned i = key_words; i < count; i++) {
-        uint32_t word = words[i - 1];
-        unsigned at = i % key_words;
-
-        if (at == 0 || (key_words > 6 && at == 4)) {
-            /* {SubWord(word), RotWord(SubWord(word)), and both again} */
-            __m128i substituted = _mm_aeskeygenassist_si128(_mm_set1_epi32((int)word), 0);
-
-            word = (uint32_t)(at == 0 ? _mm_extract_epi32(substituted, 1) : _mm_cvtsi128_si32(substituted));
+    for (;;) {
+        first = _mm_xor_si128(sum_up(first),
+            _mm_aesenclast_si128(_mm_shuffle_epi8(second, rotated), _mm_set1_epi32((int)constant)));
+        constant = constant << 1 ^ (constant >> 7) * 0x11b; /* times x in the field of FIPS 197, 4.2 */
+        _mm_storeu_si128((__m128i *)(words + at), first);
+        at += 4;
+        if (at == count)
+            return;
+        second = key_len == 16 ? first : sum_up(second);
+        if (key_len == 24) {
+            second = _mm_xor_si128(second, _mm_shuffle_epi32(first, 0xff));
+            _mm_storel_epi64((__m128i *)(words + at), second);
+            at += 2;
+        } else if (key_len == 32) {
+            second = _mm_xor_si128(
+                second, _mm_aesenclast_si128(_mm_shuffle_epi32(first, 0xff), _mm_setzero_si128()));
+            _mm_storeu_si128((__m128i *)(words + at), second);
+            at += 4;
         }
-        if (at == 0) {
-            word ^= constant;
-            constant = constant << 1 ^ (constant >> 7) * 0x11b; /* times x in the field of FIPS 197, 4.2 */
-        }
-        words[i] = words[i - key_words] ^ word;
     }
 }
 

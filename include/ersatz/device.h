@@ -283,8 +283,9 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher);
  * are used in any case. */
 void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed);
 
-/* Sets the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: equal halves), ERSATZ_BUSY. Drops the
- * message that GCM carries: the next operation must have an IV. CBC with HMAC: then set the MAC key anew. */
+/* Sets the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: equal halves), ERSATZ_BUSY,
+ * ERSATZ_NO_MEMORY. Drops the message that GCM carries: the next operation must have an IV. CBC with HMAC:
+ * then set the MAC key anew. */
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt);
 

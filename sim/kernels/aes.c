@@ -322,18 +322,19 @@ static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
 enum ersatz_result ersatz_cipher_set_key(
     struct ersatz_cipher *cipher, const uint8_t *key, size_t key_len, bool encrypt)
 {
-    bool set;
+    enum ersatz_result result = ERSATZ_OK;
 
     if (key_len != cipher->key_len)
         return ERSATZ_BAD_KEY;
     if (!cipher_claim(cipher))
         return ERSATZ_BUSY;
     cipher->encrypt = encrypt;
-    set = set_key(cipher, key);
-    cipher->keyed = set;
+    cipher->keyed = set_key(cipher, key);
+    if (!cipher->keyed)
+        result = cipher_init_error(cipher, ERSATZ_BAD_KEY);
     select_function(cipher);
     cipher_release(cipher);
-    return set ? ERSATZ_OK : ERSATZ_BAD_KEY;
+    return result;
 }
 
 struct ersatz_cipher *cipher_new_for_kernel(

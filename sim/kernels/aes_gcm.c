@@ -86,11 +86,13 @@ static enum ersatz_result begin(struct ersatz_cipher *cipher, const struct ersat
         return ERSATZ_BAD_INPUT;
     cipher->message =
         has_all_aad && cipher_has_x86(cipher, op->u.cipher.len) ? MESSAGE_X86 : MESSAGE_PORTABLE;
-    if (cipher->message == MESSAGE_X86)
+    if (cipher->message == MESSAGE_X86) {
         x86_gcm_begin(cipher->x86, iv, iv_len, op->u.cipher.aad, op->u.cipher.aad_len);
-    else if (!cipher_init(cipher, NULL, iv, iv_len))
+    } else if (!cipher_init(cipher, NULL, iv, iv_len)) {
         cipher->message = MESSAGE_NONE;
-    return cipher->message == MESSAGE_NONE ? ERSATZ_COMPUTE_FAILED : ERSATZ_OK;
+        return cipher_init_error(cipher, ERSATZ_COMPUTE_FAILED);
+    }
+    return ERSATZ_OK;
 }
 
 enum ersatz_result cipher_gcm(const struct ersatz_op *op, enum ersatz_kernel *kernel)

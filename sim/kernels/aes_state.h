@@ -49,8 +49,16 @@ struct ersatz_cipher {
     } ccm;
 };
 
-/* libcrypto's init function. key NULL: keep the key; iv NULL: keep the IV. */
+/* libcrypto's init function. key NULL: keep the key; iv NULL: keep the IV. Makes the context, if there is
+ * none. */
 bool cipher_init(struct ersatz_cipher *cipher, const uint8_t *key, const uint8_t *iv, size_t iv_len);
+
+/* What came of cipher_init() if it failed: this, or that there was no memory for the context. */
+static inline enum ersatz_result cipher_init_error(
+    const struct ersatz_cipher *cipher, enum ersatz_result refused)
+{
+    return cipher->context == NULL ? ERSATZ_NO_MEMORY : refused;
+}
 
 /* One piece of text. out NULL: associated data; in NULL: the end of the message. */
 bool cipher_piece(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len);

@@ -76,7 +76,7 @@ static bool length_fits(enum ersatz_mode mode, size_t len)
 /* A text in a mode without a tag. Texts often follow one another; where the IV of the next is the last block
  * of ciphertext, libcrypto's context need not be set up again. In CFB the text may be zeros, which become key
  * stream, so what is compared may be a secret. */
-static bool compute_by_libcrypto(struct ersatz_cipher *cipher, const struct ersatz_op *op)
+static enum ersatz_result compute_by_libcrypto(struct ersatz_cipher *cipher, const struct ersatz_op *op)
 {
     size_t len = op->u.cipher.len;
     bool goes_on = (cipher->mode == ERSATZ_CBC || cipher->mode == ERSATZ_CFB) && len % BLOCK == 0;
@@ -84,17 +84,17 @@ static bool compute_by_libcrypto(struct ersatz_cipher *cipher, const struct ersa
 
     if (!(cipher->has_next_iv && CRYPTO_memcmp(cipher->next_iv, op->u.cipher.iv, BLOCK) == 0) &&
         !cipher_init(cipher, NULL, op->u.cipher.iv, BLOCK))
-        return false;
+        return cipher_init_error(cipher, ERSATZ_COMPUTE_FAILED);
     cipher->has_next_iv = false;
     if (goes_on && !cipher->encrypt)
         memcpy(next_iv, op->u.cipher.in + len - BLOCK, BLOCK); /* in may be out */
     if (!cipher_piece(cipher, op->u.cipher.out, op->u.cipher.in, len))
-        return false;
+        return ERSATZ_COMPUTE_FAILED;
     if (goes_on) {
         memcpy(cipher->next_iv, cipher->encrypt ? op->u.cipher.out + len - BLOCK : next_iv, BLOCK);
         cipher->has_next_iv = true;
     }
-    return true;
+    return ERSATZ_OK;
 }
 
 /* Compute op on its state, which the caller has claimed: start, associated data, text, end, as far as op
@@ -124,7 +124,7 @@ static enum ersatz_result compute_cipher(const struct ersatz_op *op, enum ersatz
         return x86_function_run(
             &cipher->function, cipher->x86, iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
     }
-    return compute_by_libcrypto(cipher, op) ? ERSATZ_OK : ERSATZ_COMPUTE_FAILED;
+    return compute_by_libcrypto(cipher, op);
 }
 
 static enum ersatz_result compute_cipher_here(const struct ersatz_op *op, enum ersatz_kernel *kernel)

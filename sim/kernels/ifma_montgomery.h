@@ -21,11 +21,6 @@
 
 #include "ifma_digits.h"
 
-/* As in x86_state.h: vzeroupper, also where all is for size. */
-#if defined(__OPTIMIZE_SIZE__) && !defined(__clang__)
-#pragma GCC optimize("O2")
-#endif
-
 #define LANES 8u
 
 /* A secret exponent is read in windows of as many bits. */

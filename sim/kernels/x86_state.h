@@ -11,11 +11,6 @@
 #include "x86.h"
 #include "x86_vaes_gcm.h"
 
-/* gcc puts no vzeroupper into what it optimizes for size. */
-#if defined(__OPTIMIZE_SIZE__) && !defined(__clang__)
-#pragma GCC optimize("O2")
-#endif
-
 #define X86_BLOCK 16u
 #define X86_ROUND_KEYS (15 * 4) /* words, of the longest key */
 

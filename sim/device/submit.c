@@ -38,7 +38,7 @@ static enum ersatz_result submit(struct ersatz_request *first, enum notify_kind 
     if (request_is_inherited(first) || atomic_load(&device->stopping))
         return ERSATZ_STOPPED;
     for (request = first; request != NULL; request = request->group_next) {
-        request->notify = notify;
+        request->notify = (uint8_t)notify;
         if (device->keeps_times)
             times_submit(request);
     }

@@ -21,8 +21,7 @@ struct pool_list {
     /* Index of the first free request plus one (0: none; POOL_CLOSED) in the low half; the high half counts
      * changes, so that a compare-and-swap notices when the same request went and came back in between. */
     _Alignas(64) _Atomic uint64_t head;
-    struct ersatz_request *_Atomic last; /* submitted with an eventfd: ahead.c; relaxed */
-    _Atomic size_t idle_bytes;           /* of the buffers of its idle requests together; relaxed */
+    _Atomic size_t idle_bytes; /* of the buffers of its idle requests together; relaxed */
 };
 
 #define POOL_CLOSED UINT32_MAX

@@ -14,7 +14,6 @@
 
 #include "ersatz/device.h"
 
-#include "ahead.h"
 #include "base/state.h"
 #include "faults.h"
 #include "times.h"
@@ -28,10 +27,11 @@ enum notify_kind { NOTIFY_FD, NOTIFY_CALLBACK, NOTIFY_WAIT };
 struct instance;
 
 /*
- * What every request needs comes first. Two cache lines, or three for a cipher, travel to the worker's core
- * and back, and the worker writes the first of them only; two more stay with the submitter's core. A thread
- * with hundreds of requests in flight finds each line beyond its nearest cache. What comes after these is for
- * callbacks, and for devices with a check, a trace, a profile or faults.
+ * What every request needs comes first: of RSA, the two cache lines that travel to the worker's core and
+ * back, of which the worker writes the first, and the fourth line, which stays with the submitter's core; of
+ * a cipher the third, too, with the rest of its operation. A thread with hundreds of requests in flight finds
+ * each of their lines beyond its nearest cache. What follows them is used where a device has a check, a
+ * trace, faults and so on, and for callbacks.
  */
 struct ersatz_request {
     /* Each step releases what the stepping thread has written; each look acquires it. */
@@ -73,8 +73,6 @@ struct ersatz_request {
     /* enum buffer_state: release when the buffer is left, acquire to take it */
     _Atomic uint8_t buffer_state;
 
-    struct ahead after; /* the request that was submitted after it */
-
     int (*callback)(void *);
     void *callback_arg;
     pthread_t caller; /* NOTIFY_CALLBACK: the thread that runs the callback; written before SIGNALLING */
@@ -92,7 +90,7 @@ _Static_assert(ERSATZ_INSTANCES_MAX <= UINT16_MAX, "pool_list has room for each 
 _Static_assert(offsetof(struct ersatz_request, op) >= 64, "a worker writes the first line only");
 _Static_assert(offsetof(struct ersatz_request, op.u.rsa.blinded) < 128, "RSA needs the first two lines");
 _Static_assert(offsetof(struct ersatz_request, caller_out) == 192, "an operation ends in the third line");
-_Static_assert(offsetof(struct ersatz_request, callback) <= 320, "the submitter has two lines to itself");
+_Static_assert(offsetof(struct ersatz_request, callback) == 256, "the submitter has one line to itself");
 
 static inline enum request_state request_state(const struct ersatz_request *request)
 {

@@ -80,8 +80,6 @@ enum ersatz_result ersatz_submit_fd(struct ersatz_request *request, struct ersat
     enum ersatz_result result;
 
     waker_attach(waker, request);
-    if (!request_is_inherited(request))
-        ahead_note(request);
     if (request->device->check != NULL && !request_is_inherited(request))
         check_submitted(request->device->check, &request->watched);
     result = submit(request, NOTIFY_FD, true);
@@ -194,7 +192,6 @@ static bool is_done_fd(struct ersatz_request *request, bool *drained)
 {
     if (is_muted(request)) /* the descriptor signals a newer request now: leave its signal alone */
         return request_state(request) == REQUEST_SIGNALLED;
-    ahead_fetch(request);
     *drained = waker_drain(request->waker);
     if (request_is_woken_for_nothing(request))
         wait_for_own_signal(request);

@@ -44,8 +44,10 @@ bool aes_set_key(
         ersatz_cipher_free(*state);
     }
     result = ersatz_cipher_new(mode, (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1), state);
-    if (result == ERSATZ_OK)
+    if (result == ERSATZ_OK) {
+        ersatz_cipher_tell_failures(*state, error_raise_result);
         result = set_key(*state, key, key_len, encrypt);
+    }
     return result == ERSATZ_OK || refuse_key(mode, result);
 }
 

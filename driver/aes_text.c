@@ -16,9 +16,10 @@
 
 /* ---------------------------------------------------------------------------------------- one operation */
 
-static inline bool is_small(const struct aes_text *text, enum ersatz_mode mode, size_t len)
+/* len is not 0. */
+static inline bool is_small(const struct aes_text *text, size_t len)
 {
-    return threshold_keeps(mode, text->key_size, len);
+    return threshold_keeps_some(text->threshold, len);
 }
 
 /* Whether the blocks of a text do not wait for each other. */
@@ -28,9 +29,10 @@ static inline bool is_parallel(const struct aes_text *text, enum ersatz_mode mod
            (mode != ERSATZ_OFB && !text->encrypt);
 }
 
-static inline bool stays_here(const struct aes_text *text, enum ersatz_mode mode, size_t len)
+/* Whether a text of any length stays here. */
+static inline bool is_for_speed(const struct aes_text *text, enum ersatz_mode mode)
 {
-    return is_small(text, mode, len) || (is_parallel(text, mode) && offload_is_for_speed());
+    return is_parallel(text, mode) && offload_is_for_speed();
 }
 
 static __attribute__((noinline)) int run_on_card(
@@ -48,12 +50,6 @@ static __attribute__((noinline)) int run_on_card(
     return done;
 }
 
-static __attribute__((noinline)) int refuse_result(enum ersatz_result result)
-{
-    error_raise_result(result);
-    return 0;
-}
-
 static __attribute__((noinline)) int refuse_unkeyed(const struct aes_text *text)
 {
     error_raise(REASON_INPUT,
@@ -63,19 +59,26 @@ static __attribute__((noinline)) int refuse_unkeyed(const struct aes_text *text)
     return 0;
 }
 
-/* mode is text->mode, as a constant. here: compute on the calling core, whatever the length, and without
- * offload(): a short text takes no longer than a few calls. Makes the IV that of the next text. */
-static inline int run(
-    struct aes_text *text, enum ersatz_mode mode, uint8_t *out, const uint8_t *in, size_t len, bool here)
+static inline int run_here(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    enum ersatz_result result;
+    return ersatz_update_text(text->state, out, in, len, text->iv, text->stats);
+}
 
-    if (!text->keyed)
+/* Not inlined, so that a short text's way past it is short. */
+static __attribute__((noinline)) int run_long(
+    struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return is_for_speed(text, text->mode) ? run_here(text, out, in, len) : run_on_card(text, out, in, len);
+}
+
+/* here: compute on the calling core, whatever the length, and without offload(). Makes the IV that of the
+ * next text. A short text takes no longer than a few calls: so this ends with one, whose parameters are where
+ * its own were. */
+static inline int run(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len, bool here)
+{
+    if (__builtin_expect(!text->keyed, 0))
         return refuse_unkeyed(text);
-    if (!here && !stays_here(text, mode, len))
-        return run_on_card(text, out, in, len);
-    result = ersatz_compute_text(text->state, text->iv, out, in, len, text->stats);
-    return result == ERSATZ_OK || refuse_result(result);
+    return here || is_small(text, len) ? run_here(text, out, in, len) : run_long(text, out, in, len);
 }
 
 /* ---------------------------------------------------------------------------------------- CBC, ECB, XTS */
@@ -90,7 +93,7 @@ static int cbc(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
 {
     if (len % BLOCK != 0)
         return refuse_length("CBC", len);
-    return len == 0 || run(text, ERSATZ_CBC, out, in, len, false);
+    return len == 0 || run(text, out, in, len, false);
 }
 
 int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *const *outs,
@@ -116,7 +119,7 @@ int aes_text_update_all(struct aes_text *const *texts, unsigned count, uint8_t *
         ops[used++] = ersatz_text_op(texts[i]->state, texts[i]->iv, outs[i], ins[i], lens[i]);
         bytes += lens[i];
     }
-    done = used == 0 || offload(ops, used, is_small(texts[0], ERSATZ_CBC, bytes)) == ERSATZ_OK;
+    done = used == 0 || offload(ops, used, is_small(texts[0], bytes)) == ERSATZ_OK;
     for (unsigned i = 0; i < count && done; i++) {
         if (lens[i] != 0)
             ersatz_next_iv(texts[i]->state, texts[i]->iv, last[i], outs[i] + lens[i] - BLOCK, lens[i]);
@@ -139,7 +142,7 @@ static int ecb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
 {
     if (len % BLOCK != 0)
         return refuse_length("ECB", len);
-    return run(text, ERSATZ_ECB, out, in, len, len <= GENERATOR_ECB_MAX);
+    return run(text, out, in, len, len <= GENERATOR_ECB_MAX);
 }
 
 static int xts(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
@@ -152,7 +155,7 @@ static int xts(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
         error_raise(REASON_INPUT, "%zu bytes for AES-XTS; a data unit has at least 16", len);
         return 0;
     }
-    return run(text, ERSATZ_XTS, out, in, len, false);
+    return run(text, out, in, len, false);
 }
 
 /* -------------------------------------------------------------------------------------------------- CTR */
@@ -184,7 +187,7 @@ static __attribute__((noinline)) bool ctr_tail(
     struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
     memset(text->stream, 0, BLOCK);
-    if (!run(text, ERSATZ_CTR, text->stream, text->stream, BLOCK, true))
+    if (!run(text, text->stream, text->stream, BLOCK, true))
         return false;
     for (size_t i = 0; i < len; i++)
         out[i] = in[i] ^ text->stream[i];
@@ -192,10 +195,18 @@ static __attribute__((noinline)) bool ctr_tail(
     return true;
 }
 
-/* Whether the calling core computes a whole number of blocks. Looks at the text only where that matters. */
-static bool ctr_stays_here(const struct aes_text *text, const uint8_t *out, const uint8_t *in, size_t len)
+/* Whole blocks that are not few. Looks at the text only where that matters. */
+static __attribute__((noinline)) int ctr_long(
+    struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    return stays_here(text, ERSATZ_CTR, len) || (offload_may_pause() && is_key_stream(out, in, len));
+    bool here = is_for_speed(text, ERSATZ_CTR) || (offload_may_pause() && is_key_stream(out, in, len));
+
+    return run(text, out, in, len, here);
+}
+
+static inline int ctr_blocks(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return is_small(text, len) ? run(text, out, in, len, true) : ctr_long(text, out, in, len);
 }
 
 static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len);
@@ -221,19 +232,20 @@ static int ctr(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t le
 
     if (text->num != 0)
         return ctr_in_block(text, out, in, len);
-    if (whole > 0 && !run(text, ERSATZ_CTR, out, in, whole, ctr_stays_here(text, out, in, whole)))
-        return 0;
-    return len == whole || ctr_tail(text, out + whole, in + whole, len - whole);
+    if (len == whole)
+        return len == 0 || ctr_blocks(text, out, in, len);
+    return (whole == 0 || ctr_blocks(text, out, in, whole)) &&
+           ctr_tail(text, out + whole, in + whole, len - whole);
 }
 
 /* --------------------------------------------------------------------------------------------- CFB, OFB */
 
 /* Replace the IV by its key stream. In both modes and both directions that is what zeros become. */
-static bool turn_iv(struct aes_text *text, enum ersatz_mode mode)
+static bool turn_iv(struct aes_text *text)
 {
     static const uint8_t zeros[BLOCK];
     uint8_t stream[BLOCK];
-    bool done = run(text, mode, stream, zeros, BLOCK, true);
+    bool done = run(text, stream, zeros, BLOCK, true);
 
     if (done)
         memcpy(text->iv, stream, BLOCK);
@@ -269,12 +281,12 @@ static __attribute__((noinline)) int feedback_in_block(
     if (text->num != 0)
         done = within_block(text, mode, out, in, len);
     whole = (len - done) - (len - done) % BLOCK;
-    if (whole > 0 && !run(text, mode, out + done, in + done, whole, false))
+    if (whole > 0 && !run(text, out + done, in + done, whole, false))
         return 0;
     done += whole;
     if (done == len)
         return 1;
-    if (!turn_iv(text, mode))
+    if (!turn_iv(text))
         return 0;
     within_block(text, mode, out + done, in + done, len - done);
     return 1;
@@ -286,7 +298,7 @@ static inline int feedback(
 {
     if (text->num != 0 || len % BLOCK != 0 || len == 0)
         return feedback_in_block(text, mode, out, in, len);
-    return run(text, mode, out, in, len, false);
+    return run(text, out, in, len, false);
 }
 
 static int cfb(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
@@ -311,6 +323,7 @@ void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len,
         [ERSATZ_CFB] = cfb,
         [ERSATZ_OFB] = ofb,
     };
+    unsigned key_bits = (unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1);
 
     ASSERT(updates[mode] != NULL);
     *text = (struct aes_text){
@@ -318,7 +331,7 @@ void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len,
         .update = updates[mode],
         .stats = card_stats(),
         .mode = mode,
-        .key_size = threshold_size((unsigned)key_len * 8 / (mode == ERSATZ_XTS ? 2 : 1)),
+        .threshold = &thresholds_from_default[mode][threshold_size(key_bits)],
         .key_len = key_len,
     };
 }

@@ -32,6 +32,14 @@ static inline bool threshold_keeps(enum ersatz_mode mode, unsigned size, size_t 
     return bytes <= threshold && threshold > 0;
 }
 
+/* The same of a place in thresholds_from_default, and bytes that are not 0: by few instructions, for texts of
+ * which each counts. */
+static inline bool threshold_keeps_some(const _Atomic int *from_default, size_t bytes)
+{
+    return bytes - 1 <
+           (size_t)((int)THRESHOLD_DEFAULT + atomic_load_explicit(from_default, memory_order_relaxed));
+}
+
 /* Set the thresholds that a list names: "AES-128-CBC:4096,AES-256-GCM:8192". A number below the range counts
  * as 0, one above it as THRESHOLD_MAX, as in QAT_Engine; an algorithm that only that engine has is accepted
  * and ignored. False: the list is wrong, *error says where, and nothing has changed. */

@@ -80,8 +80,17 @@ static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *
     return aes_text_update(text_of(ctx), out, in, len);
 }
 
+static int update_blocks(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    struct aes_text *text = text_of(ctx);
+
+    if (len % AES_BLOCK == 0 && len != 0)
+        return aes_text_update_blocks(text, out, in, len);
+    return aes_text_update(text, out, in, len);
+}
+
 /* For modes that may stop inside a block: how far that was used is the context's number. */
-static inline int update_number(
+static __attribute__((noinline)) int update_number_in_block(
     EVP_CIPHER_CTX *ctx, struct aes_text *text, unsigned char *out, const unsigned char *in, size_t len)
 {
     unsigned before = text->num;
@@ -92,12 +101,20 @@ static inline int update_number(
     return done;
 }
 
+/* CFB and OFB are custom ciphers: EVP then takes fewer instructions to decrypt, and asks for the end of the
+ * text with length 0; and some versions hand a negative length on. So this returns the length, or -1. */
 static int update_feedback(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
 {
+    unsigned number = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
     struct aes_text *text = text_of(ctx);
+    int done;
 
-    text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
-    return update_number(ctx, text, out, in, len);
+    text->num = number;
+    if ((number | len % AES_BLOCK) == 0 && len - 1 < INT_MAX)
+        done = aes_text_update_blocks(text, out, in, len); /* the number stays */
+    else
+        done = len == 0 || (aes_takes_length(len) && update_number_in_block(ctx, text, out, in, len));
+    return done ? (int)len : -1;
 }
 
 static __attribute__((noinline)) int update_ctr_in_block(
@@ -105,7 +122,7 @@ static __attribute__((noinline)) int update_ctr_in_block(
 {
     if (text->num != 0)
         text->num = (unsigned)EVP_CIPHER_CTX_get_num(ctx);
-    return update_number(ctx, text, out, in, len);
+    return update_number_in_block(ctx, text, out, in, len);
 }
 
 /* Without a started block the context's number is not looked at: that would take as long as a short text. */
@@ -113,8 +130,8 @@ static int update_ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned ch
 {
     struct aes_text *text = text_of(ctx);
 
-    if (text->num == 0 && len % AES_BLOCK == 0)
-        return aes_text_update(text, out, in, len);
+    if ((text->num | len % AES_BLOCK) == 0 && len != 0)
+        return aes_text_update_blocks(text, out, in, len);
     return update_ctr_in_block(ctx, text, out, in, len);
 }
 
@@ -125,11 +142,12 @@ int cipher_text_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
         int (*update)(EVP_CIPHER_CTX *, unsigned char *, const unsigned char *, size_t);
     } own[ERSATZ_MODES] = {
         /* Where the direction matters, init() is called for it without a key, too. */
-        [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update},
+        [ERSATZ_CBC] = {EVP_CIPH_CBC_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update_blocks},
         [ERSATZ_CTR] = {EVP_CIPH_CTR_MODE, update_ctr},
-        [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update},
-        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update_feedback},
-        [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE, update_feedback},
+        [ERSATZ_ECB] = {EVP_CIPH_ECB_MODE | EVP_CIPH_ALWAYS_CALL_INIT, update_blocks},
+        [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT | EVP_CIPH_FLAG_CUSTOM_CIPHER,
+            update_feedback},
+        [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE | EVP_CIPH_FLAG_CUSTOM_CIPHER, update_feedback},
         [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, update},
     };
 

@@ -230,7 +230,7 @@ static int update_blocks(
 
     if (text->partial_len == 0 && len % AES_BLOCK == 0 && len <= size && len > 0 && !may_be_last(text, 0)) {
         *out_len = len;
-        return aes_text_update(&text->aes, out, in, len) || REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+        return aes_text_update_blocks(&text->aes, out, in, len) || REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
     }
     if (!complete_block(text, &piece, &whole))
         return 0;

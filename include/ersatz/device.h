@@ -283,6 +283,9 @@ void ersatz_cipher_free(struct ersatz_cipher *cipher);
  * are used in any case. */
 void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed);
 
+/* Whom ersatz_update_text() tells why it fails, also in copies made from now on. Nobody by default. */
+void ersatz_cipher_tell_failures(struct ersatz_cipher *cipher, void (*tell)(enum ersatz_result result));
+
 /* Sets the key, for encryption or decryption. ERSATZ_BAD_KEY (XTS: equal halves), ERSATZ_BUSY,
  * ERSATZ_NO_MEMORY. Drops the message that GCM carries: the next operation must have an IV. CBC with HMAC:
  * then set the MAC key anew. */
@@ -366,6 +369,11 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
  * ersatz_next_iv(); after a text that ends inside a block, what is in iv is not defined. */
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[16], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats);
+
+/* ersatz_compute_text() for callers that end with it: its parameters stand where those of a cipher's function
+ * do, and it returns 1, or 0 after it has told the result: see ersatz_cipher_tell_failures(). */
+int ersatz_update_text(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len,
+    uint8_t iv[16], struct ersatz_stats *stats);
 
 /* The first text of a GCM message, with what comes before it. Like the next two functions it does what
  * ersatz_compute() would do: see struct ersatz_op. For short messages, as ersatz_compute_text(). */

@@ -48,6 +48,11 @@ void ersatz_cipher_go_by_speed(struct ersatz_cipher *cipher, bool by_speed)
     cipher->by_speed = by_speed; /* read on the caller's side only, when a key or a direction is set */
 }
 
+void ersatz_cipher_tell_failures(struct ersatz_cipher *cipher, void (*tell)(enum ersatz_result result))
+{
+    cipher->tell = tell;
+}
+
 bool ersatz_cipher_is_available(enum ersatz_mode mode, unsigned key_bits)
 {
     return libcrypto_cipher_find(mode, key_bits) != NULL;
@@ -293,6 +298,9 @@ static void select_function(struct ersatz_cipher *cipher)
     cipher->own = own_lengths(cipher);
     cipher->function = x86_function_for(cipher->x86, cipher->encrypt);
     cipher->function.lengths = common_lengths(cipher->function.lengths, cipher->own);
+    if (!lengths_have(cipher->function.lengths, BLOCK) ||
+        !lengths_have(cipher->function.lengths, cipher->function.few_blocks * BLOCK))
+        cipher->function.few_blocks = 0;
 }
 
 static bool set_key(struct ersatz_cipher *cipher, const uint8_t *key)
@@ -373,6 +381,7 @@ static enum ersatz_result dup(const struct ersatz_cipher *cipher, struct ersatz_
     copy->encrypt = cipher->encrypt;
     copy->keyed = cipher->keyed;
     copy->by_speed = cipher->by_speed;
+    copy->tell = cipher->tell;
     copy->kernel = cipher->kernel;
     select_function(copy);
     copy->message = cipher->message;
@@ -387,8 +396,10 @@ static enum ersatz_result dup_ccm(const struct ersatz_cipher *cipher, struct ers
 {
     enum ersatz_result result = ersatz_cipher_new(ERSATZ_CCM, (unsigned)cipher->key_len * 8, out);
 
-    if (result == ERSATZ_OK)
+    if (result == ERSATZ_OK) {
         (*out)->by_speed = cipher->by_speed;
+        (*out)->tell = cipher->tell;
+    }
     if (result == ERSATZ_OK && cipher->keyed)
         result = ersatz_cipher_set_key(*out, cipher->ccm.key, cipher->key_len, cipher->encrypt);
     return result;

@@ -25,8 +25,9 @@ struct ersatz_cipher {
     enum ersatz_mode mode;
     size_t key_len;
     bool encrypt, keyed;
-    bool by_speed;    /* kernels are chosen by measuring, from the next key on */
-    unsigned allowed; /* the kernels that may compute for this state, as a set */
+    bool by_speed;                           /* kernels are chosen by measuring, from the next key on */
+    unsigned allowed;                        /* the kernels that may compute for this state, as a set */
+    void (*tell)(enum ersatz_result result); /* see ersatz_cipher_tell_failures() */
     const struct libcrypto_cipher *functions;
     void *context;                       /* libcrypto's; used only by the thread that has claimed the state,
                                           * made when first needed */

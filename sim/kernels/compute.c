@@ -121,8 +121,9 @@ static enum ersatz_result compute_cipher(const struct ersatz_op *op, enum ersatz
 
         memcpy(iv, op->u.cipher.iv, BLOCK);
         *kernel = ERSATZ_KERNEL_X86;
-        return x86_function_run(
-            &cipher->function, cipher->x86, iv, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len);
+        x86_function_run(
+            &cipher->function, cipher->x86, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len, iv);
+        return ERSATZ_OK;
     }
     return compute_by_libcrypto(cipher, op);
 }
@@ -255,7 +256,7 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     return result;
 }
 
-static bool is_in_flight(struct ersatz_cipher *cipher)
+static bool is_in_flight(const struct ersatz_cipher *cipher)
 {
     return atomic_load_explicit(&cipher->owner, memory_order_acquire) == process_generation();
 }
@@ -278,13 +279,42 @@ static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_c
     return result;
 }
 
+static __attribute__((noinline)) int update_long(struct ersatz_cipher *cipher, uint8_t *out,
+    const uint8_t *in, size_t len, uint8_t iv[BLOCK], struct ersatz_stats *stats)
+{
+    enum ersatz_result result = compute_long(cipher, iv, out, in, len, stats);
+
+    if (result != ERSATZ_OK && cipher->tell != NULL)
+        cipher->tell(result);
+    return result == ERSATZ_OK;
+}
+
+/* Whether the calling thread may compute this at once, and then counts it. */
+static inline bool may_compute(const struct ersatz_cipher *cipher, struct ersatz_stats *stats)
+{
+    return !is_in_flight(cipher) && kernel_was_found(ERSATZ_KERNEL_X86) &&
+           stats_count_own(stats, ERSATZ_KERNEL_X86);
+}
+
+int ersatz_update_text(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len,
+    uint8_t iv[BLOCK], struct ersatz_stats *stats)
+{
+    if (x86_function_is_few(&cipher->function, len)) {
+        if (may_compute(cipher, stats))
+            return cipher->function.run_few(cipher->x86, out, in, len, iv);
+    } else if (x86_function_takes(&cipher->function, len) && may_compute(cipher, stats)) {
+        return cipher->function.run(cipher->x86, out, in, len, iv);
+    }
+    return update_long(cipher, out, in, len, iv, stats);
+}
+
 enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[BLOCK], uint8_t *out,
     const uint8_t *in, size_t len, struct ersatz_stats *stats)
 {
-    if (!x86_function_takes(&cipher->function, len) || is_in_flight(cipher) ||
-        !kernel_was_found(ERSATZ_KERNEL_X86) || !stats_count_own(stats, ERSATZ_KERNEL_X86))
+    if (!x86_function_takes(&cipher->function, len) || !may_compute(cipher, stats))
         return compute_long(cipher, iv, out, in, len, stats);
-    return x86_function_run(&cipher->function, cipher->x86, iv, out, in, len);
+    x86_function_run(&cipher->function, cipher->x86, out, in, len, iv);
+    return ERSATZ_OK;
 }
 
 bool ersatz_op_is_fastest_alone(const struct ersatz_op *op)

@@ -37,10 +37,9 @@ void x86_state_free(struct x86_state *state);
 /* Expand a key, of the length the state was made for. GCM: the message under way is dropped. */
 void x86_state_set_key(struct x86_state *state, const uint8_t *key);
 
-/* Computes a text, and makes iv the next one's: see ersatz_next_iv(). Returns ERSATZ_OK always, so that a
- * caller may end with it. */
-typedef enum ersatz_result x86_text(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len);
+/* Computes a text, and makes iv the next one's: see ersatz_next_iv(). Returns 1 always, so that
+ * ersatz_update_text() may end with it, whose parameters have this order, too. */
+typedef int x86_text(const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv);
 
 /* Lengths of texts, in bytes: count of them, from the shortest on. */
 struct lengths {
@@ -57,7 +56,7 @@ struct x86_function {
     x86_text *run;
     struct lengths lengths; /* that it takes, but not 0; none: there is no function */
     size_t forbidden;       /* bits that a text's length must not have */
-    size_t few;             /* a text of so many bytes at most is short, */
+    size_t few_blocks;      /* a text of 1 to so many whole blocks is short, */
     x86_text *run_few;      /* and this does it in narrow registers */
 };
 struct x86_function x86_function_for(const struct x86_state *state, bool encrypt);
@@ -67,11 +66,22 @@ static inline bool x86_function_takes(const struct x86_function *function, size_
     return lengths_have(function->lengths, len) && (len & function->forbidden) == 0;
 }
 
-/* A text that it takes. */
-static inline enum ersatz_result x86_function_run(const struct x86_function *function,
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+/* Whether a text is short, in one comparison: of a length that is no number of blocks, the last bits become
+ * the first, and of no block at all, all of them. */
+static inline bool x86_function_is_few(const struct x86_function *function, size_t len)
 {
-    return (len <= function->few ? function->run_few : function->run)(state, iv, out, in, len);
+    size_t more = len - 16;
+
+    return (more >> 4 | more << (8 * sizeof(more) - 4)) < function->few_blocks;
+}
+
+/* A text that it takes. */
+static inline int x86_function_run(const struct x86_function *function, const struct x86_state *state,
+    uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
+{
+    x86_text *run = x86_function_is_few(function, len) ? function->run_few : function->run;
+
+    return run(state, out, in, len, iv);
 }
 
 /* ---------------------------------------------------------------------------------------------------- CCM */

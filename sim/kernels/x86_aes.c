@@ -72,7 +72,7 @@ INLINE void xts(struct text *text, unsigned count, size_t len, struct round_keys
 
 /* The first tweak is the IV, encrypted with the second key. */
 INLINE struct text text_with_tweaks(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     struct text text = text_after_iv(iv, out, in, len);
 
@@ -80,14 +80,14 @@ INLINE struct text text_with_tweaks(
     return text;
 }
 
-INLINE enum ersatz_result xts_text(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
+INLINE int xts_text(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv, bool encrypt)
 {
-    struct text text = text_with_tweaks(state, iv, out, in, len);
+    struct text text = text_with_tweaks(state, out, in, len, iv);
 
     IN_STEPS(xts, VECTORS, &text, round_keys_from(state, encrypt ? state->keys.encrypt : state->keys.decrypt),
         encrypt);
-    return ERSATZ_OK;
+    return 1;
 }
 
 RUN(run_xts_encrypt, xts_text, true)
@@ -96,8 +96,8 @@ RUN(run_xts_decrypt, xts_text, false)
 /* -------------------------------------------------------------------------------------- blocks in a chain */
 
 /* C[i] = E(P[i] ^ C[i-1]) */
-TARGET static enum ersatz_result run_cbc_encrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+TARGET static int run_cbc_encrypt(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     struct round_keys keys = round_keys_from(state, state->keys.encrypt);
     struct text text = text_after_iv(iv, out, in, len);
@@ -108,42 +108,37 @@ TARGET static enum ersatz_result run_cbc_encrypt(
         store(text.out, text.chain);
     }
     store(iv, text.chain);
-    return ERSATZ_OK;
+    return 1;
 }
 
 /*
  * CFB to encrypt: C[i] = P[i] ^ E(C[i-1]). OFB: S[i] = E(S[i-1]), C[i] = P[i] ^ S[i]. So what is encrypted
  * next, the chain, is the last block of ciphertext, or of key stream.
  */
-INLINE enum ersatz_result feedback(struct round_keys keys, bool is_ofb, struct text text, uint8_t *iv)
+INLINE int feedback(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv, bool is_ofb)
 {
+    struct round_keys keys = round_keys_from(state, state->keys.encrypt);
+    struct text text = text_after_iv(iv, out, in, len);
+
     while (text.len > 0) {
-        size_t len = text.len < VECTOR ? text.len : VECTOR;
+        size_t part = text.len < VECTOR ? text.len : VECTOR;
         vector block;
 
-        load_all(text.in, &block, 1, len);
+        load_all(text.in, &block, 1, part);
         encrypt_all(keys, &text.chain, 1);
         block = xor_vectors(block, text.chain);
         if (!is_ofb)
             text.chain = block;
-        store_all(text.out, &block, 1, len);
-        advance(&text, len);
+        store_all(text.out, &block, 1, part);
+        advance(&text, part);
     }
     store(iv, text.chain);
-    return ERSATZ_OK;
+    return 1;
 }
 
-TARGET static enum ersatz_result run_cfb_encrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    return feedback(round_keys_from(state, state->keys.encrypt), false, text_after_iv(iv, out, in, len), iv);
-}
-
-TARGET static enum ersatz_result run_ofb(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
-{
-    return feedback(round_keys_from(state, state->keys.encrypt), true, text_after_iv(iv, out, in, len), iv);
-}
+RUN(run_cfb_encrypt, feedback, false)
+RUN(run_ofb, feedback, true)
 
 /* Above these lengths libcrypto's loops, which are longer, are faster: measured on Zen 4. */
 #define CBC_ENCRYPT_MAX 1024u
@@ -153,9 +148,9 @@ TARGET static enum ersatz_result run_ofb(
  * Where nothing is computed but the rounds, four blocks side by side take no longer in narrow ones, of which
  * each is read back at once by the next text in the same place: a wide one is not, if it lies in two lines of
  * the cache. */
-static size_t few_bytes(enum ersatz_mode mode)
+static size_t few_blocks(enum ersatz_mode mode)
 {
-    return mode == ERSATZ_ECB || mode == ERSATZ_CBC || mode == ERSATZ_CFB ? 4 * X86_BLOCK : X86_BLOCK;
+    return mode == ERSATZ_ECB || mode == ERSATZ_CBC || mode == ERSATZ_CFB ? 4 : 1;
 }
 
 struct x86_function x86_function_for(const struct x86_state *state, bool encrypt)
@@ -178,7 +173,7 @@ struct x86_function x86_function_for(const struct x86_state *state, bool encrypt
         wide = x86_vaes_function_for(state->mode, encrypt);
     if (wide.run == NULL)
         wide = function;
-    wide.few = few_bytes(state->mode);
+    wide.few_blocks = few_blocks(state->mode);
     wide.run_few = function.run;
     return wide;
 }

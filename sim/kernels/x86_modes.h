@@ -124,36 +124,36 @@ INLINE struct text text_after_iv(const uint8_t *iv, uint8_t *out, const uint8_t 
 }
 
 /*
- * A function run() of whole(state, iv, out, in, len, ...). A text of one register, and of four narrow ones,
+ * A function run() of whole(state, out, in, len, iv, ...). A text of one register, and of four narrow ones,
  * is done at once, without the stack and the registers that others need: clang saves these first, whatever
  * the text.
  */
 #define RUN(run, whole, ...)                                                                                 \
-    TARGET static __attribute__((noinline)) enum ersatz_result run##_any(                                    \
-        const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)             \
+    TARGET static __attribute__((noinline)) int run##_any(                                                   \
+        const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)             \
     {                                                                                                        \
-        return whole(state, iv, out, in, len, __VA_ARGS__);                                                  \
+        return whole(state, out, in, len, iv, __VA_ARGS__);                                                  \
     }                                                                                                        \
                                                                                                              \
-    TARGET static enum ersatz_result run(                                                                    \
-        const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)             \
+    TARGET static int run(                                                                                   \
+        const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)             \
     {                                                                                                        \
         if (__builtin_expect(len == VECTOR, 1))                                                              \
-            return whole(state, iv, out, in, VECTOR, __VA_ARGS__);                                           \
+            return whole(state, out, in, VECTOR, iv, __VA_ARGS__);                                           \
         if (VECTOR == X86_BLOCK && len == 4 * VECTOR)                                                        \
-            return whole(state, iv, out, in, 4 * VECTOR, __VA_ARGS__);                                       \
-        return run##_any(state, iv, out, in, len);                                                           \
+            return whole(state, out, in, 4 * VECTOR, iv, __VA_ARGS__);                                       \
+        return run##_any(state, out, in, len, iv);                                                           \
     }
 
-INLINE enum ersatz_result ecb_text(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
+INLINE int ecb_text(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv, bool encrypt)
 {
     struct text text = {.out = out, .in = in, .len = len};
 
     (void)iv;
     IN_STEPS(ecb, VECTORS, &text, round_keys_from(state, encrypt ? state->keys.encrypt : state->keys.decrypt),
         encrypt);
-    return ERSATZ_OK;
+    return 1;
 }
 
 RUN(run_ecb_encrypt, ecb_text, true)
@@ -169,8 +169,8 @@ INLINE vector counter_from(const uint8_t *iv)
 
 /* The last 64 bits of the counter carry within the text. This is rare, and a function of its own, because gcc
  * prepares for it in front of every text. */
-TARGET static __attribute__((noinline)) enum ersatz_result run_carrying_ctr(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+TARGET static __attribute__((noinline)) int run_carrying_ctr(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     struct round_keys keys = round_keys_from(state, state->keys.encrypt);
     vector counter = counter_from(iv);
@@ -186,41 +186,41 @@ TARGET static __attribute__((noinline)) enum ersatz_result run_carrying_ctr(
         text.len = len - before_carry;
     }
     counter_add(iv, len / X86_BLOCK);
-    return ERSATZ_OK;
+    return 1;
 }
 
-TARGET static __attribute__((noinline)) enum ersatz_result run_long_ctr(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+TARGET static __attribute__((noinline)) int run_long_ctr(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     vector counter = counter_from(iv);
     struct text text = {.out = out, .in = in, .len = len};
 
     /* as many blocks, and one more, come before the last 64 bits carry into the first */
     if (~last_64_bits(counter) < (len - 1) / X86_BLOCK)
-        return run_carrying_ctr(state, iv, out, in, len);
+        return run_carrying_ctr(state, out, in, len, iv);
     text.chain = counters_from(counter);
     IN_STEPS(ctr, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
     counter_add(iv, len / X86_BLOCK);
-    return ERSATZ_OK;
+    return 1;
 }
 
 /* A text of one register: without what run_long_ctr() prepares for its loops, which would cost such a text a
  * twentieth of the whole operation. */
-TARGET static enum ersatz_result run_ctr(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+TARGET static int run_ctr(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     struct text text = {out, in, len, counter_from(iv)};
     uint64_t first = last_64_bits(text.chain), last = first + VECTOR / X86_BLOCK - 1;
 
     if (len > VECTOR || last < first) /* it carries */
-        return run_long_ctr(state, iv, out, in, len);
+        return run_long_ctr(state, out, in, len, iv);
     text.chain = counters_from(text.chain);
     if (len == VECTOR)
         ctr(&text, 1, VECTOR, round_keys_from(state, state->keys.encrypt));
     else
         ctr(&text, 1, len, round_keys_from(state, state->keys.encrypt));
     counter_add(iv, len / X86_BLOCK);
-    return ERSATZ_OK;
+    return 1;
 }
 
 /* Before the text is deciphered, which may be in place. */
@@ -230,8 +230,8 @@ INLINE void next_iv_from_ciphertext(uint8_t *iv, const uint8_t *in, size_t len)
         memcpy(iv, in + len - X86_BLOCK, X86_BLOCK);
 }
 
-INLINE enum ersatz_result feedback_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len, bool is_cbc)
+INLINE int feedback_decrypt(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv, bool is_cbc)
 {
     struct text text = text_after_iv(iv, out, in, len);
 
@@ -240,7 +240,7 @@ INLINE enum ersatz_result feedback_decrypt(
         IN_STEPS(cbc_decrypt, VECTORS, &text, round_keys_from(state, state->keys.decrypt));
     else
         IN_STEPS(cfb_decrypt, VECTORS, &text, round_keys_from(state, state->keys.encrypt));
-    return ERSATZ_OK;
+    return 1;
 }
 
 RUN(run_cbc_decrypt, feedback_decrypt, true)

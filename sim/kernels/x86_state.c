@@ -96,6 +96,7 @@ struct x86_state *x86_state_new(enum ersatz_mode mode, size_t key_len, enum ersa
     }
     state->mode = mode;
     state->key_len = mode == ERSATZ_XTS ? key_len / 2 : key_len;
+    state->rounds = x86_rounds(state->key_len);
     return state;
 }
 

@@ -35,7 +35,8 @@ struct x86_state {
         struct x86_keys keys; /* every other mode */
     };
     enum ersatz_mode mode;
-    size_t key_len; /* of the block cipher, in bytes: for XTS, half of the key */
+    size_t key_len;  /* of the block cipher, in bytes: for XTS, half of the key */
+    unsigned rounds; /* x86_rounds(key_len) */
 };
 
 struct round_keys {
@@ -51,7 +52,7 @@ static inline unsigned x86_rounds(size_t key_len)
 
 static inline struct round_keys round_keys_from(const struct x86_state *state, const uint32_t *words)
 {
-    return (struct round_keys){(const __m128i *)words, x86_rounds(state->key_len)};
+    return (struct round_keys){(const __m128i *)words, state->rounds};
 }
 
 /* Cleanse a few bytes, of a constant number. Not by OPENSSL_cleanse(): a call costs as much as a block. */

@@ -150,8 +150,8 @@ INLINE void crypt_long(struct text *text, vector tweak, vector first, vector las
     }
 }
 
-INLINE enum ersatz_result run(const struct x86_state *state, const uint32_t *round_keys, const uint8_t *iv,
-    uint8_t *out, const uint8_t *in, size_t len, bool encrypt)
+INLINE int run(const struct x86_state *state, const uint32_t *round_keys, const uint8_t *iv, uint8_t *out,
+    const uint8_t *in, size_t len, bool encrypt)
 {
     struct text text = {.out = out, .in = in, .len = len, .keys = round_keys_from(state, round_keys)};
     vector tweak = first_tweak(state, iv), last_key = round_key(text.keys, text.keys.rounds);
@@ -165,17 +165,17 @@ INLINE enum ersatz_result run(const struct x86_state *state, const uint32_t *rou
         crypt_one(&text, VECTOR, encrypt);
     else if (text.len > 0)
         crypt_one(&text, text.len, encrypt);
-    return ERSATZ_OK;
+    return 1;
 }
 
-TARGET enum ersatz_result x86_vaes_xts_encrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+TARGET int x86_vaes_xts_encrypt(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     return run(state, state->keys.encrypt, iv, out, in, len, true);
 }
 
-TARGET enum ersatz_result x86_vaes_xts_decrypt(
-    const struct x86_state *state, uint8_t *iv, uint8_t *out, const uint8_t *in, size_t len)
+TARGET int x86_vaes_xts_decrypt(
+    const struct x86_state *state, uint8_t *out, const uint8_t *in, size_t len, uint8_t *iv)
 {
     return run(state, state->keys.decrypt, iv, out, in, len, false);
 }

@@ -11,14 +11,26 @@ struct state {
     size_t key_len;
 };
 
+static enum ersatz_result told; /* by ersatz_update_text() */
+
+static void tell(enum ersatz_result result)
+{
+    told = result;
+}
+
+/* A copy of a state, which tells as that would. */
 static struct state state_new(enum ersatz_mode mode)
 {
     struct state state = {.key_len = mode == ERSATZ_XTS ? 32 : 16};
+    struct ersatz_cipher *original;
 
     for (size_t i = 0; i < state.key_len; i++)
         state.key[i] = (uint8_t)(i * 3);
-    CHECK_EQ(ersatz_cipher_new(mode, 128, &state.cipher), ERSATZ_OK);
-    CHECK_EQ(ersatz_cipher_set_key(state.cipher, state.key, state.key_len, true), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_new(mode, 128, &original), ERSATZ_OK);
+    ersatz_cipher_tell_failures(original, tell);
+    CHECK_EQ(ersatz_cipher_set_key(original, state.key, state.key_len, true), ERSATZ_OK);
+    CHECK_EQ(ersatz_cipher_dup(original, &state.cipher), ERSATZ_OK);
+    ersatz_cipher_free(original);
     return state;
 }
 
@@ -35,6 +47,9 @@ static void check_refused(struct ersatz_device *device, struct state *state, con
     another.u.cipher.len = SHORT;
     CHECK_EQ(ersatz_compute(&another, &stats), ERSATZ_BUSY);
     CHECK_EQ(ersatz_compute_text(state->cipher, another.u.cipher.iv, text, text, SHORT, &stats), ERSATZ_BUSY);
+    told = ERSATZ_OK;
+    CHECK_EQ(ersatz_update_text(state->cipher, text, text, SHORT, another.u.cipher.iv, &stats), 0);
+    CHECK_EQ(told, ERSATZ_BUSY);
     CHECK(memcmp(text, before, SHORT) == 0);
     CHECK_EQ(ersatz_request_new(device, &another, true, &second), ERSATZ_BUSY);
     CHECK_EQ(ersatz_cipher_set_key(state->cipher, state->key, state->key_len, false), ERSATZ_BUSY);
@@ -63,7 +78,9 @@ static void check_mode(struct ersatz_device *device, enum ersatz_mode mode)
     CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
     CHECK_EQ(ersatz_compute_text(same.cipher, iv, again, text, TEXT, &stats), ERSATZ_OK);
     CHECK(memcmp(out, again, TEXT) == 0);
-    CHECK_EQ(ersatz_compute_text(state.cipher, op.u.cipher.iv, again, text, SHORT, &stats), ERSATZ_OK);
+    told = ERSATZ_OK;
+    CHECK_EQ(ersatz_update_text(state.cipher, again, text, SHORT, op.u.cipher.iv, &stats), 1);
+    CHECK_EQ(told, ERSATZ_OK);
     CHECK(memcmp(out, again, SHORT) == 0);
     ersatz_waker_free(waker);
     ersatz_cipher_free(state.cipher);

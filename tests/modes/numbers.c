@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CFB and OFB after EVP_CIPHER_CTX_set_num(3), by which an application says how much of a block's key stream
- * is used: every number, in a context and in a copy of it, as plain libcrypto has it.
+ * is used: every number, in a context and in a copy of it, as plain libcrypto has it. And what EVP_Cipher(3)
+ * returns.
  */
 #include "all_ways.h"
 
@@ -13,7 +14,8 @@ static unsigned char text[BLOCKS * BLOCK];
 
 struct outcome {
     unsigned char out[BLOCKS * BLOCK];
-    int number, number_of_copy;
+    int number, number_of_copy, one_shot;
+    unsigned char last[BLOCK];
 };
 
 /* The blocks of text from `from` on. */
@@ -28,6 +30,7 @@ static void update(EVP_CIPHER_CTX *ctx, struct outcome *outcome, int from, int c
 static void crypt_with(struct card *by, const char *cipher, int encrypt, int number, struct outcome *outcome)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new(), *copy = EVP_CIPHER_CTX_new();
+    int rest;
 
     CHECK(card_cipher_init(by, ctx, cipher, key, iv, encrypt));
     update(ctx, outcome, 0, 2);
@@ -40,6 +43,8 @@ static void crypt_with(struct card *by, const char *cipher, int encrypt, int num
     update(ctx, outcome, 5, 1);
     outcome->number = EVP_CIPHER_CTX_get_num(ctx);
     outcome->number_of_copy = EVP_CIPHER_CTX_get_num(copy);
+    outcome->one_shot = EVP_Cipher(ctx, outcome->last, text, BLOCK);
+    CHECK(EVP_CipherFinal_ex(ctx, outcome->last, &rest) && rest == 0);
     EVP_CIPHER_CTX_free(ctx);
     EVP_CIPHER_CTX_free(copy);
 }
@@ -69,6 +74,8 @@ static void compare(struct card *card, const char *cipher)
             CHECK_EQ(memcmp(got.out, wanted.out, sizeof(got.out)), 0);
             CHECK_EQ(got.number, wanted.number);
             CHECK_EQ(got.number_of_copy, wanted.number_of_copy);
+            CHECK_EQ(got.one_shot, wanted.one_shot);
+            CHECK_EQ(memcmp(got.last, wanted.last, sizeof(got.last)), 0);
         }
     }
 }

@@ -35,7 +35,7 @@ struct cell {
 
 static EVP_CIPHER_CTX *context_of(struct card *card, const struct cell *cell)
 {
-    unsigned char key[64], iv[16] = "the first of all";
+    unsigned char key[64], iv[16] = "the first one";
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
     for (unsigned i = 0; i < sizeof(key); i++)

@@ -214,9 +214,12 @@ static void fill_table(struct montgomery *mont, const __m512i *base, const __m51
 static void begin_window(struct montgomery *mont, const uint8_t *const exponents[LANES], unsigned first)
 {
     const __m512i index = window(exponents, first, WINDOW_BITS);
+    const __m512i lower = _mm512_and_si512(index, _mm512_set1_epi64(3));
 
-    for (unsigned power = 0; power < POWERS; power++)
-        mont->here[power] = _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(power));
+    for (unsigned i = 1; i < 4; i++)
+        mont->window.lower_is[i - 1] = _mm512_cmpeq_epi64_mask(lower, _mm512_set1_epi64(i));
+    for (unsigned i = 0; i < WINDOW_BITS - 2; i++)
+        mont->window.upper[i] = _mm512_test_epi64_mask(index, _mm512_set1_epi64(4 << i));
     mont->looked_up = 0;
 }
 
@@ -226,9 +229,8 @@ static void look_up_next(struct montgomery *mont)
 
     if (mont->looked_up == shape_digits(mont->shape))
         return;
-    look_up_begin(LOOK_UP_MAX, &look_up, mont);
-    look_up_part(LOOK_UP_MAX, &look_up, mont, 0, 1);
-    look_up_end(LOOK_UP_MAX, &look_up, mont);
+    look_up_begin(LOOK_UP_ALONE, &look_up, mont);
+    look_up_part(LOOK_UP_ALONE, &look_up, 0, 1);
 }
 
 void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base, const __m512i *one,

@@ -31,7 +31,7 @@
 /* Digits of a power that are looked up at once: beside the products of a block, as many as the squares of a
  * window need for a whole power (5 times 4 digits are two blocks, 10 times 3 are three); and alone. */
 #define LOOK_UP_BESIDE(blocks) ((blocks) > 2 ? 3u : 4u)
-#define LOOK_UP_MAX 5u
+#define LOOK_UP_ALONE 5u
 
 /* A product of twice the digits, carries not propagated, in two parts: block i's own product begins at block
  * 2i; to the blocks between the first and the last are to be added the crossed products, if it is. */
@@ -45,6 +45,13 @@ struct wide {
 struct difference {
     __m512i digits[BLOCK_MAX];
     __mmask8 negative;
+};
+
+/* What the lanes' exponents have in a window: those in which its lower two bits are 1, 2, 3, and those in
+ * which each of the other bits is set. */
+struct window {
+    __mmask8 lower_is[3];
+    __mmask8 upper[WINDOW_BITS - 2];
 };
 
 #define BLOCKS_MAX (DIGITS_MAX / BLOCK_MIN)
@@ -62,9 +69,9 @@ struct montgomery {
     __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
     __m512i waiting[BLOCK_MAX];   /* columns, while such a sum has the registers */
     __m512i operand[DIGITS_MAX];
-    __m512i *table;        /* of powers: digit i of power j is table[i * POWERS + j] */
-    __mmask8 here[POWERS]; /* the lanes whose window is that power */
-    unsigned looked_up;    /* digits of these powers, in operand */
+    __m512i *table; /* of powers: digit i of power j is table[i * POWERS + j] */
+    struct window window;
+    unsigned looked_up; /* digits of the powers for it, in operand */
 };
 
 /* Go over to other moduli. k0: as above. */

@@ -43,30 +43,85 @@ INLINE void add_top(const unsigned block, struct columns *sum, uint64_t top, __m
 struct crossing {
     const __m512i *x, *y; /* their own products */
     __m512i *crossed;     /* where it is added up */
-    __mmask8 kept[2];     /* of what is in crossed, for the lower block and the upper: all or nothing */
 };
 
-/* Add it up: column i, from that of the product of the differences. */
-INLINE void cross(const unsigned block, const struct crossing *crossing, unsigned i, __m512i column)
+/* Add it up: column i, from that of the product of the differences. is_first: nothing is there yet. */
+INLINE void cross(const bool is_first, const struct crossing *crossing, unsigned i, __m512i column)
 {
-    __m512i sum = _mm512_maskz_load_epi64(crossing->kept[i >= block], crossing->crossed + i);
+    __m512i sum = _mm512_add_epi64(crossing->x[i], crossing->y[i]);
 
-    sum = _mm512_add_epi64(sum, _mm512_add_epi64(crossing->x[i], crossing->y[i]));
+    if (!is_first)
+        sum = _mm512_add_epi64(sum, crossing->crossed[i]);
     crossing->crossed[i] = _mm512_sub_epi64(sum, column);
 }
 
-/* For each two blocks x < y, those first that end in the same columns. */
-#define FOR_EACH_CROSSING(block, blocks, x, y)                                                               \
-    for (unsigned x##y = 1; x##y < 2 * (blocks)-2; x##y++)                                                   \
-        for (unsigned x = x##y < (blocks) ? 0 : x##y - (blocks) + 1, y = x##y - x; x < y; x++, y--)
+/* Which blocks of columns get something for the first time. */
+enum first { BOTH, UPPER, NONE };
 
-INLINE struct crossing crossing_of(
-    const unsigned block, unsigned blocks, unsigned x, unsigned y, const __m512i *own, __m512i *crossed)
+/* The products of the differences of blocks of a and b. */
+INLINE void product_crossing(const unsigned block, const enum first first, const struct crossing *crossing,
+    const struct difference *da, const struct difference *db)
 {
-    bool first = x == 0 || y == blocks - 1;
+    struct columns sum;
 
-    return (struct crossing){own + 2 * x * block, own + 2 * y * block, crossed + (x + y) * block,
-        {x + y == 1 ? 0 : 0xff, first ? 0 : 0xff}};
+    columns_clear(block, &sum);
+    take_off(block, &sum, da->digits, db->negative);
+    take_off(block, &sum, db->digits, da->negative);
+    add_top(block, &sum, UINT64_C(1) << DIGIT_BITS, da->negative & db->negative);
+    UNROLL for (unsigned i = 0; i < block; i++)
+    {
+        add_row(block, sum.c + i, da->digits[i], db->digits);
+        cross(first == BOTH, crossing, i, sum.c[i]);
+    }
+    UNROLL for (unsigned i = block; i < 2 * block; i++) cross(first != NONE, crossing, i, sum.c[i]);
+}
+
+/* What is in the columns before the rows counts twice. */
+INLINE void square_crossing(
+    const unsigned block, const enum first first, const struct crossing *crossing, const struct difference *d)
+{
+    struct columns sum;
+
+    columns_clear(block, &sum);
+    take_off(block, &sum, d->digits, d->negative);
+    add_top(block, &sum, UINT64_C(1) << (DIGIT_BITS - 1), d->negative);
+    UNROLL for (unsigned i = 0; i < block; i++)
+    {
+        square_row(block, &sum, d->digits, i);
+        UNROLL for (unsigned j = 2 * i; j < 2 * i + 2; j++)
+            cross(first == BOTH || (first == UPPER && j >= block), crossing, j, sum.c[j]);
+    }
+}
+
+INLINE void cross_two(const unsigned block, const bool is_square, const enum first first, struct wide *out,
+    const __m512i *a, const __m512i *b, unsigned x, unsigned y)
+{
+    const struct crossing crossing = {
+        out->own + 2 * x * block, out->own + 2 * y * block, out->crossed + (x + y) * block};
+    struct difference da, db;
+
+    subtract(block, &da, a + x * block, a + y * block);
+    if (is_square) {
+        square_crossing(block, first, &crossing, &da);
+        return;
+    }
+    subtract(block, &db, b + x * block, b + y * block);
+    product_crossing(block, first, &crossing, &da, &db);
+}
+
+/* Every two blocks, those first that end in the same columns. */
+INLINE void cross_all(const unsigned block, const bool is_square, unsigned blocks, struct wide *out,
+    const __m512i *a, const __m512i *b)
+{
+    if (blocks > 1)
+        cross_two(block, is_square, BOTH, out, a, b, 0, 1);
+    for (unsigned column = 2; column + 2 < 2 * blocks; column++) {
+        unsigned x = column < blocks ? 0 : column - blocks + 1, y = column - x;
+
+        cross_two(block, is_square, UPPER, out, a, b, x, y);
+        for (x++, y--; x < y; x++, y--)
+            cross_two(block, is_square, NONE, out, a, b, x, y);
+    }
 }
 
 INLINE void product(
@@ -86,26 +141,10 @@ INLINE void product(
         }
         UNROLL for (unsigned i = block; i < 2 * block; i++) own[i] = sum.c[i];
     }
-    FOR_EACH_CROSSING (block, blocks, x, y) {
-        const struct crossing crossing = crossing_of(block, blocks, x, y, out->own, out->crossed);
-        struct difference da, db;
-
-        subtract(block, &da, a + x * block, a + y * block);
-        subtract(block, &db, b + x * block, b + y * block);
-        columns_clear(block, &sum);
-        take_off(block, &sum, da.digits, db.negative);
-        take_off(block, &sum, db.digits, da.negative);
-        add_top(block, &sum, UINT64_C(1) << DIGIT_BITS, da.negative & db.negative);
-        UNROLL for (unsigned i = 0; i < block; i++)
-        {
-            add_row(block, sum.c + i, da.digits[i], db.digits);
-            cross(block, &crossing, i, sum.c[i]);
-        }
-        UNROLL for (unsigned i = block; i < 2 * block; i++) cross(block, &crossing, i, sum.c[i]);
-    }
+    cross_all(block, false, blocks, out, a, b);
 }
 
-/* The same with a for b. What is in the columns before the rows counts twice. */
+/* The same with a for b. */
 INLINE void square(const unsigned block, unsigned blocks, struct wide *out, const __m512i *a)
 {
     struct columns sum;
@@ -122,21 +161,7 @@ INLINE void square(const unsigned block, unsigned blocks, struct wide *out, cons
             own[2 * i + 1] = sum.c[2 * i + 1];
         }
     }
-    FOR_EACH_CROSSING (block, blocks, x, y) {
-        const struct crossing crossing = crossing_of(block, blocks, x, y, out->own, out->crossed);
-        struct difference d;
-
-        subtract(block, &d, a + x * block, a + y * block);
-        columns_clear(block, &sum);
-        take_off(block, &sum, d.digits, d.negative);
-        add_top(block, &sum, UINT64_C(1) << (DIGIT_BITS - 1), d.negative);
-        UNROLL for (unsigned i = 0; i < block; i++)
-        {
-            square_row(block, &sum, d.digits, i);
-            cross(block, &crossing, 2 * i, sum.c[2 * i]);
-            cross(block, &crossing, 2 * i + 1, sum.c[2 * i + 1]);
-        }
-    }
+    cross_all(block, true, blocks, out, a, a);
 }
 
 #endif

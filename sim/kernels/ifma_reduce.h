@@ -188,11 +188,9 @@ INLINE void reduce(const unsigned block, const bool crossed, const bool looking_
         {
             add_row(block, sum.c + i, last[i], digits);
             if (looking_up)
-                look_up_part(beside, &look_up, mont, i, block);
+                look_up_part(beside, &look_up, i, block);
             carry = put_digit(out + (column - 1) * block + i, sum.c[i], carry);
         }
-        if (looking_up)
-            look_up_end(beside, &look_up, mont);
         columns_advance(block, &sum);
     }
     add_wide(block, blocks, &sum, wide, 2 * blocks - 1);

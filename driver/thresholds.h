@@ -22,22 +22,19 @@ static inline unsigned threshold_size(unsigned key_bits)
     return (key_bits - 128) / 64;
 }
 
-/* Whether so many bytes stay on the calling core: as in QAT_Engine, those of the threshold itself do; of 0
- * nothing does, the empty end of a message included. Any thread, at any time. */
-static inline bool threshold_keeps(enum ersatz_mode mode, unsigned size, size_t bytes)
-{
-    int from_default = atomic_load_explicit(&thresholds_from_default[mode][size], memory_order_relaxed);
-    size_t threshold = (size_t)((int)THRESHOLD_DEFAULT + from_default);
-
-    return bytes <= threshold && threshold > 0;
-}
-
-/* The same of a place in thresholds_from_default, and bytes that are not 0: by few instructions, for texts of
- * which each counts. */
+/* Whether so many bytes, not 0, stay on the calling core, by their threshold in thresholds_from_default: as
+ * in QAT_Engine, those of the threshold itself do, and of 0 nothing does. Few instructions, for texts of
+ * which each counts. Any thread, at any time. */
 static inline bool threshold_keeps_some(const _Atomic int *from_default, size_t bytes)
 {
     return bytes - 1 <
            (size_t)((int)THRESHOLD_DEFAULT + atomic_load_explicit(from_default, memory_order_relaxed));
+}
+
+/* The same of any number of bytes. The empty end of a message stays where one byte would. */
+static inline bool threshold_keeps(enum ersatz_mode mode, unsigned size, size_t bytes)
+{
+    return threshold_keeps_some(&thresholds_from_default[mode][size], bytes == 0 ? 1 : bytes);
 }
 
 /* Set the thresholds that a list names: "AES-128-CBC:4096,AES-256-GCM:8192". A number below the range counts

@@ -263,6 +263,7 @@ static void sleep_until_rung(struct worker *worker)
 
     stats_count(device_stats(device), ERSATZ_COUNTER_SLEEPS, 1); /* first: who finds it asleep finds this */
     worker->lingerer.woke_early = false;
+    compute_lanes_cleanse(worker->lanes);
     device_fell_asleep(device, worker->index); /* then look: see device_ring_doorbell() */
     pool_cleanse(&device->pool, device_has_work, device);
     if (!device_has_work(device) && !atomic_load(&device->stopping)) {
@@ -317,8 +318,8 @@ static enum ersatz_result set_up(struct worker *worker)
     return set_up_poster(worker);
 }
 
-/* In how many rounds a worker drops idle instances; and, if it never sleeps, cleanses the buffers that were
- * left. */
+/* In how many rounds a worker drops idle instances; and, if it never sleeps, cleanses its lanes, and the
+ * buffers that were left. */
 #define DROP_EVERY 64u
 #define CLEANSE_EVERY 4096u
 
@@ -354,8 +355,10 @@ static void *work(void *arg)
         }
         if (++rounds % DROP_EVERY == 0)
             device_drop_idle(device);
-        if (rounds % CLEANSE_EVERY == 0)
+        if (rounds % CLEANSE_EVERY == 0) {
+            compute_lanes_cleanse(worker->lanes);
             pool_cleanse(&device->pool, never, device);
+        }
         if (company_awaited(worker))
             continue; /* the doorbell may have ended the nap: look at everything that it may have rung for */
         gather(worker, &batch);

@@ -52,6 +52,12 @@ void compute_lanes_free(struct compute_lanes *lanes)
     free(lanes);
 }
 
+void compute_lanes_cleanse(struct compute_lanes *lanes)
+{
+    if (lanes->imb != NULL)
+        imb_cleanse(lanes->imb);
+}
+
 static void count_batch(struct ersatz_stats *stats, enum ersatz_kernel kernel, uint32_t done)
 {
     if (done != 0)

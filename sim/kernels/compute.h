@@ -22,7 +22,10 @@ struct compute_lanes;
 
 /* NULL: out of memory. */
 struct compute_lanes *compute_lanes_new(void);
-void compute_lanes_free(struct compute_lanes *lanes); /* NULL is allowed */
+void compute_lanes_free(struct compute_lanes *lanes); /* cleanses them; NULL is allowed */
+
+/* For a worker, before it sleeps, and every so often: what is secret may be left in the lanes until then. */
+void compute_lanes_cleanse(struct compute_lanes *lanes);
 
 /* How many operations like this one the kernels compute in the time of one; a divisor of 16. */
 unsigned compute_lanes_for(const struct ersatz_op *op);

@@ -22,6 +22,9 @@ void imb_free(struct imb *imb); /* NULL is allowed */
 uint32_t imb_compute(
     struct imb *imb, const struct ersatz_op *const ops[], enum ersatz_result results[], uint32_t open);
 
+/* Cleanse what the batches so far have left in the lanes. */
+void imb_cleanse(struct imb *imb);
+
 /* ---------------------------------------------------------------------------------------------------- GCM */
 
 /* A key, and the message under way. */

@@ -134,6 +134,7 @@ uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum
         imb->key_streams = malloc(COMPUTE_BATCH_MAX * sizeof(*imb->key_streams));
     if (imb->key_streams == NULL)
         return 0;
+    imb->uncleansed |= 1u << key_len / 8;
     if (!begin(imb, streams, ops, indices, count, key_len)) {
         OPENSSL_cleanse(imb->key_streams, count * sizeof(*imb->key_streams));
         return 0;
@@ -149,4 +150,28 @@ uint32_t imb_feedback(struct imb *imb, const struct ersatz_op *const ops[], enum
         results[indices[i]] = done ? ERSATZ_OK : ERSATZ_COMPUTE_FAILED;
     OPENSSL_cleanse(imb->key_streams, count * sizeof(*imb->key_streams));
     return members;
+}
+
+#define LANES_MAX 16u
+
+/* A lane keeps the last block that it computed, to go on from: of these modes, that is key stream. So it is
+ * made to compute something that is no secret, by a key of zeros. */
+static bool cleanse_lanes(struct imb *imb, unsigned key_len)
+{
+    const struct x86_state no_key = {.key_len = key_len};
+    const struct stream stream = {.state = &no_key};
+    uint8_t blocks[LANES_MAX][IMB_BLOCK];
+    IMB_JOB jobs[LANES_MAX];
+
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        describe(&jobs[i], &stream, zeros, zeros, blocks[i], IMB_BLOCK);
+    return submit(imb, jobs, LANES_MAX, key_len);
+}
+
+void imb_cleanse(struct imb *imb)
+{
+    for (unsigned key_len = 16; key_len <= 32; key_len += 8) {
+        if ((imb->uncleansed & 1u << key_len / 8) != 0 && cleanse_lanes(imb, key_len))
+            imb->uncleansed &= ~(1u << key_len / 8);
+    }
 }

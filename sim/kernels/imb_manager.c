@@ -116,6 +116,7 @@ void imb_free(struct imb *imb)
 {
     if (imb == NULL)
         return;
+    imb_cleanse(imb);
     if (imb->manager != NULL)
         free_mb_mgr(imb->manager);
     free(imb->key_streams);

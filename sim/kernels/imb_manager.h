@@ -17,6 +17,7 @@ struct imb {
     IMB_MGR *manager; /* NULL until first needed */
     /* COMPUTE_BATCH_MAX of them, cleansed after use; NULL until first needed */
     uint8_t (*key_streams)[IMB_CHUNK + IMB_BLOCK];
+    unsigned uncleansed; /* a bit 1 << bytes / 8 for each length of keys in whose lanes key stream was left */
 };
 
 /* Make the manager if there is none. False: out of memory, or this processor does not run the library's

@@ -12,17 +12,19 @@
 #include "device.h"
 #include "ersatz/assertion.h"
 
-/* Take at most max requests off the ring. keep_last: take the last request, too, but leave its completion
- * there, so that the ring's descriptor stays readable. Under the reap lock. */
+/* Take at most max completions off the ring. keep_last: take the last request, too, but leave its completion
+ * there, so that the ring's descriptor stays readable. Returns how many requests that were; *seen: and how
+ * many completions. Under the reap lock. */
 static unsigned take_ring(
-    struct instance *instance, struct ersatz_request **taken, unsigned max, bool keep_last)
+    struct instance *instance, struct ersatz_request **taken, unsigned max, bool keep_last, unsigned *seen)
 {
     struct io_uring_cqe *cqes[CALLBACKS_AT_ONCE];
     unsigned count, requests = 0;
 
+    *seen = 0;
     if (!instance_has_completions(instance) || max == 0)
         return 0;
-    count = io_uring_peek_batch_cqe(&instance->responses, cqes, max);
+    *seen = count = io_uring_peek_batch_cqe(&instance->responses, cqes, max);
     for (unsigned i = instance->kept_last ? 1 : 0; i < count; i++) {
         struct ersatz_request *request = io_uring_cqe_get_data(cqes[i]);
 
@@ -47,16 +49,18 @@ static void cancel_late(struct ersatz_device *device)
         complete_cancel_all(device);
 }
 
-/* Take the parked requests, then those on the ring. The callbacks run without the lock. */
-static unsigned take_some(struct instance *instance, struct ersatz_request **taken)
+/* Take the parked requests, then those on the ring. The callbacks run without the lock. *more: there may be
+ * others. */
+static unsigned take_some(struct instance *instance, struct ersatz_request **taken, bool *more)
 {
-    unsigned count;
+    unsigned parked, count, seen;
     struct ersatz_locked locked;
 
     ersatz_lock(&instance->reap_lock, &locked);
-    count = callback_take_parked(instance, taken);
-    count += take_ring(instance, taken + count, CALLBACKS_AT_ONCE - count, false);
+    parked = callback_take_parked(instance, taken);
+    count = parked + take_ring(instance, taken + parked, CALLBACKS_AT_ONCE - parked, false, &seen);
     ersatz_unlock(&locked);
+    *more = parked + seen == CALLBACKS_AT_ONCE;
     complete_give_slots(taken, count, true); /* before any callback runs, which may submit */
     cancel_late(instance->device);
     return count;
@@ -66,13 +70,14 @@ unsigned reaper_take(struct instance *instance)
 {
     struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned total = 0, count;
+    bool more;
 
     do {
-        count = take_some(instance, taken);
+        count = take_some(instance, taken, &more);
         for (unsigned i = 0; i < count; i++)
             callback_deliver(taken[i]);
         total += count;
-    } while (count == CALLBACKS_AT_ONCE);
+    } while (more);
     return total;
 }
 
@@ -91,11 +96,11 @@ void reaper_leave(struct instance *instance)
 unsigned reaper_park(struct instance *instance)
 {
     struct ersatz_request *taken[CALLBACKS_AT_ONCE];
-    unsigned count;
+    unsigned count, seen;
     struct ersatz_locked locked;
 
     ersatz_lock(&instance->reap_lock, &locked);
-    count = take_ring(instance, taken, CALLBACKS_AT_ONCE, device_polled_externally(instance->device));
+    count = take_ring(instance, taken, CALLBACKS_AT_ONCE, device_polled_externally(instance->device), &seen);
     ASSERT((instance->parked_first == NULL) == (instance->parked_end == &instance->parked_first));
     for (unsigned i = 0; i < count; i++) {
         taken[i]->has_slot = false; /* given back below */
@@ -122,13 +127,15 @@ void reaper_drop(struct instance *instance)
 {
     struct ersatz_request *taken[CALLBACKS_AT_ONCE];
     unsigned count;
+    bool more;
 
-    while ((count = take_some(instance, taken)) > 0) {
+    do {
+        count = take_some(instance, taken, &more);
         for (unsigned i = 0; i < count; i++) {
             atomic_fetch_or_explicit(&taken[i]->state, REQUEST_MUTED, memory_order_acq_rel);
             callback_deliver(taken[i]);
         }
-    }
+    } while (count > 0 || more);
 }
 
 /* Sleep until the next tick, so that the completions since the last one are taken together, as by a thread

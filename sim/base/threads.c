@@ -24,6 +24,26 @@ void threads_handle_crashes(void)
     atomic_store_explicit(&crashes_are_handled, true, memory_order_relaxed);
 }
 
+/* An application may have asked for small stacks: for its own threads, which do less. */
+#define STACK_MIN ((size_t)128 * 1024)
+
+/* Returns an error. */
+static int create(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attributes;
+    size_t size = STACK_MIN;
+    int err = pthread_getattr_default_np(&attributes);
+
+    if (err != 0)
+        return err;
+    pthread_attr_getstacksize(&attributes, &size);
+    if (size < STACK_MIN)
+        pthread_attr_setstacksize(&attributes, STACK_MIN);
+    err = pthread_create(thread, &attributes, run, arg);
+    pthread_attr_destroy(&attributes);
+    return err;
+}
+
 bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
     sigset_t all, before;
@@ -35,7 +55,7 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
             sigdelset(&all, crash_signals[i]);
     }
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(thread, NULL, run, arg);
+    err = create(thread, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = err;
     return err == 0;

@@ -186,7 +186,7 @@ bool poll_card(const struct command_call *call)
         answer_number(call, STATUS_FAIL);
         return failed_at_start(call, &error);
     }
-    ersatz_device_poll(device); /* runs callbacks of the application, so not by with_device() */
+    ersatz_device_poll(device); /* runs callbacks of the application, so not by command_use_device() */
     card_release_held();
     return answer_number(call, STATUS_SUCCESS);
 }

@@ -141,7 +141,8 @@ struct ersatz_ring_counts {
     _Alignas(64) _Atomic uint32_t in_flight;
     _Atomic uint32_t lenders; /* calls of lend() that compute; sequentially consistent, see lend.c */
     /* 1 for each RSA operation in flight, 1 << ERSATZ_FLIGHTS_CIPHER_SHIFT for each cipher operation, and in
-     * the highest bits whether the statistics count them, too. Relaxed, as the next two. */
+     * the highest bits whether the statistics count them, too. Sequentially consistent to add, and for a
+     * worker that drops idle instances; else relaxed, as the next two. */
     _Atomic uint64_t flights;
     _Atomic uint32_t flights_most;  /* at a time */
     _Atomic uint32_t flights_begun; /* roughly: every so often the device's sum is taken */

@@ -2,7 +2,8 @@
 /*
  * Descriptors of the card, in a process whose program does not know them, and may close them (closefrom(3),
  * as daemons do), so that their numbers become other files. Before the card writes to a descriptor, or closes
- * it, it asks here whether the number is still its own.
+ * it, it asks here whether the number is still its own; but not before a poster signals a request, whose
+ * descriptor was looked at when it was submitted (docs/architecture.md says why).
  */
 #ifndef ERSATZ_SIM_BASE_DESCRIPTOR_H
 #define ERSATZ_SIM_BASE_DESCRIPTOR_H

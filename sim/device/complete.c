@@ -23,7 +23,7 @@ struct ersatz_request *complete_result(struct ersatz_request *request, enum ersa
     request->has_slot = false; /* before the last member may give the first a slot */
     /* Acquire and release: the last one sees the results of the others, and passes them on with the step to
      * COMPLETE. A member that is not the last must not use the first any more, unless it is the first itself,
-     * for which the device has a reference: see enqueue_group(). */
+     * for which the device has a reference: see submit(). */
     open = atomic_fetch_sub_explicit(&first->group_open, 1, memory_order_acq_rel);
     ASSERT(open >= 1);
     if (open == 1) {

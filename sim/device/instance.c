@@ -50,7 +50,7 @@ enum ersatz_result instance_init(
 
 /* ------------------------------------------------------------------------------------------ response ring */
 
-/* Completions of requests that have no slot any more, and marks: see take_ring() and mark(). */
+/* Completions of requests that have no slot any more, and marks: see take_ring() and poster_mark(). */
 #define COMPLETIONS_BESIDE 2u
 
 struct ring_to_make {

@@ -18,7 +18,8 @@
 
 #define CPUS_MAX (1u << 16) /* no Linux knows more than that */
 
-/* How many the process may run on. Linux refuses a set that is smaller than its own. */
+/* How many the calling thread may run on, and so the card's, which it starts. Linux refuses a set that is
+ * smaller than its own. */
 static unsigned cores(void)
 {
     int count = 0;

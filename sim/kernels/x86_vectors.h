@@ -19,6 +19,11 @@
 #ifndef ERSATZ_SIM_KERNELS_X86_VECTORS_H
 #define ERSATZ_SIM_KERNELS_X86_VECTORS_H
 
+/* Arrays of vectors are then memory: up to 190 KiB in a frame, where a job's whole stack has 32. */
+#ifndef __OPTIMIZE__
+#error "kernels need optimization: kernel_flags in sim/meson.build"
+#endif
+
 /* clang 21 warns of the copy of a function that it then inlines, where count is no constant yet;
  * tests/kernels/unrolled looks at what was built. */
 #ifdef __clang__

@@ -2,6 +2,7 @@
 /* Runs callbacks: on a thread of the instance, or on the thread of an application that polls. */
 #include "reaper.h"
 
+#include <openssl/err.h>
 #include <time.h>
 
 #include "base/kernel_order.h"
@@ -163,6 +164,10 @@ static void *reap(void *arg)
     bool stop;
 
     own_delivery()->instance = instance;
+    /* libcrypto makes what it keeps for this thread now. It would otherwise do so in a callback, and perhaps
+     * under the lock of its table of engines: then this thread and one that ends, with a generator that
+     * refers to the engine, may wait for each other's lock. */
+    ERR_clear_error();
     do {
         stop = atomic_load(&instance->reaper_stops); /* first look, then take what is there */
         if (!stop)

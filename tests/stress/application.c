@@ -68,6 +68,7 @@ void *application_run(void *arg)
 {
     struct application *application = arg;
 
+    thread_begin();
     CHECK(ASYNC_init_thread(0, 0));
     if (application->round->by_name == NULL && card_is_provider())
         OSSL_LIB_CTX_set0_default(card_context(application->round->card));

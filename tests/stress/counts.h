@@ -9,6 +9,9 @@ struct counts {
     long all_blocks; /* of malloc's, likewise; -1: not known */
 };
 
+/* Before threads are counted, in a process without any. */
+void counts_begin(void);
+
 struct counts counts_take(void);
 
 #endif

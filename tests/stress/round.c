@@ -351,6 +351,7 @@ static void *run(void *arg)
     struct application *applications;
     cpu_set_t all;
 
+    thread_begin();
     CHECK_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
     make_questions(plan, aes, rsa);
     choose_cores(plan, &all);

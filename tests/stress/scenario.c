@@ -405,6 +405,7 @@ static void *live(void *arg)
     OSSL_LIB_CTX *before = OSSL_LIB_CTX_set0_default(tenant->context);
     struct job job;
 
+    thread_begin();
     start_all(&tenant->tasks, tenant->card);
     job_init(&job, BY_FD, sign_with_own_key, tenant->context);
     job_run(&job);
@@ -477,6 +478,7 @@ int scenario_run(unsigned scenario, uint64_t seed, unsigned round)
     struct random random = random_from(seed, 7000 + scenario, round);
 
     test_begin(ALARM_SECONDS);
+    counts_begin();
     make_questions(&tasks, &random);
     return runs[scenario](&tasks, &random);
 }

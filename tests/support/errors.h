@@ -25,4 +25,12 @@ static inline bool error_speaks_of(const char *text)
     return found;
 }
 
+/* What a thread calls first. At a thread's first call libcrypto makes what it keeps for it. If that call
+ * looks into the table of engines, this is done under the table's lock, and another thread that ends, with a
+ * random generator that refers to an engine, takes the two locks the other way round: see docs/limits.md. */
+static inline void thread_begin(void)
+{
+    ERR_clear_error();
+}
+
 #endif

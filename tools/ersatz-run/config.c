@@ -340,11 +340,16 @@ bool config_has(const struct config *config, enum door door)
     return read_lists(config->users, door, NULL).ours != NULL;
 }
 
-bool config_sets(const struct config *config, const char *command)
+const char *config_setting(const struct config *config, const char *command)
 {
     const char *users = read_lists(config->users, config->door, NULL).ours;
 
-    return users != NULL && setting(config->users, users, command) != NULL;
+    return users == NULL ? NULL : setting(config->users, users, command);
+}
+
+bool config_sets(const struct config *config, const char *command)
+{
+    return config_setting(config, command) != NULL;
 }
 
 void config_set_door(struct config *config, enum door door)

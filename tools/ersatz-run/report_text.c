@@ -63,8 +63,34 @@ static void write_settings(const struct outcome *outcome, FILE *stream)
     free(number);
 }
 
-static void write_work(const struct totals *totals, FILE *stream)
+/* The last OFFLOAD among these commands, as for the module. NULL: there is none. */
+static const char *offload_of(const char *commands)
 {
+    const char *found = NULL;
+
+    for (; commands != NULL; commands = strchr(commands, ';')) {
+        commands += strspn(commands, ";");
+        if (strncmp(commands, "OFFLOAD:", 8) == 0)
+            found = commands + 8;
+    }
+    return found;
+}
+
+/* Whether operations went where they are done sooner. What the program commands itself is not known. */
+static bool was_for_speed(const struct outcome *outcome)
+{
+    const char *value = offload_of(outcome->options->control);
+
+    if (value == NULL)
+        value = offload_of(getenv("ERSATZ_CTRL"));
+    if (value == NULL)
+        value = config_setting(outcome->config, "OFFLOAD");
+    return value != NULL && strncmp(value, "fastest", 7) == 0;
+}
+
+static void write_work(const struct outcome *outcome, FILE *stream)
+{
+    const struct totals *totals = outcome->totals;
     const char *between = "";
 
     fprintf(stream, "  card:     %" PRIu64 " operation%s (", totals->accepted, plural(totals->accepted));
@@ -97,10 +123,36 @@ static void write_work(const struct totals *totals, FILE *stream)
             totals->retries, plural(totals->retries));
     if (totals->computed_inline > 0)
         fprintf(stream,
-            "  software: %" PRIu64
-            " operation%s computed by the calling thread: too short for the card, or AES outside of jobs, or "
+            "  software: %" PRIu64 " operation%s computed by the calling thread: %stoo short for the card, "
+            "or AES outside of jobs, or "
             "the card refused\n",
-            totals->computed_inline, plural(totals->computed_inline));
+            totals->computed_inline, plural(totals->computed_inline),
+            was_for_speed(outcome) ? "sooner done there (OFFLOAD:fastest), or " : "");
+}
+
+/* The module was loaded, and the calling thread did it all. */
+static void write_computed_inline(const struct outcome *outcome, FILE *stream)
+{
+    uint64_t count = outcome->totals->computed_inline;
+
+    fprintf(stream, "    The %s was loaded, and %" PRIu64 " operation%s computed by the calling thread: ",
+        door_name(outcome->config->door), count, count == 1 ? " was" : "s were");
+    if (was_for_speed(outcome))
+        fputs("with\n"
+              "    OFFLOAD:fastest each goes where it is done sooner. That is never the card for AES whose\n"
+              "    blocks are independent (GCM, CTR, XTS, ...), and for others only if many jobs are in "
+              "flight.\n"
+              "    To test how a program works with a card: --ctrl OFFLOAD:card.\n",
+            stream);
+    else
+        fputs("AES\n"
+              "    outside of jobs, or shorter than the threshold. To send these to the card:\n"
+              "    --ctrl SYNC_OFFLOAD:1, or SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD. Some programs use "
+              "jobs\n"
+              "    only when told to (HAProxy: ssl-mode-async; openssl s_server: -async).\n",
+            stream);
+    if (outcome->totals->profile || outcome->options->profile != NULL)
+        fputs("    Or the modelled card does no such operations: docs/profiles.md.\n", stream);
 }
 
 /* No process loaded the module. */
@@ -189,14 +241,7 @@ static void write_no_work(const struct outcome *outcome, FILE *stream)
     } else if (totals->loaded == 0) {
         write_not_loaded(outcome, stream);
     } else if (totals->computed_inline > 0) {
-        fprintf(stream,
-            "    The %s was loaded, and %" PRIu64 " operation%s computed by the calling thread: AES\n"
-            "    outside of jobs, or shorter than the threshold. To send these to the card:\n"
-            "    --ctrl SYNC_OFFLOAD:1, or SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD. Some programs use "
-            "jobs\n"
-            "    only when told to (HAProxy: ssl-mode-async; openssl s_server: -async).\n",
-            door_name(outcome->config->door), totals->computed_inline,
-            totals->computed_inline == 1 ? " was" : "s were");
+        write_computed_inline(outcome, stream);
     } else if (outcome->config->door == DOOR_PROVIDER) {
         write_not_asked(outcome, stream);
     } else {
@@ -313,7 +358,7 @@ void report_text(const struct outcome *outcome, FILE *stream)
     if (outcome->totals->accepted == 0)
         write_no_work(outcome, stream);
     else
-        write_work(outcome->totals, stream);
+        write_work(outcome, stream);
     write_profile(records, stream);
     write_faults(outcome->totals, stream);
     if (outcome->totals->findings == 0)

@@ -82,7 +82,8 @@ void config_free(struct config *config);
 /* True if the user's configuration loads the module by this door. */
 bool config_has(const struct config *config, enum door door);
 
-/* True if the user's section for the door of `config` contains this command. */
+/* The value of this command in the user's section for the door of `config`. NULL: it is not there. */
+const char *config_setting(const struct config *config, const char *command);
 bool config_sets(const struct config *config, const char *command);
 
 /* Chooses the door. Call this before config_write(). */

@@ -3,22 +3,45 @@
 #include "program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NS_PER_S UINT64_C(1000000000)
+
+static bool no_standard_error;
+
+void program_begin(void)
+{
+    int fd;
+
+    no_standard_error = fcntl(STDERR_FILENO, F_GETFD) < 0;
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
+        if (fcntl(i, F_GETFD) >= 0)
+            continue;
+        fd = open("/dev/null", (i == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+        if (fd != i)
+            give_up("cannot open /dev/null: %s", strerror(errno));
+    }
+}
+
+FILE *complaints(void)
+{
+    return no_standard_error ? stdout : stderr;
+}
 
 void give_up(const char *format, ...)
 {
     va_list arguments;
 
-    fprintf(stderr, "%s: ", program_name);
+    fprintf(complaints(), "%s: ", program_name);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vfprintf(complaints(), format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    fputc('\n', complaints());
     exit(EXIT_TROUBLE);
 }
 

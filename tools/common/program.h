@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 #define EXIT_TROUBLE 2 /* wrong arguments, or the program could not do its work */
@@ -12,7 +13,15 @@
 /* The program's name, as messages begin with it. Each program defines it. */
 extern const char program_name[];
 
-/* Prints a message on standard error, after the program's name, and exits with EXIT_TROUBLE. */
+/* The first that main() calls. If a standard stream is closed, no file that is opened later takes its number,
+ * and with it what is written there; reading and writing it fails, and a program that is executed finds it
+ * closed. */
+void program_begin(void);
+
+/* Where to say why the program cannot do its work: standard error, or if that was closed standard output. */
+FILE *complaints(void);
+
+/* Says it there, after the program's name, and exits with EXIT_TROUBLE. */
 _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Ends the program, with this status if everything was written to standard output. what: "the help text", or

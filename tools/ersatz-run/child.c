@@ -237,7 +237,7 @@ struct ending child_run(
     if (err != 0) {
         /* No program ran, so there is no report. The directory is removed at exit. */
         ending.status = (err == ENOENT ? EXIT_NO_PROGRAM : EXIT_NO_PERMIT) << 8;
-        fprintf(stderr, "ersatz-run: %s: %s\n", command[0], strerror(err));
+        fprintf(complaints(), "ersatz-run: %s: %s\n", command[0], strerror(err));
         ending.pid = -1;
         return ending;
     }

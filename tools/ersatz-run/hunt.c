@@ -37,7 +37,7 @@ static void quote(const struct finished *finished, const char *name)
         if (i < skip)
             continue;
         ersatz_text_clean(line, sizeof(line), true);
-        fprintf(stderr, "  | %s", line);
+        fprintf(complaints(), "  | %s", line);
     }
     if (stream != NULL)
         fclose(stream);
@@ -54,7 +54,7 @@ static void say_if_closed_to_others(const char *directory)
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (stat(part, &status) == 0 && (status.st_mode & S_IXOTH) == 0) {
-            fprintf(stderr,
+            fprintf(complaints(),
                 "ersatz-run: other users may not enter %s, and so not {dir}; for a server that changes its "
                 "user, --report or TMPDIR must be where all may enter\n",
                 part);
@@ -68,8 +68,8 @@ static void say_if_closed_to_others(const char *directory)
 /* Ends the hunt before it has begun. */
 static _Noreturn void refuse(struct hunt *hunt, const struct finished *finished, const char *why)
 {
-    fprintf(stderr, "ersatz-run: on a quiet card, the command %s; a hunt needs a command that passes there\n",
-        why);
+    fprintf(complaints(),
+        "ersatz-run: on a quiet card, the command %s; a hunt needs a command that passes there\n", why);
     if (finished->directory != NULL) {
         quote(finished, ROUND_OUTPUT);
         quote(finished, ROUND_ERRORS);
@@ -341,14 +341,25 @@ static bool fill(void *arg, FILE *stream)
     return !ferror(stream);
 }
 
-static void write_file(
+static bool write_file(
     const char *path, void (*write)(const struct hunted *, FILE *), const struct hunted *hunted)
 {
     struct report report = {.write = write, .hunted = hunted};
     struct ersatz_error error;
 
-    if (!ersatz_write_file(path, fill, &report, &error))
-        fprintf(stderr, "ersatz-run: cannot write %s\n", error.text);
+    if (ersatz_write_file(path, fill, &report, &error))
+        return true;
+    fprintf(stderr, "ersatz-run: cannot write %s\n", error.text);
+    return false;
+}
+
+static bool write_json(const struct hunted *hunted)
+{
+    hunt_report_json(hunted, stdout);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    fprintf(stderr, "ersatz-run: cannot write the report to standard output: %s\n", strerror(errno));
+    return false;
 }
 
 /* Gives the evidence of each failure its final name. */
@@ -367,27 +378,29 @@ static void name_evidence(const struct hunt *hunt, struct hunted *hunted)
     }
 }
 
-static void write_reports(const struct hunt *hunt, struct hunted *hunted)
+/* False: what was asked for could not be written. */
+static bool write_reports(const struct hunt *hunt, struct hunted *hunted)
 {
-    bool keep = hunt->options.report != NULL || hunted->count > 0;
+    bool keep = hunt->options.report != NULL || hunted->count > 0, written = true;
     char *page = text("%s/index.html", hunt->directory), *json = text("%s/hunt.json", hunt->directory);
 
     name_evidence(hunt, hunted);
     if (hunt->options.report == NULL)
         (void)!chmod(hunt->directory, 0700); /* no command runs any more */
     if (keep) {
-        write_file(page, hunt_report_html, hunted);
-        write_file(json, hunt_report_json, hunted);
+        written = write_file(page, hunt_report_html, hunted);
+        written = write_file(json, hunt_report_json, hunted) && written;
     }
     if (hunt->options.junit != NULL)
-        write_file(hunt->options.junit, hunt_report_junit, hunted);
+        written = write_file(hunt->options.junit, hunt_report_junit, hunted) && written;
     if (hunt->options.json)
-        hunt_report_json(hunted, stdout);
+        written = write_json(hunted) && written;
     hunt_report_text(hunted, stderr);
     if (!keep)
         room_remove_directory(hunt->directory);
     free(page);
     free(json);
+    return written;
 }
 
 /* The directory for rounds and reports. */
@@ -430,6 +443,7 @@ int hunt_main(int argc, char **argv)
     static struct hunt hunt;
     struct plan plan;
     struct hunted hunted = {.hunt = &hunt, .plan = &plan};
+    bool written;
 
     prepare(&hunt, argc, argv);
     plan_init(&plan, hunt.options.seed, hunt.options.without);
@@ -439,8 +453,8 @@ int hunt_main(int argc, char **argv)
         run_rounds(&hunt, &hunted, &plan);
     rounds_stop(&hunt);
     hunted.seconds = now_s() - hunt.began;
-    write_reports(&hunt, &hunted);
+    written = write_reports(&hunt, &hunted);
     if (hunted.count > 0)
         return EXIT_FINDINGS;
-    return hunt.interrupted ? 128 + SIGINT : hunted.troubles > 0 ? EXIT_TROUBLE : 0;
+    return hunt.interrupted ? 128 + SIGINT : hunted.troubles > 0 || !written ? EXIT_TROUBLE : 0;
 }

@@ -164,6 +164,7 @@ int main(int argc, char **argv)
     char *module;
     int status;
 
+    program_begin();
     if (argc > 1 && strcmp(argv[1], "hunt") == 0)
         return hunt_main(argc - 1, argv + 1);
     options_read(&options, argc, argv);

@@ -120,14 +120,14 @@ static void print_errors(FILE *stream)
 }
 
 /* Points descriptor 2 at this file, because the module would print there the errors that we print. Returns a
- * stream to the old standard error. */
+ * stream to where we print them. */
 static FILE *redirect_errors(int file)
 {
-    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int copy = fcntl(fileno(complaints()), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     FILE *stream = copy < 0 ? NULL : fdopen(copy, "w");
 
     if (stream == NULL || file < 0 || dup2(file, STDERR_FILENO) < 0)
-        return stderr;
+        return complaints();
     return stream;
 }
 

@@ -117,6 +117,7 @@ int main(int argc, char **argv)
     struct options options;
     struct look look;
 
+    program_begin();
     setlocale(LC_CTYPE, "");
     read_options(&options, argc, argv);
     look = screen_look();

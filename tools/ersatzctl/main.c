@@ -132,7 +132,7 @@ static int show_answer(int fd)
     if (ok && text[0] != '\0')
         puts(text);
     else if (!ok)
-        fprintf(stderr, "ersatzctl: %s\n", text);
+        fprintf(complaints(), "ersatzctl: %s\n", text);
     fclose(stream);
     free(line);
     return ok ? 0 : EXIT_REFUSED;
@@ -145,6 +145,7 @@ int main(int argc, char **argv)
     char *command;
     int fd;
 
+    program_begin();
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(usage, stdout);
         finish(0, NULL);

@@ -73,6 +73,8 @@ static int set_params(void *arg, const OSSL_PARAM params[])
         return 1; /* EVP sets the padding anew with every IV */
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) && !set_tag(ccm, bytes, len))
         return 0;
+    if (wrong)
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
     if (!set_nonce_len(ccm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {

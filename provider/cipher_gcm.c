@@ -63,10 +63,11 @@ static int set_iv_len(struct gcm *gcm, const OSSL_PARAM *p)
 /* The length of all ones says that the whole IV is given back. */
 static bool set_fixed_iv(struct gcm *gcm, const uint8_t *fixed, size_t len)
 {
+    if (len == SIZE_MAX)
+        aes_gcm_set_first_iv(&gcm->aes, fixed);
+    else if (!aes_gcm_set_fixed_iv(&gcm->aes, fixed, len))
+        return false;
     gcm->iv_set = true;
-    if (len != SIZE_MAX)
-        return aes_gcm_set_fixed_iv(&gcm->aes, fixed, len);
-    aes_gcm_set_first_iv(&gcm->aes, fixed);
     return true;
 }
 
@@ -122,10 +123,15 @@ static int set_params(void *arg, const OSSL_PARAM params[])
 
     if (params == NULL || params->key == NULL || param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
         return 1; /* EVP sets the padding anew with every IV */
-    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) &&
-        (bytes == NULL || !aes_gcm_set_tag(&gcm->aes, bytes, len)))
-        return REFUSE(PROV_R_INVALID_TAG);
-    if (!wrong && params[1].key == NULL && param_is(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong)) {
+        if (bytes == NULL || len > AES_GCM_TAG_MAX)
+            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+        if (!aes_gcm_set_tag(&gcm->aes, bytes, len))
+            return REFUSE(PROV_R_INVALID_TAG);
+    }
+    if (wrong)
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    if (params[1].key == NULL && param_is(params, OSSL_CIPHER_PARAM_AEAD_TAG))
         return 1; /* the common case ends here */
     if (!set_iv_len(gcm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
@@ -162,8 +168,8 @@ static bool has_iv(struct gcm *gcm)
     return gcm->iv_set || (gcm->aes.state != NULL && make_up_iv(gcm));
 }
 
-/* The IV, as a parameter: there must be one, and room for it. libcrypto 4.0 makes one up even here, and
- * without a key. */
+/* The IV, as a parameter: there must be one, and room for it, unless only its length is asked for. libcrypto
+ * 4.0 makes one up even here, and without a key. */
 static int get_iv(struct gcm *gcm, OSSL_PARAM params[], const char *name)
 {
     const OSSL_PARAM *p = cipher_param(params, name);
@@ -172,7 +178,7 @@ static int get_iv(struct gcm *gcm, OSSL_PARAM params[], const char *name)
         return 1;
     if (!gcm->iv_set && !(OpenSSL_version_num() >= 0x40000000 && make_up_iv(gcm)))
         return 0;
-    if (gcm->aes.iv_len > p->data_size)
+    if (p->data != NULL && gcm->aes.iv_len > p->data_size)
         return REFUSE(PROV_R_INVALID_IV_LENGTH);
     return answer_bytes(params, name, gcm->aes.iv, gcm->aes.iv_len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
 }
@@ -254,13 +260,18 @@ static int update(
     return compute(gcm, out, in, len, out_len) || REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
 }
 
+static bool lacks_tag(const struct gcm *gcm)
+{
+    return !gcm->aes.encrypt && gcm->aes.tag_len == 0;
+}
+
 static int final(void *gcm, unsigned char *out, size_t *out_len, size_t size)
 {
     size_t done;
 
     (void)size;
     if (!compute(gcm, out, NULL, 0, &done))
-        return 0;
+        return lacks_tag(gcm) ? REFUSE(PROV_R_TAG_NOT_SET) : 0;
     *out_len = 0;
     return 1;
 }

@@ -4,6 +4,7 @@
  * pads, as EVP_EncryptUpdate(3) and EVP_DecryptUpdate(3) promise; the other modes take texts as they come.
  */
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
@@ -72,15 +73,15 @@ static int set_key_len(const struct text *text, const OSSL_PARAM *p)
     return len == text->cipher->key_len || REFUSE(PROV_R_INVALID_KEY_LENGTH);
 }
 
-/* One parameter of EVP's own; others are ignored. */
+/* One parameter of EVP's own; others are ignored. As in libcrypto, only XTS looks at the key's length. */
 static inline int set_param(struct text *text, const OSSL_PARAM *p)
 {
     bool is_padding = param_is(p, OSSL_CIPHER_PARAM_PADDING);
     unsigned number;
 
-    if (!is_padding && param_is(p, OSSL_CIPHER_PARAM_KEYLEN))
-        return set_key_len(text, p);
-    if (text->cipher->mode == ERSATZ_XTS || (!is_padding && !param_is(p, OSSL_CIPHER_PARAM_NUM)))
+    if (text->cipher->mode == ERSATZ_XTS)
+        return is_padding || !param_is(p, OSSL_CIPHER_PARAM_KEYLEN) || set_key_len(text, p);
+    if (!is_padding && !param_is(p, OSSL_CIPHER_PARAM_NUM))
         return 1;
     if (!param_unsigned(p, &number))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
@@ -115,13 +116,22 @@ static int get_params(void *arg, OSSL_PARAM params[])
 {
     const struct text *text = arg;
 
-    return answer_size(params, OSSL_CIPHER_PARAM_IVLEN, iv_len(text)) &&
-           answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, text->cipher->key_len) &&
-           answer_unsigned(params, OSSL_CIPHER_PARAM_PADDING, text->pads) &&
-           answer_unsigned(params, OSSL_CIPHER_PARAM_NUM, text->aes.num) &&
-           answer_bytes(params, OSSL_CIPHER_PARAM_IV, text->first_iv, iv_len(text)) &&
-           answer_bytes(params, OSSL_CIPHER_PARAM_UPDATED_IV, text->iv, iv_len(text)) &&
-           tls_record_get_params(&text->tls, params);
+    return (answer_size(params, OSSL_CIPHER_PARAM_IVLEN, iv_len(text)) &&
+               answer_size(params, OSSL_CIPHER_PARAM_KEYLEN, text->cipher->key_len) &&
+               answer_unsigned(params, OSSL_CIPHER_PARAM_PADDING, text->pads) &&
+               answer_unsigned(params, OSSL_CIPHER_PARAM_NUM, text->aes.num) &&
+               answer_bytes(params, OSSL_CIPHER_PARAM_IV, text->first_iv, iv_len(text)) &&
+               answer_bytes(params, OSSL_CIPHER_PARAM_UPDATED_IV, text->iv, iv_len(text)) &&
+               tls_record_get_params(&text->tls, params)) ||
+           REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+}
+
+/* Of XTS, which the driver refuses then, except to decrypt. */
+static bool halves_are_equal(const struct text *text, const unsigned char *key)
+{
+    size_t half = text->cipher->key_len / 2;
+
+    return text->cipher->mode == ERSATZ_XTS && key != NULL && CRYPTO_memcmp(key, key + half, half) == 0;
 }
 
 static int init(void *arg, const unsigned char *key, size_t key_len, const unsigned char *iv,
@@ -146,7 +156,7 @@ static int init(void *arg, const unsigned char *key, size_t key_len, const unsig
         return REFUSE(PROV_R_INVALID_KEY_LENGTH);
     if ((key != NULL || (text->aes.state != NULL && !aes_text_keeps_key(&text->aes, encrypts))) &&
         !aes_text_set_key(&text->aes, key, encrypts))
-        return 0;
+        return halves_are_equal(text, key) ? REFUSE(PROV_R_XTS_DUPLICATED_KEYS) : 0;
     return params == NULL || set_params(text, params);
 }
 

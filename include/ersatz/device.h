@@ -365,18 +365,15 @@ struct ersatz_op ersatz_text_op(
 enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stats *stats);
 
 /* ersatz_compute() of an operation that ersatz_text_op() would describe, with an IV in any mode. For short
- * texts, where the call takes as long as the kernel. If it succeeds, iv is that of the next text: see
- * ersatz_next_iv(); after a text that ends inside a block, what is in iv is not defined. */
-enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[16], uint8_t *out,
-    const uint8_t *in, size_t len, struct ersatz_stats *stats);
-
-/* ersatz_compute_text() for callers that end with it: its parameters stand where those of a cipher's function
- * do, and it returns 1, or 0 after it has told the result: see ersatz_cipher_tell_failures(). */
+ * texts, where the call takes as long as the kernel, and for callers that end with it: its parameters stand
+ * where those of a cipher's function do. Returns 1, and iv is that of the next text: see ersatz_next_iv();
+ * after a text that ends inside a block, what is in iv is not defined. Or returns 0, after it has told the
+ * result: see ersatz_cipher_tell_failures(). */
 int ersatz_update_text(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t *in, size_t len,
     uint8_t iv[16], struct ersatz_stats *stats);
 
 /* The first text of a GCM message, with what comes before it. Like the next two functions it does what
- * ersatz_compute() would do: see struct ersatz_op. For short messages, as ersatz_compute_text(). */
+ * ersatz_compute() would do: see struct ersatz_op. For short messages, as ersatz_update_text(). */
 struct ersatz_gcm_piece {
     const uint8_t *iv;
     size_t iv_len; /* 1 to 128 */

@@ -268,8 +268,8 @@ static bool is_in_flight(const struct ersatz_cipher *cipher)
 }
 
 /* Not inlined, so that the path of a short text past it is short. */
-static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_cipher *cipher,
-    uint8_t iv[BLOCK], uint8_t *out, const uint8_t *in, size_t len, struct ersatz_stats *stats)
+static __attribute__((noinline)) int update_long(struct ersatz_cipher *cipher, uint8_t *out,
+    const uint8_t *in, size_t len, uint8_t iv[BLOCK], struct ersatz_stats *stats)
 {
     struct ersatz_op op = ersatz_text_op(cipher, iv, out, in, len);
     uint8_t last[BLOCK];
@@ -282,14 +282,6 @@ static __attribute__((noinline)) enum ersatz_result compute_long(struct ersatz_c
     if (whole && result == ERSATZ_OK)
         ersatz_next_iv(cipher, iv, last, out + len - BLOCK, len);
     OPENSSL_cleanse(last, BLOCK); /* it may be plaintext */
-    return result;
-}
-
-static __attribute__((noinline)) int update_long(struct ersatz_cipher *cipher, uint8_t *out,
-    const uint8_t *in, size_t len, uint8_t iv[BLOCK], struct ersatz_stats *stats)
-{
-    enum ersatz_result result = compute_long(cipher, iv, out, in, len, stats);
-
     if (result != ERSATZ_OK && cipher->tell != NULL)
         cipher->tell(result);
     return result == ERSATZ_OK;
@@ -312,15 +304,6 @@ int ersatz_update_text(struct ersatz_cipher *cipher, uint8_t *out, const uint8_t
         return cipher->function.run(cipher->x86, out, in, len, iv);
     }
     return update_long(cipher, out, in, len, iv, stats);
-}
-
-enum ersatz_result ersatz_compute_text(struct ersatz_cipher *cipher, uint8_t iv[BLOCK], uint8_t *out,
-    const uint8_t *in, size_t len, struct ersatz_stats *stats)
-{
-    if (!x86_function_takes(&cipher->function, len) || !may_compute(cipher, stats))
-        return compute_long(cipher, iv, out, in, len, stats);
-    x86_function_run(&cipher->function, cipher->x86, out, in, len, iv);
-    return ERSATZ_OK;
 }
 
 bool ersatz_op_is_fastest_alone(const struct ersatz_op *op)

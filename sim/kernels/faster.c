@@ -51,7 +51,7 @@ static void compute(struct ersatz_cipher *cipher, uint8_t *text, size_t len)
     struct ersatz_op op = ersatz_text_op(cipher, iv, text, text, len);
 
     if (cipher->mode != ERSATZ_GCM && cipher->mode != ERSATZ_CCM) {
-        (void)ersatz_compute_text(cipher, iv, text, text, len, &uncounted);
+        (void)ersatz_update_text(cipher, text, text, len, iv, &uncounted);
         return;
     }
     op.u.cipher.long_iv = iv;

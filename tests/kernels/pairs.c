@@ -22,6 +22,13 @@ void pair_random_bytes(uint8_t *out, size_t len)
     lots_fill(&state, out, len);
 }
 
+static enum ersatz_result told; /* by ersatz_update_text() */
+
+static void tell(enum ersatz_result result)
+{
+    told = result;
+}
+
 static struct ersatz_cipher *keyed(
     enum ersatz_mode mode, unsigned bits, const uint8_t *key, bool encrypt, unsigned kernels)
 {
@@ -29,6 +36,7 @@ static struct ersatz_cipher *keyed(
 
     ersatz_kernels_choose(kernels);
     CHECK_EQ(ersatz_cipher_new(mode, bits, &cipher), ERSATZ_OK);
+    ersatz_cipher_tell_failures(cipher, tell);
     CHECK_EQ(ersatz_cipher_set_key(cipher, key, bits / 8 * (mode == ERSATZ_XTS ? 2 : 1), encrypt), ERSATZ_OK);
     ersatz_kernels_choose(ERSATZ_KERNELS_ALL);
     return cipher;
@@ -76,6 +84,17 @@ static enum way random_way(enum ersatz_mode mode, const struct ersatz_op *op)
                                                                                                 : BY_OP;
 }
 
+static enum ersatz_result update_text(struct ersatz_op *op)
+{
+    int done;
+
+    told = ERSATZ_OK;
+    done = ersatz_update_text(op->u.cipher.cipher, op->u.cipher.out, op->u.cipher.in, op->u.cipher.len,
+        op->u.cipher.iv, &pair_stats);
+    CHECK_EQ(done, told == ERSATZ_OK);
+    return told;
+}
+
 static enum ersatz_result compute_by(enum way way, struct ersatz_op *op)
 {
     struct ersatz_gcm_piece piece = {op->u.cipher.long_iv, op->u.cipher.iv_len, op->u.cipher.aad,
@@ -83,8 +102,7 @@ static enum ersatz_result compute_by(enum way way, struct ersatz_op *op)
 
     switch (way) {
     case BY_TEXT:
-        return ersatz_compute_text(op->u.cipher.cipher, op->u.cipher.iv, op->u.cipher.out, op->u.cipher.in,
-            op->u.cipher.len, &pair_stats);
+        return update_text(op);
     case BY_GCM_TEXT:
         if (piece.iv == NULL)
             return ersatz_compute_gcm_more(op->u.cipher.cipher, piece.out, piece.in, piece.len, &pair_stats);

@@ -141,7 +141,7 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
     return result;
 }
 
-enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
+static enum ersatz_result submit_and_wait(struct ersatz_request *request, int retries, bool spin)
 {
     struct check *check = check_of_faults(request);
     bool may_be_the_poller = request->device->config.external_polling || callback_runs_here(request->device);
@@ -150,26 +150,24 @@ enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retrie
     check_thread_held(check, NULL);
     result = submit_alone(request, retries);
     while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
-        request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
+        if (spin)
+            sched_yield(); /* the worker may need this core */
+        else
+            request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
         ersatz_device_make_room(request->device);
     }
     check_thread_released(check);
     return result;
 }
 
+enum ersatz_result ersatz_submit_wait(struct ersatz_request *request, int retries)
+{
+    return submit_and_wait(request, retries, false);
+}
+
 enum ersatz_result ersatz_submit_spin(struct ersatz_request *request, int retries)
 {
-    struct check *check = check_of_faults(request);
-    enum ersatz_result result;
-
-    check_thread_held(check, NULL);
-    result = submit_alone(request, retries);
-    while (result == ERSATZ_OK && request_state(request) != REQUEST_SIGNALLED) {
-        ersatz_device_make_room(request->device);
-        sched_yield(); /* the worker may need this core */
-    }
-    check_thread_released(check);
-    return result;
+    return submit_and_wait(request, retries, true);
 }
 
 /* --------------------------------------------------------------------------------------- after submission */

@@ -97,8 +97,7 @@ static inline void card_use_callback(struct ersatz_device *device)
 
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
     CHECK_EQ(ersatz_submit_callback(request, card_count, &called), ERSATZ_OK);
-    while (!ersatz_request_is_done(request))
-        ersatz_request_wait(request, 1000);
+    card_wait(request);
     CHECK_EQ(called, 1);
     CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
     CHECK(aes_is_right(aes));

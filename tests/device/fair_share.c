@@ -61,9 +61,7 @@ static void *use_card(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
         CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-        while (!ersatz_request_is_done(request))
-            ersatz_request_wait(request, 1000);
-        CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+        card_finish(request);
         CHECK(aes_is_right(aes));
         card_use_callback(device);
     }

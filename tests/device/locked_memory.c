@@ -24,9 +24,7 @@ static void use_card(struct ersatz_device *device)
     for (int i = 0; i < CORES; i++) { /* whichever worker takes it up, with a ring or without */
         CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
         CHECK_EQ(ersatz_submit_fd(request, waker), ERSATZ_OK);
-        while (!ersatz_request_is_done(request))
-            ersatz_request_wait(request, 1000);
-        CHECK_EQ(ersatz_request_finish(request), ERSATZ_OK);
+        card_finish(request);
     }
     card_use_callback(device);
     ersatz_waker_free(waker);

@@ -137,6 +137,17 @@ static size_t text_of_record(const struct cbc_hmac *hmac, const unsigned char *r
     return len < around ? 0 : len - around;
 }
 
+static int crypt(struct cbc_hmac *hmac, unsigned char *out, size_t *out_len, size_t size,
+    const unsigned char *in, size_t len)
+{
+    if (size < len)
+        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+    if (!aes_cbc_hmac_update(&hmac->aes, out, in, len))
+        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
+    *out_len = len;
+    return 1;
+}
+
 static int update(
     void *arg, unsigned char *out, size_t *out_len, size_t size, const unsigned char *in, size_t len)
 {
@@ -149,11 +160,10 @@ static int update(
         *out_len = 0;
         return 1;
     }
-    if (size < len)
-        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
-    if (!aes_cbc_hmac_update(&hmac->aes, out, in, len))
-        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
-    *out_len = is_record && !hmac->aes.encrypt && hmac->version != 0 ? text_of_record(hmac, out, len) : len;
+    if (!crypt(hmac, out, out_len, size, in, len))
+        return 0;
+    if (is_record && !hmac->aes.encrypt && hmac->version != 0)
+        *out_len = text_of_record(hmac, out, len);
     return 1;
 }
 
@@ -177,12 +187,7 @@ static int one_shot(
 
     if (hmac->aes.states[0] == NULL)
         return REFUSE(PROV_R_NO_KEY_SET);
-    if (size < len)
-        return REFUSE(PROV_R_OUTPUT_BUFFER_TOO_SMALL);
-    if (!aes_cbc_hmac_update(&hmac->aes, out, in, len))
-        return REFUSE(PROV_R_CIPHER_OPERATION_FAILED);
-    *out_len = len;
-    return 1;
+    return crypt(hmac, out, out_len, size, in, len);
 }
 
 const struct cipher_family family_cbc_hmac = {.context_size = sizeof(struct cbc_hmac),

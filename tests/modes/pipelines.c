@@ -87,6 +87,18 @@ static void seal_with_libcrypto(struct pipeline *pipeline)
     EVP_CIPHER_CTX_free(ctx);
 }
 
+/* Keys for the cipher, and so many records. */
+static void make_up(struct pipeline *pipeline, struct record_keys *keys, unsigned pipes, struct card *card,
+    const EVP_CIPHER *cipher, struct numbers *numbers)
+{
+    record_keys_make_up(keys, cipher, numbers);
+    pipeline->keys = keys;
+    pipeline->impl = card;
+    pipeline->pipes = pipes;
+    for (unsigned i = 0; i < pipes; i++)
+        record_make_up(&pipeline->records[i], 0x0303, numbers);
+}
+
 /* How often a job in this way is told of what went through here. */
 static void check_told(struct card *card, enum way way, long requests, long wakeups, long callbacks,
     unsigned pipes, unsigned calls, const char *name)
@@ -108,7 +120,7 @@ static void run_counted(struct card *card, enum way way, int (*function)(void *)
     check_told(card, way, requests, wakeups, callbacks, pipeline->pipes, calls, name);
 }
 
-static void spoil_one(struct card *card, enum way way, struct pipeline *pipeline, struct numbers *numbers)
+static void spoil_one(enum way way, struct pipeline *pipeline, struct numbers *numbers)
 {
     struct record *record = &pipeline->records[number_below(numbers, pipeline->pipes)];
 
@@ -122,20 +134,15 @@ static void spoil_one(struct card *card, enum way way, struct pipeline *pipeline
         for (unsigned at = 0; at < pipeline->records[i].sealed_len; at++)
             CHECK(pipeline->opened[i][at] == 0 || pipeline->opened[i][at] == 0xa5);
     }
-    (void)card;
 }
 
 static void compare(struct card *card, const EVP_CIPHER *cipher, const char *name, struct numbers *numbers)
 {
     static struct pipeline pipeline;
     struct record_keys keys;
+    unsigned pipes = number_below(numbers, 6) == 0 ? PIPES_MAX : 1 + number_below(numbers, 8);
 
-    record_keys_make_up(&keys, cipher, numbers);
-    pipeline.keys = &keys;
-    pipeline.impl = card;
-    pipeline.pipes = number_below(numbers, 6) == 0 ? PIPES_MAX : 1 + number_below(numbers, 8);
-    for (unsigned i = 0; i < pipeline.pipes; i++)
-        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    make_up(&pipeline, &keys, pipes, card, cipher, numbers);
     for (unsigned way = 0; way < WAYS; way++) {
         run_counted(card, way, seal, &pipeline, 2, name);
         open_with_libcrypto(&pipeline);
@@ -144,7 +151,7 @@ static void compare(struct card *card, const EVP_CIPHER *cipher, const char *nam
         CHECK_EQ(pipeline.result, 1);
         for (unsigned i = 0; i < pipeline.pipes; i++)
             CHECK(record_is_open(&pipeline.records[i], pipeline.opened[i]));
-        spoil_one(card, way, &pipeline, numbers);
+        spoil_one(way, &pipeline, numbers);
     }
 }
 
@@ -163,12 +170,7 @@ static void told_by_the_last(struct card *card, const EVP_CIPHER *cipher, struct
     struct job job;
     long completed, early;
 
-    record_keys_make_up(&keys, cipher, numbers);
-    pipeline.keys = &keys;
-    pipeline.impl = card;
-    pipeline.pipes = 5;
-    for (unsigned i = 0; i < pipeline.pipes; i++)
-        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    make_up(&pipeline, &keys, 5, card, cipher, numbers);
     seal_with_libcrypto(&pipeline);
     completed = card_count(card, "completed");
     early = card_count(card, "early_resumes");
@@ -198,12 +200,7 @@ static void given_up(struct card *card, const EVP_CIPHER *cipher, struct numbers
     struct job job;
     long completed = card_count(card, "completed"), orphans = card_count(card, "orphans");
 
-    record_keys_make_up(&keys, cipher, numbers);
-    pipeline.keys = &keys;
-    pipeline.impl = card;
-    pipeline.pipes = 4;
-    for (unsigned i = 0; i < pipeline.pipes; i++)
-        record_make_up(&pipeline.records[i], 0x0303, numbers);
+    make_up(&pipeline, &keys, 4, card, cipher, numbers);
     seal_with_libcrypto(&pipeline);
     card_command(card, "HOLD", "compute");
     job_init(&job, BY_FD, open_in_job, &pipeline);
@@ -225,12 +222,8 @@ static void change_keys(struct card *card, const EVP_CIPHER *cipher, struct numb
     struct record_keys keys;
     EVP_CIPHER_CTX *ctx;
 
-    record_keys_make_up(&keys, cipher, numbers);
+    make_up(&pipeline, &keys, 4, card, cipher, numbers);
     ctx = record_context(&keys, card, true);
-    pipeline.keys = &keys;
-    pipeline.pipes = 4;
-    for (unsigned i = 0; i < pipeline.pipes; i++)
-        record_make_up(&pipeline.records[i], 0x0303, numbers);
     CHECK(run(ctx, &pipeline, true));
     open_with_libcrypto(&pipeline);
     number_fill(numbers, keys.mac_key, sizeof(keys.mac_key));

@@ -27,6 +27,7 @@ enum ersatz_finding {
     ERSATZ_FOUND_LOCK_HELD,           /* paused while holding a lock that a thread waits for */
     ERSATZ_FOUND_FORK_IN_FLIGHT,      /* the process forked while the card worked */
     ERSATZ_FOUND_BUFFER_TOUCHED,      /* MEMORY:direct: its text was changed while it was in flight */
+    ERSATZ_FOUND_WRONG_THREAD,        /* resumed by another thread than the one that it was paused on */
     ERSATZ_FINDINGS
 };
 

@@ -81,9 +81,9 @@ void check_submitted(struct check *check, struct watched *request)
 {
     struct callers callers;
     struct check_entry *entry;
+    bool reenters = check_reentry(check, "submitted an operation");
     struct ersatz_locked locked;
 
-    check_reentry(check, "submitted an operation");
     callers_take(&callers);
     if (request->callback != NULL)
         running_name(check->findings, (uintptr_t)request->callback);
@@ -102,6 +102,7 @@ void check_submitted(struct check *check, struct watched *request)
             .bytes = check_size_of(request->op),
             .thread = thread_self(),
             .submitted = callers,
+            .moved = reenters,
             .shortest_pause_ns = UINT64_MAX};
         request->entry = entry;
         open_entry(check, entry);
@@ -274,7 +275,7 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
     bool is_new = false;
     struct ersatz_locked locked;
 
-    check_reentry(check, "resumed a job");
+    check_resumed(check, request);
     ersatz_lock(&check->lock, &locked);
     entry = request->entry;
     if (entry != NULL) {
@@ -333,7 +334,7 @@ void check_answered(struct check *check, struct watched *request)
     struct ended ended;
     struct ersatz_locked locked;
 
-    check_reentry(check, "resumed a job");
+    check_resumed(check, request);
     cpu_since_last_call();
     ersatz_lock(&check->lock, &locked);
     entry = request->entry;

@@ -64,9 +64,13 @@ void check_buffer_touched(struct check *check, struct watched *request, const ch
 /* Called before fork(2): record what is in flight. */
 void check_forking(struct check *check);
 
-/* The calling thread uses the engine. If it runs a callback on a thread of the device, that is a finding.
+/* The calling thread uses the engine. True: it runs a callback on a thread of the device, which is a finding.
  * action: "resumed a job", for people. */
-void check_reentry(struct check *check, const char *action);
+bool check_reentry(struct check *check, const char *action);
+
+/* The calling thread has resumed the request's job. If that is not the thread on which it was paused, that is
+ * a finding. */
+void check_resumed(struct check *check, const struct watched *request);
 
 /* What a thread has used up to a moment. */
 struct thread_usage {

@@ -169,7 +169,7 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
         finding_report(check, &report, ns);
 }
 
-void check_reentry(struct check *check, const char *action)
+bool check_reentry(struct check *check, const char *action)
 {
     struct check_callback *callback;
     struct check_report report;
@@ -177,7 +177,7 @@ void check_reentry(struct check *check, const char *action)
     struct ersatz_locked locked;
 
     if (*thread_callback_depth() == 0)
-        return;
+        return false;
     ersatz_lock(&check->lock, &locked);
     for (callback = check->callbacks; callback != NULL; callback = callback->next) {
         if (callback->thread != thread_self() || callback->entered)
@@ -188,11 +188,12 @@ void check_reentry(struct check *check, const char *action)
     }
     ersatz_unlock(&locked);
     if (!tell)
-        return;
+        return true;
     /* In a job that the callback resumed, the stack is the job's. Then the callback's function is
      * reported. */
     if (callers_on_stack_of_thread())
         callers_take(&report.happened);
     snprintf(report.note, sizeof(report.note), "its callback %s on the card's thread", action);
     finding_report(check, &report, 0);
+    return true;
 }

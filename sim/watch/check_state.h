@@ -49,6 +49,8 @@ struct check_entry {
     /* how long its thread had had a core when it was seen to have or want one; 0: not seen */
     uint64_t ran_ns;
 
+    bool moved; /* reported as resumed by another thread, or submitted in a callback, which is reported too */
+
     bool overdue;                 /* counted in findings.unanswered */
     bool reported;                /* with a more specific finding: */
     enum ersatz_finding finding;  /* this one */

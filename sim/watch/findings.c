@@ -34,6 +34,8 @@ static const struct {
     [ERSATZ_FOUND_FORK_IN_FLIGHT] = {"fork_in_flight", "the process forked while the card worked for it"},
     [ERSATZ_FOUND_BUFFER_TOUCHED] = {"buffer_touched",
         "the text of an operation was changed while it was in flight"},
+    [ERSATZ_FOUND_WRONG_THREAD] = {"wrong_thread",
+        "a job was resumed by another thread than the one that it was paused on"},
 };
 
 void ersatz_check_limits_init(struct ersatz_check_limits *limits)

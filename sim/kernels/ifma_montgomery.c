@@ -18,6 +18,19 @@
 
 #include "ifma_reduce.h"
 
+/*
+ * clang aligns the stack of a function for an object that wants it, but not for the registers that it puts
+ * there: they then cross lines of the cache, or do not, by where the caller's stack happens to be. That is up
+ * to 6 % of a public operation.
+ */
+#ifdef __clang__
+#define ALIGNED_FRAME                                                                                        \
+    __m512i frame;                                                                                           \
+    __asm__ volatile("" : "=m"(frame))
+#else
+#define ALIGNED_FRAME ((void)0)
+#endif
+
 /* ------------------------------------------------------------------------------------- one for each block
  *
  * Vectors go in and out of these through memory: gcc clears the upper halves of registers neither in a
@@ -25,32 +38,39 @@
  */
 
 #define FOR_BLOCK(block)                                                                                     \
-    static void product_##block(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b)       \
+    static void product_##block(unsigned blocks, __m512i *out, const __m512i *a, const __m512i *b)           \
     {                                                                                                        \
+        ALIGNED_FRAME;                                                                                       \
         product(block, blocks, out, a, b);                                                                   \
     }                                                                                                        \
-    static void square_##block(unsigned blocks, struct wide *out, const __m512i *a)                          \
+    static void square_##block(struct montgomery *mont, const __m512i *a)                                    \
     {                                                                                                        \
-        square(block, blocks, out, a);                                                                       \
+        ALIGNED_FRAME;                                                                                       \
+        square(block, mont->shape.blocks, mont->wide, a, mont->differences);                                 \
     }                                                                                                        \
     static void reduce_##block(struct montgomery *mont, __m512i *out)                                        \
     {                                                                                                        \
-        reduce(block, false, false, mont, out, &mont->wide);                                                 \
+        ALIGNED_FRAME;                                                                                       \
+        reduce(block, false, false, mont, out, mont->wide);                                                  \
     }                                                                                                        \
     static void reduce_crossed_##block(struct montgomery *mont, __m512i *out)                                \
     {                                                                                                        \
-        reduce(block, true, false, mont, out, &mont->wide);                                                  \
+        ALIGNED_FRAME;                                                                                       \
+        reduce(block, true, false, mont, out, mont->wide);                                                   \
     }                                                                                                        \
     static void reduce_looking_up_##block(struct montgomery *mont, __m512i *out)                             \
     {                                                                                                        \
-        reduce(block, false, true, mont, out, &mont->wide);                                                  \
+        ALIGNED_FRAME;                                                                                       \
+        reduce(block, false, true, mont, out, mont->wide);                                                   \
     }                                                                                                        \
     static void reduce_crossed_looking_up_##block(struct montgomery *mont, __m512i *out)                     \
     {                                                                                                        \
-        reduce(block, true, true, mont, out, &mont->wide);                                                   \
+        ALIGNED_FRAME;                                                                                       \
+        reduce(block, true, true, mont, out, mont->wide);                                                    \
     }                                                                                                        \
     static void set_crossings_##block(struct montgomery *mont)                                               \
     {                                                                                                        \
+        ALIGNED_FRAME;                                                                                       \
         set_crossings(block, mont);                                                                          \
     }
 
@@ -59,8 +79,8 @@ FOR_BLOCK(9)
 FOR_BLOCK(10)
 
 static const struct {
-    void (*product)(unsigned blocks, struct wide *out, const __m512i *a, const __m512i *b);
-    void (*square)(unsigned blocks, struct wide *out, const __m512i *a);
+    void (*product)(unsigned blocks, __m512i *out, const __m512i *a, const __m512i *b);
+    void (*square)(struct montgomery *mont, const __m512i *a);
     void (*reduce[2][2])(struct montgomery *mont, __m512i *out); /* [is it crossed][does it look up] */
     void (*set_crossings)(struct montgomery *mont);
 } by_block[] = {
@@ -75,8 +95,7 @@ static const struct {
 
 static void product_of(struct montgomery *mont, const __m512i *a, const __m512i *b)
 {
-    mont->wide.is_crossed = true;
-    by_block[mont->shape.block - BLOCK_MIN].product(mont->shape.blocks, &mont->wide, a, b);
+    by_block[mont->shape.block - BLOCK_MIN].product(mont->shape.blocks, mont->wide, a, b);
 }
 
 static void reduce_wide(struct montgomery *mont, __m512i *out)
@@ -86,8 +105,7 @@ static void reduce_wide(struct montgomery *mont, __m512i *out)
 
 static void square_of(struct montgomery *mont, const __m512i *a)
 {
-    mont->wide.is_crossed = true;
-    by_block[mont->shape.block - BLOCK_MIN].square(mont->shape.blocks, &mont->wide, a);
+    by_block[mont->shape.block - BLOCK_MIN].square(mont, a);
 }
 
 void montgomery_set_moduli(struct montgomery *mont, struct shape shape, const uint64_t *const moduli[LANES],
@@ -103,8 +121,8 @@ void montgomery_cleanse(struct montgomery *mont)
 {
     const size_t size = shape_digits(mont->shape) * sizeof(mont->m[0]);
 
-    OPENSSL_cleanse(mont->wide.own, 2 * size);
-    OPENSSL_cleanse(mont->wide.crossed, 2 * size);
+    OPENSSL_cleanse(mont->wide, 2 * size);
+    OPENSSL_cleanse(mont->differences, PAIRS(mont->shape.blocks) * sizeof(mont->differences[0]));
     OPENSSL_cleanse(mont->quotient, size);
     OPENSSL_cleanse(mont->sums, 2 * size);
     OPENSSL_cleanse(mont->waiting, sizeof(mont->waiting));
@@ -113,18 +131,13 @@ void montgomery_cleanse(struct montgomery *mont)
 
 void montgomery_product(struct montgomery *mont, __m512i *out, const __m512i *a, const __m512i *b)
 {
-    const unsigned digits = shape_digits(mont->shape), block = mont->shape.block;
-
     product_of(mont, a, b);
-    memcpy(out, mont->wide.own, 2 * digits * sizeof(*out));
-    for (unsigned i = block; i < 2 * digits - block; i++)
-        out[i] = _mm512_add_epi64(out[i], mont->wide.crossed[i]);
+    memcpy(out, mont->wide, 2 * shape_digits(mont->shape) * sizeof(*out));
 }
 
 void montgomery_reduce(struct montgomery *mont, __m512i *out, const __m512i *wide)
 {
-    mont->wide.is_crossed = false;
-    memcpy(mont->wide.own, wide, 2 * shape_digits(mont->shape) * sizeof(*wide));
+    memcpy(mont->wide, wide, 2 * shape_digits(mont->shape) * sizeof(*wide));
     reduce_wide(mont, out);
 }
 
@@ -167,9 +180,8 @@ void montgomery_convert_back(struct montgomery *mont, __m512i *out, const __m512
 {
     const unsigned digits = shape_digits(mont->shape);
 
-    mont->wide.is_crossed = false;
-    memcpy(mont->wide.own, a, digits * sizeof(*a));
-    memset(mont->wide.own + digits, 0, digits * sizeof(*a));
+    memcpy(mont->wide, a, digits * sizeof(*a));
+    memset(mont->wide + digits, 0, digits * sizeof(*a));
     reduce_wide(mont, out);
     montgomery_subtract_once(mont, out);
 }

@@ -33,14 +33,6 @@
 #define LOOK_UP_BESIDE(blocks) ((blocks) > 2 ? 3u : 4u)
 #define LOOK_UP_ALONE 5u
 
-/* A product of twice the digits, carries not propagated, in two parts: block i's own product begins at block
- * 2i; to the blocks between the first and the last are to be added the crossed products, if it is. */
-struct wide {
-    __m512i own[2 * DIGITS_MAX];
-    __m512i crossed[2 * DIGITS_MAX];
-    bool is_crossed;
-};
-
 /* Of two blocks: digits of 52 bits, modulo 2^(52 * block), and the lanes in which it is negative. */
 struct difference {
     __m512i digits[BLOCK_MAX];
@@ -55,16 +47,17 @@ struct window {
 };
 
 #define BLOCKS_MAX (DIGITS_MAX / BLOCK_MIN)
-#define CROSSINGS_MAX ((BLOCKS_MAX - 1) * (BLOCKS_MAX - 2) / 2)
+#define PAIRS(blocks) ((blocks) * ((blocks)-1) / 2)
 
 /* What the eight moduli share is their shape. */
 struct montgomery {
     struct shape shape;
     __m512i m[DIGITS_MAX];
-    __m512i k0;                                 /* -1/m modulo 2^52 */
-    struct difference crossings[CROSSINGS_MAX]; /* of every two blocks of m but the first */
+    __m512i k0;                                         /* -1/m modulo 2^52 */
+    struct difference crossings[PAIRS(BLOCKS_MAX - 1)]; /* of every two blocks of m but the first */
     /* Scratch, here and not on the stack so that montgomery_cleanse() finds it. */
-    struct wide wide;
+    __m512i wide[2 * DIGITS_MAX];                     /* a product, carries not propagated */
+    struct difference differences[PAIRS(BLOCKS_MAX)]; /* of every two blocks of a number being squared */
     __m512i quotient[DIGITS_MAX];
     __m512i sums[2 * DIGITS_MAX]; /* of products of blocks of the quotient and of m */
     __m512i waiting[BLOCK_MAX];   /* columns, while such a sum has the registers */

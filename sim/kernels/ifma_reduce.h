@@ -59,15 +59,6 @@ INLINE void clear_block(
 #undef CLEAR
 }
 
-/* On to the columns of a number to be reduced. */
-INLINE void add_wide(
-    const unsigned block, unsigned blocks, struct columns *sum, const struct wide *wide, unsigned column)
-{
-    columns_add(block, sum, wide->own + column * block);
-    if (wide->is_crossed && column > 0 && column < 2 * blocks - 1)
-        columns_add(block, sum, wide->crossed + column * block);
-}
-
 /*
  * The quotient's products with m in Karatsuba's way, too: of every two blocks i and j of the quotient but its
  * last, with those of m from the second on:
@@ -152,7 +143,7 @@ INLINE void add_crossings(
 /* crossed: there are three blocks or more. Of fewer, no two are crossed, and the sums are no use. looking_up:
  * beside each block of the result but the last, look up LOOK_UP_BESIDE digits of a power. */
 INLINE void reduce(const unsigned block, const bool crossed, const bool looking_up, struct montgomery *mont,
-    __m512i *out, const struct wide *wide)
+    __m512i *out, const __m512i *wide)
 {
     const unsigned blocks = mont->shape.blocks;
     const __m512i *last = mont->quotient + (blocks - 1) * block;
@@ -164,7 +155,7 @@ INLINE void reduce(const unsigned block, const bool crossed, const bool looking_
     for (unsigned column = 0; column < blocks; column++) {
         if (crossed && column > 0)
             add_next_sum(block, mont, &sum, column - 1);
-        add_wide(block, blocks, &sum, wide, column);
+        columns_add(block, &sum, wide + column * block);
         if (crossed)
             add_crossings(block, mont, &sum, column);
         else if (column > 0)
@@ -175,7 +166,7 @@ INLINE void reduce(const unsigned block, const bool crossed, const bool looking_
     for (unsigned column = 1; column < blocks; column++) {
         struct look_up look_up;
 
-        add_wide(block, blocks, &sum, wide, blocks + column - 1);
+        columns_add(block, &sum, wide + (blocks + column - 1) * block);
         if (crossed && column < blocks - 1) {
             columns_add(2 * block, &sum, mont->sums + 2 * (blocks - 2) * block);
             columns_subtract(2 * block, &sum, mont->sums + 2 * (column - 1) * block);
@@ -193,7 +184,7 @@ INLINE void reduce(const unsigned block, const bool crossed, const bool looking_
         }
         columns_advance(block, &sum);
     }
-    add_wide(block, blocks, &sum, wide, 2 * blocks - 1);
+    columns_add(block, &sum, wide + (2 * blocks - 1) * block);
     UNROLL for (unsigned i = 0; i < block; i++) carry =
         put_digit(out + (blocks - 1) * block + i, sum.c[i], carry);
 }

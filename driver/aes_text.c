@@ -332,6 +332,7 @@ void aes_text_init(struct aes_text *text, enum ersatz_mode mode, size_t key_len,
         .stats = card_stats(),
         .mode = mode,
         .threshold = &thresholds_from_default[mode][threshold_size(key_bits)],
+        .ready = &thresholds_none,
         .key_len = key_len,
     };
 }
@@ -348,17 +349,24 @@ static bool can_turn(enum ersatz_mode mode)
     return mode != ERSATZ_CBC && mode != ERSATZ_ECB && mode != ERSATZ_XTS;
 }
 
+static void set_keyed(struct aes_text *text, bool keyed)
+{
+    text->keyed = keyed;
+    text->ready = keyed && (text->iv_set || text->mode != ERSATZ_XTS) ? text->threshold : &thresholds_none;
+}
+
 bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt)
 {
     text->encrypt = encrypt;
     if (key == NULL && text->state != NULL && !can_turn(text->mode)) {
-        text->keyed = text->key_encrypts == encrypt; /* libcrypto would compute with the wrong round keys */
+        set_keyed(
+            text, text->key_encrypts == encrypt); /* libcrypto would compute with the wrong round keys */
         return true;
     }
-    text->keyed = false;
+    set_keyed(text, false);
     if (!aes_set_key(&text->state, text->mode, key, text->key_len, encrypt))
         return false;
-    text->keyed = text->state != NULL;
+    set_keyed(text, text->state != NULL);
     text->key_encrypts = encrypt;
     return true;
 }

@@ -25,6 +25,7 @@ struct aes_text {
     struct ersatz_stats *stats; /* card_stats(); kept, since its call takes too long for a short text */
     enum ersatz_mode mode;
     const _Atomic int *threshold; /* see threshold_keeps_some() */
+    const _Atomic int *ready;     /* the same, but thresholds_none before key (and IV, for XTS) are set */
     size_t key_len;
     bool encrypt;      /* the direction that was asked for last */
     bool keyed;        /* a key was set that serves this direction */
@@ -57,6 +58,8 @@ static inline void aes_text_set_iv(struct aes_text *text, const uint8_t *iv)
     memcpy(text->iv, iv, AES_BLOCK);
     text->iv_set = true;
     text->num = 0;
+    if (text->keyed)
+        text->ready = text->threshold;
 }
 
 /* Encrypt or decrypt len bytes. CBC, ECB: a multiple of 16. XTS: a data unit, 16 bytes to 16 MiB. in and out
@@ -67,11 +70,11 @@ static inline int aes_text_update(struct aes_text *text, uint8_t *out, const uin
     return text->update(text, out, in, len);
 }
 
-/* The same, for whole blocks, 1 or more, in modes other than XTS, with num 0. A short text takes no longer
- * than a few calls: so this makes one, whose parameters are where its own were, for what stays here. */
+/* The same, for whole blocks, with num 0. A short text takes no longer than a few calls: so this makes one,
+ * whose parameters are where its own were, for what stays here. */
 static inline int aes_text_update_blocks(struct aes_text *text, uint8_t *out, const uint8_t *in, size_t len)
 {
-    if (text->keyed && threshold_keeps_some(text->threshold, len))
+    if (threshold_keeps_some(text->ready, len))
         return ersatz_update_text(text->state, out, in, len, text->iv, text->stats);
     return text->update(text, out, in, len);
 }

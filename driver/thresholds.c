@@ -17,6 +17,7 @@ struct entry {
 };
 
 _Atomic int thresholds_from_default[ERSATZ_MODES][KEY_SIZES];
+const _Atomic int thresholds_none = -(int)THRESHOLD_DEFAULT;
 
 static bool has_no_192(enum ersatz_mode mode)
 {

@@ -16,6 +16,9 @@
  * for itself. */
 extern _Atomic int thresholds_from_default[ERSATZ_MODES][3];
 
+/* In place of one of these: nothing stays. */
+extern const _Atomic int thresholds_none;
+
 /* Where a key size is in there. key_bits: 128, 192 or 256. */
 static inline unsigned threshold_size(unsigned key_bits)
 {

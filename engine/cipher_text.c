@@ -75,16 +75,11 @@ static int ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
     }
 }
 
-static int update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
-{
-    return aes_text_update(text_of(ctx), out, in, len);
-}
-
 static int update_blocks(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
 {
     struct aes_text *text = text_of(ctx);
 
-    if (len % AES_BLOCK == 0 && len != 0)
+    if (len % AES_BLOCK == 0)
         return aes_text_update_blocks(text, out, in, len);
     return aes_text_update(text, out, in, len);
 }
@@ -117,6 +112,19 @@ static int update_feedback(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsign
     return done ? (int)len : -1;
 }
 
+/* XTS is a custom cipher, too. */
+static int update_xts(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, size_t len)
+{
+    struct aes_text *text = text_of(ctx);
+    int done;
+
+    if (len % AES_BLOCK == 0 && len - 1 < INT_MAX)
+        done = aes_text_update_blocks(text, out, in, len);
+    else
+        done = len == 0 || (aes_takes_length(len) && aes_text_update(text, out, in, len));
+    return done ? (int)len : -1;
+}
+
 static __attribute__((noinline)) int update_ctr_in_block(
     EVP_CIPHER_CTX *ctx, struct aes_text *text, unsigned char *out, const unsigned char *in, size_t len)
 {
@@ -130,7 +138,7 @@ static int update_ctr(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned ch
 {
     struct aes_text *text = text_of(ctx);
 
-    if ((text->num | len % AES_BLOCK) == 0 && len != 0)
+    if ((text->num | len % AES_BLOCK) == 0)
         return aes_text_update_blocks(text, out, in, len);
     return update_ctr_in_block(ctx, text, out, in, len);
 }
@@ -148,7 +156,9 @@ int cipher_text_define(EVP_CIPHER *cipher, enum ersatz_mode mode)
         [ERSATZ_CFB] = {EVP_CIPH_CFB_MODE | EVP_CIPH_ALWAYS_CALL_INIT | EVP_CIPH_FLAG_CUSTOM_CIPHER,
             update_feedback},
         [ERSATZ_OFB] = {EVP_CIPH_OFB_MODE | EVP_CIPH_FLAG_CUSTOM_CIPHER, update_feedback},
-        [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT, update},
+        [ERSATZ_XTS] = {EVP_CIPH_XTS_MODE | EVP_CIPH_CUSTOM_IV | EVP_CIPH_ALWAYS_CALL_INIT |
+                            EVP_CIPH_FLAG_CUSTOM_CIPHER,
+            update_xts},
     };
 
     return EVP_CIPHER_meth_set_flags(cipher, own[mode].flags | EVP_CIPH_FLAG_DEFAULT_ASN1 |

@@ -8,7 +8,6 @@
 
 #include "aes_state.h"
 #include "base/clock.h"
-#include "base/fork.h"
 #include "base/stats.h"
 #include "ersatz/undisturbed.h"
 #include "imb.h"
@@ -262,11 +261,6 @@ enum ersatz_result ersatz_compute(const struct ersatz_op *op, struct ersatz_stat
     return result;
 }
 
-static bool is_in_flight(const struct ersatz_cipher *cipher)
-{
-    return atomic_load_explicit(&cipher->owner, memory_order_acquire) == process_generation();
-}
-
 /* Not inlined, so that the path of a short text past it is short. */
 static __attribute__((noinline)) int update_long(struct ersatz_cipher *cipher, uint8_t *out,
     const uint8_t *in, size_t len, uint8_t iv[BLOCK], struct ersatz_stats *stats)
@@ -287,10 +281,11 @@ static __attribute__((noinline)) int update_long(struct ersatz_cipher *cipher, u
     return result == ERSATZ_OK;
 }
 
-/* Whether the calling thread may compute this at once, and then counts it. */
+/* Whether the calling thread may compute this at once, and then counts it. Not in the child of a fork, where
+ * a request of the parent's had the state: compute_long() then claims it. */
 static inline bool may_compute(const struct ersatz_cipher *cipher, struct ersatz_stats *stats)
 {
-    return !is_in_flight(cipher) && kernel_was_found(ERSATZ_KERNEL_X86) &&
+    return cipher_is_idle(cipher) && kernel_was_found(ERSATZ_KERNEL_X86) &&
            stats_count_own(stats, ERSATZ_KERNEL_X86);
 }
 

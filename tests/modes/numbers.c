@@ -2,7 +2,7 @@
 /*
  * CFB and OFB after EVP_CIPHER_CTX_set_num(3), by which an application says how much of a block's key stream
  * is used: every number, in a context and in a copy of it, as plain libcrypto has it. And what EVP_Cipher(3)
- * returns.
+ * returns, in XTS too.
  */
 #include "all_ways.h"
 
@@ -80,6 +80,36 @@ static void compare(struct card *card, const char *cipher)
     }
 }
 
+/* Of a data unit in XTS; negative if it is refused. */
+static int one_shot(struct card *by, const char *cipher, int encrypt, int len, unsigned char *out)
+{
+    static const unsigned char halves[64] = "two keys which must not be equal";
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int done, rest;
+
+    CHECK(card_cipher_init(by, ctx, cipher, halves, iv, encrypt));
+    done = EVP_Cipher(ctx, out, text, (unsigned)len);
+    CHECK(EVP_CipherFinal_ex(ctx, out + len, &rest) && rest == 0);
+    EVP_CIPHER_CTX_free(ctx);
+    ERR_clear_error();
+    return done > 0 ? done : -1;
+}
+
+static void compare_one_shot(struct card *card, const char *cipher)
+{
+    static const int lengths[] = {BLOCK - 1, BLOCK, BLOCK + 3, 4 * BLOCK, BLOCKS * BLOCK - 1};
+
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        for (int encrypt = 0; encrypt < 2; encrypt++) {
+            unsigned char wanted[BLOCKS * BLOCK] = {0}, got[BLOCKS * BLOCK] = {0};
+
+            CHECK_EQ(one_shot(card, cipher, encrypt, lengths[i], got),
+                one_shot(NULL, cipher, encrypt, lengths[i], wanted));
+            CHECK_EQ(memcmp(got, wanted, sizeof(got)), 0);
+        }
+    }
+}
+
 int main(void)
 {
     static const char *const ciphers[] = {"AES-128-CFB", "AES-256-CFB", "AES-128-OFB", "AES-256-OFB"};
@@ -93,6 +123,8 @@ int main(void)
         ways_set_thresholds(card, bytes);
         for (unsigned i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
             compare(card, ciphers[i]);
+        compare_one_shot(card, "AES-128-XTS");
+        compare_one_shot(card, "AES-256-XTS");
     }
     CHECK(card_count(card, "aes_cfb") > 0 && card_count(card, "aes_ofb") > 0);
     card_unload(card);

@@ -10,18 +10,12 @@
 #include <string.h>
 
 #include "x86_vaes.h"
+#include "x86_vaes_counters.h"
 #include "x86_vaes_ghash.h"
 
 #define SOME 4u /* registers at a time, of texts that are not that long */
-/* As many as there are powers: AES instructions of some can wait for the hash of others. */
-#define WIDEST 8u
 
 /* ----------------------------------------------------------------------------------------------- keys */
-
-INLINE struct round_keys round_keys_of(const struct vaes_gcm_key *key)
-{
-    return (struct round_keys){(const __m128i *)key->round_keys, key->rounds};
-}
 
 INLINE __m128i encrypt_block(const struct vaes_gcm_key *key, __m128i block)
 {
@@ -108,38 +102,11 @@ TARGET static void end_waiting(const struct vaes_gcm_key *key, struct vaes_gcm *
     gcm->waits = false;
 }
 
-/* What is done in one call: where it is, and hash and next counter as numbers. */
-struct text {
-    uint8_t *out;
-    const uint8_t *in;
-    size_t len;
-    __m128i hash;
-    vector counters; /* of the next four blocks */
-};
-
-INLINE void advance(struct text *text, size_t len)
-{
-    text->in += len;
-    text->out += len;
-    text->len -= len;
-}
-
 /* The four counter blocks from the next-th behind the first one on, as numbers. */
 INLINE vector counters_from(const struct vaes_gcm *gcm, int next)
 {
     return _mm512_add_epi32(swap_bytes(spread(load_block(gcm->counters))),
         _mm512_set_epi32(0, 0, 0, next + 3, 0, 0, 0, next + 2, 0, 0, 0, next + 1, 0, 0, 0, next));
-}
-
-/* Counter blocks for count registers. */
-INLINE void count_on(struct text *text, vector stream[], unsigned count)
-{
-    const vector four = halves(4, 0);
-
-    EACH (i, count) {
-        stream[i] = swap_bytes(text->counters);
-        text->counters = _mm512_add_epi32(text->counters, four);
-    }
 }
 
 INLINE void swap_all(const vector blocks[], vector swapped[], unsigned count)
@@ -165,48 +132,6 @@ INLINE void crypt_registers(
     text->hash = len < VECTOR ? hash_few(key, text->hash, cipher[0], len)
                               : hash_vectors(key, text->hash, cipher, count);
     advance(text, len);
-}
-
-/*
- * The counter blocks of WIDEST registers, with the first round key already added: the last four bytes of each
- * are written anew every time, the others stay. AES and the hash leave nothing idle but the units for
- * ordinary integers, and these do it by the way, early enough to be in memory when they are loaded.
- */
-struct counters {
-    _Alignas(64) uint8_t blocks[POWERS];
-    uint32_t next, key;
-};
-
-INLINE void write_counters(struct counters *counters)
-{
-    UNROLLED(32) for (uint32_t i = 0; i < VAES_GCM_POWERS; i++)
-    {
-        uint32_t last = __builtin_bswap32(counters->next + i) ^ counters->key;
-
-        memcpy(counters->blocks + i * BLOCK + 12, &last, sizeof(last));
-    }
-    counters->next += VAES_GCM_POWERS;
-}
-
-INLINE void begin_counters(const struct vaes_gcm_key *key, const struct text *text, struct counters *counters)
-{
-    vector some = xor_vectors(swap_bytes(text->counters), round_key(round_keys_of(key), 0));
-
-    EACH (i, WIDEST)
-        _mm512_store_si512(counters->blocks + i * VECTOR, some);
-    counters->next = (uint32_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(text->counters));
-    counters->key = key->round_keys[3];
-    write_counters(counters);
-}
-
-/* done: how many bytes of text they were for. */
-INLINE void end_counters(struct counters *counters, struct text *text, size_t done)
-{
-    text->counters =
-        _mm512_add_epi32(text->counters, spread(_mm_set_epi32(0, 0, 0, (int)(uint32_t)(done / BLOCK))));
-    EACH (i, WIDEST)
-        _mm512_store_si512(counters->blocks + i * VECTOR, _mm512_setzero_si512());
-    __asm__ volatile("" : : "r"(counters) : "memory"); /* the key must not stay: this is not for nothing */
 }
 
 /* Everything so far comes before everything that follows. clang puts all rounds first, and all products
@@ -266,6 +191,7 @@ TARGET static struct text decrypt_long(const struct vaes_gcm_key *key, struct te
     struct counters counters;
 
     begin_counters(key, &text, &counters);
+    write_counters(&counters);
     while (text.len >= POWERS) {
         vector stream[WIDEST], blocks[WIDEST], cipher[WIDEST];
 
@@ -290,7 +216,7 @@ TARGET static struct text encrypt_long(const struct vaes_gcm_key *key, struct te
 
     count_on(&text, stream, WIDEST);
     begin_counters(key, &text, &counters);
-    encrypt_all(round_keys_of(key), stream, WIDEST);
+    encrypt_beside_counters(key, &counters, stream);
     for (;;) {
         load_all(text.in, blocks, WIDEST, POWERS);
         xor_all(blocks, stream, WIDEST);

@@ -140,9 +140,10 @@ configuration() {
     "${DOOR:-engine}_configuration"
 }
 
-# recipe_file FILE PORT: a configuration of docs/clients.md, with another port, in the working directory.
+# recipe_file FILE PORT: a configuration of docs/clients.md, with another port, in the working directory. HAProxy's timeouts follow
+# TIMEOUT_MULTIPLIER.
 recipe_file() {
-    sed "s/8443/$2/" "$(dirname "${BASH_SOURCE[0]}")/../../docs/clients/$1" >"$(basename "$1")"
+    sed -E "s/8443/$2/; s/^( *timeout [a-z]+) 10s$/\1 $(seconds 10)s/; s/^( *timeout [a-z]+) 5s$/\1 $(seconds 5)s/" "$(dirname "${BASH_SOURCE[0]}")/../../docs/clients/$1" >"$(basename "$1")"
 }
 
 make_key_and_certificate() {

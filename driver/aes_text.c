@@ -359,8 +359,7 @@ bool aes_text_set_key(struct aes_text *text, const uint8_t *key, bool encrypt)
 {
     text->encrypt = encrypt;
     if (key == NULL && text->state != NULL && !can_turn(text->mode)) {
-        set_keyed(
-            text, text->key_encrypts == encrypt); /* libcrypto would compute with the wrong round keys */
+        set_keyed(text, text->key_encrypts == encrypt); /* else libcrypto would use the wrong round keys */
         return true;
     }
     set_keyed(text, false);

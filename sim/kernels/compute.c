@@ -282,7 +282,7 @@ static __attribute__((noinline)) int update_long(struct ersatz_cipher *cipher, u
 }
 
 /* Whether the calling thread may compute this at once, and then counts it. Not in the child of a fork, where
- * a request of the parent's had the state: compute_long() then claims it. */
+ * a request of the parent's had the state: update_long() then claims it. */
 static inline bool may_compute(const struct ersatz_cipher *cipher, struct ersatz_stats *stats)
 {
     return cipher_is_idle(cipher) && kernel_was_found(ERSATZ_KERNEL_X86) &&

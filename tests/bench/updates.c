@@ -21,7 +21,7 @@
 
 #define LENGTH_MAX 65536
 #define LINE 64u
-#define SLICE 200000
+#define SLICE 200000 /* nanoseconds */
 
 #define AAD 13
 #define TAG 16

@@ -137,7 +137,7 @@ static size_t text_of_record(const struct cbc_hmac *hmac, const unsigned char *r
     return len < around ? 0 : len - around;
 }
 
-static int crypt(struct cbc_hmac *hmac, unsigned char *out, size_t *out_len, size_t size,
+static int compute_text(struct cbc_hmac *hmac, unsigned char *out, size_t *out_len, size_t size,
     const unsigned char *in, size_t len)
 {
     if (size < len)
@@ -160,7 +160,7 @@ static int update(
         *out_len = 0;
         return 1;
     }
-    if (!crypt(hmac, out, out_len, size, in, len))
+    if (!compute_text(hmac, out, out_len, size, in, len))
         return 0;
     if (is_record && !hmac->aes.encrypt && hmac->version != 0)
         *out_len = text_of_record(hmac, out, len);
@@ -187,7 +187,7 @@ static int one_shot(
 
     if (hmac->aes.states[0] == NULL)
         return REFUSE(PROV_R_NO_KEY_SET);
-    return crypt(hmac, out, out_len, size, in, len);
+    return compute_text(hmac, out, out_len, size, in, len);
 }
 
 const struct cipher_family family_cbc_hmac = {.context_size = sizeof(struct cbc_hmac),

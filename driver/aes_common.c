@@ -17,6 +17,12 @@ static bool refuse_key(enum ersatz_mode mode, enum ersatz_result result)
     return false;
 }
 
+/* The random generator's keys have this length (drbg_ctr.c in libcrypto, unless it was told another). */
+static bool may_be_generators(enum ersatz_mode mode, size_t key_len)
+{
+    return (mode == ERSATZ_ECB || mode == ERSATZ_CTR) && key_len == 32;
+}
+
 /* OFFLOAD:fastest holds for calling cores, too. */
 static enum ersatz_result set_key(
     struct ersatz_cipher *state, const uint8_t *key, size_t key_len, bool encrypt)
@@ -35,6 +41,8 @@ bool aes_set_key(
             result = ersatz_cipher_set_direction(*state, encrypt);
         return result == ERSATZ_OK || refuse_key(mode, result);
     }
+    if (!may_be_generators(mode, key_len))
+        card_note_asked();
     if (*state != NULL) {
         result = set_key(*state, key, key_len, encrypt);
         if (result == ERSATZ_OK)

@@ -45,6 +45,9 @@ struct card_settings {
 struct card_policy *card_policy(void);
 struct ersatz_stats *card_stats(void);
 
+/* Say in the statistics that more was asked for than what libcrypto's random generator asks for. */
+void card_note_asked(void);
+
 /* The address of a counter of requests in flight, which this card and all later ones, those of forked
  * children too, keep up to date from now on. */
 _Atomic int *card_keep_in_flight(enum ersatz_flight kind);

@@ -21,6 +21,14 @@ struct ersatz_stats *card_stats(void)
     return &card.place.record->stats;
 }
 
+void card_note_asked(void)
+{
+    _Atomic uint64_t *asked = &card_stats()->asked;
+
+    if (atomic_load_explicit(asked, memory_order_relaxed) == 0) /* the line stays with all who read it */
+        atomic_store_explicit(asked, 1, memory_order_relaxed);
+}
+
 /* Copy the settings that are also read without the lock. Under the card's lock, while no device runs. */
 static void apply_settings(void)
 {

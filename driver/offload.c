@@ -402,6 +402,8 @@ enum ersatz_result offload(const struct ersatz_op *ops, unsigned count, bool sma
     /* For a small operation finding the job would take longer than the operation. */
     ASYNC_JOB *job = here ? NULL : current_job();
 
+    if (ops->kind != ERSATZ_CIPHER)
+        card_note_asked();
     if (here ||
         (job == NULL && (is_one_for_speed(count) || (ops->kind == ERSATZ_CIPHER && !offloads_alone()))))
         return compute_here(ops, count);

@@ -17,7 +17,7 @@
 
 #define ERSATZ_RECORD_SUFFIX ".record"
 /* As long as the head's magic, including its zero; changes with the layout. */
-#define ERSATZ_RECORD_MAGIC "ERSATZ7"
+#define ERSATZ_RECORD_MAGIC "ERSATZ8"
 
 enum ersatz_record_state {
     ERSATZ_RECORD_RUNNING = 1, /* or killed: the reader must find out whether the process exists */

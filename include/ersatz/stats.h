@@ -117,6 +117,9 @@ struct ersatz_stats {
     _Alignas(64) _Atomic uint64_t workers_with_ring;
     _Atomic uint64_t workers_without_ring;
     _Atomic uint64_t rings_failed;
+    /* 1: an operation was asked for that libcrypto's random generator does not ask for, which takes
+     * AES-256-ECB and AES-256-CTR from an engine. 0: there may be no others. Written by submitters. */
+    _Atomic uint64_t asked;
     /* what each thread counts, of the application and of the card: see ersatz_stats_requests(),
      * ersatz_stats_inline(), ersatz_stats_count(), ersatz_stats_by_kernel() */
     struct {

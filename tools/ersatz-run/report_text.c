@@ -218,6 +218,7 @@ static void write_not_asked(const struct outcome *outcome, FILE *stream)
         "    The likely causes:\n"
         "    - it needed only other things: digests, elliptic curves, ChaCha20-Poly1305. (The card computes\n"
         "      RSA with 512 to 16,384 bits, and AES);\n"
+        "    - it ended before it needed anything;\n"
         "    - it sets other properties itself (EVP_set_default_properties, an option such as -propquery);\n"
         "    - it uses a library context of its own (OSSL_LIB_CTX_new), which loads no configuration;\n"
         "    - it calls RSA_sign() and other functions of an RSA object, which no provider sees unless its "
@@ -226,11 +227,28 @@ static void write_not_asked(const struct outcome *outcome, FILE *stream)
         stream);
 }
 
+/* The engine was loaded, and nothing was asked of it that the card computes, or random numbers alone, for
+ * which libcrypto's generator gets its AES from an engine that has it. (A provider is not asked for that.) */
+static void write_only_random_numbers(uint64_t count, FILE *stream)
+{
+    fputs("    The engine was loaded, and no operation came that the card computes: RSA with 512 to 16,384\n"
+          "    bits, and AES. It ended before, or uses neither (TLS with an ECDSA certificate and\n"
+          "    ChaCha20-Poly1305).\n",
+        stream);
+    if (count > 0)
+        fprintf(stream,
+            "    %" PRIu64
+            " operation%s computed by the calling thread: AES-256-ECB and CTR, as libcrypto makes\n"
+            "    random numbers. (If the program itself uses these: --ctrl SYNC_OFFLOAD:1.)\n",
+            count, count == 1 ? " was" : "s were");
+}
+
 /* The likely reasons why the card did no work, most common first. */
 static void write_no_work(const struct outcome *outcome, FILE *stream)
 {
     const struct totals *totals = outcome->totals;
     const struct records *records = outcome->records;
+    bool is_provider = outcome->config->door == DOOR_PROVIDER;
     const char *refused = "";
 
     for (unsigned i = 0; i < records->count; i++)
@@ -240,15 +258,12 @@ static void write_no_work(const struct outcome *outcome, FILE *stream)
         fprintf(stream, "    The card could not be started: %s\n", refused);
     } else if (totals->loaded == 0) {
         write_not_loaded(outcome, stream);
-    } else if (totals->computed_inline > 0) {
+    } else if (totals->computed_inline > 0 && (is_provider || totals->asked)) {
         write_computed_inline(outcome, stream);
-    } else if (outcome->config->door == DOOR_PROVIDER) {
+    } else if (is_provider) {
         write_not_asked(outcome, stream);
     } else {
-        fputs("    The engine was loaded, and no operation came that the card computes: RSA with 512 to "
-              "16,384\n"
-              "    bits, and AES. (TLS with an ECDSA certificate and ChaCha20-Poly1305 uses neither.)\n",
-            stream);
+        write_only_random_numbers(totals->computed_inline, stream);
     }
 }
 

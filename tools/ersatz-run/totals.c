@@ -32,6 +32,7 @@ static void add_stats(struct totals *totals, const struct ersatz_stats *stats)
         totals->faults[fault] += read_counter(&stats->faults[fault]);
         totals->injected += read_counter(&stats->faults[fault]);
     }
+    totals->asked = totals->asked || read_counter(&stats->asked) != 0;
     totals->profile = totals->profile || read_counter(&stats->profile_told) > 0;
     totals->in_flight_max = most > totals->in_flight_max ? most : totals->in_flight_max;
 }

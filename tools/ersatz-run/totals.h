@@ -11,6 +11,7 @@ struct totals {
     uint64_t in_flight_max;                   /* the maximum over the processes */
     uint64_t faults[ERSATZ_FAULTS], injected; /* injected: their sum */
     unsigned loaded, started; /* processes that loaded the engine, and that started the card */
+    bool asked;               /* for more than random numbers need: see struct ersatz_stats */
     bool checked;
     bool profile; /* some process had a profile */
     bool jobs;    /* some job used the card */

@@ -73,35 +73,46 @@ static int set_key_len(const struct text *text, const OSSL_PARAM *p)
     return len == text->cipher->key_len || REFUSE(PROV_R_INVALID_KEY_LENGTH);
 }
 
-/* One parameter of EVP's own; others are ignored. As in libcrypto, only XTS looks at the key's length. */
-static inline int set_param(struct text *text, const OSSL_PARAM *p)
+static int set_padding(struct text *text, const OSSL_PARAM *p)
 {
-    bool is_padding = param_is(p, OSSL_CIPHER_PARAM_PADDING);
-    unsigned number;
+    unsigned pads;
 
     if (text->cipher->mode == ERSATZ_XTS)
-        return is_padding || !param_is(p, OSSL_CIPHER_PARAM_KEYLEN) || set_key_len(text, p);
-    if (!is_padding && !param_is(p, OSSL_CIPHER_PARAM_NUM))
         return 1;
-    if (!param_unsigned(p, &number))
+    if (!param_unsigned(p, &pads))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-    if (is_padding)
-        text->pads = number != 0;
-    else
-        text->aes.num = number;
+    text->pads = pads != 0;
     return 1;
 }
 
-/* EVP sets "padding" anew for each text without. */
-static int set_params(void *arg, const OSSL_PARAM params[])
+static int set_number(struct text *text, const OSSL_PARAM *p)
 {
-    struct text *text = arg;
+    unsigned number;
+
+    if (!param_unsigned(p, &number))
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    text->aes.num = number;
+    return 1;
+}
+
+/* One parameter of EVP's own; others are ignored. As in libcrypto, XTS looks at the key's length alone, the
+ * other modes never do. */
+static int set_param(struct text *text, const OSSL_PARAM *p)
+{
+    if (text->cipher->mode == ERSATZ_XTS)
+        return !param_is(p, OSSL_CIPHER_PARAM_KEYLEN) || set_key_len(text, p);
+    if (param_is(p, OSSL_CIPHER_PARAM_PADDING))
+        return set_padding(text, p);
+    return !param_is(p, OSSL_CIPHER_PARAM_NUM) || set_number(text, p);
+}
+
+static int set_params(void *arg, const OSSL_PARAM params[]);
+
+/* Not inlined, so that the common case needs few registers: clang would save the others' in any case. */
+static __attribute__((noinline)) int set_all(struct text *text, const OSSL_PARAM params[])
+{
     bool has_tls = false;
 
-    if (params == NULL)
-        return 1;
-    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING) && text->pipeline == NULL)
-        return set_param(text, params); /* the common case */
     for (const OSSL_PARAM *p = params; p->key != NULL; p++) {
         has_tls |= p->key[0] == 't';
         if (!set_param(text, p))
@@ -110,6 +121,18 @@ static int set_params(void *arg, const OSSL_PARAM params[])
     if (has_tls && !tls_record_set_params(&text->tls, params))
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
     return text->pipeline == NULL || pipeline_set_params(text->pipeline, params, set_params);
+}
+
+/* EVP sets "padding" anew for each text without. */
+static int set_params(void *arg, const OSSL_PARAM params[])
+{
+    struct text *text = arg;
+
+    if (params == NULL)
+        return 1;
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING) && text->pipeline == NULL)
+        return set_padding(text, params); /* the common case */
+    return set_all(text, params);
 }
 
 static int get_params(void *arg, OSSL_PARAM params[])

@@ -70,7 +70,7 @@ static void end_with_tag(EVP_CIPHER_CTX *ctx, struct cell *cell)
 
 static void message(EVP_CIPHER_CTX *ctx, struct cell *cell)
 {
-    static const unsigned char iv[16] = "another, and its", aad[AAD] = "unencrypted";
+    static const unsigned char iv[16] = "another, longer", aad[AAD] = "unencrypted";
     int done;
 
     CHECK(EVP_CipherInit_ex(ctx, NULL, NULL, NULL, iv, -1));

@@ -123,11 +123,12 @@ static void write_work(const struct outcome *outcome, FILE *stream)
             totals->retries, plural(totals->retries));
     if (totals->computed_inline > 0)
         fprintf(stream,
-            "  software: %" PRIu64 " operation%s computed by the calling thread: %stoo short for the card, "
-            "or AES outside of jobs, or "
-            "the card refused\n",
+            "  software: %" PRIu64
+            " operation%s computed by the calling thread: %stoo short for the card%s, or "
+            "AES outside of jobs, or the card refused\n",
             totals->computed_inline, plural(totals->computed_inline),
-            was_for_speed(outcome) ? "sooner done there (OFFLOAD:fastest), or " : "");
+            was_for_speed(outcome) ? "sooner done there (OFFLOAD:fastest), or " : "",
+            outcome->config->door == DOOR_ENGINE ? " (random numbers, too)" : "");
 }
 
 /* The module was loaded, and the calling thread did it all. */

@@ -352,9 +352,10 @@ static void begin_trace(
     atomic_store_explicit(&record->head.traced, true, memory_order_relaxed);
 }
 
+/* Under the card's lock. The path is not on the stack, which is a job's if its operation is the first. */
 static void begin_steering(struct ersatz_device *device)
 {
-    char path[4096];
+    static char path[4096];
 
     if (card.report.control == NULL)
         return;
@@ -362,11 +363,11 @@ static void begin_steering(struct ersatz_device *device)
     steering_begin(device, path, card.place.record);
 }
 
-/* Under the card's lock. */
+/* Under the card's lock. The settings are not on the stack either. */
 static enum ersatz_result open_device(struct ersatz_device **device, struct ersatz_error *error)
 {
+    static struct card_settings settings;
     struct ersatz_record *record = card.place.record;
-    struct card_settings settings;
     struct ersatz_config config;
     enum ersatz_result result;
 

@@ -145,17 +145,17 @@ static bool is_ours(const CONF *conf, const CONF_VALUE *entry, enum door door)
            (file != NULL && strcmp(slash != NULL ? slash + 1 : file, NAME ".so") == 0);
 }
 
-/* True if the command is in a list NAME:VALUE;... */
-static bool control_has(const char *control, const char *name)
+const char *control_setting(const char *control, const char *name)
 {
     size_t length = strlen(name);
+    const char *value = NULL;
 
     for (; control != NULL; control = strchr(control, ';')) {
         control += control[0] == ';';
         if (strncmp(control, name, length) == 0 && strchr(":;", control[length]) != NULL) /* or the end */
-            return true;
+            value = control + length + (control[length] == ':');
     }
-    return false;
+    return value;
 }
 
 /* True if a provider's section activates it. */
@@ -221,7 +221,7 @@ static void write_section(FILE *stream, const struct config *config, const char 
     for (int i = 0; i < lines_in(config->users, users); i++) {
         const CONF_VALUE *line = line_of(config->users, users, i);
         const char *name = without_prefix(line->name);
-        bool skipped = control_has(control, name);
+        bool skipped = control_setting(control, name) != NULL;
 
         for (unsigned j = 0; j < sizeof(own) / sizeof(own[0]); j++)
             skipped = skipped || strcmp(name, own[j]) == 0;

@@ -63,26 +63,13 @@ static void write_settings(const struct outcome *outcome, FILE *stream)
     free(number);
 }
 
-/* The last OFFLOAD among these commands, as for the module. NULL: there is none. */
-static const char *offload_of(const char *commands)
-{
-    const char *found = NULL;
-
-    for (; commands != NULL; commands = strchr(commands, ';')) {
-        commands += strspn(commands, ";");
-        if (strncmp(commands, "OFFLOAD:", 8) == 0)
-            found = commands + 8;
-    }
-    return found;
-}
-
 /* Whether operations went where they are done sooner. What the program commands itself is not known. */
 static bool was_for_speed(const struct outcome *outcome)
 {
-    const char *value = offload_of(outcome->options->control);
+    const char *value = control_setting(outcome->options->control, "OFFLOAD");
 
     if (value == NULL)
-        value = offload_of(getenv("ERSATZ_CTRL"));
+        value = control_setting(getenv("ERSATZ_CTRL"), "OFFLOAD");
     if (value == NULL)
         value = config_setting(outcome->config, "OFFLOAD");
     return value != NULL && strncmp(value, "fastest", 7) == 0;

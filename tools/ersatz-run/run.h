@@ -82,6 +82,10 @@ void config_free(struct config *config);
 /* True if the user's configuration loads the module by this door. */
 bool config_has(const struct config *config, enum door door);
 
+/* The value of the last such command in a list NAME:VALUE;..., with what follows it; empty if it has none.
+ * NULL: it is not there. The list may be NULL. */
+const char *control_setting(const char *control, const char *name);
+
 /* The value of this command in the user's section for the door of `config`. NULL: it is not there. */
 const char *config_setting(const struct config *config, const char *command);
 bool config_sets(const struct config *config, const char *command);

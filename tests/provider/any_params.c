@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "check.h"
-#include "provider.h"
 #include "sides.h"
 
 #define BYTES_MAX 40
@@ -356,23 +355,14 @@ static void single_cases(void)
 int main(int argc, char **argv)
 {
     CHECK_EQ(argc, 4);
-    provider_load();
-    sides_state = strtoul(argv[2], NULL, 10);
-    sides[0].cipher = EVP_CIPHER_fetch(NULL, argv[1], "provider=ersatz");
-    sides[1].cipher = EVP_CIPHER_fetch(NULL, argv[1], "provider=default");
-    CHECK(sides[0].cipher != NULL && sides[1].cipher != NULL);
+    sides_begin(argv[1], argv[2]);
     mode = EVP_CIPHER_get_mode(sides[0].cipher);
     single_cases();
     for (unsigned long rounds = strtoul(argv[3], NULL, 10); rounds > 0; rounds--) {
-        if (getenv("CALLS") != NULL)
-            fprintf(stderr, "a round from state %llu\n", (unsigned long long)sides_state);
+        say_state();
         any_round();
     }
     CHECK(taken > 0 && refused > 0);
-    for (struct side *s = sides; s < sides + SIDES; s++) {
-        EVP_CIPHER_CTX_free(s->context);
-        EVP_CIPHER_free(s->cipher);
-    }
-    provider_unload();
+    sides_end();
     return 0;
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "check.h"
-#include "provider.h"
 #include "sides.h"
 
 /* ------------------------------------------------------------------------------------ modes without a tag */
@@ -207,11 +206,7 @@ int main(int argc, char **argv)
     int mode;
 
     CHECK_EQ(argc, 4);
-    provider_load();
-    sides_state = strtoul(argv[2], NULL, 10);
-    sides[0].cipher = EVP_CIPHER_fetch(NULL, argv[1], "provider=ersatz");
-    sides[1].cipher = EVP_CIPHER_fetch(NULL, argv[1], "provider=default");
-    CHECK(sides[0].cipher != NULL && sides[1].cipher != NULL);
+    sides_begin(argv[1], argv[2]);
     same_list(EVP_CIPHER_gettable_params(sides[0].cipher), EVP_CIPHER_gettable_params(sides[1].cipher));
     same_list(
         EVP_CIPHER_gettable_ctx_params(sides[0].cipher), EVP_CIPHER_gettable_ctx_params(sides[1].cipher));
@@ -220,10 +215,7 @@ int main(int argc, char **argv)
     same_cipher_answers();
     mode = EVP_CIPHER_get_mode(sides[0].cipher);
     for (unsigned long rounds = strtoul(argv[3], NULL, 10); rounds > 0; rounds--) {
-        uint64_t before = sides_state;
-
-        if (getenv("CALLS") != NULL)
-            fprintf(stderr, "a round from state %llu\n", (unsigned long long)before);
+        say_state();
         if (mode == EVP_CIPH_GCM_MODE || mode == EVP_CIPH_CCM_MODE) {
             aead_round(mode == EVP_CIPH_CCM_MODE);
             sealed_and_opened(mode == EVP_CIPH_CCM_MODE);
@@ -234,10 +226,6 @@ int main(int argc, char **argv)
             record_round();
     }
     CHECK(mode != EVP_CIPH_CBC_MODE || strstr(argv[1], "HMAC") != NULL || macs_made_up > 0);
-    for (struct side *s = sides; s < sides + SIDES; s++) {
-        EVP_CIPHER_CTX_free(s->context);
-        EVP_CIPHER_free(s->cipher);
-    }
-    provider_unload();
+    sides_end();
     return 0;
 }

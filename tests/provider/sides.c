@@ -8,9 +8,28 @@
 
 #include "check.h"
 #include "lots.h"
+#include "provider.h"
 
 struct side sides[SIDES];
 uint64_t sides_state;
+
+void sides_begin(const char *cipher, const char *state)
+{
+    provider_load();
+    sides_state = strtoul(state, NULL, 10);
+    sides[0].cipher = EVP_CIPHER_fetch(NULL, cipher, "provider=ersatz");
+    sides[1].cipher = EVP_CIPHER_fetch(NULL, cipher, "provider=default");
+    CHECK(sides[0].cipher != NULL && sides[1].cipher != NULL);
+}
+
+void sides_end(void)
+{
+    for (struct side *s = sides; s < sides + SIDES; s++) {
+        EVP_CIPHER_CTX_free(s->context);
+        EVP_CIPHER_free(s->cipher);
+    }
+    provider_unload();
+}
 
 uint32_t lot(uint32_t below)
 {
@@ -20,6 +39,12 @@ uint32_t lot(uint32_t below)
 void fill(unsigned char *bytes, size_t len)
 {
     lots_fill(&sides_state, bytes, len);
+}
+
+void say_state(void)
+{
+    if (getenv("CALLS") != NULL)
+        fprintf(stderr, "a round from state %llu\n", (unsigned long long)sides_state);
 }
 
 static bool has(const OSSL_PARAM *list, const OSSL_PARAM *wanted)

@@ -20,10 +20,15 @@ struct side {
 
 extern struct side sides[SIDES];
 
+/* Load the provider, and fetch this cipher on both sides; the random numbers begin with this state. */
+void sides_begin(const char *cipher, const char *state);
+void sides_end(void);
+
 /* Random numbers, from a state that is printed before each round with CALLS in the environment. */
 extern uint64_t sides_state;
 uint32_t lot(uint32_t below);
 void fill(unsigned char *bytes, size_t len);
+void say_state(void); /* before each round */
 
 /* Both lists have the same parameters. */
 void same_list(const OSSL_PARAM *ours, const OSSL_PARAM *theirs);

@@ -84,20 +84,15 @@ int main(void)
     struct scan scan = make_texts();
     struct ersatz_device *device = card_open(&stats, 2, 1024, false);
     size_t before = allocated();
-    unsigned found = 1;
 
     test_begin(100);
     CHECK(scan_memory(&scan) > 0);
     decrypt_all(device);
     OPENSSL_cleanse(text, sizeof(text));
-    /* Until the workers have found that there is no more to do, and the card has let go of each request. */
-    for (unsigned tries = 0; tries < 100 && (found != 0 || allocated() - before > KEPT + BESIDE); tries++) {
-        usleep(tries * 1000);
-        found = scan_memory(&scan);
-    }
-    fprintf(stderr, "%u copies, %zu bytes\n", found, allocated() - before);
-    CHECK_EQ(found, 0);
-    CHECK(allocated() - before <= KEPT + BESIDE);
+    scan_until_none("texts", &scan, 1);
+    while (allocated() - before > KEPT + BESIDE) /* until the card has let go of each request */
+        usleep(1000);
+    fprintf(stderr, "%zu bytes\n", allocated() - before);
     ersatz_device_free(device);
     return 0;
 }

@@ -66,21 +66,6 @@ static void encrypt_together(
     CHECK_EQ(ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_IPSEC_MB) - before, TEXTS);
 }
 
-/* Until the worker has found that there is no more to do. */
-static void expect_none(const char *what, const struct scan streams[LOOKED_AT])
-{
-    unsigned found = 1;
-
-    for (unsigned tries = 0; tries < 50 && found != 0; tries++) {
-        usleep(tries * 1000);
-        found = 0;
-        for (unsigned i = 0; i < LOOKED_AT; i++)
-            found += scan_memory(&streams[i]);
-    }
-    fprintf(stderr, "%s: %u left\n", what, found);
-    CHECK_EQ(found, 0);
-}
-
 int main(void)
 {
     static const enum ersatz_mode modes[] = {ERSATZ_CFB, ERSATZ_OFB};
@@ -92,7 +77,7 @@ int main(void)
     for (unsigned bits = 128; bits <= 256; bits += 64) {
         for (unsigned i = 0; i < 2; i++) {
             encrypt_together(device, modes[i], bits, streams);
-            expect_none(ersatz_mode_name(modes[i]), streams);
+            scan_until_none(ersatz_mode_name(modes[i]), streams, LOOKED_AT);
         }
     }
     ersatz_device_free(device);

@@ -50,19 +50,11 @@ static void make_secret(size_t bytes)
         secret[i] ^= 0x5c;
 }
 
-/* The card may be about to let go of a request of which it has told. */
 static void expect_none(const char *what, const struct scan *scan)
 {
-    unsigned found = 1;
-
     OPENSSL_cleanse(secret, sizeof(secret));
     OPENSSL_cleanse(decrypted, sizeof(decrypted));
-    for (unsigned tries = 0; found != 0 && tries < 50; tries++) {
-        usleep(tries * 1000);
-        found = scan_memory(scan);
-    }
-    fprintf(stderr, "%s: %u left\n", what, found);
-    CHECK_EQ(found, 0);
+    scan_until_none(what, scan, 1);
 }
 
 /* --------------------------------------------------------------------------------------------------- RSA */

@@ -82,3 +82,16 @@ unsigned scan_memory(const struct scan *scan)
     close(memory);
     return found;
 }
+
+void scan_until_none(const char *what, const struct scan scans[], unsigned count)
+{
+    unsigned found = 1;
+
+    for (useconds_t ms = 0; found != 0; ms++) {
+        usleep(ms * 1000);
+        found = 0;
+        for (unsigned i = 0; i < count; i++)
+            found += scan_memory(&scans[i]);
+        fprintf(stderr, "%s: %u left\n", what, found);
+    }
+}

@@ -24,4 +24,8 @@ struct scan scan_for_digit(const uint8_t *number, size_t len, unsigned index);
 /* How many copies there are in all memory that can be written, with where they are on standard error. */
 unsigned scan_memory(const struct scan *scan);
 
+/* Waits until there are none of `count` secrets: the card may be about to let go of a request of which it has
+ * told. A copy that stays hangs the test. */
+void scan_until_none(const char *what, const struct scan scans[], unsigned count);
+
 #endif

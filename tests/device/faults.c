@@ -392,6 +392,7 @@ static void test_hang_for_a_while(bool by_callback, bool external)
     CHECK_EQ(take_off(device, &longer, by_callback), ERSATZ_OK);
     CHECK_EQ(take_off(device, &given_up, by_callback), ERSATZ_OK);
     CHECK_EQ(take_off(device, &for_ever, by_callback), ERSATZ_OK);
+    wait_for(ERSATZ_FAULT_HANG, 3);
     land(&given_up, ERSATZ_DEVICE_ERROR, "hang on request #2");
     CHECK(!ersatz_request_is_done(longer.request) && !ersatz_request_is_done(for_ever.request));
     CHECK_EQ(injected(ERSATZ_FAULT_HANG), 3);

@@ -231,7 +231,7 @@ static void wait_for(ASYNC_WAIT_CTX *waiting)
     size_t count = 1;
 
     CHECK_EQ(ASYNC_WAIT_CTX_get_all_fds(waiting, &fd, &count), 1);
-    CHECK_EQ(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 60000), 1);
+    CHECK_EQ(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1), 1);
 }
 
 /* All texts are in flight at the job's first pause, and it has no other. */
@@ -280,6 +280,7 @@ static void refused(void)
 
 int main(int argc, char **argv)
 {
+    test_begin(60);
     CHECK_EQ(argc, 4);
     ours = provider_load();
     cipher = EVP_CIPHER_fetch(NULL, argv[1], "provider=ersatz");

@@ -120,6 +120,7 @@ static void finish_held(struct job jobs[2], struct place *place)
 
 #define WARM_UP 20
 #define ROUNDS 1000
+#define BLOCK_MIN 32 /* of malloc(3)'s memory */
 
 static size_t memory_in_use(void)
 {
@@ -149,7 +150,8 @@ static void load_often(void)
     }
     CHECK_EQ(count_descriptors(), descriptors);
     expect_threads(alone);
-    CHECK(memory_in_use() <= memory + ROUNDS);
+    /* Of a card whose threads ended late, beside those of the next one, the C library keeps some memory. */
+    CHECK(memory_in_use() < memory + BLOCK_MIN * ROUNDS);
 }
 
 /* One card serves them; that one of them ends is nothing to the other. */

@@ -81,6 +81,37 @@ wait_for_port() {
     fail "nobody listens on $1"
 }
 
+# in_flight SOCKET NUMBER: the card that has this control socket has at least so many requests.
+in_flight() {
+    local got
+    got=$("$ERSATZCTL" "$1" get_num_requests_in_flight 0 2>/dev/null) && [ "$got" -ge "$2" ]
+}
+
+# was_found SOCKET FINDING: its check has seen this mistake.
+was_found() {
+    "$ERSATZCTL" "$1" findings 2>/dev/null | jq -e ".counts.$2 // 0 | . > 0" >/dev/null
+}
+
+# measured ENOUGH COMMAND ...: openssl speed, in a command in which the word SECONDS says for how long; at first for 1 s. The clock goes on
+# while the machine is busy with others: as long as ENOUGH, a line of bash, is not true afterwards, again, for twice as long, up to 32 s.
+# What is missing then, the test says.
+measured() {
+    local enough=$1 time
+    shift
+    for time in 1 2 4 8 16 32; do
+        "${@/#SECONDS/$time}"
+        ! eval "$enough" || return 0
+        echo "  within $time s, not enough"
+    done
+}
+
+# has NAME NUMBER FILE ...: the statistics are there, and the number is at least so high.
+has() {
+    local name=$1 wanted=$2
+    shift 2
+    [ -e "$1" ] && [ "$(stat_of "$name" "$@")" -ge "$wanted" ]
+}
+
 # stat_of NAME FILE ...: a number of the card's statistics; for several files their sum.
 stat_of() {
     local name=$1
@@ -140,10 +171,10 @@ configuration() {
     "${DOOR:-engine}_configuration"
 }
 
-# recipe_file FILE PORT: a configuration of docs/clients.md, with another port, in the working directory. HAProxy's timeouts follow
-# TIMEOUT_MULTIPLIER.
+# recipe_file FILE PORT: a configuration of docs/clients.md, with another port, in the working directory. HAProxy's timeouts are longer:
+# clients may be slow where others use the machine. $patience: other seconds.
 recipe_file() {
-    sed -E "s/8443/$2/; s/^( *timeout [a-z]+) 10s$/\1 $(seconds 10)s/; s/^( *timeout [a-z]+) 5s$/\1 $(seconds 5)s/" "$(dirname "${BASH_SOURCE[0]}")/../../docs/clients/$1" >"$(basename "$1")"
+    sed -E "s/8443/$2/; s/^( *timeout [a-z]+) (5|10)s$/\1 $(seconds "${patience:-60}")s/" "$(dirname "${BASH_SOURCE[0]}")/../../docs/clients/$1" >"$(basename "$1")"
 }
 
 make_key_and_certificate() {
@@ -158,14 +189,19 @@ descriptors() {
     find "/proc/$1/fd" -mindepth 1 -printf '%l\n' | sed -E 's/:?\[[0-9]+\]$//; s/^anon_inode:\[?([a-z_]*)\]?/\1/' | sort | uniq -c
 }
 
-# settle PID FILE: waits until its descriptors have stayed the same for half a second, and writes them to FILE.
+# sleeps PID: all its threads do, so it has done what there was to do. One that is stopped, or waits for a core, does not sleep.
+sleeps() {
+    ! grep -h '^State:' /proc/"$1"/task/*/status | grep -qv 'S (sleeping)'
+}
+
+# settle PID FILE: waits until its descriptors have stayed the same for half a second in which it slept, and writes them to FILE.
 settle() {
     local same=0
     descriptors "$1" >"$2"
     for _ in $(seq 1200); do
         sleep 0.05
         descriptors "$1" >"$2.now"
-        if cmp -s "$2" "$2.now"; then
+        if sleeps "$1" && cmp -s "$2" "$2.now"; then
             same=$((same + 1))
             [ "$same" -lt 10 ] || return 0
         else

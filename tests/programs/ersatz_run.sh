@@ -48,6 +48,16 @@ ended() {
     [ "$status" -eq "$2" ] || fail "$1: status $status, expected $2: $(tail -5 "$1.out.err")"
 }
 
+# ask_until_late NAME: asks s_server -www, which serve NAME --control $work/card.sock has started, for pages until the check has seen it sleep
+# while its job could go on (docs/findings.md). If the card got no core meanwhile, the job was not ready while it slept.
+ask_until_late() {
+    for _ in $(seq 60); do
+        curl -sk "https://127.0.0.1:$port/" >answer || fail "no answer: $(cat "$1.out.err")"
+        ! was_found "$work/card.sock" late_answer || return 0
+    done
+    fail "no late answer: $("$ERSATZCTL" "$work/card.sock" findings)"
+}
+
 ask() {
     for _ in 1 2 3; do
         curl -sk "https://127.0.0.1:$port/" >answer || fail "no answer: $(tail -n 3 ./*.out.err)"

@@ -24,7 +24,8 @@
 
 #define TIMES 6
 #define TIMES_LONG 90
-#define PAUSE_US 10000 /* between operations, so that the hunt sees it grow; more on a busy machine */
+#define WATCH_EVERY 3  /* operations, so that there are samples enough of how it grows */
+#define WATCH_SLEEPS 3 /* of the hunt's process: it has looked in between, from the first to the last */
 #define FORKS 30
 
 static int *volatile nowhere;
@@ -51,6 +52,32 @@ static void wait_for(struct job *job, bool may_fork)
             _exit(0);
         child_exits_with(pid, 0);
     }
+}
+
+/* How often the parent, which is the hunt's process that watches this one, has gone to sleep. */
+static unsigned long parent_sleeps(void)
+{
+    static const char name[] = "\nvoluntary_ctxt_switches:";
+    char path[32], status[4096] = "";
+    const char *found;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)getppid());
+    file = fopen(path, "re");
+    CHECK(file != NULL && fread(status, 1, sizeof(status) - 1, file) > 0);
+    fclose(file);
+    found = strstr(status, name);
+    CHECK(found != NULL);
+    return strtoul(found + sizeof(name) - 1, NULL, 10);
+}
+
+/* After this operation: waits until the hunt has seen what the program has, however busy the machine is. */
+static void be_watched(int operation)
+{
+    unsigned long before = parent_sleeps();
+
+    while (operation % WATCH_EVERY == 0 && parent_sleeps() < before + WATCH_SLEEPS)
+        usleep(5000);
 }
 
 /* False: the operation failed. */
@@ -105,7 +132,7 @@ int main(int argc, char **argv)
         bool ok = operate(work, leaks ? LEAKS : mistaken ? ENDS : NONE, strcmp(mistake, "forks") == 0);
 
         if (is_long)
-            usleep(PAUSE_US * test_seconds(1));
+            be_watched(i);
         if (!ok && i == 4 && strcmp(mistake, "failed") == 0)
             *nowhere = 1;
         if (!ok && strcmp(mistake, "twice") == 0)

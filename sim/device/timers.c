@@ -274,7 +274,7 @@ static void *run(void *arg)
 {
     struct timers *timers = arg;
 
-    timers->start_result = poster_init(&timers->poster, BATCH, URING_NEEDED, timers->start_error);
+    timers->start_result = poster_init(&timers->poster, BATCH, URING_WELCOME, timers->start_error);
     sem_post(&timers->started);
     if (timers->start_result != ERSATZ_OK)
         return NULL;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -123,22 +124,30 @@ static enum ersatz_result check_operations(struct io_uring *ring, struct ersatz_
 }
 
 /* Locked memory may be short for a moment only: because another process tries how much is free, or since
- * Linux counts a ring a little longer than it exists. */
-#define TRIES 20
+ * Linux counts a ring for a while after it or its process is gone: 10 to 30 ms, longer on a busy machine. */
+#define TRIES 250
 #define TRY_EVERY_NS 1000000
+
+/* All tries were in vain, and none has succeeded since: not worth a wait, as a program that computes without
+ * the card asks for it at each operation. Relaxed: a hint. */
+static _Atomic bool tried_in_vain;
 
 static enum ersatz_result init(struct io_uring *ring, unsigned entries, struct io_uring_params *params,
     enum uring_need need, struct ersatz_error *error)
 {
     static const struct timespec pause = {.tv_nsec = TRY_EVERY_NS};
     const struct io_uring_params asked = *params;
-    int err = io_uring_queue_init_params(entries, ring, params);
+    int tries = 0, err = io_uring_queue_init_params(entries, ring, params);
 
-    for (int i = 1; err == -ENOMEM && need == URING_REQUIRED && i < TRIES; i++) {
+    if (need == URING_REQUIRED && !atomic_load_explicit(&tried_in_vain, memory_order_relaxed))
+        tries = TRIES;
+    for (int i = 1; err == -ENOMEM && i < tries; i++) {
         nanosleep(&pause, NULL);
         *params = asked;
         err = io_uring_queue_init_params(entries, ring, params);
     }
+    if (need == URING_REQUIRED)
+        atomic_store_explicit(&tried_in_vain, err == -ENOMEM, memory_order_relaxed);
     if (err == 0 && need == URING_WELCOME && !locked_memory_is_plenty(ring)) {
         io_uring_queue_exit(ring);
         err = -ENOMEM;

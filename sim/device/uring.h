@@ -10,7 +10,7 @@
 
 /* How much a ring matters, if locked memory is short. All get ERSATZ_NO_MEMORY if Linux refuses the ring. */
 enum uring_need {
-    URING_REQUIRED, /* only after some 20 milliseconds, in which it is tried again */
+    URING_REQUIRED, /* only after a quarter of a second, in which it is tried again */
     URING_NEEDED,
     URING_WELCOME /* also if the ring would not leave half of the limit free: see locked_memory.h */
 };

@@ -3,8 +3,10 @@
  * Many processes of one user on a machine with many cores, under the usual limit on locked memory, 8 MiB for
  * all of them together: each gets a card that works, with callbacks, too. (Before Linux 6.14 rings are not
  * counted, and the test asks for nothing.) And where the limit allows one process next to nothing, it has a
- * card as well.
+ * card as well; even where it allows a single ring and the card has delays to keep, whose thread wants one,
+ * too.
  */
+#include <ersatz/faults.h>
 #include <sys/wait.h>
 
 #include "card.h"
@@ -12,6 +14,9 @@
 
 #define PROCESSES 48
 #define CORES 32
+#define RING_PAGES 2
+
+static const struct ersatz_faults *faults; /* of the cards */
 
 static void use_card(struct ersatz_device *device)
 {
@@ -43,6 +48,7 @@ static void be_a_process(int ready, int end)
     test_begin(60);
     ersatz_config_init(&config, &stats);
     config.workers = config.instances = CORES;
+    config.faults = faults;
     if (ersatz_device_open(&config, &device, &error) != ERSATZ_OK) {
         fprintf(stderr, "%s\n", error.text);
         byte = 'n';
@@ -83,10 +89,18 @@ static void run(int processes)
 
 int main(void)
 {
+    static struct ersatz_faults late;
+    struct ersatz_error error;
+
     test_begin(100);
+    CHECK_EQ(ersatz_faults_parse("late=100%:1ms", &late, &(size_t){0}, &error), ERSATZ_OK);
     become_user();
+    limit_locked_memory((rlim_t)(RING_PAGES * sysconf(_SC_PAGESIZE))); /* first: see uring.c, TRIES */
+    faults = &late;
+    run(1);
+    faults = NULL;
     limit_locked_memory(64 << 10);
-    run(1); /* first: the kernel counts rings for a while after they are gone */
+    run(1);
     limit_locked_memory(8 << 20);
     run(PROCESSES);
     return 0;

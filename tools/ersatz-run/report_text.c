@@ -75,6 +75,11 @@ static bool was_for_speed(const struct outcome *outcome)
     return value != NULL && strncmp(value, "fastest", 7) == 0;
 }
 
+static bool has_profile(const struct outcome *outcome)
+{
+    return outcome->totals->profile || outcome->options->profile != NULL;
+}
+
 static void write_work(const struct outcome *outcome, FILE *stream)
 {
     const struct totals *totals = outcome->totals;
@@ -111,9 +116,10 @@ static void write_work(const struct outcome *outcome, FILE *stream)
     if (totals->computed_inline > 0)
         fprintf(stream,
             "  software: %" PRIu64
-            " operation%s computed by the calling thread: %stoo short for the card%s, or "
+            " operation%s computed by the calling thread: %s%stoo short for the card%s, or "
             "AES outside of jobs, or the card refused\n",
             totals->computed_inline, plural(totals->computed_inline),
+            has_profile(outcome) ? "none of the modelled card's, or " : "",
             was_for_speed(outcome) ? "sooner done there (OFFLOAD:fastest), or " : "",
             outcome->config->door == DOOR_ENGINE ? " (random numbers, too)" : "");
 }
@@ -125,6 +131,11 @@ static void write_computed_inline(const struct outcome *outcome, FILE *stream)
 
     fprintf(stream, "    The %s was loaded, and %" PRIu64 " operation%s computed by the calling thread: ",
         door_name(outcome->config->door), count, count == 1 ? " was" : "s were");
+    if (has_profile(outcome))
+        fprintf(stream,
+            "the\n"
+            "    modelled card does no such operations (docs/profiles.md), or %s",
+            was_for_speed(outcome) ? "" : "they were ");
     if (was_for_speed(outcome))
         fputs("with\n"
               "    OFFLOAD:fastest each goes where it is done sooner. That is never the card for AES whose\n"
@@ -134,13 +145,11 @@ static void write_computed_inline(const struct outcome *outcome, FILE *stream)
             stream);
     else
         fputs("AES\n"
-              "    outside of jobs, or shorter than the threshold. To send these to the card:\n"
+              "    outside of jobs, or shorter than the threshold. To send such AES to the card:\n"
               "    --ctrl SYNC_OFFLOAD:1, or SET_CRYPTO_SMALL_PACKET_OFFLOAD_THRESHOLD. Some programs use "
               "jobs\n"
               "    only when told to (HAProxy: ssl-mode-async; openssl s_server: -async).\n",
             stream);
-    if (outcome->totals->profile || outcome->options->profile != NULL)
-        fputs("    Or the modelled card does no such operations: docs/profiles.md.\n", stream);
 }
 
 /* No process loaded the module. */

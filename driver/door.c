@@ -87,6 +87,8 @@ bool door_has_card(void)
 void door_refuse_libcrypto(void)
 {
     error_raise(REASON_DEVICE,
-        "the application has a libcrypto of its own (linked in statically, or a second one in its process), "
-        "not the shared one that this module uses; link it with the shared library");
+        "the application has a libcrypto of its own (of another version, linked in statically, or a second "
+        "one in its process), not the shared one of OpenSSL %s that this module uses; link it with that, or "
+        "build ersatz for the application's OpenSSL",
+        OpenSSL_version(OPENSSL_VERSION_STRING));
 }

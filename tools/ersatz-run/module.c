@@ -97,11 +97,28 @@ static void add_line(char **lines, const char *line)
     *lines = more;
 }
 
-/* Prints OpenSSL's error queue, a line for each error: those of the module if there are any, as all others
- * then say only that it did not start. */
-static void print_errors(FILE *stream)
+/* Finds in what the module has printed the reason for which it was refused. False: it was not refused. */
+static bool find_refusal(int file, char *reason, size_t size)
 {
-    char *own = text("%s", ""), *others = text("%s", "");
+    ssize_t length = pread(file, reason, size - 1, 0);
+    char *found;
+
+    reason[length < 0 ? 0 : length] = '\0';
+    found = strstr(reason, ERSATZ_REFUSED);
+    if (found == NULL)
+        return false;
+    found += strlen(ERSATZ_REFUSED);
+    found[strcspn(found, "\n")] = '\0';
+    memmove(reason, found, strlen(found) + 1);
+    return true;
+}
+
+/* Prints OpenSSL's error queue, a line for each error: those of the module if there are any, as all others
+ * then say only that it did not start. The queue of another libcrypto than this program's is not seen: then
+ * what the module has printed to `said`. */
+static void print_errors(int said, FILE *stream)
+{
+    char reason[8192], *own = text("%s", ""), *others = text("%s", "");
     const char *data;
     int flags;
     unsigned long code;
@@ -114,6 +131,8 @@ static void print_errors(FILE *stream)
         if (has_text || reason != NULL)
             add_line(is_own ? &own : &others, has_text ? data : reason);
     }
+    if (own[0] == '\0' && find_refusal(said, reason, sizeof(reason)))
+        add_line(&own, reason);
     fputs(own[0] != '\0' ? own : others, stream);
     free(own);
     free(others);
@@ -177,7 +196,8 @@ static bool load_engine(const char *module)
 static _Noreturn void try_commands(void *arg)
 {
     const struct commands_trial *trial = arg;
-    FILE *errors = redirect_errors(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    int said = memfd_create("stderr", MFD_CLOEXEC);
+    FILE *errors = redirect_errors(said);
 
     unsetenv("OPENSSL_CONF");
     if (setenv("ERSATZ_CTRL", trial->control, 1) != 0 ||
@@ -186,7 +206,7 @@ static _Noreturn void try_commands(void *arg)
     if (trial->door == DOOR_PROVIDER ? OSSL_PROVIDER_load(NULL, trial->module) == NULL
                                      : !load_engine(trial->module)) {
         fprintf(errors, "ersatz-run: the %s %s does not start:\n", door_name(trial->door), trial->module);
-        print_errors(errors);
+        print_errors(said, errors);
         fflush(errors);
         _exit(EXIT_TROUBLE);
     }
@@ -222,22 +242,6 @@ static bool is_loaded(enum door door)
 #endif
     (void)door;
     return OSSL_PROVIDER_available(NULL, NAME);
-}
-
-/* Finds in what the module has printed the reason for which it was refused. False: it was not refused. */
-static bool find_refusal(int file, char *reason, size_t size)
-{
-    ssize_t length = pread(file, reason, size - 1, 0);
-    char *found;
-
-    reason[length < 0 ? 0 : length] = '\0';
-    found = strstr(reason, ERSATZ_REFUSED);
-    if (found == NULL)
-        return false;
-    found += strlen(ERSATZ_REFUSED);
-    found[strcspn(found, "\n")] = '\0';
-    memmove(reason, found, strlen(found) + 1);
-    return true;
 }
 
 static void set_source(char *source, const OSSL_PROVIDER *provider)
@@ -277,7 +281,7 @@ static _Noreturn void try_config(void *arg)
         if (refused)
             fprintf(errors, "ersatz-run: %s\n", reason);
         else if (CONF_modules_load_file(NULL, NULL, 0) <= 0) /* as OpenSSL did, but it keeps the errors */
-            print_errors(errors);
+            print_errors(said, errors);
         else
             fputs("ersatz-run: OpenSSL gives no reason\n", errors);
         fflush(errors);

@@ -25,7 +25,7 @@ static const struct {
         "a callback computed for a long time on the card's thread"},
     [ERSATZ_FOUND_BLOCKED_CALLBACK] = {"blocked_callback", "a callback slept on the card's thread"},
     [ERSATZ_FOUND_CALLBACK_REENTERS] = {"callback_reenters",
-        "a callback used the engine on the card's thread"},
+        "a callback used the card, or resumed a job, on the card's thread"},
     [ERSATZ_FOUND_EAGAIN_IGNORED] = {"eagain_ignored",
         "a job that a full ring had refused (EAGAIN) was not resumed when there was room"},
     [ERSATZ_FOUND_DESCRIPTOR_EXPECTED] = {"descriptor_expected",

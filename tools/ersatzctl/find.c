@@ -102,8 +102,9 @@ void find_socket(const char *pid, char *path, size_t size)
     FILE *file;
 
     if (!find_thread(pid, descriptors, sizeof(descriptors)))
-        give_up(
-            "process %s has no control socket: CONTROL was not given, or its card does not run (yet)", pid);
+        give_up("process %s has no control socket: CONTROL was not given, its card does not run (yet), or it "
+                "is another user's",
+            pid);
     snprintf(table, sizeof(table), "/proc/%s/net/unix", pid);
     file = fopen(table, "re");
     if (file == NULL)

@@ -17,14 +17,25 @@
 #define IV_FIXED_MIN 4u
 #define IV_INVOCATION 8u
 
-/* The usual length is a constant, so that the compiler copies without a call, and what reads the copy next
- * finds it as it was written. */
+/* Functions of their own, so that a short message's way, which ends with a call of the next function, saves
+ * few registers. */
+#define APART __attribute__((noinline))
+
+/* The usual length by words, so that the compiler copies without a call, and what reads the copy next finds
+ * it as it was written. Of two calls of memcpy(), one with a constant, clang makes one. */
 static void copy_iv(uint8_t *to, const uint8_t *from, size_t len)
 {
-    if (len == IV_DEFAULT)
-        memcpy(to, from, IV_DEFAULT);
-    else
+    uint64_t first;
+    uint32_t last;
+
+    if (len != IV_DEFAULT) {
         memcpy(to, from, len);
+        return;
+    }
+    memcpy(&first, from, sizeof(first));
+    memcpy(&last, from + sizeof(first), sizeof(last));
+    memcpy(to, &first, sizeof(first));
+    memcpy(to + sizeof(first), &last, sizeof(last));
 }
 
 static void begin_message(struct aes_gcm *gcm)
@@ -151,13 +162,18 @@ bool aes_gcm_set_invocation(struct aes_gcm *gcm, const uint8_t *field, size_t le
     return true;
 }
 
-/* The usual length as a constant, as in copy_iv(). */
+/* The usual length as one vector, as in copy_iv(). */
 static void copy_tag(uint8_t *to, const uint8_t *from, size_t len)
 {
-    if (len == AES_GCM_TAG_MAX)
-        memcpy(to, from, AES_GCM_TAG_MAX);
-    else
+    typedef uint64_t whole_tag __attribute__((vector_size(AES_GCM_TAG_MAX)));
+    whole_tag tag;
+
+    if (len != AES_GCM_TAG_MAX) {
         memcpy(to, from, len);
+        return;
+    }
+    memcpy(&tag, from, sizeof(tag));
+    memcpy(to, &tag, sizeof(tag));
 }
 
 bool aes_gcm_set_tag(struct aes_gcm *gcm, const uint8_t *tag, size_t len)
@@ -202,10 +218,10 @@ static void prepare(const struct aes_gcm *gcm, struct ersatz_op *op)
     }
 }
 
-/* Whether so many bytes stay on the calling core. */
-static bool stays_here(const struct aes_gcm *gcm, size_t len)
+/* Whether so many bytes stay on the calling core, whatever else is set. */
+static inline bool is_small(const struct aes_gcm *gcm, size_t len)
 {
-    return threshold_keeps(ERSATZ_GCM, gcm->key_size, len) || offload_is_for_speed();
+    return threshold_keeps(ERSATZ_GCM, gcm->key_size, len);
 }
 
 /* Run a piece of the message; then the message is at stage next. A failure ends the message. */
@@ -215,8 +231,7 @@ static enum ersatz_result run(struct aes_gcm *gcm, struct ersatz_op *op, enum ae
 
     ASSERT(next >= gcm->stage);
     prepare(gcm, op);
-    result =
-        offload(op, 1, threshold_keeps(ERSATZ_GCM, gcm->key_size, op->u.cipher.len + op->u.cipher.aad_len));
+    result = offload(op, 1, is_small(gcm, op->u.cipher.len + op->u.cipher.aad_len));
     gcm->stage = next;
     if (result != ERSATZ_OK)
         end_message(gcm);
@@ -270,34 +285,43 @@ static struct ersatz_op last_op(struct aes_gcm *gcm)
         .u.cipher = {.tag = gcm->tag, .tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len}};
 }
 
-static __attribute__((noinline)) bool run_end(struct aes_gcm *gcm)
+/* The end of a message, of which this is the result. */
+static inline bool note_end(struct aes_gcm *gcm, enum ersatz_result result)
 {
-    struct ersatz_op op = last_op(gcm);
-
-    return op.u.cipher.tag_len != 0 && run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
-}
-
-/* The end of a message whose text the calling core computed, on the shortest way. */
-static bool end_here(struct aes_gcm *gcm)
-{
-    size_t tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len;
-    enum ersatz_result result = ersatz_compute_gcm_end(gcm->state, gcm->tag, tag_len, gcm->stats);
-
-    error_raise_result(result);
+    if (result != ERSATZ_OK)
+        error_raise_result(result);
+    else if (gcm->encrypt)
+        gcm->tag_len = AES_GCM_TAG_MAX;
     end_message(gcm);
     return result == ERSATZ_OK;
 }
 
-static bool finish(struct aes_gcm *gcm)
+/* Whether the message has text, which the calling core may have computed, and all that its end needs. */
+static inline bool may_end_here(const struct aes_gcm *gcm)
 {
-    bool is_short = gcm->stage == AES_GCM_TEXT && (gcm->encrypt || gcm->tag_len != 0) && stays_here(gcm, 0);
+    return gcm->stage == AES_GCM_TEXT && (gcm->encrypt || gcm->tag_len != 0);
+}
 
-    if (!(is_short ? end_here(gcm) : run_end(gcm)))
-        return false;
-    if (gcm->encrypt)
-        gcm->tag_len = AES_GCM_TAG_MAX;
-    end_message(gcm);
-    return true;
+static inline bool end_here(struct aes_gcm *gcm)
+{
+    size_t tag_len = gcm->encrypt ? AES_GCM_TAG_MAX : gcm->tag_len;
+
+    return note_end(gcm, ersatz_compute_gcm_end(gcm->state, gcm->tag, tag_len, gcm->stats));
+}
+
+static APART bool finish_otherwise(struct aes_gcm *gcm)
+{
+    struct ersatz_op op;
+
+    if (may_end_here(gcm) && offload_is_for_speed())
+        return end_here(gcm);
+    op = last_op(gcm);
+    return op.u.cipher.tag_len != 0 && run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK && note_end(gcm, ERSATZ_OK);
+}
+
+static APART bool finish(struct aes_gcm *gcm)
+{
+    return may_end_here(gcm) && is_small(gcm, 0) ? end_here(gcm) : finish_otherwise(gcm);
 }
 
 /* Give the IV and the gathered associated data to the device, without text. */
@@ -317,58 +341,71 @@ static bool give_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
     return run(gcm, &op, AES_GCM_LONG_AAD) == ERSATZ_OK;
 }
 
+static APART bool add_aad_otherwise(struct aes_gcm *gcm, const uint8_t *in, size_t len)
+{
+    if (gcm->stage != AES_GCM_TEXT)
+        return give_aad(gcm, in, len);
+    error_raise(REASON_INPUT, "AES-GCM: associated data must come before the text");
+    end_message(gcm);
+    return false;
+}
+
 /* Gathered as long as there is room, since most kernels take all associated data at once. What is longer goes
  * to the device in pieces. */
-static bool add_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
+static APART bool add_aad(struct aes_gcm *gcm, const uint8_t *in, size_t len)
 {
-    if (gcm->stage == AES_GCM_TEXT) {
-        error_raise(REASON_INPUT, "AES-GCM: associated data must come before the text");
-        end_message(gcm);
-        return false;
-    }
     if (gcm->stage != AES_GCM_GATHER || len > sizeof(gcm->aad) - gcm->aad_len)
-        return give_aad(gcm, in, len);
+        return add_aad_otherwise(gcm, in, len);
     memcpy(gcm->aad + gcm->aad_len, in, len);
     gcm->aad_len += len;
     return true;
 }
 
-static __attribute__((noinline)) bool run_text(
-    struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+static APART bool text_failed(struct aes_gcm *gcm, enum ersatz_result result)
 {
-    struct ersatz_op op = {.u.cipher = {.in = in, .out = out, .len = len}};
-
-    return run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
+    error_raise_result(result);
+    end_message(gcm);
+    return false;
 }
 
 /* The result of text that the calling core computed. */
 static inline bool note_text(struct aes_gcm *gcm, enum ersatz_result result)
 {
     gcm->stage = AES_GCM_TEXT;
-    if (result == ERSATZ_OK)
-        return true;
-    error_raise_result(result);
-    end_message(gcm);
-    return false;
+    return result == ERSATZ_OK || text_failed(gcm, result);
 }
 
-static inline bool add_more(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+static inline bool begin_here(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    struct ersatz_gcm_piece piece = {gcm->message_iv, gcm->iv_len, gcm->aad, gcm->aad_len, in, out, len};
+
+    return note_text(gcm, ersatz_compute_gcm_text(gcm->state, &piece, gcm->stats));
+}
+
+static inline bool add_here(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
 {
     return note_text(gcm, ersatz_compute_gcm_more(gcm->state, out, in, len, gcm->stats));
 }
 
-/* What stays on the calling core does so without offload(): a short text takes no longer than a few calls. */
-static bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+static APART bool add_long_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
 {
-    bool begins = gcm->stage == AES_GCM_GATHER;
-    struct ersatz_gcm_piece piece = {
-        gcm->message_iv, gcm->iv_len, gcm->aad, begins ? gcm->aad_len : 0, in, out, len};
+    struct ersatz_op op = {.u.cipher = {.in = in, .out = out, .len = len}};
 
-    if (!stays_here(gcm, len + piece.aad_len))
-        return run_text(gcm, out, in, len);
-    if (!begins)
-        return add_more(gcm, out, in, len);
-    return note_text(gcm, ersatz_compute_gcm_text(gcm->state, &piece, gcm->stats));
+    if (!offload_is_for_speed())
+        return run(gcm, &op, AES_GCM_TEXT) == ERSATZ_OK;
+    return gcm->stage == AES_GCM_GATHER ? begin_here(gcm, out, in, len) : add_here(gcm, out, in, len);
+}
+
+/* What stays on the calling core does so without offload(): a short text takes no longer than a few calls. */
+static APART bool begin_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return is_small(gcm, len + gcm->aad_len) ? begin_here(gcm, out, in, len)
+                                             : add_long_text(gcm, out, in, len);
+}
+
+static inline bool add_text(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return is_small(gcm, len) ? add_here(gcm, out, in, len) : add_long_text(gcm, out, in, len);
 }
 
 static bool has_key(const struct aes_gcm *gcm)
@@ -385,30 +422,39 @@ static bool has_message(const struct aes_gcm *gcm)
     return gcm->stage != AES_GCM_NO_IV;
 }
 
-static __attribute__((noinline)) bool update(
+static APART bool update_otherwise(
     struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
 {
     *done = 0;
     if (!aes_takes_length(len) || !has_key(gcm))
         return false;
-    if (gcm->is_record)
-        return run_record(gcm, out, in, len, done);
-    if (!has_message(gcm))
-        return false;
-    if (in == NULL)
+    return gcm->is_record ? run_record(gcm, out, in, len, done) : has_message(gcm);
+}
+
+static APART bool update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
+{
+    if (gcm->state == NULL || gcm->is_record || gcm->stage == AES_GCM_NO_IV || len > INT_MAX)
+        return update_otherwise(gcm, out, in, len, done);
+    if (in == NULL) {
+        *done = 0;
         return finish(gcm);
+    }
     *done = len;
-    return len == 0 || (out == NULL ? add_aad(gcm, in, len) : add_text(gcm, out, in, len));
+    if (len == 0)
+        return true;
+    if (out == NULL)
+        return add_aad(gcm, in, len);
+    return gcm->stage == AES_GCM_GATHER ? begin_text(gcm, out, in, len) : add_text(gcm, out, in, len);
 }
 
 /* More text of a message, after some, takes few instructions here, as whole blocks do in aes_text.c. */
 bool aes_gcm_update(struct aes_gcm *gcm, uint8_t *out, const uint8_t *in, size_t len, size_t *done)
 {
     if (gcm->state == NULL || gcm->stage != AES_GCM_TEXT || gcm->is_record || in == NULL || out == NULL ||
-        len == 0 || len > INT_MAX || !stays_here(gcm, len))
+        len == 0 || len > INT_MAX || !is_small(gcm, len))
         return update(gcm, out, in, len, done);
     *done = len;
-    return add_more(gcm, out, in, len);
+    return add_here(gcm, out, in, len);
 }
 
 bool aes_gcm_update_all(struct aes_gcm *const *messages, unsigned count, uint8_t *const *outs,

@@ -40,8 +40,13 @@ static bool dup(const void *from, void *to)
 /* ------------------------------------------------------------------------------------------ parameters */
 
 /* A tag, or without one the length of tags. */
-static int set_tag(struct ccm *ccm, const uint8_t *tag, size_t len)
+static int set_tag(struct ccm *ccm, const OSSL_PARAM *p)
 {
+    const uint8_t *tag = p->data;
+    size_t len = p->data_size;
+
+    if (p->data_type != OSSL_PARAM_OCTET_STRING)
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
     if (len % 2 != 0 || len < 4 || len > AES_CCM_TAG_MAX)
         return REFUSE(PROV_R_INVALID_TAG_LENGTH);
     if (tag == NULL)
@@ -62,19 +67,16 @@ static int set_nonce_len(struct ccm *ccm, const OSSL_PARAM *p)
     return aes_ccm_set_nonce_len(&ccm->aes, len);
 }
 
-static int set_params(void *arg, const OSSL_PARAM params[])
+/* Not inlined, so that the common cases need few registers. */
+static __attribute__((noinline)) int set_all(struct ccm *ccm, const OSSL_PARAM params[])
 {
-    struct ccm *ccm = arg;
+    const OSSL_PARAM *tag = cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_TAG);
     const uint8_t *bytes;
     size_t len;
     bool wrong = false;
 
-    if (params == NULL || params->key == NULL || param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
-        return 1; /* EVP sets the padding anew with every IV */
-    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong) && !set_tag(ccm, bytes, len))
+    if (tag != NULL && !set_tag(ccm, tag))
         return 0;
-    if (wrong)
-        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
     if (!set_nonce_len(ccm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
@@ -88,6 +90,17 @@ static int set_params(void *arg, const OSSL_PARAM params[])
         aes_ccm_set_fixed_iv(&ccm->aes, bytes);
     }
     return wrong ? REFUSE(PROV_R_FAILED_TO_GET_PARAMETER) : 1;
+}
+
+static int set_params(void *arg, const OSSL_PARAM params[])
+{
+    if (params == NULL || params->key == NULL)
+        return 1;
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
+        return 1; /* EVP sets the padding anew with every IV */
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+        return set_tag(arg, params);
+    return set_all(arg, params);
 }
 
 /* The nonce and, in a longer parameter, the bytes behind it, as from libcrypto. */

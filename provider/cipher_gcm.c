@@ -114,25 +114,23 @@ static int get_tags(const struct gcm *gcm, const OSSL_PARAM *p)
     return 1;
 }
 
-static int set_params(void *arg, const OSSL_PARAM params[])
+static int set_tag(struct gcm *gcm, const OSSL_PARAM *p)
 {
-    struct gcm *gcm = arg;
+    if (p->data_type != OSSL_PARAM_OCTET_STRING || p->data == NULL || p->data_size > AES_GCM_TAG_MAX)
+        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
+    return aes_gcm_set_tag(&gcm->aes, p->data, p->data_size) || REFUSE(PROV_R_INVALID_TAG);
+}
+
+/* Not inlined, so that the common cases need few registers. */
+static __attribute__((noinline)) int set_all(struct gcm *gcm, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *tag = cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_TAG);
     const uint8_t *bytes;
     size_t len;
     bool wrong = false;
 
-    if (params == NULL || params->key == NULL || param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
-        return 1; /* EVP sets the padding anew with every IV */
-    if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TAG, &bytes, &len, &wrong)) {
-        if (bytes == NULL || len > AES_GCM_TAG_MAX)
-            return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-        if (!aes_gcm_set_tag(&gcm->aes, bytes, len))
-            return REFUSE(PROV_R_INVALID_TAG);
-    }
-    if (wrong)
-        return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
-    if (params[1].key == NULL && param_is(params, OSSL_CIPHER_PARAM_AEAD_TAG))
-        return 1; /* the common case ends here */
+    if (tag != NULL && !set_tag(gcm, tag))
+        return 0;
     if (!set_iv_len(gcm, cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN)))
         return 0;
     if (asked_bytes(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, &bytes, &len, &wrong)) {
@@ -150,8 +148,20 @@ static int set_params(void *arg, const OSSL_PARAM params[])
                  : set_tags(gcm, cipher_param_const(params, PARAM_PIPELINE_TAG));
 }
 
-/* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. */
-static bool make_up_iv(struct gcm *gcm)
+static int set_params(void *arg, const OSSL_PARAM params[])
+{
+    if (params == NULL || params->key == NULL)
+        return 1;
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
+        return 1; /* EVP sets the padding anew with every IV */
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+        return set_tag(arg, params);
+    return set_all(arg, params);
+}
+
+/* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. Not inlined: it
+ * takes stack. */
+static __attribute__((noinline)) bool make_up_iv(struct gcm *gcm)
 {
     uint8_t iv[AES_GCM_IV_MAX];
 

@@ -11,12 +11,17 @@
 #include <string.h>
 
 /* EVP asks for one parameter at a time, each call looks for all that there are, and most differ in their
- * first three letters. Names have two at least. */
+ * first letters. name is a constant: letter by letter that is a few instructions, where strcmp(3) takes as
+ * long as a block, and needs registers to be saved. */
 static inline bool param_is(const OSSL_PARAM *param, const char *name)
 {
     const char *key = param->key;
+    size_t bytes = strlen(name) + 1; /* the last of which is 0 */
 
-    return key[0] == name[0] && key[1] == name[1] && key[2] == name[2] && strcmp(key, name) == 0;
+#define SAME(i) (bytes <= (i) || key[i] == name[i])
+    return SAME(0) && SAME(1) && SAME(2) && SAME(3) && SAME(4) && SAME(5) && SAME(6) && SAME(7) &&
+           (bytes <= 8 || strcmp(key + 8, name + 8) == 0);
+#undef SAME
 }
 
 /* Whether that one is the only parameter. */

@@ -31,6 +31,15 @@
 #define ALIGNED_FRAME ((void)0)
 #endif
 
+/* Let the stack of what is called from here on begin a vector behind where mont does, in its page. */
+#define PLACE_STACK(mont)                                                                                    \
+    do {                                                                                                     \
+        const char *wanted = (const char *)(mont) + sizeof(__m512i), *here = __builtin_alloca(64);           \
+                                                                                                             \
+        here = __builtin_alloca((uintptr_t)(here - wanted) % PAGE_BYTES);                                    \
+        __asm__ volatile("" : : "r"(here));                                                                  \
+    } while (0)
+
 /* ------------------------------------------------------------------------------------- one for each block
  *
  * Vectors go in and out of these through memory: gcc clears the upper halves of registers neither in a
@@ -252,6 +261,7 @@ void montgomery_power(struct montgomery *mont, __m512i *out, const __m512i *base
     const bool crossed = mont->shape.blocks > 2;
     unsigned first = (exponent_bits - 1) / WINDOW_BITS * WINDOW_BITS;
 
+    PLACE_STACK(mont);
     mont->table = table;
     fill_table(mont, base, one);
     begin_window(mont, exponents, first);
@@ -288,6 +298,7 @@ void montgomery_public_power(struct montgomery *mont, __m512i *out, const __m512
     const __m512i exponent = _mm512_loadu_si512(exponents);
     uint64_t mask = UINT64_C(1) << 63 >> __builtin_clzll((uint64_t)_mm512_reduce_or_epi64(exponent));
 
+    PLACE_STACK(mont);
     memcpy(out,
         factor_in(mont, base, one, _mm512_test_epi64_mask(exponent, _mm512_set1_epi64((int64_t)mask))),
         shape_digits(mont->shape) * sizeof(*out));

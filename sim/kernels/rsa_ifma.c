@@ -29,8 +29,10 @@ struct job {
 
 struct rsa_ifma {
     struct montgomery mont;
-    __m512i a[DIGITS_MAX], b[DIGITS_MAX], one[DIGITS_MAX], wide[2 * DIGITS_MAX];
-    __m512i table[TABLE_DIGITS];
+    PLACED(__m512i, a, DIGITS_MAX, PLACE_OF_NUMBERS);
+    PLACED(__m512i, b, DIGITS_MAX, PLACE_OF_NUMBERS);
+    PLACED(__m512i, table, TABLE_DIGITS, PLACE_OF_TABLE);
+    __m512i one[DIGITS_MAX], wide[2 * DIGITS_MAX];
     struct job jobs[COMPUTE_BATCH_MAX]; /* of one shape, the group being computed */
     unsigned count;
     struct rsa_ifma_costs costs;
@@ -38,7 +40,7 @@ struct rsa_ifma {
 
 struct rsa_ifma *rsa_ifma_new(void)
 {
-    struct rsa_ifma *ifma = aligned_alloc(64, (sizeof(*ifma) + 63) / 64 * 64);
+    struct rsa_ifma *ifma = aligned_alloc(_Alignof(struct rsa_ifma), sizeof(*ifma));
 
     if (ifma != NULL)
         memset(ifma, 0, sizeof(*ifma));

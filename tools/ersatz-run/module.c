@@ -118,7 +118,7 @@ static bool find_refusal(int file, char *reason, size_t size)
  * what the module has printed to `said`. */
 static void print_errors(int said, FILE *stream)
 {
-    char reason[8192], *own = text("%s", ""), *others = text("%s", "");
+    char refusal[8192], *own = text("%s", ""), *others = text("%s", "");
     const char *data;
     int flags;
     unsigned long code;
@@ -131,8 +131,8 @@ static void print_errors(int said, FILE *stream)
         if (has_text || reason != NULL)
             add_line(is_own ? &own : &others, has_text ? data : reason);
     }
-    if (own[0] == '\0' && find_refusal(said, reason, sizeof(reason)))
-        add_line(&own, reason);
+    if (own[0] == '\0' && find_refusal(said, refusal, sizeof(refusal)))
+        add_line(&own, refusal);
     fputs(own[0] != '\0' ? own : others, stream);
     free(own);
     free(others);

@@ -104,9 +104,8 @@ static int set_params(void *arg, const OSSL_PARAM params[])
 }
 
 /* The nonce and, in a longer parameter, the bytes behind it, as from libcrypto. */
-static int get_iv(const struct ccm *ccm, OSSL_PARAM params[], const char *name)
+static int get_iv(const struct ccm *ccm, OSSL_PARAM *p)
 {
-    const OSSL_PARAM *p = cipher_param(params, name);
     uint8_t iv[16] = {0};
     size_t len;
 
@@ -115,10 +114,10 @@ static int get_iv(const struct ccm *ccm, OSSL_PARAM params[], const char *name)
     if (ccm->aes.nonce_len > p->data_size)
         return REFUSE(PROV_R_INVALID_IV_LENGTH);
     if (p->data_type == OSSL_PARAM_OCTET_PTR)
-        return answer_bytes(params, name, ccm->aes.nonce, ccm->aes.nonce_len);
+        return give_bytes(p, ccm->aes.nonce, ccm->aes.nonce_len);
     memcpy(iv, ccm->aes.nonce, sizeof(ccm->aes.nonce));
     len = p->data_size < sizeof(iv) ? p->data_size : sizeof(iv);
-    return answer_bytes(params, name, iv, len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    return give_bytes(p, iv, len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
 }
 
 static int get_tag(struct ccm *ccm, OSSL_PARAM *p)
@@ -146,7 +145,8 @@ static int get_params(void *arg, OSSL_PARAM params[])
         !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TAGLEN, ccm->aes.tag_len) ||
         !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, ccm->aad_growth))
         return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
-    return get_iv(ccm, params, OSSL_CIPHER_PARAM_IV) && get_iv(ccm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
+    return get_iv(ccm, cipher_param(params, OSSL_CIPHER_PARAM_IV)) &&
+           get_iv(ccm, cipher_param(params, OSSL_CIPHER_PARAM_UPDATED_IV)) &&
            get_tag(ccm, cipher_param(params, OSSL_CIPHER_PARAM_AEAD_TAG));
 }
 

@@ -180,17 +180,15 @@ static bool has_iv(struct gcm *gcm)
 
 /* The IV, as a parameter: there must be one, and room for it, unless only its length is asked for. libcrypto
  * 4.0 makes one up even here, and without a key. */
-static int get_iv(struct gcm *gcm, OSSL_PARAM params[], const char *name)
+static int get_iv(struct gcm *gcm, OSSL_PARAM *p)
 {
-    const OSSL_PARAM *p = cipher_param(params, name);
-
     if (p == NULL)
         return 1;
     if (!gcm->iv_set && !(OpenSSL_version_num() >= 0x40000000 && make_up_iv(gcm)))
         return 0;
     if (p->data != NULL && gcm->aes.iv_len > p->data_size)
         return REFUSE(PROV_R_INVALID_IV_LENGTH);
-    return answer_bytes(params, name, gcm->aes.iv, gcm->aes.iv_len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
+    return give_bytes(p, gcm->aes.iv, gcm->aes.iv_len) || REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
 }
 
 static int get_tag(const struct gcm *gcm, OSSL_PARAM *p)
@@ -224,7 +222,8 @@ static int get_params(void *arg, OSSL_PARAM params[])
         !answer_size(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, gcm->aad_growth) ||
         !answer_unsigned(params, PARAM_IV_GENERATED, gcm->iv_random))
         return REFUSE(PROV_R_FAILED_TO_SET_PARAMETER);
-    return get_iv(gcm, params, OSSL_CIPHER_PARAM_IV) && get_iv(gcm, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
+    return get_iv(gcm, cipher_param(params, OSSL_CIPHER_PARAM_IV)) &&
+           get_iv(gcm, cipher_param(params, OSSL_CIPHER_PARAM_UPDATED_IV)) &&
            get_tag(gcm, cipher_param(params, OSSL_CIPHER_PARAM_AEAD_TAG)) &&
            get_tags(gcm, cipher_param(params, PARAM_PIPELINE_TAG)) &&
            generate_iv(gcm, cipher_param(params, OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN));

@@ -10,10 +10,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Inlined into each caller: by itself clang makes functions of these, for which a name is no constant. */
+#define PARAM_INLINE static inline __attribute__((always_inline))
+
 /* EVP asks for one parameter at a time, each call looks for all that there are, and most differ in their
  * first letters. name is a constant: letter by letter that is a few instructions, where strcmp(3) takes as
  * long as a block, and needs registers to be saved. */
-static inline bool param_is(const OSSL_PARAM *param, const char *name)
+PARAM_INLINE bool param_is(const OSSL_PARAM *param, const char *name)
 {
     const char *key = param->key;
     size_t bytes = strlen(name) + 1; /* the last of which is 0 */
@@ -25,13 +28,13 @@ static inline bool param_is(const OSSL_PARAM *param, const char *name)
 }
 
 /* Whether that one is the only parameter. */
-static inline bool param_is_alone(const OSSL_PARAM params[], const char *name)
+PARAM_INLINE bool param_is_alone(const OSSL_PARAM params[], const char *name)
 {
     return params != NULL && params[0].key != NULL && params[1].key == NULL && param_is(params, name);
 }
 
 /* OSSL_PARAM_locate(3), which compares whole names. */
-static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
+PARAM_INLINE OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
 {
     for (; params != NULL && params->key != NULL; params++) {
         if (param_is(params, name))
@@ -40,13 +43,13 @@ static inline OSSL_PARAM *cipher_param(OSSL_PARAM params[], const char *name)
     return NULL;
 }
 
-static inline const OSSL_PARAM *cipher_param_const(const OSSL_PARAM params[], const char *name)
+PARAM_INLINE const OSSL_PARAM *cipher_param_const(const OSSL_PARAM params[], const char *name)
 {
     return cipher_param((OSSL_PARAM *)params, name);
 }
 
 /* Whether a parameter of that name is there and holds bytes; then *bytes and *len are these. */
-static inline bool asked_bytes(
+PARAM_INLINE bool asked_bytes(
     const OSSL_PARAM params[], const char *name, const uint8_t **bytes, size_t *len, bool *wrong)
 {
     const OSSL_PARAM *param = cipher_param_const(params, name);
@@ -74,35 +77,38 @@ static inline bool param_unsigned(const OSSL_PARAM *param, unsigned *value)
 
 /* Give a parameter its value. A parameter that is NULL was not asked for. False: it is of a wrong type or
  * size. */
-static inline bool answer_size(OSSL_PARAM params[], const char *name, size_t value)
+PARAM_INLINE bool answer_size(OSSL_PARAM params[], const char *name, size_t value)
 {
     OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || OSSL_PARAM_set_size_t(param, value);
 }
 
-static inline bool answer_int(OSSL_PARAM params[], const char *name, int value)
+PARAM_INLINE bool answer_int(OSSL_PARAM params[], const char *name, int value)
 {
     OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || OSSL_PARAM_set_int(param, value);
 }
 
-static inline bool answer_unsigned(OSSL_PARAM params[], const char *name, unsigned value)
+PARAM_INLINE bool answer_unsigned(OSSL_PARAM params[], const char *name, unsigned value)
 {
     OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || OSSL_PARAM_set_uint(param, value);
 }
 
-static inline bool answer_bytes(OSSL_PARAM params[], const char *name, const void *bytes, size_t len)
+static inline bool give_bytes(OSSL_PARAM *param, const void *bytes, size_t len)
+{
+    return param->data_type == OSSL_PARAM_OCTET_PTR ? OSSL_PARAM_set_octet_ptr(param, bytes, len)
+                                                    : OSSL_PARAM_set_octet_string(param, bytes, len);
+}
+
+PARAM_INLINE bool answer_bytes(OSSL_PARAM params[], const char *name, const void *bytes, size_t len)
 {
     OSSL_PARAM *param = cipher_param(params, name);
 
-    if (param == NULL)
-        return true;
-    return param->data_type == OSSL_PARAM_OCTET_PTR ? OSSL_PARAM_set_octet_ptr(param, bytes, len)
-                                                    : OSSL_PARAM_set_octet_string(param, bytes, len);
+    return param == NULL || give_bytes(param, bytes, len);
 }
 
 #endif

@@ -29,6 +29,7 @@ static const char *const strings[] = {"tag", "iv", "updated-iv", "tlsivinv", "ma
 /* A parameter that was made up. */
 struct made_up {
     const char *name;
+    char misspelt[32];
     unsigned type;
     size_t size;
     bool is_null;
@@ -74,6 +75,27 @@ static void make_up_string(struct made_up *p)
     fill(p->bytes, sizeof(p->bytes));
 }
 
+/* Give it a name that nobody has: a known one without its last letter, with another, or with one more. */
+static void misspell(struct made_up *p)
+{
+    size_t len = strlen(p->name);
+
+    CHECK(len >= 2 && len + 1 < sizeof(p->misspelt));
+    memset(p->misspelt, 0, sizeof(p->misspelt));
+    memcpy(p->misspelt, p->name, len);
+    switch (lot(3)) {
+    case 0:
+        p->misspelt[len - 1] = 0;
+        break;
+    case 1:
+        p->misspelt[len - 1] ^= 1;
+        break;
+    default:
+        p->misspelt[len] = 'x';
+    }
+    p->name = p->misspelt;
+}
+
 static void make_up(struct made_up *p)
 {
     p->is_null = false;
@@ -83,6 +105,8 @@ static void make_up(struct made_up *p)
         make_up_string(p);
     if (lot(8) == 0)
         p->type = lot(2) == 0 ? OSSL_PARAM_UTF8_STRING : OSSL_PARAM_REAL;
+    if (lot(4) == 0)
+        misspell(p);
 }
 
 /* What the two sides are known to answer in different ways. */

@@ -18,6 +18,10 @@
 
 #include "ifma_reduce.h"
 
+/* The small fields in front of m fill one vector: with another, m would have another place. */
+_Static_assert(offsetof(struct montgomery, k0) == sizeof(__m512i), "m begins two vectors behind its page");
+_Static_assert(offsetof(struct montgomery, m) == 2 * sizeof(__m512i), "m begins two vectors behind its page");
+
 /*
  * clang aligns the stack of a function for an object that wants it, but not for the registers that it puts
  * there: they then cross lines of the cache, or do not, by where the caller's stack happens to be. That is up
@@ -31,12 +35,16 @@
 #define ALIGNED_FRAME ((void)0)
 #endif
 
-/* Let the stack of what is called from here on begin a vector behind where mont does, in its page. */
+/*
+ * Let the stack of what is called from here on begin a vector behind where mont does, in its page; or where
+ * mont does: gcc takes a vector more, to align what it allocates. Only the two addresses decide how much.
+ */
 #define PLACE_STACK(mont)                                                                                    \
     do {                                                                                                     \
-        const char *wanted = (const char *)(mont) + sizeof(__m512i), *here = __builtin_alloca(64);           \
+        const uintptr_t wanted = (uintptr_t)(mont) + sizeof(__m512i);                                        \
+        const void *here = __builtin_alloca(sizeof(__m512i));                                                \
                                                                                                              \
-        here = __builtin_alloca((uintptr_t)(here - wanted) % PAGE_BYTES);                                    \
+        here = __builtin_alloca(((uintptr_t)here - wanted) % PAGE_BYTES);                                    \
         __asm__ volatile("" : : "r"(here));                                                                  \
     } while (0)
 

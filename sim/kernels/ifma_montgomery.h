@@ -53,7 +53,7 @@ struct window {
  * Where arrays begin in a page, in vectors, which are lines of the cache. On Zen 4 a load waits for an
  * earlier store that is at the same place in its page as the load is in its own, if the physical addresses of
  * the two pages have the same one of 16 hashes: until the data of that store is there. Which pages do is
- * chance, so in some places of memory an exponentiation took up to 17 % longer. In these places of pages,
+ * chance, so in some places of memory an exponentiation took up to 18 % longer. In these places of pages,
  * found by a search over the loads and stores of gcc's and clang's code, few loads soon follow such a store.
  * The stack has a place, too: see ifma_montgomery.c.
  */

@@ -5,12 +5,9 @@
 #include <openssl/crypto.h>
 #include <stdint.h>
 
-/* The kernel goes less than 10 KiB deep, by gcc and by clang (-fstack-usage): 4 of them place its stack. */
-#define DEPTH 12288
-
 static __attribute__((noinline)) void clear_stack(void)
 {
-    uint8_t below[DEPTH];
+    uint8_t below[RESIDUE_DEPTH];
 
     OPENSSL_cleanse(below, sizeof(below));
 }

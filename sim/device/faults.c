@@ -412,7 +412,7 @@ void faults_before_pause(struct faults *faults, struct ersatz_request *request, 
         return;
     check_thread_held(faults->device->check, NULL);
     request_sleep_until(request, REQUEST_SIGNALLED, (int)ms);
-    check_thread_released(faults->device->check);
+    check_thread_released(faults->device->check, 0);
     if (request_state(request) == REQUEST_SIGNALLED)
         fault_count(faults, ERSATZ_FAULT_READY);
 }

@@ -20,6 +20,7 @@
 
 #define RETRY_INTERVAL_US 100
 #define ROOM_INTERVAL_MS 1
+#define HANDOVERS_NS 50000 /* at most, to wake a worker and then the thread that waits */
 
 /*
  * Submit a request, or a group of them, to the calling thread's instance: all to one, since the last one's
@@ -118,10 +119,22 @@ enum ersatz_result ersatz_submit_callback(struct ersatz_request *request, int (*
     return result;
 }
 
-/* Whom to tell that a fault may hold the calling thread; NULL: nobody. */
-static struct check *check_of_faults(const struct ersatz_request *request)
+/* Whom to tell that the card holds the calling thread; NULL: nobody. */
+static struct check *check_of_held(const struct ersatz_request *request)
 {
-    return request->device->faults == NULL || request_is_inherited(request) ? NULL : request->device->check;
+    return request_is_inherited(request) ? NULL : request->device->check;
+}
+
+/* What the operation would have taken, had the worker got a core at once; 0 before it is done. */
+static uint64_t own_ns(const struct ersatz_request *request)
+{
+    uint64_t modelled, took;
+
+    if (request_state(request) < REQUEST_COMPLETE)
+        return 0;
+    took = request->times.cpu_ns + HANDOVERS_NS;
+    modelled = request->device->timing == NULL ? 0 : request->due - request->accepted;
+    return modelled > took ? modelled : took;
 }
 
 static enum ersatz_result submit_alone(struct ersatz_request *request, int retries)
@@ -143,7 +156,7 @@ static enum ersatz_result submit_alone(struct ersatz_request *request, int retri
 
 static enum ersatz_result submit_and_wait(struct ersatz_request *request, int retries, bool spin)
 {
-    struct check *check = check_of_faults(request);
+    struct check *check = check_of_held(request);
     bool may_be_the_poller = request->device->config.external_polling || callback_runs_here(request->device);
     enum ersatz_result result;
 
@@ -156,7 +169,8 @@ static enum ersatz_result submit_and_wait(struct ersatz_request *request, int re
             request_sleep_until(request, REQUEST_SIGNALLED, may_be_the_poller ? ROOM_INTERVAL_MS : -1);
         ersatz_device_make_room(request->device);
     }
-    check_thread_released(check);
+    if (check != NULL)
+        check_thread_released(check, result == ERSATZ_OK ? own_ns(request) : 0);
     return result;
 }
 
@@ -268,7 +282,7 @@ bool ersatz_request_is_done(struct ersatz_request *request)
 
 void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
 {
-    struct check *check = check_of_faults(request);
+    struct check *check = check_of_held(request);
 
     check_thread_held(check, &request->watched);
     if (request->notify == NOTIFY_FD) {
@@ -282,16 +296,17 @@ void ersatz_request_wait(struct ersatz_request *request, int timeout_ms)
     } else {
         request_sleep_until(request, REQUEST_SIGNALLED, timeout_ms);
     }
-    check_thread_released(check);
+    if (check != NULL)
+        check_thread_released(check, own_ns(request));
 }
 
 void ersatz_request_wait_for_room(struct ersatz_request *request, unsigned interval_ms)
 {
-    struct check *check = check_of_faults(request);
+    struct check *check = check_of_held(request);
 
     check_thread_held(check, &request->watched);
     usleep(interval_ms * 1000);
-    check_thread_released(check);
+    check_thread_released(check, 0);
     ersatz_device_make_room(request->device); /* this may be the thread that polls */
 }
 

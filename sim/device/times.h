@@ -22,7 +22,8 @@ struct times {
     pid_t submitter;            /* the thread that submitted it */
     pid_t returner;             /* the thread that its results were returned on */
     unsigned worker;            /* the index of the worker that computes it */
-    unsigned batch;             /* how many requests that worker took together */
+    unsigned batch;             /* how many requests that worker took together, */
+    uint64_t cpu_ns;            /* and its processor time for all of them, where there is a check */
 };
 
 struct ersatz_request;

@@ -153,6 +153,8 @@ static void compute(struct worker *worker, struct batch *batch)
     enum ersatz_result results[WORKER_BATCH];
     unsigned failed = 0, to_post = 0;
     uint64_t now = worker->device->keeps_times ? clock_now() : 0, lone_start = 0;
+    bool has_check = worker->device->check != NULL;
+    uint64_t cpu_ns = has_check ? clock_thread_cpu() : 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         ops[i] = &batch->requests[i]->op;
@@ -168,9 +170,13 @@ static void compute(struct worker *worker, struct batch *batch)
         batch->count =
             faults_compute(worker->device->faults, worker->lanes, batch->requests, results, batch->count);
     lone_op_done(worker->device, lone_start);
+    if (has_check)
+        cpu_ns = clock_thread_cpu() - cpu_ns;
     for (unsigned i = 0; i < batch->count; i++) {
         struct ersatz_request *request;
 
+        if (has_check)
+            batch->requests[i]->times.cpu_ns = cpu_ns;
         if (batch->requests[i]->direct)
             direct_ends(batch->requests[i]);
         request = complete_result(batch->requests[i], results[i]);

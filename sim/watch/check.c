@@ -161,14 +161,29 @@ void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since
     entry->held_since_ns = since_ns;
 }
 
-/* Under the lock: since: when a fault begins to hold the calling thread; 0: none does so any longer. */
-static void set_held(struct check *check, uint64_t now_ns, uint64_t since_ns)
+/* Under the lock: so much of the time for which the card has held the entry's thread counts after all. Looks
+ * may have left out a part of it already. */
+static void count_own(struct check_entry *entry, uint64_t own_ns)
+{
+    uint64_t ns = own_ns < entry->held_ns ? own_ns : entry->held_ns;
+
+    entry->held_ns -= ns;
+    own_ns -= ns;
+    ns = own_ns < entry->left_out_ns ? own_ns : entry->left_out_ns;
+    entry->left_out_ns -= ns;
+    entry->alone_ns += ns;
+}
+
+/* Under the lock. since_ns: when the card begins to hold the calling thread; 0: it does so no longer. */
+static void set_held(struct check *check, uint64_t now_ns, uint64_t since_ns, uint64_t own_ns)
 {
     pid_t thread = thread_self();
 
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
-        if (entry->thread == thread)
-            check_entry_held(entry, now_ns, since_ns);
+        if (entry->thread != thread)
+            continue;
+        check_entry_held(entry, now_ns, since_ns);
+        count_own(entry, own_ns);
     }
 }
 
@@ -184,18 +199,18 @@ void check_thread_held(struct check *check, const struct watched *request)
     if (request != NULL && request->entry != NULL && request->entry->refused)
         note_pause(request->entry, now_ns - request->entry->left_at_ns);
     if (request == NULL || request->entry == NULL || !has_paused(check, request->entry))
-        set_held(check, now_ns, now_ns);
+        set_held(check, now_ns, now_ns, 0);
     ersatz_unlock(&locked);
 }
 
-void check_thread_released(struct check *check)
+void check_thread_released(struct check *check, uint64_t own_ns)
 {
     struct ersatz_locked locked;
 
     if (check == NULL)
         return;
     ersatz_lock(&check->lock, &locked);
-    set_held(check, clock_now(), 0);
+    set_held(check, clock_now(), 0, own_ns);
     ersatz_unlock(&locked);
 }
 

@@ -6,8 +6,9 @@
  * Most findings are facts: a context was freed, a job resumed, a function called. Those about time are the
  * work of a thread, the watcher, which looks every 20 milliseconds. Its clock stands still while the process
  * or the machine is too busy to run it, and the time for which the thread in question waited for a core is
- * subtracted. So nobody is accused because the machine is loaded. Nor does the time count for which a fault
- * of the card held that thread.
+ * subtracted. So nobody is accused because the machine is loaded. Nor does the time count for which the card
+ * held that thread in a call, but for what the operation itself took: a thread of the card may have no core,
+ * the card may be held, or a fault may be injected.
  *
  * Only the process that opened the device may call these functions.
  */
@@ -40,12 +41,13 @@ void check_finished(struct check *check, struct watched *request);
 /* Its ring was full, and the job's status is EAGAIN. */
 void check_refused(struct check *check, struct watched *request, struct watched_slots slots);
 
-/* From now on a fault of the card may hold the calling thread in a call, or it does so no longer. A thread
- * that jumps out of the call counts as held until its next one. request: NULL, or one for which the thread
- * waits in place of a pause; then it is held only if that job's pauses do not pause, and not if the program
- * resumes the job in a busy loop. check: NULL is allowed. */
+/* From now on the card holds the calling thread in a call, or it does so no longer. A thread that jumps out
+ * of the call counts as held until its next one. request: NULL, or one for which the thread waits in place of
+ * a pause; then it is held only if that job's pauses do not pause, and not if the program resumes the job in
+ * a busy loop. own_ns: so much of the time does not count as held; the operation took it. check: NULL is
+ * allowed. */
 void check_thread_held(struct check *check, const struct watched *request);
-void check_thread_released(struct check *check);
+void check_thread_released(struct check *check, uint64_t own_ns);
 
 /* The job was resumed at back_ns although the request is not done. signal: there had been a signal, but not
  * the request's. */

@@ -43,8 +43,9 @@ struct check_entry {
     uint64_t alone_ns;      /* for how long it has been left alone */
     uint64_t look_at_ns;    /* when that is as long, look at what its thread does */
     unsigned looks;         /* at how many looks it was alone */
-    uint64_t held_ns;       /* for how long faults of the card have held its thread since the last look, */
-    uint64_t held_since_ns; /* and since when one does so now; 0: none does */
+    uint64_t held_ns;       /* for how long the card has held its thread in calls since the last look, */
+    uint64_t held_since_ns; /* since when it does so now; 0: it does not, */
+    uint64_t left_out_ns;   /* and how much looks have left out of alone_ns because of that */
     uint64_t waited_ns;     /* how long its thread had waited for a core by the second of them */
     /* how long its thread had had a core when it was seen to have or want one; 0: not seen */
     uint64_t ran_ns;
@@ -89,8 +90,8 @@ struct check_report {
 /* How many bytes the operation works on, for reports. */
 uint32_t check_size_of(const struct ersatz_op *op);
 
-/* Under the lock: add up for how long faults of the card have held the entry's thread. since_ns: since when
- * one does so from now on; 0: none does. */
+/* Under the lock: add up for how long the card has held the entry's thread. since_ns: since when it does so
+ * from now on; 0: it does not. */
 void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since_ns);
 
 /* Fill a report about an entry, without a note, and with the callers of its submission only. Under the

@@ -71,7 +71,7 @@ static void suspect(struct check *check, struct check_entry *entry, struct suspe
     report_fill(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
 }
 
-/* Under the lock: for how long faults of the card have held its thread since the last look. */
+/* Under the lock: for how long the card has held its thread in calls since the last look. */
 static uint64_t take_held(struct check_entry *entry)
 {
     uint64_t now_ns = entry->held_since_ns == 0 ? 0 : clock_now(), held_ns;
@@ -90,10 +90,16 @@ static void look_at_entries(struct check *check, uint64_t step_ns, struct suspec
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
         uint64_t held_ns = take_held(entry);
 
-        if (!is_alone(entry))
+        if (!is_alone(entry)) {
+            entry->left_out_ns = 0;
             continue;
-        if (entry->looks > 0 && step_ns > held_ns)
+        }
+        if (held_ns > step_ns)
+            held_ns = step_ns;
+        if (entry->looks > 0) {
             entry->alone_ns += step_ns - held_ns;
+            entry->left_out_ns += held_ns;
+        }
         if (entry->reported) {
             ersatz_count_max(&check->findings->of[entry->finding].ns, entry->alone_ns);
             continue;

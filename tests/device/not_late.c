@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * While a fault of the card holds a thread in a call, the thread cannot resume its other jobs, and while a
- * fault keeps the ring full, no job can go on: the check does not count that time. It counts the time that
- * the program itself lets pass.
+ * While the card holds a thread in a call, because of a fault or because no thread of the card computes, the
+ * thread cannot resume its other jobs, and while a fault keeps the ring full, no job can go on: the check
+ * does not count that time. It counts the time that the program itself lets pass, and what its own
+ * synchronous operations take.
  */
+#include <pthread.h>
+
 #include "fault_card.h"
 
 #define LIMIT_MS 100
 #define LATE "late=#2:300ms" /* the second request; the first one waits to be resumed meanwhile */
 #define NO_FAULT "fail=#1000"
+#define NO_FAULTS NULL     /* a card without faults */
 #define BLOCKED UINT32_MAX /* every pause is so quick that it was none */
+#define HELD_US 300000
+#define LONG_TEXT (16 << 20) /* takes some milliseconds */
 
 static struct ersatz_findings findings;
 static struct flight first;
@@ -27,9 +33,11 @@ static struct ersatz_device *open_checked(const char *text, uint32_t pause_ns)
     ersatz_check_limits_init(&limits);
     limits.answer_ms = LIMIT_MS;
     ersatz_findings_init(&findings, &limits);
-    CHECK_EQ(ersatz_faults_parse(text, &faults, &offset, &error), ERSATZ_OK);
     ersatz_config_init(&config, &stats);
-    config.faults = &faults;
+    if (text != NO_FAULTS) {
+        CHECK_EQ(ersatz_faults_parse(text, &faults, &offset, &error), ERSATZ_OK);
+        config.faults = &faults;
+    }
     config.findings = &findings;
     config.pause_ns = pause_ns;
     CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
@@ -113,6 +121,39 @@ static void wait_for_room(struct ersatz_device *device)
     land(&second, ERSATZ_OK, NULL);
 }
 
+static void *let_go(void *device)
+{
+    usleep(HELD_US);
+    ersatz_device_hold(device, ERSATZ_HOLD_NONE);
+    return NULL;
+}
+
+/* No worker computes for a while, as where it gets no core. */
+static void while_held(struct ersatz_device *device, void (*wait)(struct ersatz_device *device))
+{
+    pthread_t thread;
+
+    ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
+    CHECK_EQ(pthread_create(&thread, NULL, let_go, device), 0);
+    wait(device);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void sleep_while_held(struct ersatz_device *device)
+{
+    while_held(device, sleep_alone);
+}
+
+static void spin_while_held(struct ersatz_device *device)
+{
+    while_held(device, spin_alone);
+}
+
+static void wait_while_held(struct ersatz_device *device)
+{
+    while_held(device, wait_in_job);
+}
+
 /* Whether nothing was found. On a busy machine this thread may really be late now and then: it waits for a
  * thread of the card that has no core. */
 static bool is_silent(struct ersatz_device *device)
@@ -153,6 +194,31 @@ static void late_after_hold(void)
     sleep_alone(device);
     while (atomic_load(&findings.unanswered) == 0)
         usleep(1000);
+    expect_late_answer(device);
+}
+
+/* One operation after the other for which the thread waits. What the workers compute meanwhile counts. */
+static void busy_alone(const char *text, bool in_job)
+{
+    static uint8_t in[LONG_TEXT], out[LONG_TEXT];
+    struct ersatz_device *device = open_checked(text, BLOCKED);
+    struct ersatz_waker *waker;
+
+    signal_first(device);
+    CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
+    while (atomic_load(&findings.unanswered) == 0) {
+        struct aes *aes = aes_new(4);
+        struct ersatz_request *request;
+
+        aes->op.u.cipher.in = in;
+        aes->op.u.cipher.out = out;
+        aes->op.u.cipher.len = LONG_TEXT;
+        CHECK_EQ(ersatz_request_new(device, &aes->op, in_job, &request), ERSATZ_OK);
+        CHECK_EQ(in_job ? ersatz_submit_fd(request, waker) : ersatz_submit_wait(request, -1), ERSATZ_OK);
+        card_finish(request);
+        aes_free(aes);
+    }
+    ersatz_waker_free(waker);
     expect_late_answer(device);
 }
 
@@ -215,6 +281,12 @@ int main(void)
     check_silence(LATE, wait_in_job);
     check_silence("ring_full=#2:300ms", wait_for_room);
     check_silence_while_full();
+    check_silence(NO_FAULTS, sleep_while_held);
+    check_silence(NO_FAULTS, spin_while_held);
+    check_silence(NO_FAULTS, wait_while_held);
+    busy_alone(NO_FAULTS, false);
+    busy_alone(NO_FAULT, false);
+    busy_alone(NO_FAULTS, true);
     late_after_hold();
     busy_with_another();
     busy_with_a_refused_one();

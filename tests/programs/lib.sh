@@ -12,10 +12,17 @@ unset ERSATZ_CTRL
 # Debian's servers are where an ordinary user's PATH does not go.
 PATH=$PATH:/usr/sbin:/sbin
 
+# is_over PID: this shell has no such child any more.
+is_over() {
+    ! grep -qsx "PPid:[[:space:]]*$$" "/proc/$1/status"
+}
+
 finish() {
     local status=$?
     for pid in "${started[@]}"; do
         kill "$pid" 2>/dev/null || true
+        # A server whose card is held waits for it; so does ersatz-run for such a server.
+        wait_until 10 is_over "$pid" || { pkill -KILL -P "$pid" || true; kill -KILL "$pid" 2>/dev/null || true; }
         wait "$pid" 2>/dev/null || true
     done
     rm -rf "$work"

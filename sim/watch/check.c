@@ -141,85 +141,12 @@ void check_refused(struct check *check, struct watched *request, struct watched_
 
 /* ----------------------------------------------------------------------------------------------- resuming */
 
-/* A pause that returns faster than pause_ns did not pause (ASYNC_block_pause is in force); then none of the
- * operation's pauses did, and nobody has resumed its job. */
-static bool has_paused(const struct check *check, const struct check_entry *entry)
-{
-    return entry->shortest_pause_ns > check->pause_ns;
-}
-
-static void note_pause(struct check_entry *entry, uint64_t away_ns)
-{
-    if (away_ns < entry->shortest_pause_ns)
-        entry->shortest_pause_ns = away_ns;
-}
-
-void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since_ns)
-{
-    if (entry->held_since_ns != 0)
-        entry->held_ns += now_ns - entry->held_since_ns;
-    entry->held_since_ns = since_ns;
-}
-
-/* Under the lock: so much of the time for which the card has held the entry's thread counts after all. Looks
- * may have left out a part of it already. */
-static void count_own(struct check_entry *entry, uint64_t own_ns)
-{
-    uint64_t ns = own_ns < entry->held_ns ? own_ns : entry->held_ns;
-
-    entry->held_ns -= ns;
-    own_ns -= ns;
-    ns = own_ns < entry->left_out_ns ? own_ns : entry->left_out_ns;
-    entry->left_out_ns -= ns;
-    entry->alone_ns += ns;
-}
-
-/* Under the lock. since_ns: when the card begins to hold the calling thread; 0: it does so no longer. */
-static void set_held(struct check *check, uint64_t now_ns, uint64_t since_ns, uint64_t own_ns)
-{
-    pid_t thread = thread_self();
-
-    for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
-        if (entry->thread != thread)
-            continue;
-        check_entry_held(entry, now_ns, since_ns);
-        count_own(entry, own_ns);
-    }
-}
-
-void check_thread_held(struct check *check, const struct watched *request)
-{
-    struct ersatz_locked locked;
-    uint64_t now_ns;
-
-    if (check == NULL)
-        return;
-    ersatz_lock(&check->lock, &locked);
-    now_ns = clock_now();
-    if (request != NULL && request->entry != NULL && request->entry->refused)
-        note_pause(request->entry, now_ns - request->entry->left_at_ns);
-    if (request == NULL || request->entry == NULL || !has_paused(check, request->entry))
-        set_held(check, now_ns, now_ns, 0);
-    ersatz_unlock(&locked);
-}
-
-void check_thread_released(struct check *check, uint64_t own_ns)
-{
-    struct ersatz_locked locked;
-
-    if (check == NULL)
-        return;
-    ersatz_lock(&check->lock, &locked);
-    set_held(check, clock_now(), 0, own_ns);
-    ersatz_unlock(&locked);
-}
-
 /* Under the lock: count the operation as busy polling, if it is. False: it is not, or was counted before. */
 static bool count_polling(struct check *check, struct check_entry *entry)
 {
     struct ersatz_found *found = &check->findings->of[ERSATZ_FOUND_BUSY_POLLING];
 
-    if (entry->polls || entry->early < check->findings->limits.early || !has_paused(check, entry))
+    if (entry->polls || entry->early < check->findings->limits.early || !entry_has_paused(check, entry))
         return false;
     entry->polls = true;
     atomic_fetch_add_explicit(&found->count, 1, memory_order_relaxed);
@@ -296,7 +223,7 @@ void check_early_resume(struct check *check, struct watched *request, uint64_t b
     if (entry != NULL) {
         uint64_t away_ns = back_ns - entry->left_at_ns;
 
-        note_pause(entry, away_ns);
+        entry_note_pause(entry, away_ns);
         is_new = !signal && count_early(check, entry, away_ns, cpu_ns);
         if (is_new) {
             report_fill(&report, entry, ERSATZ_FOUND_BUSY_POLLING);

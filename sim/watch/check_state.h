@@ -90,9 +90,21 @@ struct check_report {
 /* How many bytes the operation works on, for reports. */
 uint32_t check_size_of(const struct ersatz_op *op);
 
-/* Under the lock: add up for how long the card has held the entry's thread. since_ns: since when it does so
- * from now on; 0: it does not. */
-void check_entry_held(struct check_entry *entry, uint64_t now_ns, uint64_t since_ns);
+/* A pause that returns faster than pause_ns did not pause (ASYNC_block_pause is in force); then none of the
+ * operation's pauses did, and nobody has resumed its job. Under the lock. */
+static inline bool entry_has_paused(const struct check *check, const struct check_entry *entry)
+{
+    return entry->shortest_pause_ns > check->pause_ns;
+}
+
+static inline void entry_note_pause(struct check_entry *entry, uint64_t away_ns)
+{
+    if (away_ns < entry->shortest_pause_ns)
+        entry->shortest_pause_ns = away_ns;
+}
+
+/* For how long the card has held the entry's thread in calls since this was last called. Under the lock. */
+uint64_t entry_take_held(struct check_entry *entry);
 
 /* Fill a report about an entry, without a note, and with the callers of its submission only. Under the
  * lock. */

@@ -71,24 +71,13 @@ static void suspect(struct check *check, struct check_entry *entry, struct suspe
     report_fill(&suspect->report, entry, ERSATZ_FOUND_NEVER_RESUMED);
 }
 
-/* Under the lock: for how long the card has held its thread in calls since the last look. */
-static uint64_t take_held(struct check_entry *entry)
-{
-    uint64_t now_ns = entry->held_since_ns == 0 ? 0 : clock_now(), held_ns;
-
-    check_entry_held(entry, now_ns, now_ns);
-    held_ns = entry->held_ns;
-    entry->held_ns = 0;
-    return held_ns;
-}
-
 /* Under the lock: add the time since the last look to the entries that are alone, and list those to look
  * into: at their second look, to learn how long their thread has waited for a core so far; when they reach
  * the limit; and each time that they have been alone for twice as long. */
 static void look_at_entries(struct check *check, uint64_t step_ns, struct suspects *suspects)
 {
     for (struct check_entry *entry = check->open; entry != NULL; entry = entry->next) {
-        uint64_t held_ns = take_held(entry);
+        uint64_t held_ns = entry_take_held(entry);
 
         if (!is_alone(entry)) {
             entry->left_out_ns = 0;

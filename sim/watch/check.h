@@ -97,6 +97,7 @@ struct check_callback {
     unsigned asleep;                         /* for how many looks in a row it slept */
     char sleeps_in[32];                      /* the system call, if it was seen asleep */
     bool entered;                            /* reported as calling back into the engine */
+    _Atomic bool returned;                   /* its function; relaxed */
     bool reported;                           /* as slow: */
     enum ersatz_finding finding;             /* with this finding, */
     struct ersatz_sighting *sighting;        /* and this sighting, or NULL */

@@ -16,17 +16,25 @@ __attribute__((noinline)) static unsigned *thread_callback_depth(void)
     return &callback_depth;
 }
 
-static struct thread_usage usage_now(pid_t thread)
+/* A callback's own time is what lies between this at its begin and at its end. For the check's own lock, and
+ * files of /proc, the thread waits before or after. */
+static void note_usage(struct thread_usage *usage)
+{
+    struct rusage of_thread;
+
+    getrusage(RUSAGE_THREAD, &of_thread);
+    usage->now_ns = clock_now();
+    usage->cpu_ns = clock_thread_cpu();
+    usage->sleeps = of_thread.ru_nvcsw;
+}
+
+/* Before the former at the begin, after it at the end. */
+static void note_waited(struct thread_usage *usage, pid_t thread)
 {
     struct thread_schedstat schedstat = thread_schedstat(thread);
-    struct rusage usage;
 
-    getrusage(RUSAGE_THREAD, &usage);
-    return (struct thread_usage){.now_ns = clock_now(),
-        .cpu_ns = clock_thread_cpu(),
-        .waited_ns = schedstat.waited_ns,
-        .sleeps = usage.ru_nvcsw,
-        .has_waited_ns = schedstat.ran_ns != 0};
+    usage->waited_ns = schedstat.waited_ns;
+    usage->has_waited_ns = schedstat.ran_ns != 0;
 }
 
 static struct ersatz_running_callback *begin_running(
@@ -65,8 +73,9 @@ void check_callback_begins(struct check *check, struct check_callback *callback,
         .operation = ersatz_op_name(request->op),
         .bytes = check_size_of(request->op),
         .function = (uintptr_t)request->callback};
-    callback->began = usage_now(callback->thread);
+    note_waited(&callback->began, callback->thread);
     ersatz_lock(&check->lock, &locked);
+    note_usage(&callback->began);
     if (request->entry != NULL) {
         callback->submitted = request->entry->submitted;
         callback->number = *request->number;
@@ -142,13 +151,18 @@ void check_callback_ends(struct check *check, struct check_callback *callback)
 {
     uint64_t limit_ns = check->findings->limits.callback_ms * NS_PER_MS, ns = 0;
     bool is_short = clock_now() - callback->began.now_ns < limit_ns, tell = false;
-    struct thread_usage now = is_short ? callback->began : usage_now(callback->thread);
+    struct thread_usage now = callback->began;
     struct check_callback **link = &check->callbacks;
     struct check_report report;
     struct ersatz_locked locked;
 
+    atomic_store_explicit(&callback->returned, true, memory_order_relaxed);
     --*thread_callback_depth();
     running_ends(callback->running);
+    if (!is_short) {
+        note_usage(&now);
+        note_waited(&now, callback->thread);
+    }
     ersatz_lock(&check->lock, &locked);
     while (*link != callback)
         link = &(*link)->next;

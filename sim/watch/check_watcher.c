@@ -291,13 +291,19 @@ static void look_into(struct check *check, struct suspects *suspects, struct sus
 
 /* ---------------------------------------------------------------------------------------------- callbacks */
 
+/* Its thread may wait for the lock of the check; then it is judged. */
+static bool has_returned(const struct check_callback *callback)
+{
+    return atomic_load_explicit(&callback->returned, memory_order_relaxed);
+}
+
 /* Under the lock: of the callbacks after that serial that have run for longer than the limit, the first. */
 static struct check_callback *next_slow_callback(struct check *check, uint64_t after)
 {
     struct check_callback *next = NULL;
 
     for (struct check_callback *each = check->callbacks; each != NULL; each = each->next) {
-        if (!each->reported && each->serial > after &&
+        if (!each->reported && !has_returned(each) && each->serial > after &&
             each->ran_ns >= check->findings->limits.callback_ms * NS_PER_MS &&
             (next == NULL || each->serial < next->serial))
             next = each;
@@ -366,7 +372,7 @@ static bool look_into_callback(struct check *check, struct check_callback *callb
     callback->asleep = asleep;
     if (sleeps_in[0] != '\0')
         memcpy(callback->sleeps_in, sleeps_in, sizeof(sleeps_in));
-    if (!tell || !callback_may_be_reported(callback, report.finding))
+    if (!tell || has_returned(callback) || !callback_may_be_reported(callback, report.finding))
         return true;
     callback->reported = true; /* when it ends, only its time is added */
     callback->finding = report.finding;

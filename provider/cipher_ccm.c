@@ -40,8 +40,9 @@ static bool dup(const void *from, void *to)
 /* ------------------------------------------------------------------------------------------ parameters */
 
 /* A tag, or without one the length of tags. */
-static int set_tag(struct ccm *ccm, const OSSL_PARAM *p)
+static int set_tag(void *arg, const OSSL_PARAM *p)
 {
+    struct ccm *ccm = arg;
     const uint8_t *tag = p->data;
     size_t len = p->data_size;
 
@@ -68,8 +69,9 @@ static int set_nonce_len(struct ccm *ccm, const OSSL_PARAM *p)
 }
 
 /* Not inlined, so that the common cases need few registers. */
-static __attribute__((noinline)) int set_all(struct ccm *ccm, const OSSL_PARAM params[])
+static __attribute__((noinline)) int set_all(void *arg, const OSSL_PARAM params[])
 {
+    struct ccm *ccm = arg;
     const OSSL_PARAM *tag = cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_TAG);
     const uint8_t *bytes;
     size_t len;
@@ -94,13 +96,7 @@ static __attribute__((noinline)) int set_all(struct ccm *ccm, const OSSL_PARAM p
 
 static int set_params(void *arg, const OSSL_PARAM params[])
 {
-    if (params == NULL || params->key == NULL)
-        return 1;
-    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
-        return 1; /* EVP sets the padding anew with every IV */
-    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
-        return set_tag(arg, params);
-    return set_all(arg, params);
+    return set_tagged_params(arg, params, set_tag, set_all);
 }
 
 /* The nonce and, in a longer parameter, the bytes behind it, as from libcrypto. */

@@ -114,16 +114,19 @@ static int get_tags(const struct gcm *gcm, const OSSL_PARAM *p)
     return 1;
 }
 
-static int set_tag(struct gcm *gcm, const OSSL_PARAM *p)
+static int set_tag(void *arg, const OSSL_PARAM *p)
 {
+    struct gcm *gcm = arg;
+
     if (p->data_type != OSSL_PARAM_OCTET_STRING || p->data == NULL || p->data_size > AES_GCM_TAG_MAX)
         return REFUSE(PROV_R_FAILED_TO_GET_PARAMETER);
     return aes_gcm_set_tag(&gcm->aes, p->data, p->data_size) || REFUSE(PROV_R_INVALID_TAG);
 }
 
 /* Not inlined, so that the common cases need few registers. */
-static __attribute__((noinline)) int set_all(struct gcm *gcm, const OSSL_PARAM params[])
+static __attribute__((noinline)) int set_all(void *arg, const OSSL_PARAM params[])
 {
+    struct gcm *gcm = arg;
     const OSSL_PARAM *tag = cipher_param_const(params, OSSL_CIPHER_PARAM_AEAD_TAG);
     const uint8_t *bytes;
     size_t len;
@@ -150,13 +153,7 @@ static __attribute__((noinline)) int set_all(struct gcm *gcm, const OSSL_PARAM p
 
 static int set_params(void *arg, const OSSL_PARAM params[])
 {
-    if (params == NULL || params->key == NULL)
-        return 1;
-    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
-        return 1; /* EVP sets the padding anew with every IV */
-    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
-        return set_tag(arg, params);
-    return set_all(arg, params);
+    return set_tagged_params(arg, params, set_tag, set_all);
 }
 
 /* Encrypting without an IV means to make one up, as libcrypto does: 96 random bits at least. Not inlined: it

@@ -4,6 +4,7 @@
 #define ERSATZ_PROVIDER_PARAMS_H
 
 #include <openssl/core.h>
+#include <openssl/core_names.h>
 #include <openssl/params.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -109,6 +110,20 @@ PARAM_INLINE bool answer_bytes(OSSL_PARAM params[], const char *name, const void
     OSSL_PARAM *param = cipher_param(params, name);
 
     return param == NULL || give_bytes(param, bytes, len);
+}
+
+/* Set the parameters of a cipher with a tag. Those that most calls set are alone: the padding, which EVP sets
+ * anew with every IV, and the tag. */
+PARAM_INLINE int set_tagged_params(void *arg, const OSSL_PARAM params[],
+    int (*set_tag)(void *arg, const OSSL_PARAM *tag), int (*set_all)(void *arg, const OSSL_PARAM params[]))
+{
+    if (params == NULL || params->key == NULL)
+        return 1;
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_PADDING))
+        return 1;
+    if (param_is_alone(params, OSSL_CIPHER_PARAM_AEAD_TAG))
+        return set_tag(arg, params);
+    return set_all(arg, params);
 }
 
 #endif

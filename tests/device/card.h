@@ -4,6 +4,7 @@
 #define ERSATZ_TESTS_CARD_H
 
 #include <ersatz/device.h>
+#include <ersatz/findings.h>
 #include <stdatomic.h>
 
 #include "check.h"
@@ -22,6 +23,24 @@ static inline struct ersatz_device *card_open(
     config.workers = workers != 0 ? workers : config.workers;
     config.instances = workers == 1 ? 1 : config.instances;
     config.ring_depth = depth != 0 ? depth : config.ring_depth;
+    config.external_polling = external;
+    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    return device;
+}
+
+/* A running device with a check of the application, by the usual limits. */
+static inline struct ersatz_device *card_open_checked(
+    struct ersatz_stats *stats, struct ersatz_findings *findings, bool external)
+{
+    struct ersatz_check_limits limits;
+    struct ersatz_config config;
+    struct ersatz_device *device;
+    struct ersatz_error error;
+
+    ersatz_check_limits_init(&limits);
+    ersatz_findings_init(findings, &limits);
+    ersatz_config_init(&config, stats);
+    config.findings = findings;
     config.external_polling = external;
     CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
     return device;

@@ -10,7 +10,6 @@
 #include "device/device.h"
 #include "watch/check_state.h"
 
-#define LIMIT_MS 10
 #define WAIT_US 60000
 
 int __real_pthread_mutex_lock(pthread_mutex_t *lock);
@@ -50,20 +49,12 @@ int main(void)
 {
     struct ersatz_stats stats = {0};
     static struct ersatz_findings findings;
-    struct ersatz_check_limits limits;
-    struct ersatz_config config;
     struct ersatz_device *device;
-    struct ersatz_error error;
     struct aes *aes = aes_new(1);
     const _Atomic uint64_t *blocked = &findings.of[ERSATZ_FOUND_BLOCKED_CALLBACK].count;
 
     test_begin(60);
-    ersatz_check_limits_init(&limits);
-    limits.callback_ms = LIMIT_MS;
-    ersatz_findings_init(&findings, &limits);
-    ersatz_config_init(&config, &stats);
-    config.findings = &findings;
-    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    device = card_open_checked(&stats, &findings, false);
     contended_lock = &device->check->lock.mutex;
     run(device, aes, NULL); /* from now on its thread is slow */
     for (unsigned i = 0; i < 10; i++)

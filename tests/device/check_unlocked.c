@@ -36,20 +36,13 @@ int main(void)
 {
     struct ersatz_stats stats = {0};
     static struct ersatz_findings findings;
-    struct ersatz_check_limits limits;
-    struct ersatz_config config;
     struct ersatz_device *device;
-    struct ersatz_error error;
     struct ersatz_request *request;
     struct ersatz_waker *waker;
     struct aes *aes = aes_new(1);
 
     test_begin(60);
-    ersatz_check_limits_init(&limits);
-    ersatz_findings_init(&findings, &limits);
-    ersatz_config_init(&config, &stats);
-    config.findings = &findings;
-    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
+    device = card_open_checked(&stats, &findings, false);
     ersatz_device_hold(device, ERSATZ_HOLD_COMPUTE);
     CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);

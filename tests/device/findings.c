@@ -12,21 +12,6 @@
 
 #define MANY 100
 
-static struct ersatz_device *open_checked(struct ersatz_stats *stats, struct ersatz_findings *findings)
-{
-    struct ersatz_check_limits limits;
-    struct ersatz_config config;
-    struct ersatz_device *device;
-    struct ersatz_error error;
-
-    ersatz_check_limits_init(&limits);
-    ersatz_findings_init(findings, &limits);
-    ersatz_config_init(&config, stats);
-    config.findings = findings;
-    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
-    return device;
-}
-
 static struct ersatz_request *submit(
     struct ersatz_device *device, struct ersatz_waker *waker, const struct aes *aes)
 {
@@ -68,7 +53,7 @@ static void killed(struct ersatz_findings *findings)
     CHECK(child >= 0);
     if (child == 0) {
         struct ersatz_stats stats = {0};
-        struct ersatz_device *device = open_checked(&stats, findings);
+        struct ersatz_device *device = card_open_checked(&stats, findings, false);
         struct ersatz_waker *waker;
 
         CHECK_EQ(ersatz_waker_new(&stats, &waker), ERSATZ_OK);
@@ -90,7 +75,7 @@ static void killed(struct ersatz_findings *findings)
 static void late(struct ersatz_findings *findings)
 {
     struct ersatz_stats stats = {0};
-    struct ersatz_device *device = open_checked(&stats, findings);
+    struct ersatz_device *device = card_open_checked(&stats, findings, false);
     struct aes *aes = aes_new(2);
     struct ersatz_request *request;
     struct ersatz_waker *waker;
@@ -116,7 +101,7 @@ static void late(struct ersatz_findings *findings)
 static void many(struct ersatz_findings *findings)
 {
     struct ersatz_stats stats = {0};
-    struct ersatz_device *device = open_checked(&stats, findings);
+    struct ersatz_device *device = card_open_checked(&stats, findings, false);
     unsigned kept = 0;
 
     for (int i = 0; i < MANY; i++) {
@@ -150,7 +135,7 @@ static void many(struct ersatz_findings *findings)
 static void polled_and_freed(struct ersatz_findings *findings)
 {
     struct ersatz_stats stats = {0};
-    struct ersatz_device *device = open_checked(&stats, findings);
+    struct ersatz_device *device = card_open_checked(&stats, findings, false);
     struct aes *aes = aes_new(3);
     struct ersatz_request *request;
     struct ersatz_waker *waker;
@@ -186,21 +171,12 @@ static int look_at_myself(void *arg)
 static void running(struct ersatz_findings *findings, bool polled)
 {
     struct ersatz_stats stats = {0};
-    struct ersatz_check_limits limits;
-    struct ersatz_config config;
-    struct ersatz_device *device;
-    struct ersatz_error error;
+    struct ersatz_device *device = card_open_checked(&stats, findings, polled);
     struct aes *aes = aes_new(4);
     struct ersatz_request *request;
     _Atomic int called = 0;
 
     seen_by_callback = findings;
-    ersatz_check_limits_init(&limits);
-    ersatz_findings_init(findings, &limits);
-    ersatz_config_init(&config, &stats);
-    config.findings = findings;
-    config.external_polling = polled;
-    CHECK_EQ(ersatz_device_open(&config, &device, &error), ERSATZ_OK);
     CHECK_EQ(ersatz_request_new(device, &aes->op, true, &request), ERSATZ_OK);
     CHECK_EQ(ersatz_findings_running(findings), 0);
     CHECK_EQ(ersatz_submit_callback(request, look_at_myself, (void *)&called), ERSATZ_OK);
@@ -221,7 +197,7 @@ static void running(struct ersatz_findings *findings, bool polled)
 static void lost(struct ersatz_findings *findings)
 {
     struct ersatz_stats stats = {0};
-    struct ersatz_device *device = open_checked(&stats, findings);
+    struct ersatz_device *device = card_open_checked(&stats, findings, false);
     struct aes *aes = aes_new(5);
     struct ersatz_request *request;
     _Atomic int called = 0;

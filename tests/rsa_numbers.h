@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An RSA key of libcrypto's as the device takes it. */
+/* An RSA key of libcrypto's, from a file, and as the device takes it. */
 #ifndef ERSATZ_TESTS_RSA_NUMBERS_H
 #define ERSATZ_TESTS_RSA_NUMBERS_H
 
 #include <openssl/bn.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "check.h"
 #include "ersatz/device.h"
+
+/* The key of DIRECTORY/NAME.pem, for RSA_free(). */
+static inline RSA *rsa_read_key(const char *directory, const char *name)
+{
+    char path[1000];
+    FILE *file;
+    RSA *rsa;
+
+    snprintf(path, sizeof(path), "%s/%s.pem", directory, name);
+    file = fopen(path, "re");
+    CHECK(file != NULL);
+    rsa = PEM_read_RSAPrivateKey(file, NULL, NULL, NULL);
+    CHECK(rsa != NULL);
+    fclose(file);
+    return rsa;
+}
 
 /* In memory of its own, for rsa_numbers_free(). */
 static inline struct ersatz_bytes bytes_of(const BIGNUM *number)

@@ -6,7 +6,6 @@
  *
  * kernels-bench DIRECTORY-OF-KEYS
  */
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <time.h>
 
@@ -107,16 +106,12 @@ static double multiply_adds_of_eight(int bits)
 
 static void set_up(struct work *work, const char *directory, int bits, bool private_half)
 {
-    char path[1000];
-    FILE *file;
+    char name[16];
 
     memset(work, 0, sizeof(*work));
-    snprintf(path, sizeof(path), "%s/%d.pem", directory, bits);
-    file = fopen(path, "re");
-    CHECK(file != NULL);
-    work->rsa = PEM_read_RSAPrivateKey(file, NULL, NULL, NULL);
-    fclose(file);
-    CHECK(work->rsa != NULL && RSA_bits(work->rsa) == bits);
+    snprintf(name, sizeof(name), "%d", bits);
+    work->rsa = rsa_read_key(directory, name);
+    CHECK_EQ(RSA_bits(work->rsa), bits);
     work->key = device_key_of(work->rsa);
     work->private_half = private_half;
     for (unsigned i = 0; i < BATCH; i++) {

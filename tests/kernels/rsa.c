@@ -6,7 +6,6 @@
  *
  * rsa DIRECTORY-OF-KEYS
  */
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "check.h"
@@ -81,21 +80,6 @@ static struct known *add_generated(unsigned bits, uint64_t e, int shift)
     return add(name, rsa, rsa_numbers(rsa), true);
 }
 
-static RSA *read_key(const char *directory, const char *name)
-{
-    char path[1000];
-    FILE *file;
-    RSA *rsa;
-
-    snprintf(path, sizeof(path), "%s/%s.pem", directory, name);
-    file = fopen(path, "r");
-    CHECK(file != NULL);
-    rsa = PEM_read_RSAPrivateKey(file, NULL, NULL, NULL);
-    CHECK(rsa != NULL);
-    fclose(file);
-    return rsa;
-}
-
 /* The same key with p and q exchanged, so that sometimes the first is the longer or the larger one. */
 static void add_exchanged(const char *name, const RSA *rsa)
 {
@@ -145,7 +129,7 @@ static void make_keys(const char *directory)
     RSA *rsa, *short_of_a_byte;
 
     for (unsigned i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        rsa = read_key(directory, taken[i]);
+        rsa = rsa_read_key(directory, taken[i]);
         add(taken[i], rsa, rsa_numbers(rsa), true);
         add_exchanged(taken[i], rsa);
     }
@@ -158,7 +142,7 @@ static void make_keys(const char *directory)
     add_unbalanced();
     /* What the kernel does not take: a length, a key without its two primes (the public half is as any
      * other), an exponent beyond 64 bits. */
-    rsa = read_key(directory, "8192");
+    rsa = rsa_read_key(directory, "8192");
     add("8192", rsa, rsa_numbers(rsa), false);
     CHECK(RSA_up_ref(short_of_a_byte));
     add("1402 without primes", short_of_a_byte, rsa_numbers_without_primes(short_of_a_byte), false)
@@ -328,7 +312,7 @@ static void test_alike(void)
 static void test_broken_half(const char *directory)
 {
     for (unsigned which = 0; which < 3; which++) {
-        RSA *rsa = read_key(directory, "2048");
+        RSA *rsa = rsa_read_key(directory, "2048");
         struct ersatz_rsa_numbers numbers = rsa_numbers(rsa);
         const struct ersatz_bytes *broken[] = {&numbers.dmp1, &numbers.dmq1, &numbers.iqmp};
         uint64_t before = ersatz_stats_by_kernel(&stats, ERSATZ_KERNEL_PORTABLE);

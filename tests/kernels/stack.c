@@ -6,7 +6,6 @@
  *
  * stack DIRECTORY-OF-KEYS
  */
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -117,28 +116,13 @@ static void look_at(const char *what, const struct ersatz_op *op)
     CHECK(deepest <= RESIDUE_DEPTH);
 }
 
-static RSA *read_key(const char *directory, const char *name)
-{
-    char path[1000];
-    FILE *file;
-    RSA *rsa;
-
-    snprintf(path, sizeof(path), "%s/%s.pem", directory, name);
-    file = fopen(path, "r");
-    CHECK(file != NULL);
-    rsa = PEM_read_RSAPrivateKey(file, NULL, NULL, NULL);
-    CHECK(rsa != NULL);
-    fclose(file);
-    return rsa;
-}
-
 static void *look_at_keys(void *directory)
 {
     static const char *const names[] = {"1024_e3", "1536", "2048", "3072", "4096"};
     static uint8_t in[SIZE_MAX_BYTES], out[SIZE_MAX_BYTES];
 
     for (unsigned i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
-        RSA *rsa = read_key(directory, names[i / 2]);
+        RSA *rsa = rsa_read_key(directory, names[i / 2]);
         struct ersatz_rsa_numbers numbers = rsa_numbers(rsa);
         struct ersatz_op op = {
             .kind = i % 2 ? ERSATZ_RSA_PUBLIC : ERSATZ_RSA_PRIVATE, .u.rsa = {.in = in, .out = out}};
